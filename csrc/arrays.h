@@ -1,0 +1,48 @@
+// NumPy arrays as C++ sees them. The only header that knows Python; kernels never include it.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_1_25_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL rushlight_numpy
+#ifndef RUSHLIGHT_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+namespace rushlight {
+
+// A C-contiguous, aligned, native-order ndarray (no subclass) of one of the given types?
+inline bool plain(PyObject *x) { return PyArray_CheckExact(x) && PyArray_ISCARRAY_RO((PyArrayObject *)x); }
+
+inline int type_of(PyObject *x) { return PyArray_TYPE((PyArrayObject *)x); }
+inline size_t size_of(PyObject *x) { return (size_t)PyArray_SIZE((PyArrayObject *)x); }
+template <typename T> T *data_of(PyObject *x) { return (T *)PyArray_DATA((PyArrayObject *)x); }
+
+// A new array of x's shape and type, C order.
+inline PyObject *like(PyObject *x) {
+  PyArrayObject *a = (PyArrayObject *)x;
+  return PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_TYPE(a));
+}
+
+// Runs a piece of work, without the GIL if it is big: others may run meanwhile.
+constexpr size_t BIG = 1 << 17;
+template <typename Work> void release_if(size_t n, Work work) {
+  if (n < BIG) return work();
+  Py_BEGIN_ALLOW_THREADS
+  work();
+  Py_END_ALLOW_THREADS
+}
+
+inline PyObject *not_implemented() {
+  Py_INCREF(Py_NotImplemented);
+  return Py_NotImplemented;
+}
+
+// Each family adds its functions to the module.
+bool add_random(PyObject *module);
+bool add_pointwise(PyObject *module);
+bool add_rows(PyObject *module);
+
+}  // namespace rushlight

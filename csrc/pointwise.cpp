@@ -1,0 +1,2 @@
+#include "arrays.h"
+namespace rushlight { bool add_pointwise(PyObject *) { return true; } }

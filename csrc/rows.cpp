@@ -1,0 +1,2 @@
+#include "arrays.h"
+namespace rushlight { bool add_rows(PyObject *) { return true; } }
