@@ -177,7 +177,7 @@ def _evident(dtype):
     """Can a reader tell `dtype` from the numbers alone?"""
     default = dtypes.get_default_dtype()
     complex_default = dtypes.complex128 if default is dtypes.float64 else dtypes.complex64
-    return dtype in (default, complex_default, dtypes.int64, dtypes.bool)
+    return dtype in (default, complex_default, dtypes.int64, dtypes.bool_)
 
 
 def _history(tensor):
