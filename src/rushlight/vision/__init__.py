@@ -1,0 +1,7 @@
+"""What torchvision offers, on rushlight: datasets, transforms and picture grids."""
+
+from rushlight.vision import datasets as datasets
+from rushlight.vision import transforms as transforms
+from rushlight.vision import utils as utils
+
+__all__ = ["datasets", "transforms", "utils"]

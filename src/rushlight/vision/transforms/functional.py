@@ -1,0 +1,498 @@
+"""Transforms as functions, on Pillow images and on tensors (..., C, H, W)."""
+
+import math
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from rushlight import _api as torch
+from rushlight.vision._pillow import image_module, is_pil_image
+from rushlight.vision.transforms import _pil, _tensor
+
+Image = Any  # a Pillow image or a tensor
+
+
+class InterpolationMode(Enum):
+    """How ``resize``, ``rotate`` and ``affine`` find values between pixels.
+
+    Tensors take NEAREST, NEAREST_EXACT, BILINEAR and (``resize`` only) BICUBIC; Pillow images also the others.
+    """
+
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    BOX = "box"
+    HAMMING = "hamming"
+    LANCZOS = "lanczos"
+
+
+_BY_PILLOW_NUMBER = {
+    0: InterpolationMode.NEAREST,
+    1: InterpolationMode.LANCZOS,
+    2: InterpolationMode.BILINEAR,
+    3: InterpolationMode.BICUBIC,
+    4: InterpolationMode.BOX,
+    5: InterpolationMode.HAMMING,
+}
+
+
+def as_interpolation(value: InterpolationMode | int) -> InterpolationMode:
+    """Return the mode; Pillow's numbers mean Pillow's modes."""
+    if isinstance(value, int):
+        value = _BY_PILLOW_NUMBER[value]
+    if not isinstance(value, InterpolationMode):
+        raise TypeError(
+            "Argument interpolation should be a InterpolationMode or a corresponding Pillow integer constant"
+        )
+    return value
+
+
+def _check_pil(image: Any) -> None:
+    if not is_pil_image(image):
+        raise TypeError(f"img should be PIL Image. Got {type(image)}")
+
+
+def get_dimensions(img: Image) -> list[int]:
+    """Return [channels, height, width]."""
+    if isinstance(img, torch.Tensor):
+        _tensor.check_image(img)
+        return [img.shape[-3] if img.ndim > 2 else 1, *img.shape[-2:]]
+    if not is_pil_image(img):
+        raise TypeError(f"Unexpected type {type(img)}")
+    return [len(img.getbands()), img.height, img.width]
+
+
+def get_image_size(img: Image) -> list[int]:
+    """Return [width, height]."""
+    return get_dimensions(img)[:0:-1]
+
+
+def get_image_num_channels(img: Image) -> int:
+    """Return the number of channels."""
+    return get_dimensions(img)[0]
+
+
+# --- conversions ----------------------------------------------------------------------------------
+
+_MODE_DTYPES = {"I": np.int32, "I;16": np.int16, "F": np.float32}
+
+
+def to_tensor(pic: Any) -> torch.Tensor:
+    """to_tensor(pic) -> Tensor
+
+    Make a tensor (C, H, W) of a Pillow image or an array (H, W) or (H, W, C); uint8 becomes 0..1 floats.
+
+    >>> to_tensor(numpy.full((2, 2), 255, numpy.uint8))
+    tensor([[[1., 1.],
+             [1., 1.]]])
+    """
+    if isinstance(pic, np.ndarray):
+        if pic.ndim not in {2, 3}:
+            raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+        pixels = pic[:, :, None] if pic.ndim == 2 else pic
+    elif is_pil_image(pic):
+        pixels = np.array(pic, _MODE_DTYPES.get(pic.mode, np.uint8))
+        if pic.mode == "1":
+            pixels = 255 * pixels
+        pixels = pixels.reshape(pic.height, pic.width, len(pic.getbands()))
+    else:
+        raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    if image.dtype == torch.uint8:
+        return image.to(dtype=torch.get_default_dtype()).div(255)
+    return image
+
+
+def pil_to_tensor(pic: Any) -> torch.Tensor:
+    """Make a tensor (C, H, W) of a Pillow image, its numbers unchanged."""
+    if not is_pil_image(pic):
+        raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
+    pixels = np.array(pic).reshape(pic.height, pic.width, len(pic.getbands()))
+    return torch.as_tensor(pixels).permute(2, 0, 1)
+
+
+def convert_image_dtype(image: torch.Tensor, dtype: Any = torch.float) -> torch.Tensor:
+    """Convert a tensor to ``dtype``, scaled so that white (1.0, 255, ...) stays white."""
+    if not isinstance(image, torch.Tensor):
+        raise TypeError("Input img should be Tensor Image")
+    return _tensor.convert_dtype(image, dtype)
+
+
+# What one channel of each NumPy type is, and what a number of uint8 channels may be (default first).
+_GREY_MODES = {"uint8": "L", "int16": "I;16", "int32": "I", "float32": "F"}
+_COLOUR_MODES = {2: ["LA"], 3: ["RGB", "YCbCr", "HSV"], 4: ["RGBA", "CMYK", "RGBX"]}
+
+
+def _pic_array(pic: Any, mode: str | None) -> np.ndarray:
+    """The picture as an array (H, W, C)."""
+    if isinstance(pic, torch.Tensor):
+        if pic.ndim not in {2, 3}:
+            raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+        if pic.ndim == 2:
+            pic = pic.unsqueeze(0)
+        if pic.shape[0] > 4:
+            raise ValueError(f"pic should not have > 4 channels. Got {pic.shape[0]} channels.")
+        if pic.is_floating_point() and mode != "F":
+            pic = pic.mul(255).byte()
+        return pic.detach().cpu().permute(1, 2, 0).numpy()
+    if not isinstance(pic, np.ndarray):
+        raise TypeError(f"pic should be Tensor or ndarray. Got {type(pic)}.")
+    if pic.ndim not in {2, 3}:
+        raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+    if pic.ndim == 2:
+        pic = pic[:, :, None]
+    if pic.shape[-1] > 4:
+        raise ValueError(f"pic should not have > 4 channels. Got {pic.shape[-1]} channels.")
+    return pic
+
+
+def to_pil_image(pic: Any, mode: str | None = None) -> Any:
+    """Make a Pillow image of a tensor (C, H, W) or an array (H, W, C); 0..1 floats become 0..255."""
+    pixels = _pic_array(pic, mode)
+    channels = pixels.shape[2]
+    module = image_module("to_pil_image")
+    if channels == 1:
+        expected = _GREY_MODES.get(pixels.dtype.name)
+        if expected is None:
+            raise TypeError(f"Input type {pixels.dtype} is not supported")
+        if mode is not None and mode != expected:
+            raise ValueError(
+                f"Incorrect mode ({mode}) supplied for input type {pixels.dtype.type}. Should be {expected}"
+            )
+        return module.fromarray(np.ascontiguousarray(pixels[:, :, 0]))
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"Input type {pixels.dtype} is not supported")
+    permitted = _COLOUR_MODES[channels]
+    if mode is not None and mode not in permitted:
+        raise ValueError(f"Only modes {permitted} are supported for {channels}D inputs")
+    size = (pixels.shape[1], pixels.shape[0])
+    return module.frombytes(mode or permitted[0], size, np.ascontiguousarray(pixels).tobytes())
+
+
+def normalize(
+    tensor: torch.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False
+) -> torch.Tensor:
+    """Return ``(tensor - mean) / std`` with one mean and one deviation per channel."""
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
+    return _tensor.normalize(tensor, mean, std, inplace)
+
+
+# --- size and place -------------------------------------------------------------------------------
+
+
+def _resized(dimensions: Sequence[int], size: int, max_size: int | None) -> list[int]:
+    """[height, width] whose smaller edge is ``size`` and whose greater one is at most ``max_size``."""
+    height, width = dimensions
+    short, long = min(height, width), max(height, width)
+    new_short, new_long = size, int(size * long / short)
+    if max_size is not None:
+        if max_size <= size:
+            raise ValueError(
+                f"max_size = {max_size} must be strictly greater than the requested size for the smaller "
+                f"edge size = {size}"
+            )
+        if new_long > max_size:
+            new_short, new_long = int(max_size * new_short / new_long), max_size
+    return [new_long, new_short] if width <= height else [new_short, new_long]
+
+
+def resize(
+    img: Image,
+    size: int | Sequence[int],
+    interpolation: InterpolationMode | int = InterpolationMode.BILINEAR,
+    max_size: int | None = None,
+    antialias: bool | None = True,
+) -> Image:
+    """Resize to ``size`` (height, width); one number is the length of the smaller edge.
+
+    ``antialias`` matters to tensors only: Pillow always smooths what it shrinks.
+    """
+    mode = as_interpolation(interpolation)
+    sizes = [size] if isinstance(size, int) else list(size)
+    if len(sizes) not in (1, 2):
+        raise ValueError(
+            f"Size must be an int or a 1 or 2 element tuple/list, not a {len(sizes)} element tuple/list"
+        )
+    if max_size is not None and len(sizes) != 1:
+        raise ValueError(
+            "max_size should only be passed if size specifies the length of the smaller edge, "
+            "i.e. size should be an int or a sequence of length 1 in torchscript mode."
+        )
+    dimensions = get_dimensions(img)[1:]
+    target = _resized(dimensions, sizes[0], max_size) if len(sizes) == 1 else sizes
+    if target == dimensions:
+        return img
+    if isinstance(img, torch.Tensor):
+        return _tensor.resize(img, target, mode.value, bool(antialias))
+    return _pil.resize(img, target, mode.value)
+
+
+def _four_sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom)."""
+    if isinstance(padding, int):
+        return (padding,) * 4
+    if not isinstance(padding, (tuple, list)):
+        raise TypeError("Got inappropriate padding arg")
+    match tuple(padding):
+        case (every,):
+            return (every,) * 4
+        case (across, down):
+            return (across, down, across, down)
+        case (left, top, right, bottom):
+            return (left, top, right, bottom)
+    raise ValueError(
+        f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple"
+    )
+
+
+def pad(
+    img: Image, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant"
+) -> Image:
+    """Add pixels at the sides: all, (left-right, top-bottom) or (left, top, right, bottom).
+
+    ``padding_mode`` is ``constant`` (of ``fill``), ``edge``, ``reflect`` or ``symmetric``.
+    """
+    sides = _four_sides(padding)
+    if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
+        raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
+    if isinstance(img, torch.Tensor):
+        if isinstance(fill, (tuple, list)):
+            if len(fill) != 1:
+                raise ValueError("a tensor is padded with one number; give fill as a single value")
+            fill = fill[0]
+        return _tensor.pad(img, sides, 0 if fill is None else fill, padding_mode)
+    _check_pil(img)
+    return _pil.pad(img, sides, fill, padding_mode)
+
+
+def crop(img: Image, top: int, left: int, height: int, width: int) -> Image:
+    """Cut a rectangle out; what of it lies outside the image is 0."""
+    if isinstance(img, torch.Tensor):
+        return _tensor.crop(img, top, left, height, width)
+    _check_pil(img)
+    return _pil.crop(img, top, left, height, width)
+
+
+def _pair(size: int | float | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, (int, float)):
+        return int(size), int(size)
+    return (size[0], size[0]) if len(size) == 1 else (size[0], size[1])
+
+
+def center_crop(img: Image, output_size: int | Sequence[int]) -> Image:
+    """Cut (height, width) out of the middle, after padding with 0 where the image is smaller."""
+    height, width = _pair(output_size)
+    _, rows, columns = get_dimensions(img)
+    if width > columns or height > rows:
+        across, down = max(width - columns, 0), max(height - rows, 0)
+        img = pad(img, [across // 2, down // 2, (across + 1) // 2, (down + 1) // 2], fill=0)
+        _, rows, columns = get_dimensions(img)
+        if (width, height) == (columns, rows):
+            return img
+    return crop(img, round((rows - height) / 2.0), round((columns - width) / 2.0), height, width)
+
+
+def resized_crop(
+    img: Image,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    interpolation: InterpolationMode | int = InterpolationMode.BILINEAR,
+    antialias: bool | None = True,
+) -> Image:
+    """Cut a rectangle out and resize it."""
+    return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
+
+
+def five_crop(img: Image, size: int | Sequence[int]) -> tuple[Image, ...]:
+    """Return the four corners and the middle, each of ``size``."""
+    height, width = _pair(size)
+    _, rows, columns = get_dimensions(img)
+    if width > columns or height > rows:
+        raise ValueError(f"Requested crop size {size} is bigger than input size {(rows, columns)}")
+    corners = [(top, left) for top in (0, rows - height) for left in (0, columns - width)]
+    cut = [crop(img, top, left, height, width) for top, left in corners]
+    return (*cut, center_crop(img, [height, width]))
+
+
+def hflip(img: Image) -> Image:
+    """Mirror left and right."""
+    if isinstance(img, torch.Tensor):
+        _tensor.check_image(img)
+        return img.flip(-1)
+    _check_pil(img)
+    return _pil.flip(img, horizontally=True)
+
+
+def vflip(img: Image) -> Image:
+    """Mirror top and bottom."""
+    if isinstance(img, torch.Tensor):
+        _tensor.check_image(img)
+        return img.flip(-2)
+    _check_pil(img)
+    return _pil.flip(img, horizontally=False)
+
+
+def _inverse_affine(
+    center: Sequence[float],
+    angle: float,
+    translate: Sequence[float],
+    scale: float,
+    shear: Sequence[float],
+) -> list[float]:
+    """The 2x3 matrix from an output pixel to the input pixel it shows.
+
+    The forward map turns, shears and scales about ``center``, then moves by ``translate``.
+    """
+    turn, shear_x, shear_y = (math.radians(v) for v in (angle, *shear))
+    (cx, cy), (tx, ty) = center, translate
+    a = math.cos(turn - shear_y) / math.cos(shear_y)
+    b = -a * math.tan(shear_x) - math.sin(turn)
+    c = math.sin(turn - shear_y) / math.cos(shear_y)
+    d = -c * math.tan(shear_x) + math.cos(turn)
+    xx, xy, yx, yy = d / scale, -b / scale, -c / scale, a / scale  # det of (a b; c d) is 1
+    x0, y0 = -cx - tx, -cy - ty
+    return [xx, xy, xx * x0 + xy * y0 + cx, yx, yy, yx * x0 + yy * y0 + cy]
+
+
+def _per_channel(fill: Any, channels: int) -> list[float] | None:
+    if fill is None:
+        return None
+    values = [float(v) for v in fill] if isinstance(fill, (tuple, list)) else [float(fill)]
+    return values * channels if len(values) == 1 else values
+
+
+def _from_middle(center: Sequence[float] | None, width: int, height: int) -> list[float]:
+    return [0.0, 0.0] if center is None else [center[0] - width * 0.5, center[1] - height * 0.5]
+
+
+def rotate(
+    img: Image,
+    angle: float,
+    interpolation: InterpolationMode | int = InterpolationMode.NEAREST,
+    expand: bool = False,
+    center: Sequence[float] | None = None,
+    fill: Any = None,
+) -> Image:
+    """Turn counter-clockwise by ``angle`` degrees about ``center`` (x, y), by default the middle.
+
+    ``expand`` makes the result large enough to hold all of the image; ``fill`` colours what is outside it.
+    """
+    mode = as_interpolation(interpolation).value
+    if center is not None and not isinstance(center, (list, tuple)):
+        raise TypeError("Argument center should be a sequence")
+    if not isinstance(img, torch.Tensor):
+        _check_pil(img)
+        return _pil.rotate(img, angle, mode, expand, center, fill)
+    channels, height, width = get_dimensions(img)
+    middle = _from_middle(center, width, height)
+    matrix = _inverse_affine(middle, -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
+    size = _tensor.corner_extent(matrix, width, height)[::-1] if expand else (height, width)
+    return _tensor.affine(img, matrix, size, mode, _per_channel(fill, channels))
+
+
+def affine(
+    img: Image,
+    angle: float,
+    translate: Sequence[int],
+    scale: float,
+    shear: float | Sequence[float],
+    interpolation: InterpolationMode | int = InterpolationMode.NEAREST,
+    fill: Any = None,
+    center: Sequence[float] | None = None,
+) -> Image:
+    """Turn clockwise by ``angle`` degrees, ``shear`` (x, y degrees), ``scale`` and ``translate`` (x, y)."""
+    if not isinstance(angle, (int, float)):
+        raise TypeError("Argument angle should be int or float")
+    if not isinstance(translate, (list, tuple)):
+        raise TypeError("Argument translate should be a sequence")
+    if len(translate) != 2:
+        raise ValueError("Argument translate should be a sequence of length 2")
+    if scale <= 0.0:
+        raise ValueError("Argument scale should be positive")
+    shears = [shear, 0.0] if isinstance(shear, (int, float)) else list(shear)
+    shears = shears * 2 if len(shears) == 1 else shears
+    if len(shears) != 2:
+        raise ValueError(f"Shear should be a sequence containing two values. Got {shear}")
+    mode = as_interpolation(interpolation).value
+    channels, height, width = get_dimensions(img)
+    if isinstance(img, torch.Tensor):
+        middle = _from_middle(center, width, height)
+        matrix = _inverse_affine(middle, angle, translate, scale, shears)
+        return _tensor.affine(img, matrix, (height, width), mode, _per_channel(fill, channels))
+    middle = [width * 0.5, height * 0.5] if center is None else center
+    return _pil.affine(img, _inverse_affine(middle, angle, translate, scale, shears), mode, fill)
+
+
+# --- colour ---------------------------------------------------------------------------------------
+
+
+def rgb_to_grayscale(img: Image, num_output_channels: int = 1) -> Image:
+    """Make a colour image grey, with one or three channels."""
+    if isinstance(img, torch.Tensor):
+        return _tensor.grayscale(img, num_output_channels)
+    return to_grayscale(img, num_output_channels)
+
+
+def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
+    """Make a Pillow image grey, with one or three channels."""
+    _check_pil(img)
+    return _pil.grayscale(img, num_output_channels)
+
+
+def _colour_operations(img: Image, factor: float, name: str) -> Any:
+    """The room that knows this kind of image."""
+    if factor < 0 and name != "hue":
+        raise ValueError(f"{name}_factor ({factor}) is not non-negative.")
+    if isinstance(img, torch.Tensor):
+        return _tensor
+    _check_pil(img)
+    return _pil
+
+
+def adjust_brightness(img: Image, brightness_factor: float) -> Image:
+    """Scale all values: 0 gives black, 1 the image itself, 2 twice as bright."""
+    room = _colour_operations(img, brightness_factor, "brightness")
+    return room.adjust_brightness(img, brightness_factor)
+
+
+def adjust_contrast(img: Image, contrast_factor: float) -> Image:
+    """Move values away from their mean: 0 gives plain grey, 1 the image itself."""
+    return _colour_operations(img, contrast_factor, "contrast").adjust_contrast(
+        img, contrast_factor
+    )
+
+
+def adjust_saturation(img: Image, saturation_factor: float) -> Image:
+    """Move colours away from grey: 0 gives a grey image, 1 the image itself."""
+    room = _colour_operations(img, saturation_factor, "saturation")
+    return room.adjust_saturation(img, saturation_factor)
+
+
+def adjust_hue(img: Image, hue_factor: float) -> Image:
+    """Turn the colour circle by ``hue_factor`` (-0.5 to 0.5) of a full turn."""
+    if not -0.5 <= hue_factor <= 0.5:
+        raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")
+    return _colour_operations(img, hue_factor, "hue").adjust_hue(img, hue_factor)
+
+
+def adjust_gamma(img: Image, gamma: float, gain: float = 1) -> Image:
+    """Return ``gain * img ** gamma`` on the scale 0..1."""
+    if gamma < 0:
+        raise ValueError("Gamma should be a non-negative real number")
+    return _colour_operations(img, 1, "gamma").adjust_gamma(img, gamma, gain)
+
+
+def erase(
+    img: torch.Tensor, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False
+) -> torch.Tensor:
+    """Write ``v`` over the rectangle of ``h`` rows and ``w`` columns whose corner is (i, j)."""
+    if not isinstance(img, torch.Tensor):
+        raise TypeError(f"img should be Tensor Image. Got {type(img)}")
+    return _tensor.erase(img, i, j, h, w, v, inplace)
