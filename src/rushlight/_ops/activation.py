@@ -1,0 +1,457 @@
+"""Activations: pointwise nonlinearities of neural networks.
+
+The forms with ``inplace=`` that ``nn.functional`` has are made there from these.
+"""
+
+import math
+
+from rushlight._core.op import Op, Unary, public
+from rushlight._ops.special_error import erf_kernel
+
+FUNCTIONAL = ("nn.functional",)
+
+
+class Relu(Unary):
+    """relu(input) -> Tensor
+
+    ``max(0, x)`` of each element.
+
+    >>> torch.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+    promote = "keep"
+    half = "native"
+
+    def forward(xp, x):
+        if x.dtype.kind in "bc":
+            raise RuntimeError(_no_relu(x.dtype))
+        return xp.maximum(x, 0)
+
+    def vjp(g, result):
+        return g * (result > 0)
+
+
+def _no_relu(dtype):
+    """PyTorch's words for a dtype without order, or without numbers."""
+    if dtype.kind == "b":
+        return "Boolean inputs not supported for relu"
+    return f"\"clamp_min_scalar_cpu\" not implemented for '{'ComplexFloat' if dtype.itemsize == 8 else 'ComplexDouble'}'"
+
+
+class Elu(Unary):
+    """elu(input, alpha=1.0, scale=1.0, input_scale=1.0) -> Tensor
+
+    ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
+
+    >>> torch.nn.functional.elu(torch.tensor([-100.0, 2.0]))
+    tensor([-1.,  2.])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x, alpha=1.0, scale=1.0, input_scale=1.0):
+        low = xp.expm1(xp.minimum(x, 0) * input_scale) * (alpha * scale)
+        return xp.where(x <= 0, low, x * scale).astype(x.dtype, copy=False)
+
+    def vjp(g, input, alpha, scale, input_scale):
+        slope = (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale)
+        return g * slope.where(input <= 0, scale)
+
+
+@public("torch", "nn.functional", out=False, inplace=True)
+def selu(input):
+    """selu(input) -> Tensor
+
+    The scaled exponential unit of self-normalizing networks.
+
+    >>> torch.selu(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.0507])
+    """
+    return Elu.call(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+
+
+@public("torch", "nn.functional", out=False, inplace=True)
+def celu(input, alpha=1.0):
+    """celu(input, alpha=1.0) -> Tensor
+
+    ``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``.
+
+    >>> torch.celu(torch.tensor([-100.0, 2.0]))
+    tensor([-1.,  2.])
+    """
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return Elu.call(input, alpha, 1.0, 1.0 / alpha)
+
+
+class LeakyRelu(Unary):
+    """leaky_relu(input, negative_slope=0.01) -> Tensor
+
+    ``x`` where positive, else ``negative_slope * x``.
+
+    >>> torch.nn.functional.leaky_relu(torch.tensor([-1.0, 2.0]))
+    tensor([-0.0100,  2.0000])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x, negative_slope=0.01):
+        return xp.where(x > 0, x, x * x.dtype.type(negative_slope))
+
+    def vjp(g, input, negative_slope):
+        return g.where(input > 0, g * negative_slope)
+
+
+class PreluKernel(Op):
+    """``x`` where positive, else ``weight * x``, the weight already shaped to broadcast."""
+
+    tensors = ("input", "weight")
+    public = ()
+
+    def forward(xp, x, weight):
+        return xp.where(x > 0, x, weight * x)
+
+    def vjp_input(g, input, weight):
+        return g.where(input > 0, g * weight)
+
+    def vjp_weight(g, input):
+        return g * input.clamp(max=0)
+
+
+@public("torch", "Tensor", "nn.functional", out=False)
+def prelu(input, weight):
+    """prelu(input, weight) -> Tensor
+
+    ``x`` where positive, else ``weight * x``, with one weight for all or one for each channel (dimension 1).
+
+    >>> torch.prelu(torch.tensor([-4.0, 2.0]), torch.tensor([0.25]))
+    tensor([-1.,  2.])
+    """
+    if input.dtype != weight.dtype:
+        raise RuntimeError("Type promoting not supported")
+    count, ndim = weight.numel(), input.dim()
+    if weight.dim() > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}"
+        )
+    if count != 1:
+        if ndim == 0:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = input.shape[1] if ndim > 1 else 1
+        if channels != count:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} "
+                f"and channel size = {channels}."
+            )
+    if ndim != weight.dim() and weight.dim() > 0:
+        shape = [1] * ndim
+        if ndim > 1:
+            shape[1] = count
+        weight = weight.reshape(shape)
+    return PreluKernel.call(input, weight)
+
+
+class Hardtanh(Unary):
+    """hardtanh(input, min_val=-1.0, max_val=1.0) -> Tensor
+
+    Each element, held between ``min_val`` and ``max_val``.
+
+    >>> torch.nn.functional.hardtanh(torch.tensor([-3.0, 0.5]))
+    tensor([-1.0000,  0.5000])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+    promote = "keep"
+
+    def forward(xp, x, min_val=-1.0, max_val=1.0):
+        if x.dtype.kind == "b":
+            raise RuntimeError("Bool inputs not supported for hardtanh")
+        if x.dtype.kind in "iu":
+            if x.dtype.kind == "u" and (min_val < 0 or max_val < 0):
+                raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+            min_val, max_val = int(min_val), int(max_val)
+        if min_val > max_val:
+            raise RuntimeError("min_val cannot be greater than max_val")
+        return xp.clip(x, min_val, max_val)
+
+    def vjp(g, input, min_val, max_val):
+        return g * ((input > min_val) & (input < max_val))
+
+
+@public("nn.functional", out=False, inplace=True)
+def relu6(input):
+    """relu6(input) -> Tensor
+
+    Each element, held between 0 and 6.
+
+    >>> torch.nn.functional.relu6(torch.tensor([-3.0, 9.0]))
+    tensor([0., 6.])
+    """
+    return Hardtanh.call(input, 0, 6)
+
+
+class Hardsigmoid(Unary):
+    """hardsigmoid(input) -> Tensor
+
+    ``x / 6 + 1/2``, held between 0 and 1.
+
+    >>> torch.nn.functional.hardsigmoid(torch.tensor([-4.0, 0.0]))
+    tensor([0.0000, 0.5000])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x):
+        return xp.clip(x + 3, 0, 6) / 6
+
+    def vjp(g, input):
+        return g * ((input > -3) & (input < 3)) / 6
+
+
+class Hardswish(Unary):
+    """hardswish(input) -> Tensor
+
+    ``x * hardsigmoid(x)``.
+
+    >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 3.0]))
+    tensor([0., 3.])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x):
+        return x * xp.clip(x + 3, 0, 6) / 6
+
+    def vjp(g, input):
+        inner = g * (input / 3 + 0.5)
+        return g.where(input >= 3, inner * (input > -3))
+
+
+class Hardshrink(Unary):
+    """hardshrink(input, lambd=0.5) -> Tensor
+
+    Zero within ``[-lambd, lambd]``, else unchanged.
+
+    >>> torch.hardshrink(torch.tensor([0.2, 2.0]))
+    tensor([0., 2.])
+    """
+
+    public = ("torch", "Tensor", "nn.functional")
+    inplace = False
+
+    def forward(xp, x, lambd=0.5):
+        return xp.where((x >= -lambd) & (x <= lambd), x.dtype.type(0), x)
+
+    def vjp(g, input, lambd):
+        return g * ~((input >= -lambd) & (input <= lambd))
+
+
+class Softshrink(Unary):
+    """softshrink(input, lambd=0.5) -> Tensor
+
+    Each element moved towards zero by ``lambd``, stopping there.
+
+    >>> torch.nn.functional.softshrink(torch.tensor([-2.0, 0.2]))
+    tensor([-1.5000,  0.0000])
+    """
+
+    public = FUNCTIONAL
+    inplace = False
+
+    def forward(xp, x, lambd=0.5):
+        if lambd < 0:
+            raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+        return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
+
+    def vjp(g, input, lambd):
+        return g * ~((input >= -lambd) & (input <= lambd))
+
+
+class Threshold(Unary):
+    """threshold(input, threshold, value) -> Tensor
+
+    ``x`` where it is above ``threshold``, else ``value``.
+
+    >>> torch.threshold(torch.tensor([0.5, 2.0]), 1.0, 20.0)
+    tensor([20.,  2.])
+    """
+
+    public = ("torch", "nn.functional")
+    inplace = True
+    promote = "keep"
+
+    def forward(xp, x, threshold, value):
+        return xp.where(x <= threshold, x.dtype.type(value), x)
+
+    def vjp(g, input, threshold):
+        return g * ~(input <= threshold)
+
+
+class Gelu(Unary):
+    """gelu(input, approximate='none') -> Tensor
+
+    ``x`` times the normal distribution function at ``x``; ``approximate='tanh'`` takes its tanh approximation.
+
+    >>> torch.nn.functional.gelu(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8413])
+    """
+
+    public = FUNCTIONAL
+    inplace = False
+
+    def forward(xp, x, *, approximate="none"):
+        if approximate == "none":
+            result = erf_kernel(xp, x * x.dtype.type(math.sqrt(0.5)))
+        elif approximate == "tanh":
+            result = xp.tanh(x * (1 + 0.044715 * x * x) * x.dtype.type(math.sqrt(2 / math.pi)))
+        else:
+            raise RuntimeError("approximate argument must be either none or tanh.")
+        result = result + 1
+        result *= x
+        result *= 0.5
+        return result
+
+    def vjp(g, input, approximate):
+        if approximate == "none":
+            density = (input * input * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
+            return g * (((input * math.sqrt(0.5)).erf() + 1) * 0.5 + input * density)
+        root, square = math.sqrt(2 / math.pi), input * input
+        t = (input * (square * 0.044715 + 1) * root).tanh()
+        return g * ((t + 1) * 0.5 + input * 0.5 * (1 - t * t) * (square * (3 * 0.044715) + 1) * root)
+
+
+def _sigmoid(xp, x):
+    return 1 / (1 + xp.exp(-x))
+
+
+class Silu(Unary):
+    """silu(input) -> Tensor
+
+    ``x * sigmoid(x)``, also called swish.
+
+    >>> torch.nn.functional.silu(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7311])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x):
+        return x / (1 + xp.exp(-x))
+
+    def vjp(g, input):
+        s = input.sigmoid()
+        slope = s * (1 + input * (1 - s))
+        return g * (slope.conj() if slope.is_complex() else slope)
+
+
+class Mish(Unary):
+    """mish(input) -> Tensor
+
+    ``x * tanh(softplus(x))``.
+
+    >>> torch.nn.functional.mish(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8651])
+    """
+
+    public = FUNCTIONAL
+    inplace = True
+
+    def forward(xp, x):
+        return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
+
+    def vjp(g, input):
+        s = input.sigmoid()
+        t = Softplus.call(input).tanh()
+        return g * (t + input * s * (1 - t * t))
+
+
+class Softplus(Unary):
+    """softplus(input, beta=1.0, threshold=20.0) -> Tensor
+
+    ``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``.
+
+    >>> torch.nn.functional.softplus(torch.tensor([0.0, 30.0]))
+    tensor([ 0.6931, 30.0000])
+    """
+
+    public = FUNCTIONAL
+    inplace = False
+
+    def forward(xp, x, beta=1.0, threshold=20.0):
+        scaled = x * beta
+        return xp.where(scaled > threshold, x, xp.log1p(xp.exp(scaled)) / beta)
+
+    def vjp(g, input, beta, threshold):
+        scaled = input * beta
+        return g.where(scaled > threshold, g * scaled.sigmoid())
+
+
+class LogSigmoid(Unary):
+    """logsigmoid(input) -> Tensor
+
+    ``log(1 / (1 + exp(-x)))``.
+
+    >>> torch.nn.functional.logsigmoid(torch.tensor([0.0]))
+    tensor([-0.6931])
+    """
+
+    name = "logsigmoid"
+    public = FUNCTIONAL
+    inplace = False
+    grad_name = "LogSigmoidBackward0"
+
+    def forward(xp, x):
+        return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
+
+    def vjp(g, input):
+        return g * (-input).sigmoid()
+
+
+@public("nn.functional", out=False)
+def softsign(input):
+    """softsign(input) -> Tensor
+
+    ``x / (1 + |x|)``.
+
+    >>> torch.nn.functional.softsign(torch.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+    return input / (input.abs() + 1)
+
+
+@public("nn.functional", out=False)
+def tanhshrink(input):
+    """tanhshrink(input) -> Tensor
+
+    ``x - tanh(x)``.
+
+    >>> torch.nn.functional.tanhshrink(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+    return input - input.tanh()
+
+
+@public("nn.functional", out=False)
+def glu(input, dim=-1):
+    """glu(input, dim=-1) -> Tensor
+
+    The first half of ``input`` along ``dim``, times the sigmoid of the second.
+
+    >>> torch.nn.functional.glu(torch.tensor([2.0, 0.0]))
+    tensor([1.])
+    """
+    if input.dim() == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    size = input.size(dim)
+    if size % 2:
+        at = dim % input.dim()
+        raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
+    half = size // 2
+    return input.narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()
