@@ -1,0 +1,540 @@
+"""Tensors of given sizes: zeros, ones, full, empty, eye, and the ``*_like`` and ``new_*`` families."""
+
+import numpy as np
+
+from rushlight._core import device as devices
+from rushlight._core import dtypes
+from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.op import public
+from rushlight._core.tensor import Tensor, wrap
+from rushlight._ops.factory import (
+    as_integer,
+    as_number,
+    build,
+    check_options,
+    check_sizes,
+    empty_as,
+    empty_format,
+    finish,
+    need_tensor,
+    number_as,
+    numpy_dtype,
+    shape_of,
+)
+from rushlight._ops.from_data import as_tensor as as_tensor
+from rushlight._ops.from_data import from_numpy as from_numpy
+from rushlight._ops.from_data import tensor as tensor
+from rushlight._ops.ranges import arange as arange
+from rushlight._ops.ranges import linspace as linspace
+from rushlight._ops.ranges import logspace as logspace
+
+np_zeros, np_ones, np_empty = np.zeros, np.ones, np.empty
+default_dtype, default_device, CPU = (
+    dtypes.get_default_dtype,
+    devices.get_default_device,
+    devices.CPU,
+)
+
+
+@public("torch")
+def zeros(
+    *shape,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """zeros(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) -> Tensor
+
+    A tensor of zeros.
+
+    >>> torch.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
+    # The plain call, f(2, 3), must cost little more than NumPy's.
+    if (
+        dtype is out is layout is device is size is None
+        and not requires_grad
+        and shape
+        and type(shape[0]) is int
+        and not pin_memory
+        and default_device() is CPU
+    ):
+        try:
+            return wrap(np_zeros(shape, default_dtype().numpy))
+        except (TypeError, ValueError, MemoryError):
+            pass  # explained below
+    shape = shape_of("zeros", shape, size)
+    return build("zeros", np_zeros, shape, dtype, out, layout, device, pin_memory, requires_grad)
+
+
+@public("torch")
+def ones(
+    *shape,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """ones(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) -> Tensor
+
+    A tensor of ones.
+
+    >>> torch.ones(2, dtype=torch.int64)
+    tensor([1, 1])
+    """
+    shape = shape_of("ones", shape, size)
+    return build("ones", np_ones, shape, dtype, out, layout, device, pin_memory, requires_grad)
+
+
+@public("torch")
+def empty(
+    *shape, size=None, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    memory_format=None,
+):  # fmt: skip
+    """empty(*size, out=None, dtype=None, device=None, requires_grad=False, memory_format=...) -> Tensor
+
+    A tensor whose elements are whatever the memory held.
+
+    >>> torch.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
+    shape = shape_of("empty", shape, size)
+    if memory_format is None:
+        make = np_empty
+    else:
+
+        def make(shape, d):
+            return empty_format(shape, d, memory_format)
+
+    return build("empty", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
+
+
+@public("torch")
+def full(
+    size,
+    fill_value,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """full(size, fill_value, *, out=None, dtype=None, ...) -> Tensor
+
+    A tensor of ``fill_value``; its dtype is that of the number unless given.
+
+    >>> torch.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
+    if dtype is None and out is None:
+        dtype = fill_value.dtype if isinstance(fill_value, Tensor) else None
+    value = as_number("full", "fill_value", 2, fill_value)
+    if dtype is None and out is None:
+        dtype = dtypes.scalar_dtype(value)
+
+    def make(shape, d):
+        return np.full(shape, number_as(value, dtypes.BY_NUMPY[d]), d)
+
+    shape = shape_of("full", (size,))
+    return build("full", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
+
+
+@public("torch")
+def eye(
+    n,
+    m=None,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """eye(n, m=None, *, out=None, dtype=None, ...) -> Tensor
+
+    An ``n`` x ``m`` matrix (``m`` defaults to ``n``) with ones on the diagonal and zeros elsewhere.
+
+    >>> torch.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    n = as_integer("eye", "n", 1, n)
+    m = n if m is None else as_integer("eye", "m", 2, m)
+    for name, value in (("n", n), ("m", m)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
+
+    def make(shape, d):
+        return np.eye(n, m, dtype=d)
+
+    return build("eye", make, (n, m), dtype, out, layout, device, pin_memory, requires_grad)
+
+
+@public("torch", out=False)
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """empty_strided(size, stride, *, dtype=None, ...) -> Tensor
+
+    An uninitialised tensor with these strides, counted in elements.
+
+    >>> torch.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    shape = shape_of("empty_strided", (size,))
+    if len(shape) != len(stride):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(stride)})"
+        )
+    check_sizes("empty_strided", shape)
+    if any(s < 0 for s in stride):
+        raise RuntimeError(
+            f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(stride)}"
+        )
+    d = numpy_dtype("empty_strided", dtype)
+
+    def make(shape, d):
+        return strided(shape, tuple(stride), d)
+
+    return build(
+        "empty_strided",
+        make,
+        shape,
+        dtypes.BY_NUMPY[d],
+        None,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
+
+
+def strided(shape: tuple[int, ...], stride: tuple[int, ...], d: np.dtype) -> np.ndarray:
+    """An uninitialised array with these strides, in elements."""
+    span = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
+    return np.ndarray(shape, d, np.empty(span, d), 0, tuple(s * d.itemsize for s in stride))
+
+
+@public("torch", out=False)
+def empty_permuted(
+    size,
+    physical_layout,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
+    """empty_permuted(size, physical_layout, *, dtype=None, ...) -> Tensor
+
+    An uninitialised dense tensor whose dimensions lie in memory in the order ``physical_layout``.
+
+    >>> torch.empty_permuted((2, 3, 4), (0, 2, 1)).stride()
+    (12, 1, 3)
+    """
+    shape = shape_of("empty_permuted", (size,))
+    if len(shape) != len(physical_layout):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            f"{len(shape)} is not equal to len(physical_layout) = {len(physical_layout)}"
+        )
+    if sorted(physical_layout) != list(range(len(shape))):
+        raise RuntimeError("Duplicate or out of range dim not allowed in physical_layout")
+
+    def make(shape, d):
+        stored = np.empty([shape[i] for i in physical_layout], d)
+        return stored.transpose(np.argsort(physical_layout))
+
+    return build(
+        "empty_permuted", make, shape, dtype, None, layout, device, pin_memory, requires_grad
+    )
+
+
+@public("torch", out=False)
+def scalar_tensor(
+    s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
+):
+    """scalar_tensor(s, *, dtype=None, ...) -> Tensor
+
+    A 0-d tensor of a number, of the default dtype unless given.
+
+    >>> torch.scalar_tensor(3)
+    tensor(3.)
+    """
+    value = as_number("scalar_tensor", "s", 1, s)
+
+    def make(shape, d):
+        return np.full((), number_as(value, dtypes.BY_NUMPY[d]), d)
+
+    return build("scalar_tensor", make, (), dtype, None, layout, device, pin_memory, requires_grad)
+
+
+# ---- in the likeness of a tensor -----------------------------------------------------------------
+
+
+def _like(
+    name: str, fill: object, input: Tensor, dtype: object, layout: object, device: object, pin_memory: bool,
+    requires_grad: bool, memory_format: object,
+) -> Tensor:  # fmt: skip
+    """A new tensor of ``input``'s shape and memory layout; ``fill`` is None or a number."""
+    need_tensor(name, "input", input)
+    check_options(layout, pin_memory)
+    x = input._data
+    d = x.dtype if dtype is None else numpy_dtype(name, dtype)
+    meta = type(x) is MetaArray if device is None else devices.resolve(device).type == "meta"
+    if meta:
+        return finish(meta_array(x.shape, d), requires_grad)
+    result = empty_as(x, d, memory_format)
+    if fill is not None:
+        result.fill(number_as(fill, dtypes.BY_NUMPY[d]) if fill else fill)
+    return finish(result, requires_grad)
+
+
+@public("torch", out=False)
+def zeros_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+):
+    """zeros_like(input, *, dtype=None, ..., memory_format=torch.preserve_format) -> Tensor
+
+    Zeros of ``input``'s shape, and of its dtype, device and memory layout unless given.
+
+    >>> torch.zeros_like(torch.tensor([1, 2]))
+    tensor([0, 0])
+    """
+    return _like(
+        "zeros_like", 0, input, dtype, layout, device, pin_memory, requires_grad, memory_format
+    )
+
+
+@public("torch", out=False)
+def ones_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+):
+    """ones_like(input, *, dtype=None, ..., memory_format=torch.preserve_format) -> Tensor
+
+    Ones of ``input``'s shape, and of its dtype, device and memory layout unless given.
+
+    >>> torch.ones_like(torch.tensor([1.0, 2.0]))
+    tensor([1., 1.])
+    """
+    return _like(
+        "ones_like", 1, input, dtype, layout, device, pin_memory, requires_grad, memory_format
+    )
+
+
+@public("torch", out=False)
+def full_like(
+    input, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    memory_format=None,
+):  # fmt: skip
+    """full_like(input, fill_value, *, dtype=None, ...) -> Tensor
+
+    ``fill_value`` everywhere, in ``input``'s shape, and its dtype, device and memory layout unless given.
+
+    >>> torch.full_like(torch.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    value = as_number("full_like", "fill_value", 2, fill_value)
+    return _like(
+        "full_like", value, input, dtype, layout, device, pin_memory, requires_grad, memory_format
+    )
+
+
+@public("torch", out=False)
+def empty_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+):
+    """empty_like(input, *, dtype=None, ..., memory_format=torch.preserve_format) -> Tensor
+
+    An uninitialised tensor of ``input``'s shape, and of its dtype, device and memory layout unless given.
+
+    >>> torch.empty_like(torch.zeros(2, 3).t()).stride()
+    (1, 3)
+    """
+    return _like(
+        "empty_like", None, input, dtype, layout, device, pin_memory, requires_grad, memory_format
+    )
+
+
+def _new(
+    name: str, make: object, self: Tensor, shape: tuple, dtype: object, layout: object, device: object,
+    pin_memory: bool, requires_grad: bool,
+) -> Tensor:  # fmt: skip
+    return build(
+        name,
+        make,
+        shape,
+        self.dtype if dtype is None else dtype,
+        None,
+        layout,
+        self.device if device is None else device,
+        pin_memory,
+        requires_grad,
+    )
+
+
+@public("Tensor", out=False)
+def new_zeros(
+    self,
+    *shape,
+    size=None,
+    dtype=None,
+    device=None,
+    requires_grad=False,
+    layout=None,
+    pin_memory=False,
+):
+    """new_zeros(*size, dtype=None, device=None, requires_grad=False) -> Tensor
+
+    Zeros of these sizes, by default of this tensor's dtype and device.
+
+    >>> torch.tensor([True]).new_zeros(2)
+    tensor([False, False])
+    """
+    shape = shape_of("new_zeros", shape, size)
+    return _new(
+        "new_zeros", np_zeros, self, shape, dtype, layout, device, pin_memory, requires_grad
+    )
+
+
+@public("Tensor", out=False)
+def new_ones(
+    self,
+    *shape,
+    size=None,
+    dtype=None,
+    device=None,
+    requires_grad=False,
+    layout=None,
+    pin_memory=False,
+):
+    """new_ones(*size, dtype=None, device=None, requires_grad=False) -> Tensor
+
+    Ones of these sizes, by default of this tensor's dtype and device.
+
+    >>> torch.tensor([1, 2]).new_ones(2, 1)
+    tensor([[1],
+            [1]])
+    """
+    shape = shape_of("new_ones", shape, size)
+    return _new("new_ones", np_ones, self, shape, dtype, layout, device, pin_memory, requires_grad)
+
+
+@public("Tensor", out=False)
+def new_empty(
+    self,
+    *shape,
+    size=None,
+    dtype=None,
+    device=None,
+    requires_grad=False,
+    layout=None,
+    pin_memory=False,
+):
+    """new_empty(*size, dtype=None, device=None, requires_grad=False) -> Tensor
+
+    An uninitialised tensor of these sizes, by default of this tensor's dtype and device.
+
+    >>> torch.ones(()).new_empty(2, 3).shape
+    torch.Size([2, 3])
+    """
+    shape = shape_of("new_empty", shape, size)
+    return _new(
+        "new_empty", np_empty, self, shape, dtype, layout, device, pin_memory, requires_grad
+    )
+
+
+@public("Tensor", out=False)
+def new_full(
+    self,
+    size,
+    fill_value,
+    *,
+    dtype=None,
+    device=None,
+    requires_grad=False,
+    layout=None,
+    pin_memory=False,
+):
+    """new_full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor
+
+    ``fill_value`` in these sizes, by default of this tensor's dtype and device.
+
+    >>> torch.ones(2).new_full((3,), 3.5)
+    tensor([3.5000, 3.5000, 3.5000])
+    """
+    value = as_number("new_full", "fill_value", 2, fill_value)
+
+    def make(shape, d):
+        return np.full(shape, number_as(value, dtypes.BY_NUMPY[d]), d)
+
+    shape = shape_of("new_full", (size,))
+    return _new("new_full", make, self, shape, dtype, layout, device, pin_memory, requires_grad)
+
+
+@public("Tensor", out=False)
+def new_empty_strided(
+    self,
+    size,
+    stride,
+    *,
+    dtype=None,
+    device=None,
+    requires_grad=False,
+    layout=None,
+    pin_memory=False,
+):
+    """new_empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False) -> Tensor
+
+    An uninitialised tensor with these strides, by default of this tensor's dtype and device.
+
+    >>> torch.ones(()).new_empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    return empty_strided(
+        size,
+        stride,
+        dtype=self.dtype if dtype is None else dtype,
+        layout=layout,
+        device=self.device if device is None else device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
+    )
