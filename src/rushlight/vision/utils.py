@@ -67,9 +67,9 @@ def make_grid(
 
     Lay images out in rows of ``nrow`` and return them as one image (C, H, W).
 
-    ``tensor`` is a batch (N, C, H, W) or a list of images; one channel becomes three. ``padding`` pixels
-    of ``pad_value`` surround each image. ``normalize`` stretches ``value_range`` (or the least and
-    greatest value; those of each image with ``scale_each``) to 0..1.
+    ``tensor`` is a batch (N, C, H, W) or a list of images; one channel becomes three. ``padding``
+    pixels of ``pad_value`` surround each image. ``normalize`` stretches ``value_range`` (or the
+    least and greatest value; those of each image with ``scale_each``) to 0..1.
 
     >>> make_grid(torch.zeros(10, 1, 8, 8), nrow=5).shape
     torch.Size([3, 22, 52])

@@ -4,7 +4,7 @@ import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,25 +41,27 @@ def _read_batch(path: Path) -> dict[str, Any]:
 class CIFAR10(VisionDataset):
     """CIFAR10(root, train=True, transform=None, target_transform=None, download=False)
 
-    60,000 colour pictures of 32x32 pixels in ten classes (Krizhevsky): 50,000 to train, 10,000 to test.
+    60,000 colour pictures of 32x32 pixels in ten classes (Krizhevsky): 50,000 to train, 10,000 to
+    test.
 
-    The batches stand in ``root/cifar-10-batches-py``; ``download=True`` fetches them. A sample is a pair of
-    a Pillow image in mode ``RGB`` and an int; ``data`` is a uint8 array (N, 32, 32, 3), ``targets`` a list.
+    The batches stand in ``root/cifar-10-batches-py``; ``download=True`` fetches them. A sample is a
+    pair of a Pillow image in mode ``RGB`` and an int; ``data`` is a uint8 array (N, 32, 32, 3),
+    ``targets`` a list.
     """
 
     base_folder = "cifar-10-batches-py"
     url = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
     filename = "cifar-10-python.tar.gz"
     tgz_md5 = "c58f30108f718f92721af3b95e74349a"
-    train_list = [
+    train_list: ClassVar[list[list[str]]] = [
         ["data_batch_1", "c99cafc152244af753f735de768cd75f"],
         ["data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"],
         ["data_batch_3", "54ebc095f3ab1f0389bbae665268c751"],
         ["data_batch_4", "634d18415352ddfa80567beed471001a"],
         ["data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"],
     ]
-    test_list = [["test_batch", "40351d587109b95175f43aff81a1287e"]]
-    meta = {
+    test_list: ClassVar[list[list[str]]] = [["test_batch", "40351d587109b95175f43aff81a1287e"]]
+    meta: ClassVar[dict[str, str]] = {
         "filename": "batches.meta",
         "key": "label_names",
         "md5": "5ff9c542aee3614f3951f8cda6e48888",
@@ -96,7 +98,8 @@ class CIFAR10(VisionDataset):
         path = self._folder / self.meta["filename"]
         if not check_integrity(path, self.meta["md5"]):
             raise RuntimeError(
-                "Dataset metadata file not found or corrupted. You can use download=True to download it"
+                "Dataset metadata file not found or corrupted. "
+                "You can use download=True to download it"
             )
         self.classes: list[str] = _read_batch(path)[self.meta["key"]]
         self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
@@ -138,9 +141,9 @@ class CIFAR100(CIFAR10):
     url = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
     filename = "cifar-100-python.tar.gz"
     tgz_md5 = "eb9058c3a382ffc7106e4002c42a8d85"
-    train_list = [["train", "16019d7e3df5f24257cddd939b257f8d"]]
-    test_list = [["test", "f0ef6b0ae62326f3e7ffdfab6717acfc"]]
-    meta = {
+    train_list: ClassVar[list[list[str]]] = [["train", "16019d7e3df5f24257cddd939b257f8d"]]
+    test_list: ClassVar[list[list[str]]] = [["test", "f0ef6b0ae62326f3e7ffdfab6717acfc"]]
+    meta: ClassVar[dict[str, str]] = {
         "filename": "meta",
         "key": "fine_label_names",
         "md5": "7973b15100ade9c7d40fb424638fde48",

@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,16 +30,18 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 class Digits(VisionDataset):
     """Digits(transform=None, target_transform=None)
 
-    1,797 handwritten digits of 8x8 pixels (UCI, Alpaydin and Kaynak 1998): no download, no extra install.
+    1,797 handwritten digits of 8x8 pixels (UCI, Alpaydin and Kaynak 1998): no download, no extra
+    install.
 
-    A sample is a pair of a uint8 array (8, 8), 0 for paper and 255 for ink, and an int. ``ToTensor`` makes of
-    it what it makes of an MNIST image. ``data`` (uint8) and ``targets`` (int64) hold all of them.
+    A sample is a pair of a uint8 array (8, 8), 0 for paper and 255 for ink, and an int.
+    ``ToTensor`` makes of it what it makes of an MNIST image. ``data`` (uint8) and ``targets``
+    (int64) hold all of them.
 
     >>> Digits().data.shape
     torch.Size([1797, 8, 8])
     """
 
-    classes = [str(digit) for digit in range(10)]
+    classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
 
     def __init__(
         self, transform: Callable | None = None, target_transform: Callable | None = None

@@ -30,7 +30,7 @@ class FakeData(VisionDataset):
         self.random_offset = random_offset
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """Return the image and the class at ``index``; the caller's random numbers are left alone."""
+        """Return the image and the class at ``index``; the caller's generator is left alone."""
         if index >= len(self):
             raise IndexError(f"{type(self).__name__} index out of range")
         state = torch.get_rng_state()

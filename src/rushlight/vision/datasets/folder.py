@@ -56,8 +56,8 @@ def make_dataset(
 ) -> list[tuple[str, int]]:
     """Return (path, class number) of every file below the class folders that is allowed.
 
-    What is allowed is said by ``extensions`` or by ``is_valid_file``, by one of them. A class without a
-    file is a FileNotFoundError, unless ``allow_empty``.
+    What is allowed is said by ``extensions`` or by ``is_valid_file``, by one of them. A class
+    without a file is a FileNotFoundError, unless ``allow_empty``.
     """
     if class_to_idx is None:
         class_to_idx = find_classes(directory)[1]
@@ -102,7 +102,8 @@ class DatasetFolder(VisionDataset):
 
     The files below ``root/<class>/``, read by ``loader``, with the class's number as the target.
 
-    Attributes: ``classes``, ``class_to_idx``, ``samples`` (pairs of path and number) and ``targets``.
+    Attributes: ``classes``, ``class_to_idx``, ``samples`` (pairs of path and number) and
+    ``targets``.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ import gzip
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.error import URLError
 
 import numpy as np
@@ -62,23 +62,25 @@ def read_image_file(path: str | Path) -> torch.Tensor:
 class MNIST(VisionDataset):
     """MNIST(root, train=True, transform=None, target_transform=None, download=False)
 
-    70,000 handwritten digits of 28x28 pixels (LeCun, Cortes and Burges): 60,000 to train, 10,000 to test.
+    70,000 handwritten digits of 28x28 pixels (LeCun, Cortes and Burges): 60,000 to train, 10,000 to
+    test.
 
-    The files stand in ``root/MNIST/raw``; ``download=True`` fetches them. A sample is a pair of a Pillow
-    image in mode ``L`` and an int; ``data`` (uint8) and ``targets`` (int64) hold all of them.
+    The files stand in ``root/MNIST/raw``; ``download=True`` fetches them. A sample is a pair of a
+    Pillow image in mode ``L`` and an int; ``data`` (uint8) and ``targets`` (int64) hold all of
+    them.
     """
 
-    mirrors = [
+    mirrors: ClassVar[list[str]] = [
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "http://yann.lecun.com/exdb/mnist/",
     ]
-    resources = [
+    resources: ClassVar[list[tuple[str, str]]] = [
         ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
         ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
         ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
     ]
-    classes = [
+    classes: ClassVar[list[str]] = [
         "0 - zero",
         "1 - one",
         "2 - two",
@@ -164,14 +166,14 @@ class FashionMNIST(MNIST):
     Zalando's 70,000 pictures of clothes, 28x28 pixels in ten classes, in MNIST's form.
     """
 
-    mirrors = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"]
-    resources = [
+    mirrors: ClassVar[list[str]] = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"]
+    resources: ClassVar[list[tuple[str, str]]] = [
         ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
         ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
         ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
         ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
     ]
-    classes = [
+    classes: ClassVar[list[str]] = [
         "T-shirt/top",
         "Trouser",
         "Pullover",
@@ -191,11 +193,11 @@ class KMNIST(MNIST):
     70,000 cursive Japanese characters, 28x28 pixels in ten classes, in MNIST's form.
     """
 
-    mirrors = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
-    resources = [
+    mirrors: ClassVar[list[str]] = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
+    resources: ClassVar[list[tuple[str, str]]] = [
         ("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
         ("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
         ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
         ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
     ]
-    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]

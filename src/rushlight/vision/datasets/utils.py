@@ -93,7 +93,7 @@ def _copy(response: Any, file: BinaryIO, label: str, total: int | None, start: i
 
 
 def _fetch(url: str, part: Path) -> None:
-    """One request. What ``part`` already holds is not asked for again, if the server can do that."""
+    """One request. What ``part`` holds is not asked for again, if the server can do that."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "rushlight"}
     if start:
@@ -133,8 +133,9 @@ def download_url(
 
     Download ``url`` into folder ``root``, unless the file is there with the right ``md5``.
 
-    The bytes go to ``<filename>.part``, which a later call resumes; only a complete, verified file gets
-    the final name. RuntimeError if the MD5 is another, URLError if the address cannot be reached.
+    The bytes go to ``<filename>.part``, which a later call resumes; only a complete, verified file
+    gets the final name. RuntimeError if the MD5 is another, URLError if the address cannot be
+    reached.
     """
     folder = Path(root).expanduser()
     target = folder / (filename or unquote(Path(urlsplit(url).path).name))

@@ -43,7 +43,8 @@ class VisionDataset(Dataset):
 
     The base of the image datasets; a subclass defines ``__getitem__`` and ``__len__``.
 
-    Give either ``transforms``, a function of (image, target), or ``transform`` and ``target_transform``.
+    Give either ``transforms``, a function of (image, target), or ``transform`` and
+    ``target_transform``.
     """
 
     def __init__(

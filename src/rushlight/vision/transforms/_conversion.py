@@ -11,7 +11,8 @@ from rushlight.vision.transforms import functional as F
 class ToTensor:
     """ToTensor()
 
-    Make a float tensor (C, H, W) in 0..1 of a Pillow image or a uint8 array; other arrays keep their numbers.
+    Make a float tensor (C, H, W) in 0..1 of a Pillow image or a uint8 array; other arrays keep
+    their numbers.
     """
 
     def __call__(self, pic: Any) -> torch.Tensor:

@@ -143,7 +143,8 @@ class Pad(Module):
             raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
         if isinstance(padding, Sequence) and len(padding) not in (1, 2, 4):
             raise ValueError(
-                f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple"
+                "Padding must be an int or a 1, 2, or 4 element tuple, "
+                f"not a {len(padding)} element tuple"
             )
         self.padding = padding
         self.fill = fill
@@ -188,7 +189,8 @@ class RandomCrop(Module):
         height, width = output_size
         if rows < height or columns < width:
             raise ValueError(
-                f"Required crop size {(height, width)} is larger than input image size {(rows, columns)}"
+                f"Required crop size {(height, width)} is larger than "
+                f"input image size {(rows, columns)}"
             )
         if (rows, columns) == (height, width):
             return 0, 0, rows, columns
@@ -248,9 +250,10 @@ class RandomVerticalFlip(Module):
 
 
 class RandomResizedCrop(Module):
-    """RandomResizedCrop(size, scale=(0.08, 1.0), ratio=(3/4, 4/3), interpolation=..., antialias=True)
+    """RandomResizedCrop(size, scale=(0.08, 1.0), ratio=(3/4, 4/3), interpolation=BILINEAR, ...)
 
-    Cut out a rectangle of random area (``scale`` of the image's) and shape (``ratio``), and resize it.
+    Cut out a rectangle of random area (``scale`` of the image's) and shape (``ratio``), and resize
+    it.
     """
 
     def __init__(
@@ -308,7 +311,7 @@ class RandomResizedCrop(Module):
 
 
 class RandomRotation(Module):
-    """RandomRotation(degrees, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=0)
+    """RandomRotation(degrees, interpolation=NEAREST, expand=False, center=None, fill=0)
 
     Turn by a random angle out of (-degrees, degrees), or out of the two bounds given.
     """
@@ -346,13 +349,14 @@ class RandomRotation(Module):
     def __repr__(self) -> str:
         center = "" if self.center is None else f", center={self.center}"
         return (
-            f"{type(self).__name__}(degrees={self.degrees}, interpolation={self.interpolation.value}, "
+            f"{type(self).__name__}(degrees={self.degrees}, "
+            f"interpolation={self.interpolation.value}, "
             f"expand={self.expand}{center}, fill={self.fill})"
         )
 
 
 class RandomAffine(Module):
-    """RandomAffine(degrees, translate=None, scale=None, shear=None, interpolation=..., fill=0, center=None)
+    """RandomAffine(degrees, translate=None, scale=None, shear=None, interpolation=NEAREST, ...)
 
     Turn, move (``translate``: fractions of width and height), scale and shear by random amounts.
     """

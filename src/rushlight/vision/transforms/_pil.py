@@ -18,7 +18,7 @@ def filter_number(interpolation: str) -> int:
 
 
 def _fill(image: Any, fill: Any, channels: int) -> dict[str, Any]:
-    """The ``fillcolor`` argument: one number per channel, whole ones where the image has integers."""
+    """The ``fillcolor`` argument: one number per channel, of the image's type."""
     if fill is None:
         fill = 0
     if isinstance(fill, (int, float)):

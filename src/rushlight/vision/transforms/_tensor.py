@@ -33,7 +33,8 @@ def check_channels(image: torch.Tensor, permitted: Sequence[int]) -> int:
     channels = image.shape[-3] if image.ndim > 2 else 1
     if channels not in permitted:
         raise TypeError(
-            f"Input image tensor permitted channel values are {list(permitted)}, but found {channels}"
+            f"Input image tensor permitted channel values are {list(permitted)}, "
+            f"but found {channels}"
         )
     return channels
 
@@ -303,7 +304,7 @@ def _to_hsv(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 
 def _from_hsv(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Red, green and blue (..., 3, H, W): each falls from ``value`` by its distance on the circle."""
+    """Red, green, blue (..., 3, H, W): each falls from ``value`` by its distance on the circle."""
     channels = []
     for offset in (5.0, 3.0, 1.0):
         place = (hue * 6.0 + offset) % 6.0

@@ -17,7 +17,8 @@ Image = Any  # a Pillow image or a tensor
 class InterpolationMode(Enum):
     """How ``resize``, ``rotate`` and ``affine`` find values between pixels.
 
-    Tensors take NEAREST, NEAREST_EXACT, BILINEAR and (``resize`` only) BICUBIC; Pillow images also the others.
+    Tensors take NEAREST, NEAREST_EXACT, BILINEAR and (``resize`` only) BICUBIC; Pillow images also
+    the others.
     """
 
     NEAREST = "nearest"
@@ -45,7 +46,8 @@ def as_interpolation(value: InterpolationMode | int) -> InterpolationMode:
         value = _BY_PILLOW_NUMBER[value]
     if not isinstance(value, InterpolationMode):
         raise TypeError(
-            "Argument interpolation should be a InterpolationMode or a corresponding Pillow integer constant"
+            "Argument interpolation should be a InterpolationMode or "
+            "a corresponding Pillow integer constant"
         )
     return value
 
@@ -83,7 +85,8 @@ _MODE_DTYPES = {"I": np.int32, "I;16": np.int16, "F": np.float32}
 def to_tensor(pic: Any) -> torch.Tensor:
     """to_tensor(pic) -> Tensor
 
-    Make a tensor (C, H, W) of a Pillow image or an array (H, W) or (H, W, C); uint8 becomes 0..1 floats.
+    Make a tensor (C, H, W) of a Pillow image or an array (H, W) or (H, W, C); uint8 becomes 0..1
+    floats.
 
     >>> to_tensor(numpy.full((2, 2), 255, numpy.uint8))
     tensor([[[1., 1.],
@@ -121,7 +124,8 @@ def convert_image_dtype(image: torch.Tensor, dtype: Any = torch.float) -> torch.
     return _tensor.convert_dtype(image, dtype)
 
 
-# What one channel of each NumPy type is, and what a number of uint8 channels may be (default first).
+# What one channel of each NumPy type is, and what a number of uint8 channels may be (default
+# first).
 _GREY_MODES = {"uint8": "L", "int16": "I;16", "int32": "I", "float32": "F"}
 _COLOUR_MODES = {2: ["LA"], 3: ["RGB", "YCbCr", "HSV"], 4: ["RGBA", "CMYK", "RGBX"]}
 
@@ -150,7 +154,7 @@ def _pic_array(pic: Any, mode: str | None) -> np.ndarray:
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
-    """Make a Pillow image of a tensor (C, H, W) or an array (H, W, C); 0..1 floats become 0..255."""
+    """Make a Pillow image of a tensor (C, H, W) or an array (H, W, C); 0..1 becomes 0..255."""
     pixels = _pic_array(pic, mode)
     channels = pixels.shape[2]
     module = image_module("to_pil_image")
@@ -160,7 +164,8 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
             raise TypeError(f"Input type {pixels.dtype} is not supported")
         if mode is not None and mode != expected:
             raise ValueError(
-                f"Incorrect mode ({mode}) supplied for input type {pixels.dtype.type}. Should be {expected}"
+                f"Incorrect mode ({mode}) supplied for input type {pixels.dtype.type}. "
+                f"Should be {expected}"
             )
         return module.fromarray(np.ascontiguousarray(pixels[:, :, 0]))
     if pixels.dtype != np.uint8:
@@ -185,15 +190,15 @@ def normalize(
 
 
 def _resized(dimensions: Sequence[int], size: int, max_size: int | None) -> list[int]:
-    """[height, width] whose smaller edge is ``size`` and whose greater one is at most ``max_size``."""
+    """[height, width]: the smaller is ``size``, the greater one at most ``max_size``."""
     height, width = dimensions
     short, long = min(height, width), max(height, width)
     new_short, new_long = size, int(size * long / short)
     if max_size is not None:
         if max_size <= size:
             raise ValueError(
-                f"max_size = {max_size} must be strictly greater than the requested size for the smaller "
-                f"edge size = {size}"
+                f"max_size = {max_size} must be strictly greater than the requested size "
+                f"for the smaller edge size = {size}"
             )
         if new_long > max_size:
             new_short, new_long = int(max_size * new_short / new_long), max_size
@@ -215,7 +220,8 @@ def resize(
     sizes = [size] if isinstance(size, int) else list(size)
     if len(sizes) not in (1, 2):
         raise ValueError(
-            f"Size must be an int or a 1 or 2 element tuple/list, not a {len(sizes)} element tuple/list"
+            "Size must be an int or a 1 or 2 element tuple/list, "
+            f"not a {len(sizes)} element tuple/list"
         )
     if max_size is not None and len(sizes) != 1:
         raise ValueError(
@@ -382,7 +388,8 @@ def rotate(
 ) -> Image:
     """Turn counter-clockwise by ``angle`` degrees about ``center`` (x, y), by default the middle.
 
-    ``expand`` makes the result large enough to hold all of the image; ``fill`` colours what is outside it.
+    ``expand`` makes the result large enough to hold all of the image; ``fill`` colours what is
+    outside it.
     """
     mode = as_interpolation(interpolation).value
     if center is not None and not isinstance(center, (list, tuple)):
@@ -407,7 +414,7 @@ def affine(
     fill: Any = None,
     center: Sequence[float] | None = None,
 ) -> Image:
-    """Turn clockwise by ``angle`` degrees, ``shear`` (x, y degrees), ``scale`` and ``translate`` (x, y)."""
+    """Turn clockwise by ``angle`` degrees, then shear (x, y degrees), scale and move (x, y)."""
     if not isinstance(angle, (int, float)):
         raise TypeError("Argument angle should be int or float")
     if not isinstance(translate, (list, tuple)):
