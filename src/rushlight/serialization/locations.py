@@ -1,0 +1,98 @@
+"""Where storages were saved from, and where they are to go when loaded."""
+
+from collections.abc import Callable
+
+from rushlight._core import device as devices
+from rushlight._core.storage import UntypedStorage
+
+# (priority, tagger: storage -> tag or None, deserializer: (storage, tag) -> storage or None)
+_packages: list[tuple[int, Callable, Callable]] = []
+
+
+def register_package(priority: int, tagger: Callable, deserializer: Callable) -> None:
+    """register_package(priority, tagger, deserializer)
+
+    Teach `save` and `load` a kind of location. `tagger(storage)` gives its tag or None,
+    `deserializer(storage, tag)` the storage moved there or None; lower priorities are asked first.
+    """
+    _packages.append((priority, tagger, deserializer))
+    _packages.sort(key=lambda package: package[0])
+
+
+def location_tag(storage: object) -> str:
+    """location_tag(storage) -> str
+
+    The text by which a file says where a storage lived: "cpu", "meta", "cuda:0".
+    """
+    for _, tagger, _ in _packages:
+        tag = tagger(storage)
+        if tag:
+            return tag
+    raise RuntimeError(f"don't know how to determine data location of {_kind(storage)}")
+
+
+def default_restore_location(storage: object, location: str) -> object:
+    """default_restore_location(storage, location) -> storage
+
+    The storage at the place its tag names; RuntimeError if nobody knows the tag.
+    """
+    for _, _, deserializer in _packages:
+        found = deserializer(storage, location)
+        if found is not None:
+            return found
+    raise RuntimeError(
+        f"don't know how to restore data location of {_kind(storage)} (tagged with {location})"
+    )
+
+
+def restorer(map_location: object) -> Callable[[object, str], object]:
+    """The function (storage, tag) -> storage that `map_location` means, in any of its forms."""
+    if map_location is None:
+        return default_restore_location
+    if isinstance(map_location, dict):
+        return lambda storage, tag: default_restore_location(storage, map_location.get(tag, tag))
+    if isinstance(map_location, bytes):
+        map_location = map_location.decode("ascii")
+    if isinstance(map_location, (str, devices.device)):
+        return lambda storage, tag: default_restore_location(storage, str(map_location))
+
+    def restore(storage, tag):
+        found = map_location(storage, tag)
+        return default_restore_location(storage, tag) if found is None else found
+
+    return restore
+
+
+def _kind(storage):
+    return f"torch.storage.{type(storage).__name__}"
+
+
+def _cpu_tag(storage):
+    return "cpu" if storage.device.type == "cpu" else None
+
+
+def _cpu_restore(storage, location):
+    return storage if location == "cpu" else None
+
+
+def _meta_tag(storage):
+    return "meta" if storage.device.type == "meta" else None
+
+
+def _meta_restore(storage, location):
+    return UntypedStorage(storage.nbytes(), device="meta") if location == "meta" else None
+
+
+def _no_cuda(storage, location):
+    if not location.startswith("cuda"):
+        return None
+    raise RuntimeError(
+        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If "
+        "you are running on a CPU-only machine, please use torch.load with "
+        "map_location=torch.device('cpu') to map your storages to the CPU."
+    )
+
+
+register_package(10, _cpu_tag, _cpu_restore)
+register_package(20, lambda storage: None, _no_cuda)
+register_package(22, _meta_tag, _meta_restore)

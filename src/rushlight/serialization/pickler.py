@@ -1,0 +1,152 @@
+"""Pickling with PyTorch's names, so that PyTorch can read it and the bytes are those it would write."""
+
+import io
+import pickle
+import types
+from collections import OrderedDict
+
+from rushlight._core import device as devices
+from rushlight._core import dtypes
+from rushlight._core.return_types import NamedResult
+from rushlight._core.shape import Size
+from rushlight._core.storage import UntypedStorage, untyped_storage
+from rushlight._core.tensor import Parameter, Tensor
+from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
+from rushlight.serialization import names, rebuild
+from rushlight.serialization.locations import location_tag
+
+_ORDINARY = frozenset({str, int, float, bool, type(None), dict, list, tuple, bytes, OrderedDict})
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
+
+
+class StorageTable:
+    """The storages met while pickling, each under a key, in order of appearance."""
+
+    def __init__(self) -> None:
+        self.storages: dict[str, UntypedStorage] = {}
+        self.dtypes: dict[str, dtypes.dtype] = {}
+        self._keys: dict[int, str] = {}
+        self._seen_dtypes: dict[int, dtypes.dtype] = {}
+
+    def key(self, storage: UntypedStorage) -> str:
+        """The key of a storage: its number as text."""
+        return self._keys.setdefault(storage._cdata, str(len(self._keys)))
+
+    def describe(self, obj: TypedStorage | UntypedStorage) -> tuple:
+        """The persistent id of a storage: its class, key, location, and number of elements."""
+        storage = obj.untyped()
+        if isinstance(obj, TypedStorage):
+            dtype, cls, count = obj.dtype, CLASSES[NAMES[obj.dtype]], obj.size()
+        else:
+            dtype, cls, count = dtypes.uint8, UntypedStorage, storage.nbytes()
+        if (
+            storage.data_ptr()
+            and self._seen_dtypes.setdefault(storage.data_ptr(), dtype) is not dtype
+        ):
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types"
+            )
+        key = self.key(storage)
+        self.storages.setdefault(key, storage)
+        self.dtypes.setdefault(key, dtype)
+        return ("storage", cls, key, location_tag(storage), count)
+
+
+class _TorchPickler:
+    """The part of the pickler that knows tensors; mixed into a pure Python Pickler class."""
+
+    table: StorageTable
+
+    def persistent_id(self, obj):
+        if isinstance(obj, (TypedStorage, UntypedStorage)):
+            return self.table.describe(obj)
+        return None
+
+    def reducer_override(self, obj):
+        kind = type(obj)
+        if kind in _ORDINARY:
+            return NotImplemented
+        if isinstance(obj, Tensor):
+            return _reduce_tensor(obj)
+        if kind is Size:
+            return Size, (tuple(obj),)
+        if kind is dtypes.dtype:
+            return obj.name
+        if kind is devices.device:
+            place = obj.type.encode().decode()  # a text object of its own, as PyTorch makes
+            return kind, ((place,) if obj.index is None else (place, obj.index))
+        if kind is devices.layout:
+            return names._get_layout, (str(obj),)
+        if isinstance(obj, NamedResult):
+            return kind, (tuple(obj), {})
+        if isinstance(obj, _NAMED) and names.torch_name(obj) is not None:
+            return names.torch_name(obj)[1]
+        return NotImplemented
+
+    def save_global(self, obj, name=None):
+        known = names.torch_name(obj)
+        if known is None:
+            super().save_global(obj, name)
+            return
+        module, name = known
+        if self.proto >= 4:
+            self.save(module)
+            self.save(name)
+            self.write(pickle.STACK_GLOBAL)
+        else:
+            self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
+        self.memoize(obj)
+
+
+def _reduce_tensor(tensor):
+    kind = type(tensor)
+    if kind.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
+        return NotImplemented  # a subclass that knows better
+    state = tensor.__dict__ or None
+    if isinstance(tensor, Parameter):
+        arguments = (tensor.data, tensor.requires_grad, OrderedDict())
+        if state is None:
+            return rebuild._rebuild_parameter, arguments
+        return rebuild._rebuild_parameter_with_state, (*arguments, state)
+    function, arguments = _reduce_plain(tensor)
+    if kind is Tensor and state is None:
+        return function, arguments
+    return rebuild._rebuild_from_type_v2, (function, kind, arguments, state or {})
+
+
+def _reduce_plain(tensor):
+    """The rebuilding function of a tensor's elements, and its arguments."""
+    size, stride = tuple(tensor.size()), tuple(tensor.stride())
+    if tensor.layout is not devices.strided:
+        raise NotImplementedError(
+            f"saving a tensor of layout {tensor.layout}: save tensor.to_dense()"
+        )
+    if tensor.device.type == "meta":
+        arguments = (tensor.dtype, size, stride, tensor.requires_grad)
+        return rebuild._rebuild_meta_tensor_no_storage, arguments
+    storage, dtype = untyped_storage(tensor), tensor.dtype
+    place = (tensor.storage_offset(), size, stride, tensor.requires_grad, OrderedDict())
+    if dtype not in NAMES:
+        return rebuild._rebuild_tensor_v3, (storage, *place, dtype)
+    typed = TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
+    return rebuild._rebuild_tensor_v2, (typed, *place)
+
+
+def pickler_class(pickle_module: types.ModuleType) -> type:
+    """The Pickler of `pickle_module`, taught about tensors."""
+    base = pickle._Pickler if pickle_module is pickle else pickle_module.Pickler
+    if not issubclass(base, pickle._Pickler):
+        raise NotImplementedError(
+            f"torch.save cannot use the Pickler of {pickle_module.__name__}, which is not written in "
+            "Python; use pickle or dill"
+        )
+    return type("Pickler", (_TorchPickler, base), {})
+
+
+def pickle_object(obj: object, table: StorageTable, pickle_module, protocol: int) -> bytes:
+    """The pickle of `obj`; the storages it refers to are noted in `table`."""
+    buffer = io.BytesIO()
+    pickler = pickler_class(pickle_module)(buffer, protocol=protocol)
+    pickler.table = table
+    pickler.dump(obj)
+    return buffer.getvalue()

@@ -1,0 +1,118 @@
+"""The switches of saving and loading: checksums, byte order of old files, memory mapping, alignment."""
+
+import enum
+import mmap
+import sys
+
+MAP_SHARED = getattr(mmap, "MAP_SHARED", 1)
+MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", 2)
+
+
+class LoadEndianness(enum.Enum):
+    """The byte order of files that do not say theirs."""
+
+    NATIVE = 1
+    LITTLE = 2
+    BIG = 3
+
+
+class _Settings:
+    compute_crc32 = True
+    load_endianness: LoadEndianness | None = None
+    mmap_flags = MAP_PRIVATE
+    storage_alignment = 64
+
+
+_settings = _Settings()
+
+
+def get_crc32_options() -> bool:
+    """get_crc32_options() -> bool
+
+    Whether checksums are computed on saving and checked on loading.
+    """
+    return _settings.compute_crc32
+
+
+def set_crc32_options(compute_crc32: bool) -> None:
+    """set_crc32_options(compute_crc32)
+
+    Whether `save` writes checksums (tools that unzip need them) and `load` checks those it finds.
+    """
+    _settings.compute_crc32 = compute_crc32
+
+
+def get_default_load_endianness() -> LoadEndianness | None:
+    """get_default_load_endianness() -> LoadEndianness or None
+
+    The byte order taken for files that do not say theirs; None means little.
+    """
+    return _settings.load_endianness
+
+
+def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
+    """set_default_load_endianness(endianness)
+
+    Set the byte order taken for files that do not say theirs.
+    """
+    if endianness is not None and not isinstance(endianness, LoadEndianness):
+        raise TypeError("Invalid argument type in function set_default_load_endianness")
+    _settings.load_endianness = endianness
+
+
+def unmarked_byte_order() -> str:
+    """The byte order, "little" or "big", of a file without a mark."""
+    order = _settings.load_endianness or LoadEndianness.LITTLE
+    return sys.byteorder if order is LoadEndianness.NATIVE else order.name.lower()
+
+
+def get_default_mmap_options() -> int:
+    """get_default_mmap_options() -> int
+
+    The flag `load(mmap=True)` maps files with: ``mmap.MAP_PRIVATE`` or ``mmap.MAP_SHARED``.
+    """
+    return _settings.mmap_flags
+
+
+class set_default_mmap_options:
+    """set_default_mmap_options(flags)
+
+    Set how `load(mmap=True)` maps files; as a context manager, for the length of a block.
+    """
+
+    def __init__(self, flags: int) -> None:
+        if sys.platform == "win32":
+            raise RuntimeError(
+                "Changing the default mmap options is currently not supported for Windows"
+            )
+        if flags not in (MAP_PRIVATE, MAP_SHARED):
+            raise ValueError(
+                "Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE or "
+                f"mmap.MAP_SHARED, but got {flags}"
+            )
+        self._before = _settings.mmap_flags
+        _settings.mmap_flags = flags
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        _settings.mmap_flags = self._before
+
+
+def get_storage_alignment() -> int:
+    """get_storage_alignment() -> int
+
+    The multiple of bytes at which records of a saved file begin.
+    """
+    return _settings.storage_alignment
+
+
+def set_storage_alignment(alignment: int) -> None:
+    """set_storage_alignment(alignment)
+
+    Set the multiple of bytes at which records of a saved file begin (64 unless set).
+    """
+    if alignment < 1:
+        raise ValueError(f"the alignment must be at least 1, got {alignment}")
+    _settings.storage_alignment = alignment
