@@ -157,11 +157,8 @@ PLACES = [
     lambda i: F.rotate(i, 90),
     lambda i: F.rotate(i, 180),
     lambda i: F.rotate(i, 90, expand=True),
-    lambda i: F.resize(i, (10, 15), T.InterpolationMode.NEAREST),
+    lambda i: F.resize(i, (10, 15), T.InterpolationMode.NEAREST_EXACT),
     lambda i: F.five_crop(i, 8)[3],
-    lambda i: (
-        F.rgb_to_grayscale(i, 1).crop((0, 0, 1, 1)) if hasattr(i, "crop") else i[:1, :1, :1] * 0
-    ),
 ]
 
 
@@ -244,7 +241,7 @@ def by_hand_resized(image):
         if width <= 30 and height <= 20:
             top = torch.randint(0, 20 - height + 1, size=(1,)).item()
             left = torch.randint(0, 30 - width + 1, size=(1,)).item()
-            return F.resized_crop(image, top, left, height, width, 8)
+            return F.resized_crop(image, top, left, height, width, (8, 8))
 
 
 DRAWS = [
