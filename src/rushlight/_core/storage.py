@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.tensor import Tensor, wrap
 
@@ -94,8 +93,8 @@ def rebuild_array(storage, dtype, offset, size, stride) -> np.ndarray:
     if any(s < 0 for s in (*stride, *size, offset)) or needed > storage.nbytes():
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
-            f"itemsize {item} requiring a storage size of {needed} are out of bounds for storage of "
-            f"size {storage.nbytes()}"
+            f"itemsize {item} requiring a storage size of {needed} are out of bounds for storage "
+            f"of size {storage.nbytes()}"
         )
     if storage.device.type == "meta":
         return meta_array(size, dtype.numpy)
@@ -226,7 +225,8 @@ class UntypedStorage:
         if isinstance(index, slice):
             if index.step not in (None, 1):
                 raise RuntimeError(
-                    f"Trying to slice with a step of {index.step}, but only a step of 1 is supported"
+                    f"Trying to slice with a step of {index.step}, but only a step of 1 is "
+                    "supported"
                 )
             part = self._here()[index]
             # a root of its own, so that it counts as another storage over the same memory
@@ -271,7 +271,8 @@ class UntypedStorage:
         source = source.untyped()
         if source.nbytes() != self._nbytes:
             raise RuntimeError(
-                f"size does not match, self was {self._nbytes} bytes but src was {source.nbytes()} bytes"
+                f"size does not match, self was {self._nbytes} bytes but src was {source.nbytes()} "
+                "bytes"
             )
         self._here()[...] = source._here()
         return self

@@ -15,9 +15,11 @@ def _warn_typed():
     if not _warned[0]:
         _warned[0] = True
         warnings.warn(
-            "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be "
-            "the only storage class. This should only matter to you if you are using storages directly. "
-            " To access UntypedStorage directly, use tensor.untyped_storage() instead of tensor.storage()",
+            "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will "
+            "be the only storage class. This should only matter to you if you are using storages "
+            "directly. "
+            " To access UntypedStorage directly, use tensor.untyped_storage() instead of "
+            "tensor.storage()",
             UserWarning,
             stacklevel=3,
         )

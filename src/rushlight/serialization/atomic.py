@@ -16,7 +16,8 @@ def atomic_writer(path: str | Path) -> Iterator[BinaryIO]:
     Context manager: a file to write to, which takes the place of `path` when the block ends.
 
     Until then, and after an error or a kill, `path` is what it was before. Something that is not an
-    ordinary file (a pipe, a device), or a directory in which no file can be made, is written directly.
+    ordinary file (a pipe, a device), or a directory in which no file can be made, is written
+    directly.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():

@@ -159,7 +159,8 @@ class LegacyLoader:
         (count,) = struct.unpack("<q", _exactly(file, 8))
         if count * dtype.itemsize != target.nbytes():
             raise RuntimeError(
-                f"storage has wrong byte size: expected {target.nbytes()} got {count * dtype.itemsize}"
+                f"storage has wrong byte size: expected {target.nbytes()} got "
+                f"{count * dtype.itemsize}"
             )
         data = _exactly(file, target.nbytes())
         if target.device.type != "meta":

@@ -24,9 +24,10 @@ from rushlight.serialization.unpickler import ArchiveLoader, check_size
 from rushlight.serialization.zip_reader import ZipReader, is_zip
 
 _UNSAFE = (
-    "In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` from "
-    "`False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will likely succeed, "
-    "but it can result in arbitrary code execution. Do it only if you got the file from a trusted source."
+    "In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` "
+    "from `False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will "
+    "likely succeed, but it can result in arbitrary code execution. Do it only if you got the "
+    "file from a trusted source."
 )
 _DOCS = (
     "\n\nCheck the documentation of torch.load to learn more about types accepted by default with "
@@ -43,16 +44,17 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args,
 ) -> object:
-    """load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **pickle_load_args)
+    """load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None,
+    **pickle_load_args)
 
     The object that `save`, or PyTorch's `torch.save`, wrote to a file.
 
-    Unless ``weights_only=False``, the file can only contain data: tensors, numbers, texts, containers,
-    and what `torch.serialization.add_safe_globals` allowed; anything else is an UnpicklingError. With
-    ``weights_only=False`` a file can run any code: load only files you trust.
+    Unless ``weights_only=False``, the file can only contain data: tensors, numbers, texts,
+    containers, and what `torch.serialization.add_safe_globals` allowed; anything else is an
+    UnpicklingError. With ``weights_only=False`` a file can run any code: load only files you trust.
 
-    `map_location` says where storages go: a device, or a dict or function of the places they were saved
-    from. ``mmap=True`` maps the file instead of reading it.
+    `map_location` says where storages go: a device, or a dict or function of the places they were
+    saved from. ``mmap=True`` maps the file instead of reading it.
     """
     weights_only = _decide(weights_only, pickle_module)
     if weights_only:
@@ -84,8 +86,8 @@ def _load(file, f, map_location, pickle_module, mmap, options):
         named = f"{f}, " if isinstance(f, str) else ""
         raise RuntimeError(
             f"mmap can only be used with files saved with `torch.save({named}"
-            "_use_new_zipfile_serialization=True), please torch.save your checkpoint with this option in "
-            "order to use mmap."
+            "_use_new_zipfile_serialization=True), please torch.save your checkpoint with this "
+            "option in order to use mmap."
         )
     tar = open_tar(file) if _is_real_file(file) and file.tell() == 0 else None
     if tar is not None:
@@ -158,8 +160,8 @@ def _refuse_torchscript(weights_only):
             + _UNSAFE
         )
     raise NotImplementedError(
-        "rushlight cannot run TorchScript archives: save the state_dict of the model in PyTorch and load "
-        "that"
+        "rushlight cannot run TorchScript archives: save the state_dict of the model in PyTorch "
+        "and load that"
     )
 
 
@@ -172,14 +174,15 @@ def _decide(weights_only, pickle_module):
     forbid = _asked("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
     if force and forbid:
         raise RuntimeError(
-            "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` should be "
-            "set, but both were set."
+            "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` "
+            "should be set, but both were set."
         )
     if force:
         return True
     if weights_only is None and forbid:
         warnings.warn(
-            "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected, since the`weights_only` "
+            "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected, since "
+            "the`weights_only` "
             "argument was not explicitly passed to `torch.load`, forcing weights_only=False.",
             UserWarning,
             stacklevel=3,
@@ -211,8 +214,8 @@ def _opened(f):
         f.seek(f.tell())
     except (io.UnsupportedOperation, AttributeError) as error:
         raise type(error)(
-            f"{error}. You can only torch.load from a file that is seekable. Please pre-load the data "
-            "into a buffer like io.BytesIO and try to load from it instead."
+            f"{error}. You can only torch.load from a file that is seekable. Please pre-load the "
+            "data into a buffer like io.BytesIO and try to load from it instead."
         ) from None
     return contextlib.nullcontext(f)
 
@@ -225,8 +228,8 @@ def _safetensors_device(map_location):
     else:
         return "cpu" if map_location is None else str(map_location)
     raise RuntimeError(
-        f"Loading safetensors file with {kind} map_location is not supported. Use a device string or "
-        "torch.device instead."
+        f"Loading safetensors file with {kind} map_location is not supported. Use a device string "
+        "or torch.device instead."
     )
 
 
@@ -234,16 +237,17 @@ def _advice(message):
     """PyTorch's explanation around an error of the restricted unpickler."""
     if re.search(r"GLOBAL (\S+) was not an allowed global by default.", message):
         return (
-            "Weights only load failed. This file can still be loaded, to do so you have two options, "
-            "\033[1mdo those steps only if you trust the source of the checkpoint\033[0m. "
-            f"\n\t(1) {_UNSAFE}\n\t(2) Alternatively, to load with `weights_only=True` please check the "
-            f"recommended steps in the following error message.\n\tWeightsUnpickler error: {message}{_DOCS}"
+            "Weights only load failed. This file can still be loaded, to do so you have two "
+            "options, \033[1mdo those steps only if you trust the source of the "
+            f"checkpoint\033[0m. \n\t(1) {_UNSAFE}\n\t(2) Alternatively, to load with "
+            "`weights_only=True` please check the recommended steps in the following error "
+            f"message.\n\tWeightsUnpickler error: {message}{_DOCS}"
         )
     text = f"Weights only load failed. {_UNSAFE}\n"
     if not re.search(r"whose module (\S+) is blocked", message):
         text += (
-            "Please file an issue with the following so that we can make `weights_only=True` compatible "
-            "with your use case: WeightsUnpickler error: "
+            "Please file an issue with the following so that we can make `weights_only=True` "
+            "compatible with your use case: WeightsUnpickler error: "
         )
     return f"{text}\n\n{message}{_DOCS}"
 
@@ -264,7 +268,8 @@ def get_unsafe_globals_in_checkpoint(f: "str | os.PathLike | IO[bytes]") -> list
         archive = ZipReader(file)
         if "constants.pkl" in archive.names():
             raise ValueError(
-                "Expected input to be a checkpoint returned by torch.save but got a torchscript checkpoint"
+                "Expected input to be a checkpoint returned by torch.save but got a torchscript "
+                "checkpoint"
             )
         used = restricted.globals_in(io.BytesIO(archive.get_record("data.pkl")))
     return sorted(used - restricted.allowed_names())

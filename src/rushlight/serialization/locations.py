@@ -85,10 +85,10 @@ def _meta_restore(storage, location):
 
 def _no_cuda(storage, location):
     if not location.startswith("cuda"):
-        return None
+        return
     raise RuntimeError(
-        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If "
-        "you are running on a CPU-only machine, please use torch.load with "
+        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
+        "False. If you are running on a CPU-only machine, please use torch.load with "
         "map_location=torch.device('cpu') to map your storages to the CPU."
     )
 

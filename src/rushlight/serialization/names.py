@@ -1,7 +1,8 @@
 """The names by which files know things, and what they are here.
 
-A file says `torch._utils._rebuild_tensor_v2` or `torch.nn.modules.linear.Linear`; `find` gives ours for
-either. `torch_name` is the way back. The table of the first kind is also what `weights_only` allows.
+A file says `torch._utils._rebuild_tensor_v2` or `torch.nn.modules.linear.Linear`; `find` gives ours
+for either. `torch_name` is the way back. The table of the first kind is also what `weights_only`
+allows.
 """
 
 import importlib
@@ -41,15 +42,16 @@ def _get_layout(name):
 
 
 def _encode(text, encoding="latin1"):
-    """Bytes, which protocol 2 writes as text. No other codec is looked up than those that do that."""
+    """Bytes, which protocol 2 writes as text; no other codecs than those for that."""
     if encoding not in ("latin1", "latin-1", "ascii", "utf-8"):
         raise ValueError(f"a file may not ask for the codec {encoding!r}")
     return text.encode(encoding)
 
 
 _REBUILD = (
-    "_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_tensor", "_rebuild_tensor_v2",
-    "_rebuild_tensor_v3", "_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_cpu_tensor",
+    "_rebuild_parameter", "_rebuild_parameter_with_state", "_rebuild_tensor",
+    "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_meta_tensor_no_storage",
+    "_rebuild_device_tensor_from_cpu_tensor",
 )  # fmt: skip
 
 # What rushlight has no counterpart for: module, names, and what to call it in the error.
@@ -62,7 +64,8 @@ _MISSING = (
     (
         "torch",
         "per_tensor_affine per_tensor_symmetric per_channel_affine per_channel_symmetric "
-        "per_channel_affine_float_qparams qint8 qint32 quint8 quint4x2 quint2x4 QInt8Storage QInt32Storage "
+        "per_channel_affine_float_qparams qint8 qint32 quint8 quint4x2 quint2x4 QInt8Storage "
+        "QInt32Storage "
         "QUInt8Storage QUInt4x2Storage QUInt2x4Storage",
         "quantised tensors",
     ),
@@ -73,7 +76,7 @@ _MISSING = (
         "tensors of elements below a byte",
     ),
 )
-_OLD_KINDS = "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()
+_OLD_KINDS = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 
 
 def _table():

@@ -1,4 +1,4 @@
-"""Pickling with PyTorch's names, so that PyTorch can read it and the bytes are those it would write."""
+"""Pickling with PyTorch's names: the bytes are those PyTorch would write."""
 
 import io
 import pickle
@@ -44,7 +44,8 @@ class StorageTable:
             and self._seen_dtypes.setdefault(storage.data_ptr(), dtype) is not dtype
         ):
             raise RuntimeError(
-                "Cannot save multiple tensors or storages that view the same data as different types"
+                "Cannot save multiple tensors or storages that view the same data as different "
+                "types"
             )
         key = self.key(storage)
         self.storages.setdefault(key, storage)
@@ -137,8 +138,8 @@ def pickler_class(pickle_module: types.ModuleType) -> type:
     base = pickle._Pickler if pickle_module is pickle else pickle_module.Pickler
     if not issubclass(base, pickle._Pickler):
         raise NotImplementedError(
-            f"torch.save cannot use the Pickler of {pickle_module.__name__}, which is not written in "
-            "Python; use pickle or dill"
+            f"torch.save cannot use the Pickler of {pickle_module.__name__}, which is not written "
+            "in Python; use pickle or dill"
         )
     return type("Pickler", (_TorchPickler, base), {})
 

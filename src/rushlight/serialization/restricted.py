@@ -1,7 +1,7 @@
 """The unpickler of `load(weights_only=True)`: a small machine that can only build data.
 
-It knows the instructions of protocol 2 that checkpoints use, and calls nothing that is not in the table of
-names or allowed by the user. Anything else in the file is an UnpicklingError.
+It knows the instructions of protocol 2 that checkpoints use, and calls nothing that is not in the
+table of names or allowed by the user. Anything else in the file is an UnpicklingError.
 """
 
 import _compat_pickle
@@ -208,9 +208,10 @@ class Unpickler:
         number = self._take(1)[0]
         if number != 2:
             warnings.warn(
-                f"Detected pickle protocol {number} in the checkpoint, which was not the default pickle "
-                "protocol used by `torch.load` (2). The weights_only Unpickler might not support all "
-                "instructions implemented by this protocol, please file an issue for adding support if "
+                f"Detected pickle protocol {number} in the checkpoint, which was not the default "
+                "pickle protocol used by `torch.load` (2). The weights_only Unpickler might not "
+                "support all instructions implemented by this protocol, please file an issue for "
+                "adding support if "
                 "you encounter this.",
                 stacklevel=2,
             )
@@ -292,13 +293,13 @@ def _not_allowed(full):
     return (
         f"Unsupported global: GLOBAL {shown} was not an allowed global by default. Please use "
         f"`torch.serialization.add_safe_globals([{shown}])` or the "
-        f"`torch.serialization.safe_globals([{shown}])` context manager to allowlist this global if you "
-        "trust this class/function."
+        f"`torch.serialization.safe_globals([{shown}])` context manager to allowlist this global "
+        "if you trust this class/function."
     )
 
 
 def _set_state(target, state):
-    """What BUILD means: the class's own way, else attributes from a dict and slots from a second one."""
+    """What BUILD means: the class's own way, else attributes (and slots) from dicts."""
     if hasattr(target, "__setstate__"):
         target.__setstate__(state)
         return
@@ -311,7 +312,7 @@ def _set_state(target, state):
         setattr(target, name, value)
 
 
-# Finding the names a pickle uses, without running it -----------------------------------------------
+# Finding the names a pickle uses, without running it ---------------------------------------------
 
 _OPERANDS = {
     **dict.fromkeys([b"J", b"j", b"r"], 4),

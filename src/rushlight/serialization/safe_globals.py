@@ -1,4 +1,4 @@
-"""What users have allowed `load(weights_only=True)` to call, beyond the names every checkpoint uses."""
+"""What users have allowed `load(weights_only=True)` to call, beyond the table of names."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,8 +11,8 @@ def add_safe_globals(safe_globals: list[Allowed]) -> None:
 
     Allow these classes and functions in files loaded with ``weights_only=True``.
 
-    An item is the object, known by its module and qualified name, or a pair of the object and the full
-    name by which files call it.
+    An item is the object, known by its module and qualified name, or a pair of the object and the
+    full name by which files call it.
     """
     _allowed.update(safe_globals)
 
@@ -33,7 +33,7 @@ def clear_safe_globals() -> None:
     _allowed.clear()
 
 
-class safe_globals:
+class safe_globals:  # noqa: N801 (PyTorch's name)
     """safe_globals(safe_globals)
 
     Context manager: `add_safe_globals` for the length of a block.

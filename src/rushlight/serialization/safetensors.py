@@ -26,8 +26,8 @@ _TYPES = {
     "F32": dtypes.float32, "U32": dtypes.uint32, "I32": dtypes.int32, "BF16": dtypes.bfloat16,
     "F16": dtypes.float16, "U16": dtypes.uint16, "I16": dtypes.int16,
     "F8_E5M2FNUZ": dtypes.float8_e5m2fnuz, "F8_E4M3FNUZ": dtypes.float8_e4m3fnuz,
-    "F8_E8M0": dtypes.float8_e8m0fnu, "F8_E4M3": dtypes.float8_e4m3fn, "F8_E5M2": dtypes.float8_e5m2,
-    "I8": dtypes.int8, "U8": dtypes.uint8, "BOOL": dtypes.bool_,
+    "F8_E8M0": dtypes.float8_e8m0fnu, "F8_E4M3": dtypes.float8_e4m3fn,
+    "F8_E5M2": dtypes.float8_e5m2, "I8": dtypes.int8, "U8": dtypes.uint8, "BOOL": dtypes.bool_,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 _RANK = {name: rank for rank, name in enumerate(_TYPES)}
@@ -135,8 +135,8 @@ def _check(tensors):
         storage = untyped_storage(tensor)
         if storage.nbytes() and owners.setdefault(storage.data_ptr(), name) != name:
             raise RuntimeError(
-                f"the tensors {owners[storage.data_ptr()]!r} and {name!r} share memory, which a safetensors "
-                "file cannot keep: leave one out, or save a clone of it"
+                f"the tensors {owners[storage.data_ptr()]!r} and {name!r} share memory, which a "
+                "safetensors file cannot keep: leave one out, or save a clone of it"
             )
 
 

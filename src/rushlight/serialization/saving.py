@@ -1,7 +1,6 @@
 """torch.save."""
 
 import contextlib
-import io
 import os
 import pickle
 import sys
@@ -31,9 +30,9 @@ def save(
 
     Write an object holding tensors to a file that `load`, and PyTorch's `torch.load`, can read.
 
-    `f` is a path or a file open for writing in binary mode. Tensors that share memory still do so after
-    loading. A path is replaced in one step when everything is written: a program that dies while saving
-    leaves the file that was there.
+    `f` is a path or a file open for writing in binary mode. Tensors that share memory still do so
+    after loading. A path is replaced in one step when everything is written: a program that dies
+    while saving leaves the file that was there.
 
     >>> buffer = io.BytesIO()
     >>> torch.save({"weight": torch.ones(2)}, buffer)

@@ -1,8 +1,8 @@
 """The 40 digits PyTorch writes as the last record of an archive.
 
-Nobody checks them on loading. They are reproduced so that a file is the same, byte for byte, whoever
-wrote it: 20 digits that hash the record names, 20 that hash the checksums. The first half depends
-on the order in which a GNU C++ unordered set of the names would be walked.
+Nobody checks them on loading. They are reproduced so that a file is the same, byte for byte,
+whoever wrote it: 20 digits that hash the record names, 20 that hash the checksums. The first half
+depends on the order in which a GNU C++ unordered set of the names would be walked.
 """
 
 from collections.abc import Iterable
@@ -44,10 +44,10 @@ def _shift_mix(x):
     return x ^ (x >> 47)
 
 
-# The sizes of libstdc++'s bucket tables: each the first prime of its list at or above twice the last.
+# The sizes of libstdc++'s bucket tables: each the first prime at or above twice the last.
 _BUCKETS = (
-    1, 13, 29, 59, 127, 257, 541, 1109, 2357, 5087, 10273, 20753, 42043, 85229, 172933, 351061, 712697,
-    1447153, 2938679, 5967347, 12117689,
+    1, 13, 29, 59, 127, 257, 541, 1109, 2357, 5087, 10273, 20753, 42043, 85229, 172933, 351061,
+    712697, 1447153, 2938679, 5967347, 12117689,
 )  # fmt: skip
 
 

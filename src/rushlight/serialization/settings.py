@@ -1,4 +1,4 @@
-"""The switches of saving and loading: checksums, byte order of old files, memory mapping, alignment."""
+"""The switches of saving and loading: checksums, byte order, memory mapping, alignment."""
 
 import enum
 import mmap
@@ -74,7 +74,7 @@ def get_default_mmap_options() -> int:
     return _settings.mmap_flags
 
 
-class set_default_mmap_options:
+class set_default_mmap_options:  # noqa: N801 (PyTorch's name)
     """set_default_mmap_options(flags)
 
     Set how `load(mmap=True)` maps files; as a context manager, for the length of a block.
@@ -87,8 +87,8 @@ class set_default_mmap_options:
             )
         if flags not in (MAP_PRIVATE, MAP_SHARED):
             raise ValueError(
-                "Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE or "
-                f"mmap.MAP_SHARED, but got {flags}"
+                "Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE "
+                f"or mmap.MAP_SHARED, but got {flags}"
             )
         self._before = _settings.mmap_flags
         _settings.mmap_flags = flags

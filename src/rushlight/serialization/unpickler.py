@@ -87,6 +87,6 @@ def check_size(found: int, expected: int) -> None:
     """RuntimeError unless a record has the size that the pickle says."""
     if found != expected:
         raise RuntimeError(
-            f"record size ({found} bytes) does not match expected size ({expected} bytes = {expected} "
-            "elements * 1 bytes/element) for dtype Byte"
+            f"record size ({found} bytes) does not match expected size ({expected} bytes = "
+            f"{expected} elements * 1 bytes/element) for dtype Byte"
         )

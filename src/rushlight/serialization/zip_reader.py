@@ -180,14 +180,15 @@ class ZipReader:
         version = int(text) if text.isdigit() else -1
         if version < _OLDEST:
             raise RuntimeError(
-                f"Attempted to read a PyTorch file with version {text.decode(errors='replace')}, but the "
-                f"minimum supported version for reading is {_OLDEST}."
+                f"Attempted to read a PyTorch file with version {text.decode(errors='replace')}, "
+                f"but the minimum supported version for reading is {_OLDEST}."
             )
         if version > _NEWEST:
             raise RuntimeError(
-                f"Attempted to read a PyTorch file with version {version}, but the maximum supported "
-                f"version for reading is {_NEWEST}. The version of your PyTorch installation may be too "
-                "old, please upgrade PyTorch to latest version to mitigate this issue."
+                f"Attempted to read a PyTorch file with version {version}, but the maximum "
+                f"supported version for reading is {_NEWEST}. The version of your PyTorch "
+                "installation may be too old, please upgrade PyTorch to latest version to "
+                "mitigate this issue."
             )
 
 
@@ -216,8 +217,8 @@ def _inflate(packed, size, name):
 
 def _broken(what, doing="reading zip archive"):
     return RuntimeError(
-        f"PytorchStreamReader failed {doing}: {what}. This is an internal miniz error. If you are seeing "
-        "this error, there is a high likelihood that your checkpoint file is corrupted. This can happen "
-        "if the checkpoint was not saved properly, was transferred incorrectly, or the file was modified "
-        "after saving."
+        f"PytorchStreamReader failed {doing}: {what}. This is an internal miniz error. If you are "
+        "seeing this error, there is a high likelihood that your checkpoint file is corrupted. "
+        "This can happen if the checkpoint was not saved properly, was transferred incorrectly, "
+        "or the file was modified after saving."
     )
