@@ -368,6 +368,52 @@ int64_t draw_poisson(Engine &e, double lam) {
   }
 }
 
+double stirling_tail(double k) {
+  static const double tails[] = {0.0810614667953272,  0.0413406959554092,  0.0276779256849983, 0.02079067210376509,
+                                 0.0166446911898211,  0.0138761288230707,  0.0118967099458917, 0.0104112652619720,
+                                 0.00925546218271273, 0.00833056343336287};
+  if (k <= 9) return tails[static_cast<int>(k)];
+  double x = k + 1, xx = x * x;
+  return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / xx) / xx) / x;
+}
+
+// Trials until each success are geometric: count the successes within n trials.
+double waited_binomial(Engine &e, double n, double p) {
+  double scale = std::log1p(-p), trials = 0;
+  for (double successes = 0;; successes++) {
+    trials += std::ceil(std::log(e.u64()) / scale);
+    if (trials > n) return successes;
+  }
+}
+
+// Hoermann 1993: BTRS.
+double rejected_binomial(Engine &e, double n, double p) {
+  double spread = std::sqrt(n * p * (1 - p));
+  double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
+  double c = n * p + 0.5, vr = 0.92 - 4.2 / b, r = p / (1 - p);
+  double alpha = (2.83 + 5.1 / b) * spread, m = std::floor((n + 1) * p);
+  for (;;) {
+    double u = e.u64() - 0.5, v = e.u64(), us = 0.5 - std::fabs(u);
+    double k = std::floor((2 * a / us + b) * u + c);
+    if (us >= 0.07 && v <= vr) return k;
+    if (k < 0 || k > n) continue;
+    v = std::log(v * alpha / (a / (us * us) + b));
+    double bound = (m + 0.5) * std::log((m + 1) / (r * (n - m + 1))) +
+                   (n + 1) * std::log((n - m + 1) / (n - k + 1)) +
+                   (k + 0.5) * std::log(r * (n - k + 1) / (k + 1)) + stirling_tail(m) +
+                   stirling_tail(n - m) - stirling_tail(k) - stirling_tail(n - k);
+    if (v <= bound) return k;
+  }
+}
+
+double draw_binomial(Engine &e, double n, double p) {
+  if (n <= 0 || p <= 0) return 0;
+  if (p >= 1) return n;
+  if (p != p) return p;
+  if (p > 0.5) return n - draw_binomial(e, n, 1 - p);
+  return n * p >= 10 ? rejected_binomial(e, n, p) : waited_binomial(e, n, p);
+}
+
 // Marsaglia and Tsang; the thirds and the boost are rounded to the type of the tensor.
 template <typename T> T draw_gamma(Engine &e, T given, T tiny) {
   double scale = 1;
@@ -407,6 +453,15 @@ template <typename Draw> PyObject *by_parameter(const char *name, PyObject *out,
 
 DRAW(poisson, 3)
   return by_parameter("poisson", out, args[2], [&](auto lam) { return draw_poisson(e, lam); });
+}
+
+DRAW(binomial, 4)
+  PyObject *prob = args[3];
+  if (!plain(prob) || size_of(prob) != size_of(out) || type_of(prob) != type_of(out)) return wrong_type("binomial");
+  size_t i = 0;
+  return by_parameter("binomial", out, args[2], [&](auto n) {
+    return draw_binomial(e, n, data_of<decltype(n)>(prob)[i++]);
+  });
 }
 
 DRAW(gamma, 3)
@@ -484,7 +539,8 @@ bool engine_and_out(PyObject *const *args, Py_ssize_t given, Py_ssize_t wanted, 
 PyMethodDef methods[] = {
     METHOD(words),       METHOD(uniform),   METHOD(normal),    METHOD(scalar_normal), METHOD(log_normal),
     METHOD(exponential), METHOD(cauchy),    METHOD(geometric), METHOD(bernoulli),     METHOD(bernoulli_each),
-    METHOD(integers),    METHOD(randperm),  METHOD(poisson),   METHOD(gamma),         {nullptr},
+    METHOD(integers),    METHOD(randperm),  METHOD(poisson),   METHOD(gamma),         METHOD(binomial),
+    {nullptr},
 };
 
 }  // namespace
