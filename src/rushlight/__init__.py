@@ -1,0 +1,22 @@
+"""rushlight: PyTorch's eager API in Python over NumPy. ``import rushlight as torch``."""
+
+import warnings
+
+# PyTorch is silent where NumPy warns (log(0), overflow). Only warnings raised inside this package are silenced.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\b")
+
+from rushlight import _api, autograd  # noqa: E402
+from rushlight._lazy import SUBMODULES, import_submodule  # noqa: E402
+from rushlight._version import __version__ as __version__  # noqa: E402
+
+_PRIVATE = {"namespace", "optimizer_kernels"}
+globals().update({k: v for k, v in vars(_api).items() if not k.startswith("_") and k not in _PRIVATE})
+__all__ = sorted(k for k in vars(_api) if not k.startswith("_") and k not in _PRIVATE)
+
+
+def __getattr__(name: str) -> object:
+    return import_submodule(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *SUBMODULES})

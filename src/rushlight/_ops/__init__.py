@@ -1,0 +1,7 @@
+"""What the operators are: one module a family, every one of them imported here, none listed by hand."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

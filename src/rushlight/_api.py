@@ -1,0 +1,51 @@
+"""Every operator, Tensor and dtype in one flat module: what nn, optim and data import ``as torch``."""
+
+import math
+
+import rushlight._kernels as _kernels  # before the records: they look their native kernels up when they are made
+import rushlight._ops as _ops
+from rushlight._core import device as _device
+from rushlight._core import dtypes as _dtypes
+from rushlight._core import return_types as return_types
+from rushlight._core import surface as _surface
+from rushlight._core.device import device as device
+from rushlight._core.device import get_default_device as get_default_device
+from rushlight._core.device import layout as layout
+from rushlight._core.device import memory_format as memory_format
+from rushlight._core.device import set_default_device as set_default_device
+from rushlight._core.dtypes import can_cast as can_cast
+from rushlight._core.dtypes import dtype as dtype
+from rushlight._core.dtypes import finfo as finfo
+from rushlight._core.dtypes import get_default_dtype as get_default_dtype
+from rushlight._core.dtypes import iinfo as iinfo
+from rushlight._core.dtypes import promote_types as promote_types
+from rushlight._core.dtypes import set_default_dtype as set_default_dtype
+from rushlight._core.generator import Generator as Generator
+from rushlight._core.grad_mode import enable_grad as enable_grad
+from rushlight._core.grad_mode import inference_mode as inference_mode
+from rushlight._core.grad_mode import is_grad_enabled as is_grad_enabled
+from rushlight._core.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
+from rushlight._core.grad_mode import no_grad as no_grad
+from rushlight._core.grad_mode import set_grad_enabled as set_grad_enabled
+from rushlight._core.printing import get_printoptions as get_printoptions
+from rushlight._core.printing import set_printoptions as set_printoptions
+from rushlight._core.shape import Size as Size
+from rushlight._core.shape import broadcast_shapes as broadcast_shapes
+from rushlight._core.storage import UntypedStorage as UntypedStorage
+from rushlight._core.tensor import Parameter as Parameter
+from rushlight._core.tensor import Tensor as Tensor
+from rushlight._core import methods as _methods  # isort: skip
+from rushlight._core import legacy as _legacy  # isort: skip
+from rushlight._ops import optimizer as optimizer_kernels
+
+inf, nan, pi, e = float("inf"), float("nan"), math.pi, math.e  # before the dtypes take the name float
+newaxis = None
+_surface.attach()
+namespace = _surface.namespace
+globals().update(namespace("torch"))
+globals().update(_dtypes.PUBLIC)
+globals().update(_dtypes.BY_NAME)
+globals().update(_device.LAYOUTS)
+globals().update(_device.MEMORY_FORMATS)
+globals().update(_legacy.TENSOR_TYPES)
+globals()["bool"] = _dtypes.bool_

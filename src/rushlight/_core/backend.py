@@ -1,0 +1,30 @@
+"""One row per kind of array: which array module serves it, and which kernels stand beside the references."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+class MetaArray(np.ndarray):
+    """An array of the meta device: a shape and a dtype; its one element is shared by all places."""
+
+
+def meta_array(shape: tuple[int, ...], dtype: np.dtype) -> MetaArray:
+    """A meta array of this shape and dtype; it takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape).view(MetaArray)
+
+
+MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
+
+# op name -> kernel(*arrays, *params), which returns NotImplemented for what it does not serve.
+_kernels: dict[str, Callable] = {}
+
+
+def kernel(name: str, function: Callable) -> None:
+    """Register a fast kernel for the op of that name. Done before the records are made."""
+    _kernels[name] = function
+
+
+def kernel_for(name: str) -> Callable | None:
+    """The kernel registered for an op, if any."""
+    return _kernels.get(name)

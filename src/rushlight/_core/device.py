@@ -1,0 +1,142 @@
+"""torch.device, layouts, memory formats: small named values."""
+
+import sys
+
+_TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "hpu", "mtia", "xla", "vulkan", "ipu", "privateuseone")
+
+
+class device:
+    """device(type, index=None)
+
+    Where a tensor lives: ``torch.device('cpu')``, ``torch.device('cuda:1')``, ``torch.device('cuda', 1)``.
+    Works as a context manager that sets the default device of creation functions.
+    """
+
+    __slots__ = ("_saved", "index", "type")
+
+    def __init__(self, type: "str | int | device", index: int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(
+                f"device(): argument 'type' must be torch.device, str or int, not {type.__class__.__name__}"
+            )
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+            if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if name not in _TYPES:
+            if not name.isidentifier():
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            raise RuntimeError(
+                "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, "
+                f"lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at start of device string: {name}"
+            )
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative, got {index}")
+        self.type, self.index = name, index
+        self._saved = []
+
+    def __repr__(self) -> str:
+        shown = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{shown})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and self.type == other.type and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple:
+        return device, ((self.type,) if self.index is None else (self.type, self.index))
+
+    def __enter__(self) -> "device":
+        self._saved.append(_default[0])
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _default[0] = self._saved.pop()
+
+
+CPU = device("cpu")
+META = device("meta")
+_default: list[device] = [CPU]
+
+
+def get_default_device() -> device:
+    """get_default_device() -> device: where creation functions put tensors when not told."""
+    return _default[0]
+
+
+def set_default_device(place: "device | str | int | None") -> None:
+    """set_default_device(device) -> None: set where creation functions put tensors when not told."""
+    _default[0] = CPU if place is None else resolve(place)
+
+
+def resolve(place: "device | str | int | None") -> device:
+    """The device meant by an argument; raises PyTorch's error for devices this build has not."""
+    if place is None:
+        return _default[0]
+    found = place if isinstance(place, device) else device(place)
+    if found.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled")
+    if found.type not in ("cpu", "meta"):
+        raise RuntimeError(
+            f"Could not run on the '{found.type}' backend: rushlight has the devices 'cpu' and 'meta' here."
+        )
+    return found
+
+
+class layout:
+    """How elements are stored: ``torch.strided``, ``torch.sparse_coo``, ..."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class memory_format:
+    """The order of dimensions in memory: ``torch.contiguous_format``, ``torch.channels_last``, ..."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
+sparse_csc = layout("sparse_csc")
+sparse_bsr = layout("sparse_bsr")
+sparse_bsc = layout("sparse_bsc")
+jagged = layout("jagged")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+LAYOUTS = {v.name: v for v in list(vars(sys.modules[__name__]).values()) if isinstance(v, layout)}
+MEMORY_FORMATS = {v.name: v for v in list(vars(sys.modules[__name__]).values()) if isinstance(v, memory_format)}

@@ -1,0 +1,349 @@
+"""The one general path: everything a thin entry does not take. Overrides, modes, promotion, kernel, history."""
+
+import traceback
+import warnings
+
+import numpy as np
+
+from rushlight._core import dtypes, errors, return_types
+from rushlight._core.backend import MODULES, MetaArray, meta_array
+from rushlight._core.state import S, grad_enabled, thread
+from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
+
+ndarray, asarray = np.ndarray, np.asarray
+FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
+NUMBERS = (int, float, complex, np.number, np.bool_)
+
+
+def general(op: type, tensors: tuple, params: tuple, out: object = None) -> object:
+    """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs fails."""
+    if S.count_general is not None:
+        S.count_general[op.name] += 1
+    if S.special or not all(type(t) in PLAIN for t in flat(tensors)):
+        handled = intercept(op, tensors, params, out)
+        if handled is not NotImplemented:
+            return handled
+    check_tensors(op, tensors)
+    arrays = promote(op, tensors)
+    result = compute(op, arrays, params)
+    if type(result) is tuple:
+        return finish_many(op, tensors, params, result, out)
+    made = wrap(result)
+    record(op, tensors, params, made)
+    return made if out is None else write_out(op.name, made, out)
+
+
+# ---- 1 and 2: overrides and modes ----------------------------------------------------------------
+
+
+def flat(tensors: tuple) -> list:
+    """The tensor arguments one by one (a ListOp has a list of them)."""
+    if len(tensors) == 1 and type(tensors[0]) in (list, tuple):
+        return list(tensors[0])
+    return [t for t in tensors if t is not None]
+
+
+def intercept(op: type, tensors: tuple, params: tuple, out: object) -> object:
+    """Let overrides, then modes, answer the call; NotImplemented if none does."""
+    if S.modes:  # innermost first; a mode sees the call with itself off
+        mode = S.modes.pop()
+        S.special -= 1
+        try:
+            return mode.process(op, tensors, params, out)
+        finally:
+            S.modes.append(mode)
+            S.special += 1
+    if thread.no_override:
+        return NotImplemented
+    args = flat(tensors)
+    overridden = {type(t): t for t in args if overrides(t)}
+    if overridden:
+        kwargs = {} if out is None else {"out": out}
+        return ask_overrides(op.call, list(overridden), (*tensors, *params), kwargs)
+    return NotImplemented
+
+
+def overrides(value: object) -> bool:
+    """Does this argument's type answer torch functions itself?"""
+    kind = type(value)
+    if kind in PLAIN:
+        return False
+    method = getattr(kind, "__torch_function__", None)
+    return method is not None and method is not disabled_torch_function
+
+
+def ask_overrides(function: object, kinds: list[type], args: tuple, kwargs: dict) -> object:
+    """Call ``__torch_function__`` of the argument types, subclasses before their bases."""
+    ordered = []
+    for kind in kinds:
+        at = next((i for i, k in enumerate(ordered) if issubclass(kind, k)), len(ordered))
+        ordered.insert(at, kind)
+    for kind in ordered:
+        result = kind.__torch_function__(function, tuple(kinds), args, kwargs)
+        if result is not NotImplemented:
+            return result
+    names = ", ".join(k.__name__ for k in kinds)
+    raise TypeError(
+        f"Multiple dispatch failed for 'torch.{function.__name__}'; all __torch_function__ handlers "
+        f"returned NotImplemented: {names}"
+    )
+
+
+class no_override:
+    """DisableTorchFunctionSubclass: inside, subclasses are treated as plain tensors."""
+
+    def __enter__(self) -> None:
+        self.before = thread.no_override
+        thread.no_override = True
+
+    def __exit__(self, *exc: object) -> None:
+        thread.no_override = self.before
+
+
+def torch_function(cls: type, func: object, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+    """Tensor.__torch_function__: compute as for plain tensors and give the results this class."""
+    if not all(issubclass(cls, t) for t in types):
+        return NotImplemented
+    with no_override():
+        result = func(*args, **(kwargs or {}))
+    return result if cls is Tensor or func in unchanged_class else as_class(result, cls)
+
+
+unchanged_class: set = set()  # functions whose results keep the plain class
+
+
+def as_class(result: object, cls: type) -> object:
+    """Give plain tensors in a result the subclass ``cls``."""
+    if type(result) is Tensor:
+        result.__class__ = cls if cls.__flags__ & (1 << 9) else Tensor
+        return result
+    if type(result) in (tuple, list):
+        return type(result)(as_class(r, cls) for r in result)
+    return result
+
+
+def disabled_torch_function(func: object, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+    """The ``__torch_function__`` of classes that never override (Parameter)."""
+    with no_override():
+        return func(*args, **(kwargs or {}))
+
+
+# ---- 3: promotion --------------------------------------------------------------------------------
+
+
+def check_tensors(op: type, tensors: tuple) -> None:
+    """Refuse what is neither a tensor nor a number that may stand for one."""
+    names = op.tensors
+    if op.variadic:
+        for i, t in enumerate(tensors[0]):
+            if not isinstance(t, Tensor):
+                raise TypeError(
+                    f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
+                )
+        return
+    some = False
+    for i, t in enumerate(tensors):
+        if isinstance(t, Tensor):
+            some = True
+        elif t is None and names[i] in op.optional:
+            continue
+        elif not (op.numbers and isinstance(t, NUMBERS)):
+            raise errors.not_a_tensor(op.name, names[i], i + 1, t)
+    if not some and op.numbers:
+        raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])
+
+
+def dtype_of(op: type, tensors: list) -> np.dtype:
+    """The NumPy dtype an op computes in for these inputs (tensors and Python numbers)."""
+    if callable(op.promote):
+        found = op.promote([t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors])
+    else:
+        dimensioned = [t.dtype for t in tensors if isinstance(t, Tensor) and t._data.ndim]
+        zero_dim = [t.dtype for t in tensors if isinstance(t, Tensor) and not t._data.ndim]
+        numbers = [dtypes.scalar_dtype(t) for t in tensors if not isinstance(t, Tensor)]
+        found = dtypes.result_dtype(dimensioned, zero_dim, numbers)
+        if op.promote == "float" and found.category < dtypes.FLOATING:
+            found = dtypes.get_default_dtype()
+    return found.numpy
+
+
+def promote(op: type, tensors: tuple) -> list:
+    """The arrays to compute on: one dtype for those that take part in promotion."""
+    if op.variadic:
+        items = tensors[0]
+        if op.promote == "keep" or not items:
+            return [[t._data for t in items]]
+        d = dtype_of(op, items)
+        return [[t._data if t._data.dtype == d else t._data.astype(d) for t in items]]
+    if op.promote == "keep":
+        return [t._data if isinstance(t, Tensor) else None if t is None else asarray(t) for t in tensors]
+    takes_part = op.promotes
+    d = dtype_of(op, [t for t, p in zip(tensors, takes_part, strict=True) if p and t is not None])
+    return [
+        None if t is None else cast(t, d) if p else t._data if isinstance(t, Tensor) else asarray(t)
+        for t, p in zip(tensors, takes_part, strict=True)
+    ]
+
+
+def cast(t: object, d: np.dtype) -> ndarray:
+    """A tensor's array, or a number, in dtype ``d`` (integers wrap around, as in C)."""
+    if not isinstance(t, Tensor):
+        array = asarray(t)
+        if array.dtype.kind == "O":
+            raise RuntimeError(f"value cannot be converted to type {dtypes.BY_NUMPY[d].name} without overflow")
+        return array.astype(d)
+    return t._data if t._data.dtype == d else t._data.astype(d)
+
+
+# ---- 4: the kernel -------------------------------------------------------------------------------
+
+
+def compute(op: type, arrays: list, params: tuple) -> object:
+    """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs."""
+    given = arrays[0] if op.variadic else arrays
+    kinds = {type(a) for a in given if a is not None}
+    meta = MetaArray in kinds
+    if meta:
+        arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]
+    back = None
+    if op.half == "float32" and op.promote != "keep":
+        back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
+        if back is not None:
+            arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
+    xp = MODULES.get(next(iter(kinds), ndarray), np)
+    try:
+        result = op.run(xp, *arrays, *params)
+    except Exception as error:
+        better = errors.translate(error, arrays[0] if op.variadic else arrays)
+        if better is error:
+            raise
+        raise better from None
+    if op.outputs and type(result) is not ndarray:
+        return tuple(None if r is None else settle(r, back, meta) for r in result)
+    return settle(result, back, meta)
+
+
+def plain(a: object) -> object:
+    """A meta array seen as an ordinary array without storage."""
+    return a.view(ndarray) if type(a) is MetaArray else a
+
+
+def widen(a: object) -> object:
+    """Half-precision arrays in float32, others as they are."""
+    return a.astype(np.float32) if type(a) is ndarray and a.dtype in HALF else a
+
+
+def settle(r: object, back: np.dtype | None, meta: bool) -> ndarray:
+    """What a forward returned as an array of the right dtype and backend."""
+    if type(r) is not ndarray:
+        r = asarray(r)
+    if back is not None and r.dtype == np.float32:
+        r = r.astype(back)
+    return meta_array(r.shape, r.dtype) if meta else r
+
+
+# ---- 5: history ----------------------------------------------------------------------------------
+
+
+def record(op: type, tensors: tuple, params: tuple, result: Tensor) -> None:
+    """Give a result its node if an input needs a gradient."""
+    nodes = nodes_of(op, tensors)
+    if nodes is None or result._data.dtype not in dtypes.FLOATING_NUMPY:
+        return
+    result._node = make_node(op, tensors, nodes, params, (result,))
+
+
+def nodes_of(op: type, tensors: tuple) -> list | None:
+    """The inputs' nodes, or None if no history is wanted."""
+    if not op.differentiable or not grad_enabled():
+        return None
+    given = tensors[0] if op.variadic else tensors
+    nodes = [live_node(t) if isinstance(t, Tensor) else None for t in given]
+    return nodes if any(n is not None for n in nodes) else None
+
+
+def make_node(op: type, tensors: tuple, nodes: list, params: tuple, results: tuple) -> Node:
+    """The node of a call: its edges, and what the gradients that are wanted need kept."""
+    if op.variadic:
+        saved = [save_list(op, tensors[0])]
+    else:
+        keep = op.keep_for(tuple([n is not None for n in nodes]))
+        saved = [save(t, how) for t, how in zip(tensors, keep, strict=True)]
+    for i in op.keep_results:
+        r = results[i]
+        if r._ver is None:
+            r._ver = [0]
+        saved.append((r._ver, r._data, r._ver[0]))
+    first = results[op.grad_outputs[0]]._data
+    node = Node(op, tuple(nodes), tuple(saved), first.shape, first.dtype, params)
+    if thread.anomaly is not None:
+        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+    return node
+
+
+def save(t: object, how: int) -> tuple | None:
+    """A saved slot: nothing (0), shape and dtype (1), or the tensor with its version (2)."""
+    if how == 0:
+        return None
+    if not isinstance(t, Tensor):
+        return (t,)
+    if how == 1:
+        return (t._data.shape, t._data.dtype)
+    return (t, t._data, 0 if t._ver is None else t._ver[0])
+
+
+def save_list(op: type, tensors: list) -> tuple | None:
+    """The saved slot of a ListOp: one slot per tensor."""
+    how = op.keep_for((True,))[0]
+    return ([save(t, how) for t in tensors],) if how else None
+
+
+def finish_many(op: type, tensors: tuple, params: tuple, arrays: tuple, out: object) -> tuple:
+    """Wrap several outputs as a named tuple with their history."""
+    results = tuple([None if a is None else wrap(a) for a in arrays])
+    nodes = nodes_of(op, tensors)
+    if nodes is not None:
+        node = make_node(op, tensors, nodes, params, results)
+        if len(op.grad_outputs) == 1:
+            results[op.grad_outputs[0]]._node = node
+        else:
+            for i in op.grad_outputs:
+                r = results[i]
+                if r is not None and r._data.dtype in dtypes.FLOATING_NUMPY:
+                    r._node = Pick(node, i, r._data.shape, r._data.dtype)
+    if out is not None:
+        results = tuple([write_out(op.name, r, o) for r, o in zip(results, out, strict=True)])
+    return return_types.make(op.return_name, op.outputs, results) if op.named else results
+
+
+# ---- out= ----------------------------------------------------------------------------------------
+
+
+def write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
+    """Put a result into ``out``: resized if its shape differs, cast if its kind allows."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if not dtypes.can_cast(result.dtype, out.dtype):
+        raise errors.cannot_cast(dtypes.scalar_name(result.dtype), dtypes.scalar_name(out.dtype))
+    if out._data.shape != result._data.shape:
+        if out._data.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out._data.shape)}, "
+                f"which does not match the required output shape {list(result._data.shape)}. This behavior is "
+                "deprecated, and in a future PyTorch release outputs will not be resized unless they have zero "
+                "elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
+                "with t.resize_(0).",
+                UserWarning,
+                stacklevel=4,
+            )
+        out._data = np.empty(result._data.shape, out._data.dtype)
+    out._data[...] = result._data
+    if out._ver is None:
+        out._ver = [0]
+    out._ver[0] += 1
+    return out

@@ -1,0 +1,450 @@
+"""The thin entry of each family: the shortest way from a call to a result.
+
+Hot code: locals for globals, slots instead of properties, no isinstance. An entry handles plain tensors of one dtype
+on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``general`` on every sample (a test).
+"""
+
+import numpy as np
+
+from rushlight._core import dtypes, errors
+from rushlight._core.dispatch import NUMBERS, finish_many, general, make_node
+from rushlight._core.state import S, thread
+from rushlight._core.tensor import PLAIN, Node, Tensor, ViewInfo, cell, live_node, wrap
+
+ndarray, asarray, new = np.ndarray, np.asarray, object.__new__
+FLOATS = dtypes.FLOATS
+F4 = dtypes.float32.numpy
+OPERANDS = (Tensor, *NUMBERS)
+ALL = frozenset(dtypes.BY_NUMPY)
+WITHOUT_HALF = ALL - dtypes.HALF
+
+
+def accepted(op: type) -> frozenset:
+    """The NumPy dtypes an op's forward takes without any conversion."""
+    if op.promote == "float":
+        return FLOATS if op.half == "float32" else FLOATS | dtypes.HALF
+    if op.promote == "keep" or op.half == "native":
+        return ALL
+    return WITHOUT_HALF if op.promote == "common" else frozenset()
+
+
+def unary_entry(op: type) -> object:
+    """One array in, one of the same shape out, no parameters."""
+    fn, accept, grad = op.fast, accepted(op), op.differentiable
+    keeps_input = grad and op.keep_for((True,))[0] == 2
+    keeps_result = bool(op.keep_results)
+
+    def call(input, *, out=None):
+        if type(input) in PLAIN and not S.special and out is None:
+            x = input._data
+            if type(x) is ndarray and (x.dtype is F4 or x.dtype in accept):
+                try:
+                    r = fn(x)
+                except Exception as error:
+                    raise errors.translate(error, [x]) from None
+                if type(r) is not ndarray:  # ufuncs on 0-d arrays return scalars (10 ns)
+                    r = asarray(r)
+                t = new(Tensor)
+                t._data = r
+                t._ver = None
+                t._view = None
+                p = input._node if input._view is None else live_node(input)
+                if p is None or not grad or not (S.grad or thread.grad):
+                    t._node = None
+                else:
+                    if keeps_result:
+                        t._ver = [0]
+                    t._node = Node(
+                        op,
+                        (p,),
+                        (
+                            (input, x, 0 if input._ver is None else input._ver[0]) if keeps_input else None,
+                            (t._ver, r, 0) if keeps_result else None,
+                        ),
+                        r.shape,
+                        r.dtype,
+                    )
+                return t
+        return general(op, (input,), (), out)
+
+    return call
+
+
+def binary_entry(op: type, otherwise: object = general) -> object:
+    """Two arrays that broadcast, or an array and a Python number.
+
+    ``otherwise`` takes all else: the general path, or an operator's that answers NotImplemented to strangers.
+    """
+    fn, accept, grad = op.fast, accepted(op), op.differentiable
+    both, first, second = (True, True), (True, False), (False, True)
+    xb, yb = (k == 2 for k in op.keep_for(both)) if grad else (False, False)
+    xf, yf = (k == 2 for k in op.keep_for(first)) if grad else (False, False)
+    xs, ys = (k == 2 for k in op.keep_for(second)) if grad else (False, False)
+    keeps_result = bool(op.keep_results)
+    # Numbers NumPy takes without changing the array's dtype: any real one next to a float array.
+    wide = FLOATS
+
+    def call(input, other, *, out=None):
+        if type(input) in PLAIN and not S.special and out is None:
+            x = input._data
+            if type(other) in PLAIN:
+                y = other._data
+                if x.dtype is y.dtype and type(x) is ndarray and type(y) is ndarray and x.dtype in accept:
+                    try:
+                        r = fn(x, y)
+                    except Exception as error:
+                        raise errors.translate(error, [x, y]) from None
+                    if type(r) is not ndarray:
+                        r = asarray(r)
+                    t = new(Tensor)
+                    t._data = r
+                    t._ver = None
+                    t._view = None
+                    p = input._node if input._view is None else live_node(input)
+                    q = other._node if other._view is None else live_node(other)
+                    if (p is None and q is None) or not grad or not (S.grad or thread.grad):
+                        t._node = None
+                        return t
+                    if keeps_result:
+                        t._ver = [0]
+                    if p is None:
+                        kx, ky = xs, ys
+                    elif q is None:
+                        kx, ky = xf, yf
+                    else:
+                        kx, ky = xb, yb
+                    t._node = Node(
+                        op,
+                        (p, q),
+                        (
+                            (input, x, 0 if input._ver is None else input._ver[0]) if kx else None,
+                            (other, y, 0 if other._ver is None else other._ver[0]) if ky else None,
+                            (t._ver, r, 0) if keeps_result else None,
+                        ),
+                        r.shape,
+                        r.dtype,
+                    )
+                    return t
+            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in wide:
+                try:
+                    r = fn(x, other)
+                except OverflowError:
+                    return otherwise(op, (input, other), (), out)
+                if type(r) is not ndarray:
+                    r = asarray(r)
+                t = new(Tensor)
+                t._data = r
+                t._ver = None
+                t._view = None
+                p = input._node if input._view is None else live_node(input)
+                if p is None or not grad or not (S.grad or thread.grad):
+                    t._node = None
+                    return t
+                if keeps_result:
+                    t._ver = [0]
+                t._node = Node(
+                    op,
+                    (p, None),
+                    (
+                        (input, x, 0 if input._ver is None else input._ver[0]) if xf else None,
+                        (other,) if yf else None,
+                        (t._ver, r, 0) if keeps_result else None,
+                    ),
+                    r.shape,
+                    r.dtype,
+                )
+                return t
+        return otherwise(op, (input, other), (), out)
+
+    return call
+
+
+def operator_fallback(op: type, tensors: tuple, params: tuple, out: object) -> object:
+    """The general path of ``a + b``: strangers get a chance to answer with their ``__radd__``."""
+    for t in tensors:
+        if not isinstance(t, OPERANDS):
+            if type(t) is ndarray:
+                return general(op, tuple([wrap(x) if type(x) is ndarray else x for x in tensors]), params, out)
+            if not hasattr(type(t), "__torch_function__"):
+                return NotImplemented
+    return general(op, tensors, params, out)
+
+
+def reflected_entry(op: type) -> object:
+    """``2 - x``: a Python number first."""
+    fn, grad = op.fast, op.differentiable
+    keeps_number, keeps_input = (k == 2 for k in op.keep_for((False, True))) if grad else (False, False)
+    keeps_result = bool(op.keep_results)
+
+    def call(self, other):
+        if type(self) in PLAIN and not S.special and (type(other) is float or type(other) is int):
+            y = self._data
+            if type(y) is ndarray and y.dtype in FLOATS:
+                try:
+                    r = fn(other, y)
+                except OverflowError:
+                    return general(op, (other, self), ())
+                if type(r) is not ndarray:
+                    r = asarray(r)
+                t = new(Tensor)
+                t._data = r
+                t._ver = None
+                t._view = None
+                q = self._node if self._view is None else live_node(self)
+                if q is None or not grad or not (S.grad or thread.grad):
+                    t._node = None
+                    return t
+                if keeps_result:
+                    t._ver = [0]
+                t._node = Node(
+                    op,
+                    (None, q),
+                    (
+                        (other,) if keeps_number else None,
+                        (self, y, 0 if self._ver is None else self._ver[0]) if keeps_input else None,
+                        (t._ver, r, 0) if keeps_result else None,
+                    ),
+                    r.shape,
+                    r.dtype,
+                )
+                return t
+        return operator_fallback(op, (other, self), (), None)
+
+    return call
+
+
+def view_entry(op: type) -> object:
+    """A view: shares memory and the version counter, and knows how it was made."""
+    run, grad, total, varargs = op.run, op.differentiable, len(op.arguments), op.varargs
+    keeps_meta = grad and op.keep_for((True,))[0] > 0
+
+    def call(*args, **kw):
+        if varargs and len(args) > 2 or (len(args) == 2 and type(args[1]) is int and varargs):
+            args = (args[0], args[1:])
+        if kw or len(args) != total:
+            args = bind(op, args, kw)
+        input = args[0]
+        if type(input) in PLAIN and not S.special:
+            x = input._data
+            try:
+                r = run(np, x, *args[1:])
+            except Exception as error:
+                raise errors.translate(error, [x]) from None
+            return finish_view(input, x, r, args[1:])
+        result = general(op, args[:1], args[1:], None)
+        return link_view(op, input, result, args[1:])
+
+    def finish_view(input, x, r, params):
+        t = new(Tensor)
+        t._data = r
+        v = input._view
+        p = input._node if v is None else live_node(input)
+        on = S.grad or thread.grad
+        b = r.base
+        if not (b is x or (b is not None and b is x.base) or r is x or shares(r, x)):  # a copy: not a view
+            t._ver = None
+            t._view = None
+        else:
+            c = input._ver
+            if c is None:
+                c = input._ver = [0]
+            t._ver = c
+            if v is None:
+                t._view = ViewInfo(input, None, op, params, c[0], p is None or on)
+            else:
+                t._view = ViewInfo(v.base, v, op, params, c[0], v.tracked and (p is None or on))
+        if p is None or not grad or not on:
+            t._node = None
+        else:
+            t._node = Node(
+                op, (p,), ((x.shape, x.dtype) if keeps_meta else None,), r.shape, r.dtype, params
+            )
+        return t
+
+    op.finish_view = staticmethod(finish_view)
+    return call
+
+
+def shares(r: ndarray, x: ndarray) -> bool:
+    """Does a view made in a roundabout way still look at the memory of ``x``?"""
+    return r.size > 0 and np.may_share_memory(r, x)
+
+
+def link_view(op: type, input: Tensor, result: object, params: tuple) -> object:
+    """Tie a view that the general path computed to its base."""
+    if isinstance(result, Tensor) and isinstance(input, Tensor) and np.may_share_memory(result._data, input._data):
+        v = input._view
+        result._ver = cell(input)
+        base = input if v is None else v.base
+        result._view = ViewInfo(base, v, op, params, result._ver[0])
+    return result
+
+
+def op_entry(op: type) -> object:
+    """Any number of tensors, then parameters."""
+    count, varargs = len(op.tensors), op.varargs
+    if count == 1 and not op.outputs and not op.variadic:
+        call = one_tensor_entry(op)
+    else:
+        call = many_tensor_entry(op)
+    if not varargs:
+        return call
+
+    def collecting(*args, out=None, **kw):
+        if len(args) > count and type(args[count]) is int:
+            args = (*args[:count], args[count:])
+        return call(*args, out=out, **kw)
+
+    return collecting
+
+
+def one_tensor_entry(op: type) -> object:
+    """One tensor and parameters, one result."""
+    run, accept, grad, total = op.run, accepted(op), op.differentiable, len(op.arguments)
+    how = op.keep_for((True,))[0] if grad else 0
+    keeps_result = bool(op.keep_results)
+    fill = None if any(op.required[1:]) else op.defaults[1:]
+
+    def call(*args, out=None, **kw):
+        if len(args) != total:
+            args = (*args, *fill) if fill is not None and len(args) == 1 and not kw else bind(op, args, kw)
+        elif kw:
+            args = bind(op, args, kw)
+        input = args[0]
+        if type(input) in PLAIN and not S.special and out is None:
+            x = input._data
+            if type(x) is ndarray and (x.dtype is F4 or x.dtype in accept) and accept:
+                params = args[1:]
+                try:
+                    r = run(np, x, *params)
+                except Exception as error:
+                    raise errors.translate(error, [x]) from None
+                if type(r) is not ndarray:
+                    r = asarray(r)
+                t = new(Tensor)
+                t._data = r
+                t._ver = None
+                t._view = None
+                p = input._node if input._view is None else live_node(input)
+                if p is None or not grad or not (S.grad or thread.grad):
+                    t._node = None
+                else:
+                    if keeps_result:
+                        t._ver = [0]
+                    t._node = Node(
+                        op,
+                        (p,),
+                        (
+                            None
+                            if how == 0
+                            else (x.shape, x.dtype)
+                            if how == 1
+                            else (input, x, 0 if input._ver is None else input._ver[0]),
+                            (t._ver, r, 0) if keeps_result else None,
+                        ),
+                        r.shape,
+                        r.dtype,
+                        params,
+                    )
+                return t
+        return general(op, args[:1], args[1:], out)
+
+    return call
+
+
+def many_tensor_entry(op: type) -> object:
+    """Several tensors (some may be None), or several results, or a list of tensors."""
+    count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
+    promotes, outputs, variadic, grad = op.promotes, op.outputs, op.variadic, op.differentiable
+    keep_dtypes = op.promote == "keep"
+
+    def call(*args, out=None, **kw):
+        if kw or len(args) != total:
+            args = bind(op, args, kw)
+        tensors = args[:count]
+        if S.special or out is not None:
+            return general(op, tensors, args[count:], out)
+        d = None
+        arrays = []
+        nodes = []
+        some = False
+        for i, t in enumerate(tensors[0] if variadic else tensors):
+            if t is None and not variadic:
+                arrays.append(None)
+                nodes.append(None)
+                continue
+            if type(t) not in PLAIN:
+                return general(op, tensors, args[count:], out)
+            x = t._data
+            if type(x) is not ndarray:
+                return general(op, tensors, args[count:], out)
+            if not keep_dtypes and (variadic or promotes[i]):
+                if d is None:
+                    d = x.dtype
+                    if d not in accept:
+                        return general(op, tensors, args[count:], out)
+                elif x.dtype is not d:
+                    return general(op, tensors, args[count:], out)
+            arrays.append(x)
+            p = t._node if t._view is None else live_node(t)
+            if p is not None:
+                some = True
+            nodes.append(p)
+        params = args[count:]
+        if not arrays or tensors[0] is None:
+            return general(op, tensors, params, out)
+        try:
+            r = run(np, arrays, *params) if variadic else run(np, *arrays, *params)
+        except Exception as error:
+            raise errors.translate(error, arrays) from None
+        if outputs and type(r) is not ndarray:
+            whole = tuple([a if a is None or type(a) is ndarray else asarray(a) for a in r])
+            return finish_many(op, tensors, params, whole, None)
+        if type(r) is not ndarray:
+            r = asarray(r)
+        t = new(Tensor)
+        t._data = r
+        t._ver = None
+        t._view = None
+        t._node = None
+        if some and grad and (S.grad or thread.grad):
+            t._node = make_node(op, tensors, nodes, params, (t,))
+        return t
+
+    return call
+
+
+# ---- arguments -----------------------------------------------------------------------------------
+
+# NumPy's spellings, which PyTorch accepts too.
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def bind(op: type, args: tuple, kw: dict) -> tuple:
+    """The full positional argument list of a call: keywords placed, defaults filled in."""
+    names, values = op.arguments, list(args)
+    if len(values) > op.positional:
+        if op.varargs and len(args) > len(op.tensors):
+            count = len(op.tensors)
+            values = [*args[:count], args[count:]]
+        else:
+            raise TypeError(
+                f"{op.name}() takes {op.positional} positional arguments but {len(values)} were given"
+            )
+    filled = len(values)
+    values += op.defaults[filled:]
+    given = set(names[:filled])
+    for key, value in kw.items():
+        name = key if key in op.places else ALIASES.get(key, key)
+        at = op.places.get(name)
+        if at is None:
+            raise errors.unexpected_keyword(op.name, key)
+        if name in given:
+            raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
+        given.add(name)
+        values[at] = value
+    absent = [n for n, needed in zip(names, op.required, strict=True) if needed and n not in given]
+    if absent:
+        raise errors.missing(op.name, absent)
+    return tuple(values)
+

@@ -1,0 +1,98 @@
+"""PyTorch's error texts as functions. Each returns the exception; the caller raises it."""
+
+import numpy as np
+
+
+def broadcast(shapes: list[tuple[int, ...]]) -> RuntimeError:
+    """Shapes that do not broadcast together."""
+    shapes = [s for s in shapes if s is not None]
+    for first, second in zip(shapes, shapes[1:], strict=False):
+        for i in range(-1, -1 - min(len(first), len(second)), -1):
+            if first[i] != second[i] and 1 not in (first[i], second[i]):
+                at = max(len(first), len(second)) + i
+                return RuntimeError(
+                    f"The size of tensor a ({first[i]}) must match the size of tensor b ({second[i]}) "
+                    f"at non-singleton dimension {at}"
+                )
+    return RuntimeError(f"The shapes {', '.join(map(str, map(list, shapes)))} do not broadcast together")
+
+
+def modified_in_place(dtype: object, shape: tuple, grad_name: str, found: int, expected: int) -> RuntimeError:
+    """A saved tensor was written to before its gradient was computed."""
+    what = f"torch.{_type_name(dtype)} {list(shape)}"
+    source = f", which is output 0 of {grad_name}," if grad_name else ""
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{what}]{source} is at version {found}; expected version {expected} instead. Hint: enable anomaly "
+        "detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+def _type_name(dtype: object) -> str:
+    names = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
+             "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "complex64": "ComplexFloatTensor",
+             "complex128": "ComplexDoubleTensor"}  # fmt: skip
+    return names.get(str(np.dtype(dtype)), str(dtype))
+
+
+def backward_twice() -> RuntimeError:
+    """The graph's saved tensors are gone."""
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they "
+        "have already been freed). Saved intermediate values of the graph are freed when you call "
+        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+        "graph a second time or if you need to access saved tensors after calling backward."
+    )
+
+
+def leaf_in_place(view: bool) -> RuntimeError:
+    """An in-place write to a leaf that requires grad, or to a view of one."""
+    what = "a view of a leaf Variable" if view else "a leaf Variable"
+    return RuntimeError(f"{what} that requires grad is being used in an in-place operation.")
+
+
+def cannot_cast(source: object, target: object) -> RuntimeError:
+    """A result that may not be written into an output of lower kind."""
+    return RuntimeError(
+        f"result type {source} can't be cast to the desired output type {target}"
+    )
+
+
+def unexpected_keyword(name: str, keyword: str) -> TypeError:
+    """A keyword argument the operator does not have."""
+    return TypeError(f"{name}() got an unexpected keyword argument '{keyword}'")
+
+
+def missing(name: str, arguments: list[str]) -> TypeError:
+    """Required arguments that were not given."""
+    shown = ", ".join(f'"{a}"' for a in arguments)
+    noun = "argument" if len(arguments) == 1 else "arguments"
+    return TypeError(f"{name}() missing {len(arguments)} required positional {noun}: {shown}")
+
+
+def not_a_tensor(name: str, argument: str, position: int, value: object) -> TypeError:
+    """Something that is not a tensor where one is needed."""
+    return TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+    )
+
+
+def translate(error: Exception, arrays: list) -> Exception:
+    """PyTorch's exception for one that NumPy raised on these arrays."""
+    if isinstance(error, np.exceptions.AxisError):
+        ndim = error.ndim if error.ndim is not None else 0
+        if error.axis is None:
+            return RuntimeError(str(error))
+        n = ndim or 1
+        return IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {error.axis})"
+        )
+    if isinstance(error, ValueError) and "broadcast" in str(error):
+        return broadcast([getattr(a, "shape", None) for a in arrays])
+    if isinstance(error, (ValueError, np.linalg.LinAlgError)) and type(error) is not UnicodeError:
+        return RuntimeError(str(error))
+    if isinstance(error, TypeError) and "ufunc" in str(error):
+        dtype = next((a.dtype for a in arrays if hasattr(a, "dtype")), "this dtype")
+        return NotImplementedError(f"not implemented for '{dtype}': {error}")
+    return error

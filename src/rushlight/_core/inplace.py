@@ -1,0 +1,231 @@
+"""``X_`` from X: write into the same storage, then rebase history, also of a base written through a view."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rushlight._core import dtypes, entries, errors
+from rushlight._core.backend import MetaArray
+from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote
+from rushlight._core.state import S, grad_enabled, thread
+from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, wrap
+
+ndarray = np.ndarray
+
+
+class CopySlices:
+    """History of a base after one of its views was written to."""
+
+    grad_name = "CopySlices"
+    grad_outputs = (0,)
+
+    @staticmethod
+    def backward(node: Node, g: Tensor, need: list) -> list:
+        """The base's gradient with the written part replaced by what its writer passes back."""
+        view, inner = node.params
+        g = g.clone()
+        part = view.replay(g)
+        if type(inner.edges[0]) is type(None) and not any(e is not None for e in inner.edges[1:]):
+            part.zero_()
+            return [g, *[None] * (len(node.edges) - 1)]
+        wanted = [True] + [e is not None for e in inner.edges[1:]]
+        grads = inner.op.backward(inner, part.clone(), wanted)
+        if grads[0] is None:
+            part.zero_()
+        else:
+            part.copy_(grads[0])
+        return [g, *grads[1:]]
+
+
+def check_leaf(t: Tensor, node: object) -> None:
+    """Refuse an in-place write to a leaf that requires grad, or to a view of one."""
+    if not grad_enabled():
+        return
+    if type(node) is Leaf:
+        raise errors.leaf_in_place(view=False)
+    if t._view is not None and type(t._view.base._node) is Leaf:
+        raise errors.leaf_in_place(view=True)
+
+
+def bump(t: Tensor) -> None:
+    """Count a write to ``t``; its own view information stays current."""
+    if t._ver is None:
+        t._ver = [1]
+        return
+    v = t._view
+    current = v is not None and v.version == t._ver[0]
+    t._ver[0] += 1
+    if current:
+        v.version = t._ver[0]
+
+
+def write(t: Tensor, array: ndarray) -> Tensor:
+    """Copy an array into a tensor's memory and count the write; a leaf that requires grad refuses."""
+    check_leaf(t, live_node(t))
+    if type(t._data) is not MetaArray:
+        if t._data.shape != np.shape(array):
+            check_output_shape(t._data.shape, np.shape(array))
+        t._data[...] = array
+    bump(t)
+    return t
+
+
+def check_output_shape(shape: tuple, result: tuple) -> None:
+    """The result of an in-place op must have, or broadcast to, the tensor's own shape."""
+    try:
+        fits = np.broadcast_shapes(shape, result) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(
+            f"output with shape {list(shape)} doesn't match the broadcast shape {list(result)}"
+        )
+
+
+def derive(op: type) -> Callable:
+    """``X_`` of a record."""
+    total = len(op.arguments)
+    fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
+    accept = entries.accepted(op)
+
+    def call(self, *args, **kw):
+        if kw or len(args) != total - 1:
+            args = entries.bind(op, (self, *args), kw)[1:]
+        if fn is not None and type(self) in PLAIN and not S.special and self._node is None and self._view is None:
+            other, x = args[0], self._data
+            if type(other) in PLAIN:
+                y = other._data
+                plain = x.dtype is y.dtype and type(y) is ndarray and x.dtype in accept
+                if plain and (live_node(other) is None or not (S.grad or thread.grad)):
+                    if y.ndim > x.ndim or np.can_cast(fn.types[0][-1], "?"):
+                        return write_general(op, self, args)
+                    try:
+                        fn(x, y, x)
+                    except ValueError as error:
+                        raise in_place_error(x, y, error) from None
+                    bump(self)
+                    return self
+            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in entries.FLOATS:
+                try:
+                    fn(x, other, x)
+                except (OverflowError, TypeError):
+                    return write_general(op, self, args)
+                bump(self)
+                return self
+        return write_general(op, self, args)
+
+    call.__name__ = call.__qualname__ = op.name + "_"
+    call.__doc__ = f"{op.name}_(...): in-place form of :func:`torch.{op.name}`."
+    return call
+
+
+def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:
+    """PyTorch's text for shapes an in-place op cannot take."""
+    try:
+        shape = np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        return errors.translate(error, [x, y])
+    return RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(shape)}")
+
+
+def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
+    """Any in-place call: compute, write, rebase."""
+    count = len(op.tensors) - 1
+    inputs, params = [self, *args[:count]], tuple(args[count:])
+    if S.special or not all(type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)):
+        result = general(op, tuple(inputs), params)
+        if result is NotImplemented or not isinstance(result, Tensor):
+            return result
+        return assign(self, result)
+    nodes = [live_node(t) if isinstance(t, Tensor) else None for t in inputs]
+    need = op.differentiable and grad_enabled() and any(n is not None for n in nodes)
+    if any(n is not None for n in nodes) or self._view is not None:
+        check_leaf(self, nodes[0])
+    if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
+        inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
+    r = compute(op, promote(op, tuple(inputs)), params)
+    found, wanted = dtypes.BY_NUMPY[r.dtype], self.dtype
+    if not dtypes.can_cast(found, wanted):
+        raise errors.cannot_cast(dtypes.scalar_name(found), dtypes.scalar_name(wanted))
+    if r.shape != self._data.shape:
+        check_output_shape(self._data.shape, r.shape)
+    if type(self._data) is not MetaArray:
+        self._data[...] = r
+    bump(self)
+    if need:
+        rebase(self, make_node(op, tuple(inputs), nodes, params, (self,)))
+    return self
+
+
+def assign(self: Tensor, result: Tensor) -> Tensor:
+    """Write a computed tensor into ``self``, history included (a composite's in-place form)."""
+    if self._data.shape != result._data.shape:
+        check_output_shape(self._data.shape, result._data.shape)
+    if not dtypes.can_cast(result.dtype, self.dtype):
+        raise errors.cannot_cast(dtypes.scalar_name(result.dtype), dtypes.scalar_name(self.dtype))
+    return self.copy_(result)
+
+
+def derive_composite(name: str, function: Callable) -> Callable:
+    """``X_`` of a public function: compute, then copy into place."""
+
+    def call(self, *args, **kw):
+        node = live_node(self)
+        if node is not None or self._view is not None:
+            check_leaf(self, node)
+        source = self.clone() if node is not None and grad_enabled() else self
+        return assign(self, function(source, *args, **kw))
+
+    call.__name__ = call.__qualname__ = name + "_"
+    call.__doc__ = f"{name}_(...): in-place form of :func:`torch.{name}`."
+    return call
+
+
+def rebase(t: Tensor, node: Node) -> None:
+    """Make ``node`` the history of ``t``; if ``t`` is a view, of its base too, by CopySlices."""
+    if t._view is None:
+        t._node = node
+        return
+    base = t._view.base
+    old = live_node(base)
+    base._node = Node(CopySlices, (old, *node.edges[1:]), (), base._data.shape, base._data.dtype, (t._view, node))
+    if not t._view.tracked:
+        t._view.tracked = True
+    t._node = t._view.replay(base)._node
+
+
+def update(writes: tuple[str, ...]) -> Callable:
+    """Turn a function that modifies lists of arrays into one on lists of Tensors.
+
+    ``writes`` names the arguments it modifies: their version counters are bumped. No history is recorded.
+    """
+
+    def decorate(function):
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount]
+        written = [names.index(w) for w in writes]
+
+        def call(*args, **kw):
+            function(*[arrays_of(a) for a in args], **kw)
+            for i in written:
+                for t in args[i] if type(args[i]) in (list, tuple) else (args[i],):
+                    if t is not None:
+                        if t._ver is None:
+                            t._ver = [1]
+                        else:
+                            t._ver[0] += 1
+
+        call.__name__, call.__doc__, call.__wrapped__ = function.__name__, function.__doc__, function
+        return call
+
+    return decorate
+
+
+def arrays_of(value: object) -> object:
+    """Tensors, or lists of them, as arrays; everything else as it is."""
+    if type(value) is list or type(value) is tuple:
+        return [t._data if isinstance(t, Tensor) else t for t in value]
+    return value._data if isinstance(value, Tensor) else value
+
+
+__all__ = ["CopySlices", "assign", "bump", "cell", "derive", "derive_composite", "rebase", "update", "write"]

@@ -1,0 +1,486 @@
+"""Tensor's methods that compute nothing: looking in, going out to Python and NumPy, copying, hooks."""
+
+import copy
+import operator
+import weakref
+
+import numpy as np
+
+from rushlight._core import dtypes, storage
+from rushlight._core.backend import MetaArray
+from rushlight._core.dispatch import disabled_torch_function, torch_function
+from rushlight._core.printing import tensor_str
+from rushlight._core.shape import wrap_dim
+from rushlight._core.tensor import Leaf, Parameter, Tensor, add_hook, cell, live_node, new, wrap
+
+ndarray = np.ndarray
+
+
+def method(function):
+    """Attach a function to Tensor under its own name."""
+    setattr(Tensor, function.__name__, function)
+    return function
+
+
+def data_property(name, getter):
+    """Attach a read-only attribute."""
+    setattr(Tensor, name, property(getter, doc=getter.__doc__))
+
+
+# ---- sizes and flags -------------------------------------------------------------------------------
+
+
+@method
+def size(self, dim=None):
+    """size(dim=None) -> torch.Size or int: all sizes, or the size of one dimension."""
+    return self.shape if dim is None else self._data.shape[wrap_dim(dim, self._data.ndim)]
+
+
+@method
+def dim(self):
+    """dim() -> int: the number of dimensions."""
+    return self._data.ndim
+
+
+@method
+def numel(self):
+    """numel() -> int: the number of elements."""
+    return self._data.size
+
+
+@method
+def stride(self, dim=None):
+    """stride(dim=None) -> tuple or int: steps between neighbours of each dimension, in elements."""
+    x = self._data
+    if type(x) is MetaArray or x.size == 0 or 1 in x.shape:
+        strides = element_strides(x)
+    else:
+        strides = tuple([s // x.itemsize for s in x.strides])
+    return strides if dim is None else strides[wrap_dim(dim, len(strides))]
+
+
+def element_strides(x):
+    """Strides in elements; where memory says nothing (no elements, meta), those of a contiguous tensor."""
+    if x.size and type(x) is not MetaArray:
+        return tuple([s // x.itemsize for s in x.strides])
+    strides, step = [], 1
+    for s in reversed(x.shape):
+        strides.append(step)
+        step *= max(s, 1)
+    return tuple(reversed(strides))
+
+
+@method
+def element_size(self):
+    """element_size() -> int: bytes of one element."""
+    return self._data.itemsize
+
+
+@method
+def data_ptr(self):
+    """data_ptr() -> int: the address of the first element."""
+    return self._data.ctypes.data if self._data.size else 0
+
+
+Tensor.untyped_storage = storage.untyped_storage
+Tensor.storage_offset = storage.storage_offset
+
+
+@method
+def is_floating_point(self):
+    """is_floating_point() -> bool: is the dtype a floating-point one?"""
+    return self.dtype.is_floating_point
+
+
+@method
+def is_complex(self):
+    """is_complex() -> bool: is the dtype a complex one?"""
+    return self._data.dtype.kind == "c"
+
+
+@method
+def is_signed(self):
+    """is_signed() -> bool: can elements be negative?"""
+    return self.dtype.is_signed
+
+
+@method
+def is_nonzero(self):
+    """is_nonzero() -> bool: of a one-element tensor, is it not zero?"""
+    return bool(self)
+
+
+@method
+def is_set_to(self, tensor):
+    """is_set_to(tensor) -> bool: the same memory, offset, size and strides?"""
+    same = self._data.ctypes.data == tensor._data.ctypes.data
+    return same and self.shape == tensor.shape and self.stride() == tensor.stride()
+
+
+@method
+def is_inference(self):
+    """is_inference() -> bool: always False, inference tensors are not marked."""
+    return False
+
+
+@method
+def is_shared(self):
+    """is_shared() -> bool: does the memory live in shared memory?"""
+    return self.untyped_storage().is_shared()
+
+
+@method
+def is_pinned(self, device=None):
+    """is_pinned() -> bool: False, there is no pinned memory without a GPU."""
+    return False
+
+
+@method
+def pin_memory(self, device=None):
+    """pin_memory() -> Tensor: needs a GPU."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
+@method
+def get_device(self):
+    """get_device() -> int: -1 on the CPU."""
+    return -1
+
+
+@method
+def dim_order(self):
+    """dim_order() -> tuple: dimensions from the slowest to the fastest in memory."""
+    return tuple(sorted(range(self.ndim), key=lambda d: -self.stride(d)))
+
+
+for _name, _value in {
+    "is_cuda": False, "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False,
+    "is_mps": False, "is_xpu": False, "is_xla": False, "is_nested": False, "is_vulkan": False, "is_ipu": False,
+}.items():  # fmt: skip
+    data_property(_name, lambda self, _v=_value: _v)
+data_property("is_cpu", lambda self: type(self._data) is not MetaArray)
+data_property("is_meta", lambda self: type(self._data) is MetaArray)
+data_property("nbytes", lambda self: self._data.nbytes)
+data_property("itemsize", lambda self: self._data.itemsize)
+data_property("names", lambda self: (None,) * self._data.ndim)
+data_property("retains_grad", lambda self: bool(self.__dict__.get("_retains_grad")))
+data_property("name", lambda self: None)
+Tensor.nelement, Tensor.ndimension = numel, dim
+
+
+# ---- out to Python and NumPy -----------------------------------------------------------------------
+
+
+def no_data(self):
+    """The error for reading a meta tensor."""
+    return RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+
+@method
+def item(self):
+    """item() -> number: the value of a one-element tensor."""
+    x = self._data
+    if x.size != 1:
+        raise RuntimeError(f"a Tensor with {x.size} elements cannot be converted to Scalar")
+    if type(x) is MetaArray:
+        raise no_data(self)
+    value = x.item()
+    return value if type(value) in (float, int, bool, complex) else float(value)
+
+
+@method
+def tolist(self):
+    """tolist() -> list or number: the elements as (nested) Python lists."""
+    if type(self._data) is MetaArray:
+        raise no_data(self)
+    x = self._data
+    return (x.astype(np.float32) if x.dtype.kind == "V" or x.dtype in dtypes.HALF else x).tolist()
+
+
+@method
+def numpy(self, *, force=False):
+    """numpy(*, force=False) -> numpy.ndarray: an array on the same memory.
+
+    RuntimeError for a tensor that requires grad, unless ``force``; TypeError for dtypes NumPy lacks.
+    """
+    if not force and live_node(self) is not None:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    x = self._data
+    if type(x) is MetaArray:
+        raise TypeError(
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+        )
+    if x.dtype.kind == "V" or x.dtype == dtypes.bfloat16.numpy:
+        raise TypeError(f"Got unsupported ScalarType {dtypes.scalar_name(self.dtype)}")
+    cell(self)
+    return x
+
+
+@method
+def __array__(self, dtype=None, copy=None):
+    array = self.numpy()
+    if dtype is None or array.dtype == dtype:
+        return array.copy() if copy else array
+    return array.astype(dtype)
+
+
+@method
+def __bool__(self):
+    x = self._data
+    if x.size != 1:
+        if x.size == 0:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    if type(x) is MetaArray:
+        raise no_data(self)
+    return bool(x.item())
+
+
+@method
+def __float__(self):
+    return float(self.item())
+
+
+@method
+def __int__(self):
+    return int(self.item())
+
+
+@method
+def __complex__(self):
+    return complex(self.item())
+
+
+@method
+def __index__(self):
+    if self._data.dtype.kind not in "iub" or self._data.size != 1:
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return operator.index(int(self.item()))
+
+
+@method
+def __len__(self):
+    if not self._data.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self._data.shape[0]
+
+
+@method
+def __iter__(self):
+    if not self._data.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+@method
+def __reversed__(self):
+    return self.flip(0) if self._data.ndim else self
+
+
+@method
+def __contains__(self, element):
+    if isinstance(element, (Tensor, int, float, complex, bool)):
+        return bool((element == self).any())
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+    )
+
+
+@method
+def __hash__(self):
+    return id(self)
+
+
+@method
+def __repr__(self, *, tensor_contents=None):
+    return tensor_str(self)
+
+
+@method
+def __format__(self, spec):
+    if self._data.ndim == 0 and not self.is_meta:
+        return self.item().__format__(spec)
+    return object.__format__(self, spec)
+
+
+@method
+def __dir__(self):
+    return sorted({*dir(type(self)), *self.__dict__})
+
+
+def parameter_repr(self):
+    """What a Parameter prints."""
+    return "Parameter containing:\n" + tensor_str(self)
+
+
+Parameter.__repr__ = parameter_repr
+Tensor.__array_priority__ = 1000  # so that ndarray + tensor asks the tensor
+Tensor.__torch_function__ = classmethod(torch_function)
+Parameter.__torch_function__ = staticmethod(disabled_torch_function)
+
+
+@method
+def _type_name(self):
+    """'torch.FloatTensor': the legacy name of a dtype's tensors."""
+    return TYPE_NAMES.get(self.dtype.name, f"torch.{self.dtype.name}")
+
+
+TYPE_NAMES = {
+    "float32": "torch.FloatTensor", "float64": "torch.DoubleTensor", "float16": "torch.HalfTensor",
+    "bfloat16": "torch.BFloat16Tensor", "uint8": "torch.ByteTensor", "int8": "torch.CharTensor",
+    "int16": "torch.ShortTensor", "int32": "torch.IntTensor", "int64": "torch.LongTensor",
+    "bool": "torch.BoolTensor", "complex64": "torch.ComplexFloatTensor", "complex128": "torch.ComplexDoubleTensor",
+}  # fmt: skip
+BY_TYPE_NAME = {name: dtypes.BY_NAME[d] for d, name in TYPE_NAMES.items()}
+
+
+def tensor_type(self, dtype=None, non_blocking=False):
+    """type(dtype=None) -> str or Tensor: the legacy type name, or the tensor cast to a dtype or type."""
+    if dtype is None:
+        return self._type_name()
+    if isinstance(dtype, str):
+        if dtype not in BY_TYPE_NAME:
+            raise ValueError(f"invalid type: '{dtype}'")
+        dtype = BY_TYPE_NAME[dtype]
+    return self.to(getattr(dtype, "dtype", dtype))
+
+
+Tensor.type = tensor_type
+
+
+# ---- copying and pickling --------------------------------------------------------------------------
+
+
+@method
+def __deepcopy__(self, memo):
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+            "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
+            "usage, see https://github.com/pytorch/pytorch/pull/103001"
+        )
+    t = new(self.__class__)
+    t._data, t._node, t._ver, t._view = copy_array(self._data, memo), None, None, None
+    memo[id(self)] = t
+    if self.requires_grad:
+        t._node = Leaf(t)
+    if self.grad is not None:
+        t._grad = copy.deepcopy(self.grad, memo)
+    if self.__dict__:
+        t.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return t
+
+
+def copy_array(x, memo):
+    """A copy of an array that keeps its strides, and shares its storage with other copies made with ``memo``."""
+    if x.__class__ is MetaArray:
+        return x
+    root = x
+    while root.base is not None and root.base.__class__ is ndarray:
+        root = root.base
+    if root is x:
+        return x.copy(order="K")
+    made = memo.get(id(root))
+    if made is None:
+        made = memo[id(root)] = root.copy(order="K")
+        memo.setdefault("_kept", []).append(root)
+    whole = np.lib.stride_tricks.as_strided(made, (root.nbytes // x.itemsize,), (x.itemsize,))
+    offset = (x.ctypes.data - root.ctypes.data) // x.itemsize
+    return np.lib.stride_tricks.as_strided(whole[offset:], x.shape, x.strides)
+
+
+def rebuild(cls, array, requires_grad, state):
+    """A tensor from its pickled parts."""
+    t = new(cls)
+    t._data, t._node, t._ver, t._view = array, None, None, None
+    if requires_grad:
+        t._node = Leaf(t)
+    if state:
+        t.__dict__.update(state)
+    return t
+
+
+@method
+def __reduce_ex__(self, protocol):
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support "
+            "crossing process boundaries.  If you just want to transfer the data, call detach() on the tensor "
+            "before serializing (e.g., putting it on the queue)."
+        )
+    return rebuild, (self.__class__, self._data, self.requires_grad, dict(self.__dict__))
+
+
+@method
+def as_subclass(self, cls):
+    """as_subclass(cls) -> Tensor: the same tensor with another Tensor class."""
+    t = new(cls)
+    t._data, t._node, t._view = self._data, self._node, self._view
+    t._ver = cell(self)
+    if self.__class__ is not cls and self._node.__class__ is Leaf:
+        t._node = self.view_as(self)._node
+    return t
+
+
+def make_subclass(cls, data, require_grad=False):
+    """Tensor._make_subclass(cls, data, require_grad=False) -> Tensor of class ``cls`` on the same memory."""
+    t = new(cls)
+    t._data, t._node, t._view = data._data, None, None
+    t._ver = cell(data)
+    return t.requires_grad_(require_grad)
+
+
+Tensor._make_subclass = staticmethod(make_subclass)
+
+
+# ---- hooks -----------------------------------------------------------------------------------------
+
+
+@method
+def register_hook(self, hook):
+    """register_hook(hook) -> handle: call ``hook(grad)`` when the gradient is known; it may return another."""
+    n = live_node(self)
+    if n is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    return add_hook(n, "tensor", hook)
+
+
+@method
+def register_post_accumulate_grad_hook(self, hook):
+    """register_post_accumulate_grad_hook(hook) -> handle: call ``hook(param)`` after ``.grad`` was updated."""
+    n = live_node(self)
+    if n is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if n.__class__ is not Leaf:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    return add_hook(n, "accumulated", hook)
+
+
+@method
+def retain_grad(self):
+    """retain_grad() -> None: keep the gradient of this non-leaf in ``.grad`` during backward."""
+    n = live_node(self)
+    if n is None:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if n.__class__ is Leaf or self.__dict__.get("_retains_grad"):
+        return
+    self.__dict__["_retains_grad"] = True
+    me = weakref.ref(self)
+
+    def keep(g):
+        t = me()
+        if t is not None:
+            t._grad = wrap(g._data.copy(), g._node) if t.grad is None else t.grad + g
+
+    add_hook(n, "tensor", keep)
+
+
+@method
+def share_memory_(self):
+    """share_memory_() -> Tensor: move the elements to shared memory, for other processes."""
+    self.untyped_storage().share_memory_()
+    return self

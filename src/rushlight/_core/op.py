@@ -1,0 +1,464 @@
+"""How an operator is declared: records, families, and what is worked out from them when the class is made."""
+
+import inspect
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from rushlight._core import backend, entries
+from rushlight._core.dispatch import write_out
+from rushlight._core.errors import backward_twice
+from rushlight._core.state import grad_enabled
+from rushlight._core.tensor import Node, Pick, Tensor, check_version, live_node, wrap
+
+OPS: dict[str, type] = {}  # every record, by name
+PUBLIC: dict[str, dict[str, Callable]] = {}  # namespace -> public name -> function
+INPLACE: dict[str, Callable] = {}  # public functions whose X_ is derived by copying
+
+
+class Meta:
+    """A gradient's parameter annotated ``: Meta`` gets this: shape and dtype of a tensor, not its storage."""
+
+    __slots__ = ("dtype_", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype_ = shape, dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> object:
+        """The tensor's dtype object."""
+        return entries.dtypes.BY_NUMPY[self.dtype_]
+
+    def numel(self) -> int:
+        """The number of elements."""
+        n = 1
+        for s in self.shape:
+            n *= s
+        return n
+
+
+class ufunc:
+    """A forward that is one NumPy (or CuPy) ufunc of this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def conj(value: object) -> object:
+    """The complex conjugate of a Tensor or of a Python number."""
+    if isinstance(value, Tensor):
+        return value.conj() if value._data.dtype.kind == "c" else value
+    return value.conjugate()
+
+
+class Op:
+    """The base of all records; see docs/adding-an-op.md for each attribute."""
+
+    tensors: tuple[str, ...] = ("input",)
+    optional: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    named = True
+    grads: tuple[str, ...] = ()
+    promote: object = "common"
+    promoted: tuple[str, ...] | None = None
+    half: str | None = None
+    public: tuple[str, ...] = ("torch", "Tensor")
+    aliases: tuple[str, ...] = ()
+    operator: str | None = None
+    inplace = False
+    differentiable = True
+    linear = False
+    varargs = False
+    variadic = False  # the one tensor argument is a list
+    numbers = True  # Python numbers may stand for tensors
+    make_entry: Callable = staticmethod(entries.op_entry)
+
+    def __init_subclass__(cls, family: bool = False) -> None:
+        for key, value in list(cls.__dict__.items()):
+            if inspect.isfunction(value) and not isinstance(value, staticmethod):
+                setattr(cls, key, staticmethod(value))
+        if not family:
+            complete(cls)
+
+
+class Unary(Op, family=True):
+    """One tensor, element by element."""
+
+    inplace = True
+    make_entry = staticmethod(entries.unary_entry)
+
+
+class Binary(Op, family=True):
+    """Two tensors (or a number) that broadcast, element by element."""
+
+    tensors = ("input", "other")
+    inplace = True
+    make_entry = staticmethod(entries.binary_entry)
+
+
+class Reduce(Op, family=True):
+    """One tensor, over some dimensions."""
+
+
+class View(Op, family=True):
+    """One tensor, another look at the same memory."""
+
+    promote = "keep"
+    half = "native"
+    make_entry = staticmethod(entries.view_entry)
+
+
+class ListOp(Op, family=True):
+    """A list of tensors."""
+
+    tensors = ("tensors",)
+    variadic = True
+    numbers = False
+
+
+# ---- what is worked out at declaration -----------------------------------------------------------
+
+
+def snake(name: str) -> str:
+    """``LogSoftmax`` -> ``log_softmax``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def complete(cls: type) -> None:
+    """Work out an op's arguments, gradient plans, entry and public names."""
+    if "name" not in cls.__dict__:
+        cls.name = snake(cls.__name__)
+    cls.return_name = cls.__dict__.get("return_name", cls.name)
+    forward = next(c.__dict__["forward"] for c in cls.__mro__ if "forward" in c.__dict__)
+    if isinstance(forward, ufunc):
+        complete_ufunc(cls, forward.name)
+    else:
+        cls.ufunc = None
+        cls.half = cls.half or "float32"
+        read_signature(cls, forward.__func__ if isinstance(forward, staticmethod) else forward)
+    chain_kernel(cls)
+    cls.promotes = tuple([cls.promoted is None or t in cls.promoted for t in cls.tensors])
+    complete_gradients(cls)
+    if "grad_name" not in cls.__dict__:
+        cls.grad_name = f"{cls.__name__}Backward0"
+    OPS[cls.name] = cls
+    call = cls.make_entry(cls)
+    call.__code__ = call.__code__.replace(co_name=cls.name)
+    call.__name__ = call.__qualname__ = cls.name
+    call.__doc__, call.__module__ = cls.__doc__, "torch"
+    call.record = cls
+    cls.call = staticmethod(call)
+    for namespace in cls.public:
+        space = PUBLIC.setdefault(namespace, {})
+        for name in (cls.name, *cls.aliases):
+            space.setdefault(name, call)
+
+
+def complete_ufunc(cls: type, name: str) -> None:
+    """A record whose forward is a ufunc, or, in a Reduce, that ufunc's ``reduce``."""
+    cls.ufunc = name
+    cls.half = cls.half or "native"
+    function = getattr(np, name)
+    if issubclass(cls, Reduce):
+        reduce = function.reduce
+
+        def forward(xp, x, dim=None, keepdim=False):
+            return (reduce if xp is np else getattr(xp, name).reduce)(x, dim, None, None, keepdim)
+
+    elif len(cls.tensors) == 2:
+
+        def forward(xp, x, y):
+            return getattr(xp, name)(x, y)
+
+    else:
+
+        def forward(xp, x):
+            return getattr(xp, name)(x)
+
+    cls.forward = staticmethod(forward)
+    read_signature(cls, forward)
+
+
+def read_signature(cls: type, forward: Callable) -> None:
+    """The public arguments: the tensors, then what ``forward`` takes after its arrays."""
+    code, count = forward.__code__, len(cls.tensors)
+    names = code.co_varnames[1 + count : code.co_argcount]
+    keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    given = forward.__defaults__ or ()
+    given = given[max(0, len(given) - len(names)) :]
+    defaults = [None] * count + [None] * (len(names) - len(given)) + list(given)
+    required = [t not in cls.optional for t in cls.tensors]
+    required += [True] * (len(names) - len(given)) + [False] * len(given)
+    only = forward.__kwdefaults__ or {}
+    cls.params = (*names, *keyword)
+    cls.arguments = (*cls.tensors, *cls.params)
+    cls.defaults = [*defaults, *[only.get(k) for k in keyword]]
+    cls.required = [*required, *[k not in only for k in keyword]]
+    cls.positional = count + len(names)
+    cls.places = {n: i for i, n in enumerate(cls.arguments)}
+    if keyword:  # called positionally inside: forward's keyword-only params come last
+        inner, split = forward, 1 + count + len(names)
+
+        def run(*args):
+            return inner(*args[:split], **dict(zip(keyword, args[split:], strict=True)))
+
+        cls.reference = staticmethod(run)
+    else:
+        cls.reference = staticmethod(forward)
+
+
+def chain_kernel(cls: type) -> None:
+    """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if there is one."""
+    native, reference = backend.kernel_for(cls.name), cls.reference
+    plain = getattr(np, cls.ufunc) if cls.ufunc and not issubclass(cls, Reduce) else None
+    if native is None:
+        cls.run = staticmethod(reference)
+        cls.fast = staticmethod(plain or (lambda *arrays: reference(np, *arrays)))
+        return
+    plain = plain or (lambda *arrays: reference(np, *arrays))
+
+    def run(xp, *args):
+        r = native(*args) if xp is np else NotImplemented
+        return reference(xp, *args) if r is NotImplemented else r
+
+    def fast(*arrays):
+        r = native(*arrays)
+        return plain(*arrays) if r is NotImplemented else r
+
+    cls.run, cls.fast = staticmethod(run), staticmethod(fast)
+
+
+# ---- gradients -----------------------------------------------------------------------------------
+
+TENSOR, RESULT, PARAM, NEED, META = range(5)
+
+
+class Rule:
+    """One gradient formula: its function, and where each of its parameters comes from."""
+
+    __slots__ = ("function", "plan")
+
+    def __init__(self, cls: type, function: Callable) -> None:
+        self.function = function
+        code = function.__code__
+        names = code.co_varnames[1 : code.co_argcount]
+        notes = function.__annotations__
+        self.plan = tuple([self.source(cls, n, notes.get(n)) for n in names])
+
+    @staticmethod
+    def source(cls: type, name: str, note: object) -> tuple[int, int]:
+        """(kind, position) of what a parameter of this name gets."""
+        if name in cls.tensors:
+            return (META if note is Meta else TENSOR), cls.tensors.index(name)
+        if name == "result":
+            return RESULT, 0
+        if name in cls.outputs:
+            return RESULT, cls.outputs.index(name)
+        if name in cls.params:
+            return PARAM, cls.params.index(name)
+        if name == "need":
+            return NEED, 0
+        known = ["g", *cls.tensors, *cls.params, "result", *cls.outputs, "need"]
+        raise TypeError(f"{cls.__name__}: its gradient asks for '{name}'; it can have {', '.join(known)}")
+
+
+def complete_gradients(cls: type) -> None:
+    """Compile the vjp formulas into ``cls.backward(node, g, need)`` and the save plans."""
+    single = getattr(cls, "vjp", None)
+    rules = [getattr(cls, f"vjp_{t}", None) for t in cls.tensors]
+    if len(cls.tensors) == 1 and single is not None:
+        rules, single = [single], None
+    if single is None and not any(rules):
+        if cls.differentiable:
+            raise TypeError(f"{cls.__name__} has no vjp: write one, or say differentiable = False and why")
+        cls.keep_for, cls.keep_results, cls.grad_outputs = (lambda mask: (0,) * len(mask)), (), (0,)
+        cls.backward = staticmethod(lambda node, g, need: (None,) * len(need))
+        return
+    if not cls.differentiable:
+        raise TypeError(f"{cls.__name__} has a vjp but says differentiable = False")
+    joint = None if single is None else Rule(cls, single)
+    compiled = [None if r is None else Rule(cls, r) for r in rules]
+    used = [joint] if joint else [r for r in compiled if r is not None]
+    cls.keep_results = tuple(sorted({i for r in used for kind, i in r.plan if kind == RESULT}))
+    cls.grad_outputs = tuple([cls.outputs.index(o) for o in cls.grads]) or (0,)
+    cls.keep_for = save_planner(len(cls.tensors), joint, compiled)
+    cls.backward = staticmethod(compile_backward(cls, joint, compiled))
+
+
+def save_planner(count: int, joint: Rule | None, rules: list[Rule | None]) -> Callable:
+    """A function from which inputs need a gradient to how each is saved: 0 no, 1 its meta, 2 the tensor."""
+    cache: dict[tuple, tuple] = {}
+
+    def keep_for(mask):
+        found = cache.get(mask)
+        if found is None:
+            chosen = [joint] if joint else [r for r, m in zip(rules, mask, strict=False) if m and r]
+            how = [0] * count
+            for rule in chosen:
+                for kind, i in rule.plan:
+                    if kind in (TENSOR, META):
+                        how[i] = max(how[i], 2 if kind == TENSOR else 1)
+            found = cache[mask] = tuple(how)
+        return found
+
+    return keep_for
+
+
+def fetch(node: Node, plan: tuple, need: object, count: int) -> list:
+    """The values of a formula's parameters, from what the node saved."""
+    saved = node.saved
+    if saved is None:
+        raise backward_twice()
+    values = []
+    for kind, i in plan:
+        if kind == TENSOR:
+            values.append(unpack(saved[i], node, i))
+        elif kind == PARAM:
+            values.append(node.params[i])
+        elif kind == META:
+            values.append(unpack_meta(saved[i]))
+        elif kind == RESULT:
+            values.append(unpack_result(node, i, count))
+        else:
+            values.append(need)
+    return values
+
+
+def unpack(entry: tuple | None, node: Node, i: int) -> object:
+    """A saved input as the tensor it was, with its place in the graph; checks its version."""
+    if entry is None:
+        return None
+    if len(entry) == 1:
+        value = entry[0]
+        if type(value) is list:  # a ListOp's tensors
+            edges = iter(node.edges)
+            return [unpack_item(e, next(edges)) for e in value]
+        return value
+    return unpack_item(entry, node.edges[i])
+
+
+def unpack_item(entry: tuple | None, edge: object) -> object:
+    if entry is None or len(entry) == 1:
+        return None if entry is None else entry[0]
+    if len(entry) == 2:
+        return Meta(*entry)
+    t, data, _ = entry
+    holder = t if t.__class__ is Tensor or t._ver is not None else t
+    if holder._version != entry[2]:
+        check_version(entry, edge)
+    if t._data is data and live_node(t) is edge:
+        return t
+    return wrap(data, edge)
+
+
+def unpack_meta(entry: tuple | None) -> object:
+    """Shape and dtype of a saved input, however much of it was kept."""
+    if entry is None or (len(entry) == 1 and type(entry[0]) is not list):
+        value = None if entry is None else entry[0]
+        return None if value is None else Meta((), np.result_type(value))
+    if len(entry) == 1:
+        return [unpack_meta(e) for e in entry[0]]
+    if len(entry) == 2:
+        return Meta(*entry)
+    return Meta(entry[1].shape, entry[1].dtype)
+
+
+def unpack_result(node: Node, i: int, count: int) -> Tensor | None:
+    """A saved output, with this node as its history."""
+    op = node.op
+    entry = node.saved[count + op.keep_results.index(i)]
+    if entry[0][0] != entry[2]:
+        check_version(entry, node)
+    data = entry[1]
+    if i not in op.grad_outputs:
+        return wrap(data)
+    if len(op.grad_outputs) == 1:
+        return wrap(data, node)
+    return wrap(data, Pick(node, i, data.shape, data.dtype))
+
+
+def compile_backward(cls: type, joint: Rule | None, rules: list[Rule | None]) -> Callable:
+    """``(node, g, need) -> gradients of the inputs``; what feeds what is settled here, once."""
+    count = len(cls.tensors)
+    if joint is not None:
+        return lambda node, g, need: joint.function(g, *fetch(node, joint.plan, need, count))
+    if count == 1:
+        rule = rules[0]
+        function, plan, variadic = rule.function, rule.plan, cls.variadic
+        if variadic:
+            return lambda node, g, need: function(g, *fetch(node, plan, need, count))
+        if not plan:
+            return lambda node, g, need: (function(g),)
+        return lambda node, g, need: (function(g, *fetch(node, plan, need, count)),)
+
+    def backward(node, g, need):
+        return [
+            r.function(g, *fetch(node, r.plan, need, count)) if wanted and r is not None else None
+            for r, wanted in zip(rules, need, strict=True)
+        ]
+
+    return backward
+
+
+# ---- composites ----------------------------------------------------------------------------------
+
+
+def public(
+    *namespaces: str, out: bool = True, inplace: bool = False, aliases: tuple[str, ...] = ()
+) -> Callable:
+    """Give a plain function on Tensors its public names; ``out=`` and ``X_`` are derived."""
+
+    def register(function):
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        renamed = {new: old for new, old in entries.ALIASES.items() if old in names and new not in names}
+        own_out = "out" in names
+        shown = with_out(function, renamed, out and not own_out) if renamed or (out and not own_out) else function
+        for namespace in namespaces or ("torch", "Tensor"):
+            space = PUBLIC.setdefault(namespace, {})
+            for name in (function.__name__, *aliases):
+                space[name] = shown
+        if inplace:
+            for name in (function.__name__, *aliases):
+                INPLACE[name] = function
+        return function
+
+    return register
+
+
+def with_out(function: Callable, renamed: dict[str, str], takes_out: bool) -> Callable:
+    """The function with NumPy's keyword spellings and, if asked, an ``out=`` argument."""
+    name = function.__name__
+
+    def call(*args, **kw):
+        if not kw:
+            return function(*args)
+        out = kw.pop("out", None) if takes_out else None
+        for key in renamed.keys() & kw.keys():
+            kw[renamed[key]] = kw.pop(key)
+        result = function(*args, **kw)
+        if out is None:
+            return result
+        if isinstance(result, tuple):
+            if len(out) != len(result):
+                raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}")
+            return type(result)(write_out(name, r, o) for r, o in zip(result, out, strict=True)) if type(
+                result
+            ) is tuple else tuple.__new__(
+                type(result), [write_out(name, r, o) for r, o in zip(result, out, strict=True)]
+            )
+        return write_out(name, result, out)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__, call.__module__, call.__wrapped__ = function.__doc__, "torch", function
+    return call
+
+
+__all__ = ["OPS", "PUBLIC", "Binary", "ListOp", "Meta", "Op", "Reduce", "Unary", "View", "conj", "grad_enabled",
+           "public", "ufunc"]  # fmt: skip

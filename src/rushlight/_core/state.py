@@ -1,0 +1,47 @@
+"""What the whole process, or a thread, is in: grad mode, the stack of modes, debugging."""
+
+import threading
+from collections import Counter
+
+
+class State:
+    """One global object, so that an entry reads what it needs with one attribute look-up each."""
+
+    __slots__ = ("count_general", "grad", "modes", "special")
+
+    def __init__(self) -> None:
+        self.special = 0  # non-zero: some mode is active, every call takes the general path
+        self.grad = True  # no thread is inside no_grad; when False, ask the thread
+        self.modes: list = []  # capture, profile, autocast, user modes; innermost last
+        self.count_general: Counter | None = None  # (op, reason) -> calls, while someone counts
+
+
+S = State()
+_lock = threading.Lock()
+_off = [0]  # how many threads have grad mode off
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.grad = True
+        self.inference = False
+        self.no_override = False  # subclasses are treated as plain tensors
+        self.anomaly = None  # under detect_anomaly: check for NaN (True) or only trace (False)
+
+
+thread = _Thread()
+
+
+def grad_enabled() -> bool:
+    """Is gradient recording on in this thread?"""
+    return S.grad or thread.grad
+
+
+def set_grad(on: bool) -> None:
+    """Turn gradient recording on or off in this thread."""
+    if thread.grad == on:
+        return
+    thread.grad = on
+    with _lock:
+        _off[0] += -1 if on else 1
+        S.grad = not _off[0]

@@ -1,0 +1,55 @@
+"""What is derived from the records: methods, in-place forms, operators, namespaces."""
+
+from collections.abc import Callable
+
+from rushlight._core import entries, inplace
+from rushlight._core.op import INPLACE, OPS, PUBLIC
+from rushlight._core.tensor import Tensor
+
+COMMUTATIVE = {"add", "mul", "and", "or", "xor"}
+
+
+def attach() -> None:
+    """Give Tensor its methods and operators. Called once, when every record is made."""
+    for name, function in PUBLIC.get("Tensor", {}).items():
+        if name not in Tensor.__dict__:
+            setattr(Tensor, name, function)
+    for name, op in OPS.items():
+        if op.inplace and "Tensor" in op.public:
+            derived = inplace.derive(op)
+            for public_name in (name, *op.aliases):
+                attach_in_place(public_name, derived)
+        if op.operator:
+            attach_operators(op)
+    for name, function in INPLACE.items():
+        if f"{name}_" not in Tensor.__dict__:
+            attach_in_place(name, inplace.derive_composite(name, function))
+
+
+def attach_in_place(name: str, function: Callable) -> None:
+    """``Tensor.X_``, and ``torch.X_`` where PyTorch has it too."""
+    if f"{name}_" not in Tensor.__dict__:
+        setattr(Tensor, f"{name}_", function)
+    if name in PUBLIC["torch"]:
+        PUBLIC["torch"].setdefault(f"{name}_", getattr(Tensor, f"{name}_"))
+
+
+def attach_operators(op: type) -> None:
+    """``a * b``, ``2 * a`` and ``a *= b`` of a Binary; ``-a`` of a Unary."""
+    name = op.operator
+    if len(op.tensors) == 1:
+        setattr(Tensor, f"__{name}__", op.call)
+        return
+    forward = entries.binary_entry(op, entries.operator_fallback)
+    forward.__name__ = forward.__qualname__ = f"__{name}__"
+    setattr(Tensor, f"__{name}__", forward)
+    if name in {"eq", "ne", "lt", "le", "gt", "ge"}:
+        return
+    setattr(Tensor, f"__r{name}__", forward if name in COMMUTATIVE else entries.reflected_entry(op))
+    if op.inplace:
+        setattr(Tensor, f"__i{name}__", getattr(Tensor, f"{op.name}_"))
+
+
+def namespace(name: str) -> dict[str, Callable]:
+    """The public functions of a namespace: 'torch', 'linalg', 'nn.functional', ..."""
+    return dict(PUBLIC.get(name, {}))

@@ -1,0 +1,364 @@
+"""The Tensor cell, the nodes of its history, and nothing that computes."""
+
+import weakref
+
+import numpy as np
+
+from rushlight._core import device as devices
+from rushlight._core import dtypes, errors
+from rushlight._core.backend import MetaArray
+from rushlight._core.shape import Size
+from rushlight._core.state import set_grad, thread
+
+new = object.__new__
+new_size = tuple.__new__
+ndarray = np.ndarray
+
+
+class _TensorMeta(type):
+    """``isinstance(x, torch.Tensor)`` is ordinary; the metaclass only keeps the printed name."""
+
+    def __repr__(cls) -> str:
+        if cls.__module__.startswith("rushlight._core"):
+            return f"<class 'torch.{cls.__qualname__}'>"
+        return type.__repr__(cls)
+
+
+class Tensor(metaclass=_TensorMeta):
+    """A multi-dimensional array whose history autograd can walk.
+
+    ``torch.Tensor(2, 3)`` is an uninitialised float tensor, ``torch.Tensor([3, 4])`` one of these values.
+    """
+
+    # _data: the array. _node: what computed it (None: no gradient; Leaf: where one comes to rest).
+    # _ver: one-cell version counter, shared with views, made on first need. _view: how to re-derive it from
+    # its base. Unset until needed: _grad, and __dict__ (users hang attributes on tensors).
+    __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_ver", "_view")
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return new_size(Size, self._data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self._data.ndim
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of the elements."""
+        return dtypes.BY_NUMPY[self._data.dtype]
+
+    @property
+    def device(self) -> devices.device:
+        """Where the elements live."""
+        return devices.META if type(self._data) is MetaArray else devices.CPU
+
+    @property
+    def layout(self) -> devices.layout:
+        """``torch.strided``."""
+        return devices.strided
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no operation with a gradient made this tensor."""
+        n = live_node(self)
+        return n is None or type(n) is Leaf
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor."""
+        return live_node(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        n = live_node(self)
+        if n is not None and type(n) is not Leaf:
+            if on:
+                return
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        if not on:
+            self._node = None
+        elif n is None:
+            if self._data.dtype not in dtypes.FLOATING_NUMPY:
+                raise RuntimeError(
+                    "only Tensors of floating point and complex dtype can require gradients"
+                )
+            self._node = Leaf(self)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Set ``requires_grad`` and return the tensor itself."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> "Node | None":
+        """The node that computed this tensor, None for a leaf."""
+        n = live_node(self)
+        if n is None or type(n) is Leaf:
+            return None
+        return n.node if type(n) is Pick else n
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``grad_fn`` this tensor is."""
+        return self._node.index if type(self._node) is Pick else 0
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient accumulated by ``backward``, None before."""
+        try:
+            return self._grad
+        except AttributeError:
+            return None
+
+    @grad.setter
+    def grad(self, g: "Tensor | None") -> None:
+        if g is not None:
+            if not isinstance(g, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}"
+                )
+            if g is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if g._data.shape != self._data.shape:
+                raise RuntimeError(
+                    "assigned grad has data of a different size: expected "
+                    f"{list(self._data.shape)}, got {list(g._data.shape)}"
+                )
+            if g._data.dtype != self._data.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: expected {self.dtype}, got {g.dtype}"
+                )
+        self._grad = g
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._ver is None else self._ver[0]
+
+    @property
+    def _base(self) -> "Tensor | None":
+        return None if self._view is None else self._view.base
+
+    @property
+    def data(self) -> "Tensor":
+        """The same elements without history and with a version counter of their own."""
+        return wrap(self._data)
+
+    @data.setter
+    def data(self, other: "Tensor") -> None:
+        if not isinstance(other, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
+        self._data = other._data
+        n = self._node
+        if type(n) is Leaf:
+            n.shape, n.dtype = self._data.shape, self._data.dtype
+
+
+class Parameter(Tensor):
+    """Parameter(data=None, requires_grad=True)
+
+    A tensor that a Module registers as its parameter when it is assigned as an attribute.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> "Parameter":
+        t = new(cls)
+        t._ver = t._view = t._node = None
+        if data is None:
+            t._data = np.empty(0, dtypes.get_default_dtype().numpy)
+        else:
+            if not isinstance(data, Tensor):
+                raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
+            t._data = data._data
+            if data._view is not None or data._ver is not None:
+                t._ver = cell(data)
+        if requires_grad:
+            t.requires_grad = True
+        return t
+
+
+class Node:
+    """One step of history: which op, where its gradients go (``edges``), what its formulas need (``saved``)."""
+
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "metadata_", "op", "params", "saved", "shape")
+
+    def __init__(
+        self, op: object, edges: tuple, saved: tuple, shape: tuple, dtype: object, params: tuple = ()
+    ) -> None:
+        self.op = op
+        self.edges = edges
+        self.saved = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.params = params
+        self.hooks = None
+
+    def name(self) -> str:
+        """The name PyTorch prints: 'AddBackward0'."""
+        name = self.op.grad_name
+        return name if type(name) is str else name(self)
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes this one's gradients go to, as (node, output number) pairs."""
+        return tuple(
+            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0) for e in self.edges
+        )
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for users' notes."""
+        try:
+            return self.metadata_
+        except AttributeError:
+            self.metadata_ = {}
+            return self.metadata_
+
+    def register_hook(self, hook: object) -> "Removable":
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node; it may return new grad_inputs."""
+        return add_hook(self, "post", hook)
+
+    def register_prehook(self, hook: object) -> "Removable":
+        """Call ``hook(grad_outputs)`` before this node; it may return new grad_outputs."""
+        return add_hook(self, "pre", hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class Leaf:
+    """Where a gradient comes to rest (PyTorch's AccumulateGrad)."""
+
+    __slots__ = ("__weakref__", "dtype", "hooks", "shape", "tensor")
+    edges = ()
+    next_functions = ()
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = weakref.ref(tensor)
+        self.shape, self.dtype = tensor._data.shape, tensor._data.dtype
+        self.hooks = None
+
+    def name(self) -> str:
+        """PyTorch's name for it."""
+        return "AccumulateGrad"
+
+    @property
+    def variable(self) -> Tensor | None:
+        """The leaf tensor."""
+        return self.tensor()
+
+    register_hook = Node.register_hook
+    register_prehook = Node.register_prehook
+    __repr__ = Node.__repr__
+
+
+class Pick:
+    """One output of a node with several: passes its gradient on to its place there."""
+
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "index", "node", "shape")
+
+    def __init__(self, node: Node, index: int, shape: tuple, dtype: object) -> None:
+        self.node, self.index, self.edges = node, index, (node,)
+        self.shape, self.dtype, self.hooks = shape, dtype, None
+
+    def name(self) -> str:
+        """The name of the node it belongs to."""
+        return self.node.name()
+
+
+class Removable:
+    """The handle a hook registration returns."""
+
+    def __init__(self, owner: object, entry: tuple) -> None:
+        self.owner, self.entry = owner, entry
+
+    def remove(self) -> None:
+        """Take the hook out; doing so twice is harmless."""
+        if self.owner.hooks and self.entry in self.owner.hooks:
+            self.owner.hooks = [h for h in self.owner.hooks if h is not self.entry] or None
+
+    def __enter__(self) -> "Removable":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def add_hook(node: "Node | Leaf | Pick", kind: str, hook: object) -> Removable:
+    """Hang a hook on a node: kinds 'tensor' (its output's gradient), 'pre', 'post', 'accumulated'."""
+    entry = (kind, hook)
+    node.hooks = [*(node.hooks or ()), entry]
+    return Removable(node, entry)
+
+
+class ViewInfo:
+    """How a view is re-derived from its base after the base was written to."""
+
+    # tracked: False for a view made under no_grad of a tensor with history; it never joins that history.
+    __slots__ = ("base", "op", "params", "parent", "tracked", "version")
+
+    def __init__(
+        self, base: Tensor, parent: "ViewInfo | None", op: object, params: tuple, version: int, tracked: bool = True
+    ) -> None:
+        self.base, self.parent, self.op, self.params = base, parent, op, params
+        self.version, self.tracked = version, tracked
+
+    def replay(self, t: Tensor) -> Tensor:
+        """The same view of another tensor shaped like the base."""
+        if self.parent is not None:
+            t = self.parent.replay(t)
+        return self.op.call(t, *self.params)
+
+
+def wrap(data: np.ndarray, node: object = None) -> Tensor:
+    """A tensor around an array."""
+    t = new(Tensor)
+    t._data = data
+    t._node = node
+    t._ver = None
+    t._view = None
+    return t
+
+
+def live_node(t: Tensor) -> "Node | Leaf | Pick | None":
+    """The node of ``t``, re-derived from its base if the base was written to through another alias."""
+    v = t._view
+    if v is not None and v.version != t._ver[0]:
+        v.version = t._ver[0]
+        if v.tracked and live_node(v.base) is not None:
+            on = thread.grad
+            set_grad(True)
+            try:
+                t._node = v.replay(v.base)._node
+            finally:
+                set_grad(on)
+    return t._node
+
+
+def cell(t: Tensor) -> list[int]:
+    """The version counter of ``t``, made if there is none."""
+    if t._ver is None:
+        t._ver = [0]
+    return t._ver
+
+
+def check_version(entry: tuple, node: object) -> None:
+    """Raise if a saved tensor, ``(tensor or cell, data, version)``, was written to since."""
+    holder, data, version = entry
+    found = holder[0] if type(holder) is list else holder._version
+    if found != version:
+        name = node.name() if node is not None and type(node) is not Leaf else ""
+        raise errors.modified_in_place(data.dtype, data.shape, name, found, version)
+
+
+PLAIN = {Tensor, Parameter}  # exact types that take the thin entries

@@ -1,0 +1,26 @@
+"""Subpackages imported when first named: ``torch.nn``, ``torch.linalg``, ..."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+SUBMODULES = frozenset(
+    m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_")
+)
+
+# Names of torch itself that live in a subpackage: name -> where.
+FROM = {
+    "save": "serialization",
+    "load": "serialization",
+    "compile": "compiler",
+    "typename": "utils.naming",
+}
+
+
+def import_submodule(package: str, name: str) -> object:
+    """The submodule, or the function of a submodule, of this name; AttributeError if there is none."""
+    if name in FROM:
+        return getattr(importlib.import_module(f"{package}.{FROM[name]}"), name)
+    if name in SUBMODULES:
+        return importlib.import_module(f"{package}.{name}")
+    raise AttributeError(f"module 'torch' has no attribute '{name}'")

@@ -1,0 +1,326 @@
+"""Copies and casts: clone, contiguous, copy_, to, fill_, zero_, detach."""
+
+import numpy as np
+
+from rushlight._core import device as devices
+from rushlight._core import dtypes, inplace
+from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.op import Op, public
+from rushlight._core.state import grad_enabled
+from rushlight._core.tensor import Parameter, Tensor, cell, live_node, new, wrap
+
+
+class Clone(Op):
+    """clone(input, *, memory_format=torch.preserve_format) -> Tensor
+
+    A copy with history.
+
+    >>> torch.ones(2).clone()
+    tensor([1., 1.])
+    """
+
+    linear = True
+    half = "native"
+    public = ()
+
+    def forward(xp, x, order="K"):
+        return x.copy(order=order)
+
+    def vjp(g):
+        return g
+
+
+@public("torch", "Tensor", out=False)
+def clone(input, *, memory_format=devices.preserve_format):
+    """clone(input, *, memory_format=torch.preserve_format) -> Tensor
+
+    A copy with history.
+
+    >>> torch.ones(2).clone()
+    tensor([1., 1.])
+    """
+    if memory_format in (devices.channels_last, devices.channels_last_3d):
+        return channels_last(input)
+    return Clone.call(input, "K" if memory_format is devices.preserve_format else "C")
+
+
+def channels_last(input):
+    """A copy whose channel dimension varies fastest in memory."""
+    order = (0, *range(2, input.ndim), 1)
+    back = (0, input.ndim - 1, *range(1, input.ndim - 1))
+    return Clone.call(input.permute(order), "C").permute(back)
+
+
+def is_contiguous_as(input, memory_format):
+    """Is the memory laid out this way?"""
+    if memory_format in (devices.channels_last, devices.channels_last_3d):
+        ndim = 4 if memory_format is devices.channels_last else 5
+        if input.ndim != ndim:
+            return False
+        return input._data.transpose(0, *range(2, ndim), 1).flags.c_contiguous
+    return input._data.flags.c_contiguous or type(input._data) is MetaArray
+
+
+@public("Tensor", out=False)
+def is_contiguous(self, memory_format=devices.contiguous_format):
+    """is_contiguous(memory_format=torch.contiguous_format) -> bool"""
+    return is_contiguous_as(self, memory_format)
+
+
+@public("Tensor", out=False)
+def contiguous(self, memory_format=devices.contiguous_format):
+    """contiguous(memory_format=torch.contiguous_format) -> Tensor: itself if laid out so, else a copy."""
+    if memory_format is devices.preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    if is_contiguous_as(self, memory_format):
+        return self
+    return clone(self, memory_format=memory_format)
+
+
+class Copy(Op):
+    """``copy_`` is its in-place form: the other tensor's elements, broadcast and cast."""
+
+    tensors = ("input", "other")
+    inplace = True
+    promote = "keep"
+    public = ()
+    grad_name = "CopyBackwards"
+
+    def forward(xp, x, y, non_blocking=False):
+        if x.shape != y.shape:
+            y = broadcast(y, x.shape)
+        return convert(y, x.dtype)
+
+    def vjp_input(g):
+        return None
+
+    def vjp_other(g):
+        return g
+
+
+def broadcast(y, shape):
+    """``y`` broadcast to ``shape``, or PyTorch's error."""
+    try:
+        return np.broadcast_to(y, shape)
+    except ValueError:
+        lead = len(shape) - y.ndim
+        at = next(
+            (i for i in range(len(shape)) if i >= lead and y.shape[i - lead] not in (1, shape[i])), 0
+        )
+        if lead < 0:
+            raise RuntimeError(
+                f"output with shape {list(shape)} doesn't match the broadcast shape {list(y.shape)}"
+            ) from None
+        raise RuntimeError(
+            f"The size of tensor a ({shape[at]}) must match the size of tensor b ({y.shape[at - lead]}) at "
+            f"non-singleton dimension {at}"
+        ) from None
+
+
+def convert(x, dtype):
+    """An array in another dtype, by C's rules (complex drops its imaginary part, floats truncate)."""
+    if x.dtype == dtype:
+        return x
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        return (x != 0) if dtype.kind == "b" else x.real.astype(dtype)
+    return x.astype(dtype)
+
+
+_copy = inplace.derive(Copy)
+
+
+@public("Tensor", out=False)
+def copy_(self, src, non_blocking=False):
+    """copy_(src, non_blocking=False) -> Tensor: overwrite with ``src``, broadcast and cast."""
+    if not isinstance(src, Tensor):
+        if isinstance(src, (int, float, complex)):
+            src = wrap(np.asarray(src))
+        else:
+            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    recorded = grad_enabled() and (live_node(self) is not None or live_node(src) is not None)
+    if recorded or type(self._data) is not np.ndarray or type(src._data) is not np.ndarray:
+        return _copy(self, src, non_blocking)
+    x, y = self._data, src._data
+    if x.shape != y.shape:
+        y = broadcast(y, x.shape)
+    x[...] = convert(y, x.dtype) if y.dtype.kind == "c" else y
+    inplace.bump(self)
+    return self
+
+
+class Fill(Op):
+    """``fill_`` is its in-place form."""
+
+    tensors = ("input", "value")
+    inplace = True
+    promote = "keep"
+    public = ("torch",)
+
+    def forward(xp, x, value):
+        out = xp.empty_like(x)
+        out[...] = convert(value, x.dtype) if value.dtype.kind == "c" else value
+        return out
+
+    def vjp_input(g):
+        return None
+
+    def vjp_value(g):
+        return g.sum()
+
+
+_fill = inplace.derive(Fill)
+
+
+@public("Tensor", "torch", out=False)
+def fill_(self, value):
+    """fill_(value) -> Tensor: every element set to a number or a 0-d tensor."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    return _fill(self, value)
+
+
+@public("Tensor", "torch", out=False)
+def zero_(self):
+    """zero_() -> Tensor: every element set to zero."""
+    if live_node(self) is None and self._view is None and type(self._data) is np.ndarray:
+        self._data.fill(0)
+        inplace.bump(self)
+        return self
+    return _fill(self, 0)
+
+
+class ToCopy(Op):
+    """A tensor in another dtype."""
+
+    public = ()
+    promote = "keep"
+
+    def forward(xp, x, dtype, copy=True):
+        target = dtype.numpy
+        return x.copy() if x.dtype == target else convert(x, target)
+
+    def vjp(g):
+        return g  # the engine casts it back
+
+
+def cast(input, dtype):
+    """``input`` in another dtype; itself if it has that dtype."""
+    if dtype.numpy is None:
+        raise NotImplementedError(f"tensors of {dtype} are not supported; use torch.complex64")
+    return input if input._data.dtype == dtype.numpy else ToCopy.call(input, dtype)
+
+
+@public("Tensor", out=False)
+def to(self, *args, **kw):
+    """to(dtype or device or other, non_blocking=False, copy=False, *, memory_format=...) -> Tensor
+
+    The tensor in another dtype or on another device; itself if nothing would change.
+
+    >>> torch.ones(2).to(torch.int64)
+    tensor([1, 1])
+    """
+    if len(args) == 1 and not kw and type(args[0]) is dtypes.dtype:
+        return cast(self, args[0])
+    dtype, device, copy, memory_format = parse_to(args, dict(kw))
+    result = self
+    if device is not None and devices.resolve(device).type != self.device.type:
+        result = to_device(result, devices.resolve(device))
+    if dtype is not None:
+        result = cast(result, dtype)
+    if memory_format is not None and memory_format is not devices.preserve_format:
+        result = result.contiguous(memory_format=memory_format)
+    return result.clone() if copy and result is self else result
+
+
+def parse_to(args, kw):
+    """(dtype, device, copy, memory_format) of a call of ``to``, in any of its forms."""
+    dtype, device = kw.pop("dtype", None), kw.pop("device", None)
+    copy, memory_format = kw.pop("copy", False), kw.pop("memory_format", None)
+    kw.pop("non_blocking", False)
+    other = kw.pop("other", None)
+    if kw:
+        raise TypeError(f"to() received an invalid combination of arguments - got ({', '.join(kw)}=...)")
+    flags = []
+    for a in args:
+        if isinstance(a, dtypes.dtype):
+            dtype = a
+        elif isinstance(a, Tensor):
+            other = a
+        elif isinstance(a, bool):
+            flags.append(a)
+        elif isinstance(a, (str, devices.device, int)):
+            device = a
+        elif a is not None:
+            raise TypeError(
+                f"to() received an invalid combination of arguments - got ({type(a).__name__}), but expected a "
+                "dtype, a device or a tensor"
+            )
+    if len(flags) > 1:
+        copy = flags[1]
+    if other is not None:
+        dtype, device = other.dtype, other.device
+    return dtype, device, copy, memory_format
+
+
+def to_device(input, device):
+    """A tensor on the meta device; back from it there is nothing to copy."""
+    if device.type == "meta":
+        return wrap(meta_array(input._data.shape, input._data.dtype))
+    raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+
+
+def _caster(name, dtype):
+    def method(self, memory_format=None):
+        if memory_format is None or memory_format is devices.preserve_format:
+            return cast(self, dtype)
+        return self.to(dtype, memory_format=memory_format)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"{name}() -> Tensor: ``self.to({dtype})``."
+    public("Tensor", out=False)(method)
+
+
+for _name, _dtype in {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "long": dtypes.int64, "int": dtypes.int32, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}.items():  # fmt: skip
+    _caster(_name, _dtype)
+
+
+@public("Tensor", out=False)
+def type_as(self, other):
+    """type_as(other) -> Tensor: ``self.to(other.dtype)``."""
+    return cast(self, other.dtype)
+
+
+@public("Tensor", out=False)
+def cpu(self, memory_format=None):
+    """cpu() -> Tensor: the tensor on the CPU."""
+    return self.to("cpu")
+
+
+@public("Tensor", out=False)
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """cuda(device=None, non_blocking=False) -> Tensor: the tensor on a GPU, where there is one."""
+    return self.to(devices.device("cuda", device if isinstance(device, int) else None))
+
+
+@public("torch", "Tensor", out=False)
+def detach(input):
+    """detach(input) -> Tensor: the same memory, without history."""
+    t = new(Tensor if type(input) is Parameter else type(input))
+    t._data, t._node, t._view = input._data, None, None
+    t._ver = cell(input)
+    return t
+
+
+@public("torch", "Tensor", out=False)
+def detach_(self):
+    """detach_() -> Tensor: drop the history of this tensor in place."""
+    if self._view is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    self._node = None
+    return self

@@ -1,0 +1,49 @@
+"""Anomaly detection: find the forward call whose backward fails or makes a NaN."""
+
+from rushlight._core.state import S, thread
+
+
+class detect_anomaly:
+    """detect_anomaly(check_nan=True)
+
+    Inside, every node remembers where its forward call was; a backward that fails (or gives NaN) tells it.
+    Slow: every call takes the general path.
+    """
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.mode = check_nan
+
+    def __enter__(self) -> None:
+        self.before = thread.anomaly
+        set_mode(self.mode)
+
+    def __exit__(self, *exc: object) -> None:
+        set_mode(self.before)
+
+
+class set_detect_anomaly(detect_anomaly):
+    """set_detect_anomaly(mode, check_nan=True): turn anomaly detection on or off, for good or inside a ``with``."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.before = thread.anomaly
+        set_mode(check_nan if mode else None)
+
+    def __enter__(self) -> None:
+        return None
+
+
+def set_mode(mode: bool | None) -> None:
+    """None: off. While on, ``S.special`` keeps calls off the thin entries, so that nodes are made with a trace."""
+    if (mode is None) != (thread.anomaly is None):
+        S.special += -1 if mode is None else 1
+    thread.anomaly = mode
+
+
+def is_anomaly_enabled() -> bool:
+    """is_anomaly_enabled() -> bool: whether anomaly detection is on in this thread."""
+    return thread.anomaly is not None
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """is_anomaly_check_nan_enabled() -> bool: whether it also looks for NaN."""
+    return bool(thread.anomaly)

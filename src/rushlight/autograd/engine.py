@@ -1,0 +1,393 @@
+"""Reverse mode: walk the nodes backwards and let each op's own formulas, which are Tensor code, do the work."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.state import set_grad, thread
+from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
+
+
+def topological(roots: list, wanted: set | None) -> tuple[list, set | None]:
+    """Nodes in an order in which each comes after all it passes gradients to, and those worth visiting.
+
+    ``wanted`` (None: all) are nodes whose gradients are asked for; worth visiting are those that lead to one.
+    """
+    order, seen, useful = [], set(), None if wanted is None else set()
+    stack = [(r, iter(r.edges)) for r in reversed(roots)]
+    seen.update(roots)
+    while stack:
+        node, edges = stack[-1]
+        for e in edges:
+            if e is not None and e not in seen:
+                seen.add(e)
+                stack.append((e, iter(e.edges)))
+                break
+        else:
+            stack.pop()
+            order.append(node)
+            if useful is not None and (node in wanted or any(e in useful for e in node.edges)):
+                useful.add(node)
+    return order, useful
+
+
+def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A gradient summed down to the shape of an input that was broadcast."""
+    lead = g.ndim - len(shape)
+    if lead < 0:
+        return g.expand(shape)
+    have = g.shape
+    dims = tuple(range(lead)) + tuple(
+        [i + lead for i, s in enumerate(shape) if s == 1 and have[i + lead] != 1]
+    )
+    if dims:
+        g = g.sum(dims, True)
+    return g.reshape(shape)
+
+
+def fit(g: Tensor, target: object) -> Tensor:
+    """A gradient in the shape and dtype of what it belongs to."""
+    x = g._data
+    if x.dtype is not target.dtype and x.dtype != target.dtype:
+        if x.dtype.kind == "c" and target.dtype.kind != "c":
+            g = g.real
+        g = g.to(dtypes.BY_NUMPY[target.dtype])
+    if x.shape != target.shape:
+        g = sum_to(g, target.shape)
+    return g
+
+
+def run(
+    roots: list, grads: list, *, wanted: dict | None = None, retain: bool = False, create: bool = False,
+    accumulate: bool = True,
+) -> dict:  # fmt: skip
+    """Send ``grads`` back from the ``roots``; returns the gradients that arrived at ``wanted`` nodes.
+
+    Leaves accumulate into ``.grad`` unless ``accumulate`` is False. ``create``: gradients have history themselves.
+    """
+    pending: dict = {}
+    for n, g in zip(roots, grads, strict=True):
+        pending[n] = pending[n] + g if n in pending else g
+    unique = list(pending)
+    order, useful = topological(unique, None if wanted is None else set(wanted))
+    found: dict = {}
+    before = thread.grad
+    set_grad(create)
+    try:
+        while order:
+            n = order.pop()
+            g = pending.pop(n, None)
+            if g is None or (useful is not None and n not in useful):
+                continue
+            kind = type(n)
+            if n.hooks is not None and kind is not Node:
+                g = run_hooks(n, g, "tensor")
+            if kind is Leaf:
+                if wanted is not None and n in wanted:
+                    found[n] = g
+                if accumulate and (wanted is None or n in wanted):
+                    settle(n, g, create)
+                continue
+            if kind is Pick:
+                if wanted is not None and n in wanted:
+                    found[n] = g
+                slots = pending.get(n.node)
+                if slots is None:
+                    slots = pending[n.node] = {}
+                old = slots.get(n.index)
+                slots[n.index] = g if old is None else old + g
+                continue
+            step(n, g, pending, useful, wanted, found, retain)
+    finally:
+        set_grad(before)
+    return found
+
+
+def step(n: Node, g: object, pending: dict, useful: set | None, wanted: dict | None, found: dict, retain: bool) -> None:
+    """One node: hooks, its formulas, and its inputs' gradients put with what is pending for them."""
+    op, edges = n.op, n.edges
+    if type(g) is dict:  # several outputs
+        g = tuple([g.get(i) for i in op.grad_outputs]) if op.grad_outputs else g
+    if n.hooks is not None:
+        g = run_hooks(n, g, "tensor")
+        g = run_pre_hooks(n, g)
+    if wanted is not None:
+        if n in wanted:
+            found[n] = g
+        need = [e is not None and e in useful for e in edges]
+        if True not in need:
+            return
+    else:
+        need = [e is not None for e in edges]
+    gs = op.backward(n, g, need) if thread.anomaly is None else checked_backward(n, g, need)
+    if n.hooks is not None:
+        gs = run_post_hooks(n, g, gs)
+    if not retain:
+        release(n)
+    for e, ge, w in zip(edges, gs, need, strict=False):
+        if not w or ge is None:
+            continue
+        x = ge._data
+        if x.shape != e.shape or x.dtype is not e.dtype:
+            ge = fit(ge, e)
+        old = pending.get(e)
+        pending[e] = ge if old is None else old + ge
+
+
+def release(n: Node) -> None:
+    """Drop saved tensors after use; nodes that saved none may be walked again."""
+    for entry in n.saved:
+        if entry is not None and (len(entry) == 3 or (len(entry) == 1 and type(entry[0]) is list)):
+            n.saved = None
+            return
+
+
+def settle(leaf: Leaf, g: Tensor, create: bool) -> None:
+    """Add a gradient to a leaf's ``.grad``."""
+    t = leaf.tensor()
+    if t is None:
+        return
+    old = t.grad
+    if old is None:
+        t._grad = g if create else owned(g)
+    elif create:
+        t._grad = old + g
+    else:
+        old.add_(g)
+    if leaf.hooks is not None:
+        for kind, hook in leaf.hooks:
+            if kind == "accumulated":
+                hook(t)
+
+
+def owned(g: Tensor) -> Tensor:
+    """``g`` itself if nobody else can see its memory, else a copy."""
+    x = g._data
+    # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the tensor's.
+    if x.base is None and x.flags.c_contiguous and sys.getrefcount(g) <= 5 and sys.getrefcount(x) <= 3:
+        g._node = None
+        return g
+    return wrap(np.array(x, order="C"))
+
+
+# ---- hooks ---------------------------------------------------------------------------------------
+
+
+def run_hooks(n: object, g: Tensor, kind: str) -> Tensor:
+    """Tensor hooks: each sees the gradient and may replace it."""
+    for k, hook in n.hooks:
+        if k == kind:
+            new = hook(g)
+            if new is not None:
+                if not isinstance(new, Tensor):
+                    raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
+                g = new
+    return g
+
+
+def run_pre_hooks(n: Node, g: object) -> object:
+    """Node prehooks: each sees the tuple of output gradients and may replace it."""
+    for k, hook in n.hooks:
+        if k == "pre":
+            new = hook(g if type(g) is tuple else (g,))
+            if new is not None:
+                new = new if isinstance(new, tuple) else (new,)
+                g = new if type(g) is tuple else new[0]
+    return g
+
+
+def run_post_hooks(n: Node, g: object, gs: Sequence) -> Sequence:
+    """Node hooks: each sees input and output gradients and may replace the former."""
+    outputs = g if type(g) is tuple else (g,)
+    for k, hook in n.hooks:
+        if k == "post":
+            new = hook(tuple(gs), outputs)
+            if new is not None:
+                gs = new if isinstance(new, tuple) else (new,)
+    return gs
+
+
+def checked_backward(n: Node, g: object, need: list) -> Sequence:
+    """A node's backward under anomaly detection: errors and NaNs tell which forward call they belong to."""
+    trace = "".join(n.metadata.get("traceback_", ["(no traceback: made outside detect_anomaly)\n"]))
+    try:
+        gs = op_backward(n, g, need)
+    except Exception:
+        warn_anomaly(n, trace)
+        raise
+    if thread.anomaly:
+        for i, ge in enumerate(gs):
+            if ge is not None and ge._data.dtype.kind in "fc" and np.isnan(ge._data).any():
+                warn_anomaly(n, trace)
+                raise RuntimeError(f"Function '{n.name()}' returned nan values in its {i}th output.")
+    return gs
+
+
+def op_backward(n: Node, g: object, need: list) -> Sequence:
+    """The op's compiled formulas."""
+    return n.op.backward(n, g, need)
+
+
+def warn_anomaly(n: Node, trace: str) -> None:
+    """Tell where the forward call of a failing backward was."""
+    warnings.warn(
+        f"Error detected in {n.name()}. Traceback of forward call that caused the error:\n{trace}", stacklevel=2
+    )
+
+
+# ---- the public entrances ------------------------------------------------------------------------
+
+
+def root_of(t: Tensor, i: int) -> object:
+    """The node a gradient starts from."""
+    n = live_node(t)
+    if n is None:
+        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    return n
+
+
+def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
+    """The gradient to start with: the one given, checked, or one for a scalar."""
+    if g is None:
+        if t._data.size != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if t._data.dtype.kind == "c":
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got {t.dtype}"
+            )
+        return wrap(np.ones(t._data.shape, t._data.dtype))
+    if not isinstance(g, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if g._data.shape != t._data.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {t.shape}."
+        )
+    if (g._data.dtype.kind == "c") != (t._data.dtype.kind == "c"):
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
+            f"dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of {t.dtype}."
+        )
+    return g if create or g._node is None else g.detach()
+
+
+def as_tuple(value: object) -> tuple:
+    """One tensor, or a sequence of them, as a tuple."""
+    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: object = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None
+
+    Add to the ``.grad`` of each leaf (or of ``inputs`` only) the gradient of the sum of ``tensors``, weighted by
+    ``grad_tensors``.
+    """
+    if grad_variables is not None:
+        raise NotImplementedError("grad_variables was renamed long ago: pass grad_tensors")
+    outputs = as_tuple(tensors)
+    given = (None,) * len(outputs) if grad_tensors is None else as_tuple(grad_tensors)
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    roots = [root_of(t, i) for i, t in enumerate(outputs)]
+    grads = [initial(t, g, create_graph) for t, g in zip(outputs, given, strict=True)]
+    retain = create_graph if retain_graph is None else retain_graph
+    wanted = None
+    if inputs is not None:
+        targets = as_tuple(inputs)
+        if not targets:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        wanted = {}
+        for i, t in enumerate(targets):
+            if live_node(t) is None:
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+            wanted[live_node(t)] = i
+    found = run(roots, grads, wanted=wanted, retain=retain, create=create_graph)
+    if inputs is not None:
+        for t in targets:
+            n = live_node(t)
+            if type(n) is not Leaf and n in found:
+                t._grad = found[n] if t.grad is None else t.grad + found[n]
+
+
+def tensor_backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """backward(gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None
+
+    Add the gradient of this tensor (weighted by ``gradient``; not needed for a scalar) to the ``.grad`` of the
+    leaves it was computed from.
+    """
+    if inputs is not None:
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        return
+    n = root_of(self, 0)
+    g = initial(self, gradient, create_graph)
+    run([n], [g], retain=create_graph if retain_graph is None else retain_graph, create=create_graph)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, ...) -> tuple of Tensors
+
+    The gradients of the sum of ``outputs`` (weighted by ``grad_outputs``) with respect to ``inputs``.
+    Raises RuntimeError if an input was not used, unless ``allow_unused``.
+    """
+    outs, ins = as_tuple(outputs), as_tuple(inputs)
+    if not only_inputs:
+        raise NotImplementedError("only_inputs=False is gone from PyTorch too: use backward()")
+    if is_grads_batched:
+        raise NotImplementedError("is_grads_batched=True needs vmap: call grad once per row instead")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    allow = materialize_grads if allow_unused is None else allow_unused
+    given = (None,) * len(outs) if grad_outputs is None else as_tuple(grad_outputs)
+    roots = [root_of(t, i) for i, t in enumerate(outs)]
+    grads = [initial(t, g, create_graph) for t, g in zip(outs, given, strict=True)]
+    nodes = [live_node(t) for t in ins]
+    if any(n is None for n in nodes):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    retain = create_graph if retain_graph is None else retain_graph
+    found = run(
+        roots, grads, wanted=dict.fromkeys(nodes), retain=retain, create=create_graph, accumulate=False
+    )
+    results = [found.get(n) for n in nodes]
+    for i, (t, g) in enumerate(zip(ins, results, strict=True)):
+        if g is None:
+            if not allow:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
+                )
+            if materialize_grads:
+                results[i] = wrap(np.zeros(t._data.shape, t._data.dtype))
+        elif not create_graph and g._node is not None:
+            results[i] = g.detach()
+    return tuple(results)
+
+
+__all__ = ["backward", "grad", "tensor_backward"]
