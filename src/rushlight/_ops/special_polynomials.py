@@ -1,0 +1,106 @@
+"""Classical orthogonal polynomials of a degree given per element, as kernels ``(xp, x, n)`` on float64 arrays.
+
+All come from their three-term recurrence (DLMF 18.9.1, 18.9.2); on (-1, 1) Chebyshev's are trigonometric functions
+(DLMF 18.5.1 to 18.5.4), which serves high degrees. A negative degree gives 0.
+"""
+
+import math
+
+# From this degree on the trigonometric form is used where it exists.
+TRIGONOMETRIC = 7
+# Hermite polynomials of a degree above this give NaN, as PyTorch's do in float64.
+HERMITE_LIMIT = 512
+
+
+def recurrence(xp, x, n, first, step):
+    """P_n(x) from P_0 = 1, P_1 = first(x), P_{k+1} = step(k, x, P_k, P_{k-1})."""
+    n = xp.trunc(n)
+    result = xp.where(n < 0, 0.0, xp.where(n == 0, 1.0, first(x)))
+    left = xp.flatnonzero(n >= 2)
+    x, n = x[left], n[left]
+    before, here = xp.ones_like(x), first(x)
+    k = 1
+    while left.size:
+        before, here = here, step(k, x, here, before)
+        k += 1
+        done = (n == k) | xp.isnan(here)
+        if done.any():
+            result[left[done]] = here[done]
+            left, x, n, before, here = (a[~done] for a in (left, x, n, before, here))
+    return result
+
+
+def _chebyshev(xp, x, n, first, wave):
+    """A Chebyshev polynomial: ``wave(xp, angle, n)`` for high degrees inside (-1, 1), else the recurrence."""
+    result = xp.empty_like(x)
+    inside = (xp.abs(x) < 1) & (n >= TRIGONOMETRIC)
+    result[inside] = wave(xp, xp.arccos(x[inside]), xp.trunc(n[inside]))
+    edge = (xp.abs(x) == 1) & (n >= TRIGONOMETRIC)  # the recurrence is exact there, and as slow as the degree
+    result[edge] = _at_edge(xp, x[edge], xp.trunc(n[edge]), first)
+    rest = ~(inside | edge)
+    result[rest] = recurrence(xp, x[rest], n[rest], first, _chebyshev_step)
+    return result
+
+
+def _chebyshev_step(k, x, here, before):
+    return 2 * x * here - before
+
+
+def _at_edge(xp, x, n, first):
+    """At 1 and -1 the recurrence is linear in n, up to the sign (-1)^n."""
+    slope = xp.abs(first(x)) - 1
+    sign = xp.where((x < 0) & (n % 2 == 1), -1.0, 1.0)
+    return sign * (1 + n * slope)
+
+
+def chebyshev_t_kernel(xp, x, n):
+    return _chebyshev(xp, x, n, lambda x: x, lambda xp, angle, n: xp.cos(n * angle))
+
+
+def chebyshev_u_kernel(xp, x, n):
+    return _chebyshev(
+        xp, x, n, lambda x: 2 * x, lambda xp, angle, n: xp.sin((n + 1) * angle) / xp.sin(angle)
+    )
+
+
+def chebyshev_v_kernel(xp, x, n):
+    return _chebyshev(
+        xp, x, n, lambda x: 2 * x - 1, lambda xp, angle, n: xp.cos((n + 0.5) * angle) / xp.cos(angle / 2)
+    )
+
+
+def chebyshev_w_kernel(xp, x, n):
+    return _chebyshev(
+        xp, x, n, lambda x: 2 * x + 1, lambda xp, angle, n: xp.sin((n + 0.5) * angle) / xp.sin(angle / 2)
+    )
+
+
+def shifted(kernel):
+    """The polynomial of 2x - 1, orthogonal on (0, 1)."""
+    return lambda xp, x, n: kernel(xp, 2 * x - 1, n)
+
+
+def _limited(xp, n, value):
+    return xp.where(n > HERMITE_LIMIT, math.nan, value)
+
+
+def hermite_h_kernel(xp, x, n):
+    n = xp.minimum(n, HERMITE_LIMIT + 1)
+    step = lambda k, x, here, before: 2 * (x * here - k * before)  # noqa: E731
+    return _limited(xp, n, recurrence(xp, x, n, lambda x: 2 * x, step))
+
+
+def hermite_he_kernel(xp, x, n):
+    n = xp.minimum(n, HERMITE_LIMIT + 1)
+    step = lambda k, x, here, before: x * here - k * before  # noqa: E731
+    return _limited(xp, n, recurrence(xp, x, n, lambda x: x, step))
+
+
+def laguerre_l_kernel(xp, x, n):
+    step = lambda k, x, here, before: ((2 * k + 1 - x) * here - k * before) / (k + 1)  # noqa: E731
+    return recurrence(xp, x, n, lambda x: 1 - x, step)
+
+
+def legendre_p_kernel(xp, x, n):
+    step = lambda k, x, here, before: ((2 * k + 1) * x * here - k * before) / (k + 1)  # noqa: E731
+    return recurrence(xp, x, n, lambda x: x, step)
