@@ -1,0 +1,158 @@
+"""Optimizers whose step treats each parameter group alone: most of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rushlight import _api as torch
+from rushlight.optim.optimizer import Optimizer
+
+_FUSED_DEVICES = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
+_CAPTURABLE_DEVICES = ["cuda", "xpu", "hpu", "privateuseone", "xla"]
+
+
+class GroupOptimizer(Optimizer):
+    """An optimizer that is told apart by three things: the state of a new parameter, one step of a group, and
+    the options that older state dicts do not have."""
+
+    _added_options: dict[str, Any] = {}  # option -> what a state dict without it meant
+
+    def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _step_group(
+        self,
+        group: dict[str, Any],
+        params: list[torch.Tensor],
+        grads: list[torch.Tensor],
+        states: list[dict[str, Any]],
+    ) -> None:
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """step(closure=None)
+
+        Update the parameters once. ``closure``, if given, computes the loss and its gradients; its result is returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params, grads, states = [], [], []
+            for p in group["params"]:
+                grad = p.grad
+                if grad is None:
+                    continue
+                if grad.is_sparse:
+                    self._refuse_sparse()
+                params.append(p)
+                grads.append(grad)
+                states.append(self._state_of(p, group))
+            if params:
+                if group.get("capturable"):
+                    check_capturable(params[0])
+                self._step_group(group, params, grads, states)
+        return loss
+
+    def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        state = self.state[p]
+        if not state:
+            check_fused(group, p)
+            state.update(self._new_state(p, group))
+        return state
+
+    def _refuse_sparse(self) -> None:
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for option, value in self._added_options.items():
+                group.setdefault(option, value)
+            for p in group["params"]:
+                self._upgrade_state(group, self.state.get(p, {}))
+
+    def _upgrade_state(self, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Early state dicts held the count of steps as a number."""
+        for name in ("step", "mu_product", "eta", "mu"):
+            if name in state and not isinstance(state[name], torch.Tensor):
+                state[name] = scalar(float(state[name]), group)
+
+
+def number(x: Any) -> Any:
+    """A hyperparameter as a Python number (it may be a one-element Tensor)."""
+    return x.item() if isinstance(x, torch.Tensor) else x
+
+
+def scalar(value: float, group: dict[str, Any]) -> torch.Tensor:
+    """A 0-d tensor of the dtype that PyTorch counts steps in."""
+    exact = group.get("fused") or torch.get_default_dtype() != torch.float64
+    return torch.tensor(value, dtype=torch.float32 if exact else torch.float64)
+
+
+def zeros_of(p: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(p, memory_format=torch.preserve_format)
+
+
+def columns(states: list[dict[str, Any]], *names: str) -> list[list[torch.Tensor]]:
+    """The entries of all states, as one list per name."""
+    return [[state[name] for state in states] for name in names]
+
+
+# ---- what constructors check ---------------------------------------------------------------------
+
+
+def require(condition: Any, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def require_lr(lr: float | torch.Tensor) -> None:
+    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    require(lr >= 0.0, f"Invalid learning rate: {lr}")
+
+
+def require_betas(betas: tuple) -> None:
+    for i in range(2):
+        require(0.0 <= betas[i] < 1.0, f"Invalid beta parameter at index {i}: {betas[i]}")
+
+
+def require_decay(weight_decay: float) -> None:
+    require(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+
+
+def require_eps(eps: float) -> None:
+    require(eps >= 0.0, f"Invalid epsilon value: {eps}")
+
+
+def refuse_differentiable(differentiable: bool) -> None:
+    if differentiable:
+        raise NotImplementedError(
+            "differentiable=True (autograd through the step) is not supported: write the update with tensor operators, "
+            "for instance w = w - lr * torch.autograd.grad(loss, w, create_graph=True)[0]"
+        )
+
+
+def check_fusing(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:
+    """`fused` and `foreach` choose an implementation in PyTorch. Here there is one; what contradicts itself is refused."""
+    if fused and differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def check_fused(group: dict[str, Any], p: torch.Tensor) -> None:
+    if group.get("fused") and not p.is_floating_point():
+        raise RuntimeError(
+            "`fused=True` requires all the params to be floating point Tensors of supported devices: "
+            f"{_FUSED_DEVICES} but {p.dtype} and {p.device.type}"
+        )
+
+
+def check_capturable(p: torch.Tensor) -> None:
+    if p.device.type not in _CAPTURABLE_DEVICES:
+        raise AssertionError(
+            "If capturable=True, params and state_steps must be on supported devices: "
+            f"{_CAPTURABLE_DEVICES}."
+        )

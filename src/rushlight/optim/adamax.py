@@ -1,0 +1,90 @@
+"""Adamax."""
+
+from typing import Any
+
+from rushlight import _api as torch
+from rushlight.optim._group import (
+    GroupOptimizer,
+    columns,
+    number,
+    refuse_differentiable,
+    require_betas,
+    require_decay,
+    require_eps,
+    require_lr,
+    scalar,
+    zeros_of,
+)
+from rushlight.optim.optimizer import Params
+
+kernels = torch.optimizer_kernels
+
+
+class Adamax(GroupOptimizer):
+    """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False, differentiable=False, capturable=False)
+
+    Adam with the decaying maximum of ``abs(g)`` in place of the root mean square.
+
+    >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    >>> optimizer = torch.optim.Adamax([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p
+    Parameter containing:
+    tensor([0.9000, 1.9000], requires_grad=True)
+    """
+
+    _added_options = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | torch.Tensor = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        require_lr(lr)
+        require_eps(eps)
+        require_betas(betas)
+        require_decay(weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+        refuse_differentiable(differentiable)
+
+    def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        return {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_inf": zeros_of(p)}
+
+    def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
+        means, tops, steps = columns(states, "exp_avg", "exp_inf", "step")
+        kernels.adamax_step(
+            params,
+            grads,
+            means,
+            tops,
+            steps,
+            lr=number(group["lr"]),
+            betas=group["betas"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            maximize=group["maximize"],
+        )
