@@ -164,6 +164,8 @@ def dtype_of(op: type, tensors: list) -> np.dtype:
         found = dtypes.result_dtype(dimensioned, zero_dim, numbers)
         if op.promote == "float" and found.category < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
+    if op.domain is not None:
+        op.domain(found, [t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors])
     return found.numpy
 
 

@@ -22,10 +22,21 @@ WITHOUT_HALF = ALL - dtypes.HALF
 def accepted(op: type) -> frozenset:
     """The NumPy dtypes an op's forward takes without any conversion."""
     if op.promote == "float":
-        return FLOATS if op.half == "float32" else FLOATS | dtypes.HALF
-    if op.promote == "keep" or op.half == "native":
-        return ALL
-    return WITHOUT_HALF if op.promote == "common" else frozenset()
+        found = FLOATS if op.half == "float32" else FLOATS | dtypes.HALF
+    elif op.promote == "keep" or op.half == "native":
+        found = ALL
+    else:
+        found = WITHOUT_HALF if op.promote == "common" else frozenset()
+    return found if op.domain is None else frozenset([d for d in found if in_domain(op, dtypes.BY_NUMPY[d])])
+
+
+def in_domain(op: type, d: dtypes.dtype) -> bool:
+    """Does the op take tensors that are all of this dtype?"""
+    try:
+        op.domain(d, [d] * len(op.tensors))
+    except (RuntimeError, TypeError):
+        return False
+    return True
 
 
 def unary_entry(op: type) -> object:
@@ -82,7 +93,7 @@ def binary_entry(op: type, otherwise: object = general) -> object:
     xs, ys = (k == 2 for k in op.keep_for(second)) if grad else (False, False)
     keeps_result = bool(op.keep_results)
     # Numbers NumPy takes without changing the array's dtype: any real one next to a float array.
-    wide = FLOATS
+    wide = FLOATS & accept if op.numbers else frozenset()
 
     def call(input, other, *, out=None):
         if type(input) in PLAIN and not S.special and out is None:
@@ -175,11 +186,12 @@ def reflected_entry(op: type) -> object:
     fn, grad = op.fast, op.differentiable
     keeps_number, keeps_input = (k == 2 for k in op.keep_for((False, True))) if grad else (False, False)
     keeps_result = bool(op.keep_results)
+    wide = FLOATS & accepted(op) if op.numbers else frozenset()
 
     def call(self, other):
         if type(self) in PLAIN and not S.special and (type(other) is float or type(other) is int):
             y = self._data
-            if type(y) is ndarray and y.dtype in FLOATS:
+            if type(y) is ndarray and y.dtype in wide:
                 try:
                     r = fn(other, y)
                 except OverflowError:

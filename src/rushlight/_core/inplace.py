@@ -87,6 +87,7 @@ def derive(op: type) -> Callable:
     total = len(op.arguments)
     fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     accept = entries.accepted(op)
+    wide = entries.FLOATS & accept
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
@@ -105,7 +106,7 @@ def derive(op: type) -> Callable:
                         raise in_place_error(x, y, error) from None
                     bump(self)
                     return self
-            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in entries.FLOATS:
+            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in wide:
                 try:
                     fn(x, other, x)
                 except (OverflowError, TypeError):

@@ -71,6 +71,7 @@ class Op:
     public: tuple[str, ...] = ("torch", "Tensor")
     aliases: tuple[str, ...] = ()
     operator: str | None = None
+    domain: Callable | None = None  # (common dtype, dtypes of the inputs): raises where PyTorch does
     inplace = False
     differentiable = True
     linear = False
