@@ -1,0 +1,227 @@
+"""Which part of the package may know which: held by reading the source, not by trust.
+
+docs/architecture.md says why. A room is a folder or a file of src/rushlight: `_core`, `nn`, `demo`.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "rushlight"
+FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+# Lowest first. A room may import lower rooms; one on its own level only where SIBLINGS lists it.
+# A room that is not named stands on the level of `utils`.
+LEVELS = [
+    {"_version", "_core/dtypes", "_core/device", "_core/state", "_core/errors"},
+    {"_core"},
+    {"_ops", "_kernels"},
+    {"_api"},
+    {"autograd", "func", "_trace"},
+    {"nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
+    {"utils", "serialization", "amp", "cuda", "onnx", "profiler", "compiler"},
+    {"vision", "audio", "text"},
+    {"_compat", "_lazy", "demo"},
+    {"", "__main__"},
+]
+SIBLINGS = {("optim", "nn"), ("func", "autograd"), ("serialization", "utils"), ("demo", "_compat")}
+# Written as a user would write it: of the rooms with an underscore they know the public names only.
+USERS = {
+    "nn",
+    "optim",
+    "distributions",
+    "linalg",
+    "fft",
+    "special",
+    "signal",
+    "masked",
+    "vision",
+    "demo",
+}
+UNDERSCORED_FOR_USERS = {"_api", "_version"}
+# nn.Parameter is one of the types that the core's entries take as plain.
+KNOWN_EDGES = {("nn/parameter", "_core/tensor")}
+
+# Who may touch the array inside a tensor.
+DATA_ROOMS = {"_core", "autograd", "serialization"}
+OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy"}
+MAX_FILE, MAX_FUNCTION = 800, 60
+
+
+def name_of(path):
+    """`_core/tensor` for _core/tensor.py, `nn` for nn/__init__.py, nothing for the package."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return "/".join(part for part in parts if part != "__init__")
+
+
+NAMES = {name_of(path): path for path in FILES}
+
+
+def room(name):
+    return name.split("/")[0]
+
+
+def level(name):
+    for number, rooms in enumerate(LEVELS):
+        if name in rooms:
+            return number
+    for number, rooms in enumerate(LEVELS):
+        if room(name) in rooms:
+            return number
+    return level("utils")
+
+
+def imported(node):
+    """The modules of ours that an import statement names; nothing stands for the package."""
+    if isinstance(node, ast.Import):
+        found = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        full = [f"{node.module}.{alias.name}" for alias in node.names]
+        found = [
+            n if n.replace(".", "/").removeprefix("rushlight/") in NAMES else node.module
+            for n in full
+        ]
+    else:
+        return
+    for name in found:
+        if name == "rushlight" or (name or "").startswith("rushlight."):
+            yield name.replace(".", "/").removeprefix("rushlight").removeprefix("/")
+
+
+EDGES = {
+    (name, target)
+    for name, path in NAMES.items()
+    for node in ast.walk(TREES[path])
+    for target in imported(node)
+}
+
+
+def functions(tree):
+    return [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def where(path, node):
+    return f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_imports_go_down():
+    wrong = []
+    for name, target in sorted(EDGES - KNOWN_EDGES):
+        if room(name) == room(target) and level(target) <= level(name):
+            continue
+        if level(target) >= level(name) and (room(name), room(target)) not in SIBLINGS:
+            wrong.append(
+                f"{name or '__init__'} imports {target or 'rushlight'}, which is not below it"
+            )
+    assert not wrong, "\n".join(wrong)
+
+
+def test_users_know_public_names_only():
+    wrong = [
+        f"{name} imports {target}"
+        for name, target in sorted(EDGES - KNOWN_EDGES)
+        if room(name) in USERS
+        and room(target).startswith("_")
+        and room(target) not in UNDERSCORED_FOR_USERS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nobody_imports_the_assembled_package():
+    wrong = sorted(name for name, target in EDGES if target == "")
+    assert not wrong, f"take the room you need instead of `rushlight`: {wrong}"
+
+
+def test_no_import_cycles():
+    graph = {name: sorted(t for n, t in EDGES if n == name and t != name) for name in NAMES}
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            raise AssertionError(
+                "imports in a circle: " + " -> ".join([*path[path.index(name) :], name])
+            )
+        if name not in done:
+            path.append(name)
+            for target in graph.get(name, ()):
+                visit(target)
+            done.add(path.pop())
+
+    for name in graph:
+        visit(name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_stand_at_the_top(path):
+    wrong = []
+    for function in functions(TREES[path]):
+        for node in ast.walk(function):
+            if isinstance(node, ast.ImportFrom):
+                roots = {(node.module or ".").split(".")[0]}
+            elif isinstance(node, ast.Import):
+                roots = {alias.name.split(".")[0] for alias in node.names}
+            else:
+                continue
+            if not roots <= OPTIONAL:
+                wrong.append(where(path, node))
+    assert not wrong, f"imports inside functions are for optional packages: {wrong}"
+    relative = [n for n in ast.walk(TREES[path]) if isinstance(n, ast.ImportFrom) and n.level]
+    assert not relative, "imports are absolute, so that each names its room"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_the_core_opens_tensors(path):
+    if room(name_of(path)) in DATA_ROOMS:
+        return
+    wrong = [
+        where(path, node)
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Attribute) and node.attr == "_data"
+    ]
+    assert not wrong, f"_data is the core's: {wrong}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(name_of(p)) == "_ops"], ids=name_of)
+def test_gradients_hold_tensors(path):
+    """A formula that used arrays would not be differentiable again."""
+    wrong = []
+    for function in functions(TREES[path]):
+        if function.name == "vjp" or function.name.startswith("vjp_"):
+            for node in ast.walk(function):
+                if (isinstance(node, ast.Name) and node.id in {"np", "numpy", "xp"}) or (
+                    isinstance(node, ast.Attribute) and node.attr == "_data"
+                ):
+                    wrong.append(where(path, node))
+    assert not wrong, f"gradients are written with tensor methods: {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_sizes(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_FILE, f"{lines} lines: split it by subject"
+    long = [
+        f"{where(path, f)} {f.name}: {f.end_lineno - f.lineno + 1} lines"
+        for f in functions(TREES[path])
+        if f.end_lineno - f.lineno + 1 > MAX_FUNCTION
+    ]
+    assert not long, "\n".join(long)
+
+
+def test_no_bare_todo():
+    # Written in two halves, so that this file does not name itself.
+    words = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
+    paths = [
+        *FILES,
+        *sorted((ROOT / "csrc").glob("*.[ch]*")),
+        *sorted((ROOT / "tests").rglob("*.py")),
+    ]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if any(word in line and f"{word}(#" not in line for word in words)
+    ]
+    assert not wrong, f"open an issue and name it, TODO(#123): {wrong}"
