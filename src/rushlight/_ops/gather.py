@@ -1,0 +1,627 @@
+"""Reading and writing along one dimension by index tensors: gather, scatter, index_select, index_add, take, put."""
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.op import Meta, Op, public
+from rushlight._core.shape import wrap_dim
+from rushlight._core.tensor import Tensor
+from rushlight._ops.index import add_at
+
+
+def check_index_dtype(name, index):
+    """Indices are int64 (or int32 where PyTorch takes it)."""
+    if index.dtype.kind not in "i" or index.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, but got {dtypes.BY_NUMPY[index.dtype]}")
+
+
+def check_int64(name, index):
+    """gather and scatter take int64 (and int32) indices only."""
+    if index.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
+
+
+def places(x_shape, index, dim):
+    """The full index tuple for elements that ``index`` names along ``dim``; the other coordinates are its own."""
+    coordinates = [
+        np.arange(n).reshape([-1 if k == d else 1 for k in range(index.ndim)]) for d, n in enumerate(index.shape)
+    ]
+    coordinates[dim] = index
+    del x_shape
+    return tuple(coordinates)
+
+
+def check_along(name, x, index, dim, source=None):
+    """Shapes and bounds of gather and scatter."""
+    if index.size == 0:
+        return
+    if max(x.ndim, 1) != max(index.ndim, 1):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {source or 'input'} tensor")
+    for d in range(x.ndim):
+        if d != dim and index.shape[d] > x.shape[d]:
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
+                f"{list(x.shape)} apart from dimension {dim}"
+            )
+    size = x.shape[dim] if x.ndim else 1
+    low, high = index.min(), index.max()
+    if low < 0 or high >= size:
+        bad = int(low if low < 0 else high)
+        raise RuntimeError(f"index {bad} is out of bounds for dimension {dim} with size {size}")
+
+
+class Gather(Op):
+    """gather(input, dim, index, *, sparse_grad=False, out=None) -> Tensor
+
+    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
+
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+
+    tensors = ("input", "index")
+    public = ()
+    promote = "keep"
+    linear = True
+
+    def forward(xp, x, index, dim):
+        check_int64("gather", index)
+        at = wrap_dim(dim, x.ndim)
+        check_along("gather", x, index, at)
+        if not x.ndim or not index.ndim:
+            return x.reshape(-1)[index.reshape(-1)].reshape(index.shape)
+        if not index.size:
+            return xp.empty(index.shape, x.dtype)
+        if all(index.shape[d] == x.shape[d] for d in range(x.ndim) if d != at):
+            return xp.take_along_axis(x, index, at)
+        return x[places(x.shape, index, at)]
+
+    def vjp_input(g, input: Meta, index, dim):
+        return ScatterAdd.call(g.new_zeros(input.shape), index, g, dim)
+
+
+@public("torch", "Tensor")
+def gather(input, dim, index, *, sparse_grad=False):
+    """gather(input, dim, index, *, sparse_grad=False, out=None) -> Tensor
+
+    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
+
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    if sparse_grad:
+        raise NotImplementedError("gather(sparse_grad=True) is not supported: leave it out for a dense gradient")
+    return Gather.call(input, index, dim)
+
+
+class Scatter(Op):
+    """``input`` with elements of ``src`` put where ``index`` says."""
+
+    tensors = ("input", "index", "src")
+    public = ()
+    promote = "keep"
+    inplace = True
+
+    def forward(xp, x, index, src, dim):
+        at = prepare_scatter("scatter", x, index, src, dim)
+        out = x.copy()
+        if index.size:
+            flat_put(out, index, src, at)
+        return out
+
+    def vjp_input(g, index, dim):
+        return ScatterZero.call(g, index, dim)
+
+    def vjp_src(g, index, src: Meta, dim):
+        return scatter_source_gradient(g, index, src, dim)
+
+
+def prepare_scatter(name, x, index, src, dim):
+    """Check a scatter's arguments; returns the wrapped dimension."""
+    check_int64(name, index)
+    at = wrap_dim(dim, x.ndim)
+    if src is not None:
+        if src.ndim and src.dtype != x.dtype:
+            raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+        if index.size and src.ndim:
+            if src.ndim != index.ndim:
+                raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+            for d in range(index.ndim):
+                if index.shape[d] > src.shape[d]:
+                    raise RuntimeError(
+                        f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from "
+                        f"dimension {at} and to be no larger size than src {list(src.shape)}"
+                    )
+    check_along(name, x, index, at, "self")
+    return at
+
+
+def part_of(src, index):
+    """The corner of ``src`` that has the index's shape (a number serves everywhere)."""
+    return src[tuple(slice(0, n) for n in index.shape)] if src.ndim else src
+
+
+def flat_put(out, index, src, at):
+    """``out[index along at] = src``."""
+    if not out.ndim:
+        out[...] = part_of(src, index).reshape(-1)[-1] if src.ndim else src
+        return
+    index = index.reshape(-1) if not index.ndim else index
+    out[places(out.shape, index, at)] = part_of(src, index)
+
+
+def scatter_source_gradient(g, index, src, dim):
+    """The gradient of what was scattered: gathered back, zero where ``src`` was larger than ``index``."""
+    if not src.ndim:
+        return Gather.call(g, index, dim).sum() if g.ndim else g
+    part = Gather.call(g, index, dim)
+    if tuple(part.shape) == tuple(src.shape):
+        return part
+    full = g.new_zeros(src.shape)
+    return full.slice_scatter_corner(part)
+
+
+class SliceScatterCorner(Op):
+    """A tensor with another put into its leading corner."""
+
+    tensors = ("input", "src")
+    promote = "keep"
+    public = ("Tensor",)
+
+    def forward(xp, x, src):
+        out = x.copy()
+        out[tuple(slice(0, n) for n in src.shape)] = src
+        return out
+
+    def vjp_input(g, src: Meta):
+        return g - g.new_zeros(g.shape).slice_scatter_corner(g[tuple([slice(0, n) for n in src.shape])])
+
+    def vjp_src(g, src: Meta):
+        return g[tuple([slice(0, n) for n in src.shape])]
+
+
+class ScatterZero(Op):
+    """Zeros where ``index`` says."""
+
+    tensors = ("input", "index")
+    public = ()
+    promote = "keep"
+    linear = True
+
+    def forward(xp, x, index, dim):
+        out = x.copy()
+        if index.size:
+            flat_put(out, index, np.zeros((), x.dtype), wrap_dim(dim, x.ndim))
+        return out
+
+    def vjp_input(g, index, dim):
+        return ScatterZero.call(g, index, dim)
+
+
+class ScatterAdd(Op):
+    """scatter_add(input, dim, index, src) -> Tensor: ``src`` added where ``index`` says; repeated places sum."""
+
+    tensors = ("input", "index", "src")
+    public = ()
+    promote = "keep"
+    inplace = True
+    linear = True
+
+    def forward(xp, x, index, src, dim):
+        at = prepare_scatter("scatter_add", x, index, src, dim)
+        out = x.copy()
+        if not index.size:
+            return out
+        part = part_of(src, index)
+        if not x.ndim:
+            return out + part.sum()
+        if x.ndim == 1 and x.dtype.kind == "f" and x.itemsize >= 4:
+            return out + xp.bincount(index, part, x.shape[0]).astype(x.dtype)
+        add_at(xp, out, places(x.shape, index, at), part)
+        return out
+
+    def vjp_input(g):
+        return g
+
+    def vjp_src(g, index, src: Meta, dim):
+        return scatter_source_gradient(g, index, src, dim)
+
+
+@public("torch", "Tensor", inplace=True)
+def scatter_add(input, dim, index, src):
+    """scatter_add(input, dim, index, src) -> Tensor: ``src`` added where ``index`` says; repeated places sum.
+
+    >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 0, 2]), torch.ones(3))
+    tensor([2., 0., 1.])
+    """
+    return ScatterAdd.call(input, index, src, dim)
+
+
+@public("torch", "Tensor", inplace=True)
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """scatter(input, dim, index, src) -> Tensor: a copy with ``src`` (or ``value=``) put where ``index`` says.
+
+    >>> torch.zeros(3).scatter(0, torch.tensor([1]), 5.0)
+    tensor([0., 5., 0.])
+    """
+    src = value if src is None else src
+    if not isinstance(src, Tensor):
+        src = input.new_full((), src)
+    if reduce is not None:
+        if reduce not in ("add", "multiply"):
+            raise RuntimeError("reduce argument must be either add or multiply.")
+        source = src.expand(index.shape) if src.ndim == 0 else src
+        return scatter_reduce(input, dim, index, source, {"add": "sum", "multiply": "prod"}[reduce])
+    return Scatter.call(input, index, src, dim)
+
+
+REDUCTIONS = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum, "mean": np.add}
+
+
+class ScatterReduce(Op):
+    """scatter_reduce: values combined where ``index`` says."""
+
+    tensors = ("input", "index", "src")
+    public = ()
+    promote = "keep"
+
+    def forward(xp, x, index, src, dim, reduce, include_self=True):
+        if reduce not in REDUCTIONS:
+            raise RuntimeError(
+                f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
+            )
+        at = prepare_scatter("scatter_reduce", x, index, src, dim)
+        out = x.copy()
+        if not index.size:
+            return out
+        shaped = out.reshape(1) if not x.ndim else out
+        index = index.reshape(1) if not index.ndim else index
+        part = part_of(src.reshape(1) if not src.ndim else src, index)
+        where = places(shaped.shape, index, at)
+        work = shaped.astype(np.float32) if x.dtype in dtypes.HALF else shaped
+        if not include_self:
+            work[where] = neutral(reduce, work.dtype)
+        REDUCTIONS[reduce].at(work, where, part.astype(work.dtype))
+        if reduce == "mean":
+            count = np.full(work.shape, int(include_self))
+            np.add.at(count, where, 1)
+            count = np.maximum(count, 1)
+            work[...] = work // count if work.dtype.kind in "iu" else work / count
+        return work.astype(x.dtype).reshape(x.shape)
+
+    def vjp_input(g, input, index, src, result, dim, reduce, include_self):
+        return reduce_gradients(g, input, index, src, result, dim, reduce, include_self)[0]
+
+    def vjp_src(g, input, index, src, result, dim, reduce, include_self):
+        return reduce_gradients(g, input, index, src, result, dim, reduce, include_self)[1]
+
+
+def neutral(reduce, dtype):
+    """What a reduction starts from."""
+    if reduce in ("sum", "mean"):
+        return 0
+    if reduce == "prod":
+        return 1
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return info.min if reduce == "amax" else info.max
+    if dtype.kind == "b":
+        return reduce == "amin"
+    return -np.inf if reduce == "amax" else np.inf
+
+
+def reduce_gradients(g, input, index, src, result, dim, reduce, include_self):
+    """The gradients of scatter_reduce for the two inputs."""
+    if reduce == "sum":
+        to_input, to_src = g, g.gather(dim, index)
+    elif reduce == "mean":
+        ones = input.new_ones(input.shape) if include_self else input.new_zeros(input.shape)
+        count = ScatterAdd.call(ones, index, src.new_ones(src.shape), dim).clamp(min=1)
+        to_input = g / count
+        to_src = to_input.gather(dim, index)
+    elif reduce == "prod":
+        zero = src == 0
+        safe = src.masked_fill(zero, 1)
+        product = ScatterReduce.call(input, index, safe, dim, "prod", include_self)
+        zeros = ScatterAdd.call(input.new_zeros(input.shape), index, zero.to(src.dtype), dim)
+        start = input if include_self else input.masked_fill(touched(input, index, dim), 1)
+        rest = result.gather(dim, index) / safe
+        alone = zero & (zeros.gather(dim, index) == 1)
+        to_src = (g.gather(dim, index) * (rest.masked_fill(zero, 0) + product.gather(dim, index) * alone)).reshape(
+            src.shape
+        )
+        to_input = g * ScatterReduce.call(start.new_ones(start.shape), index, src, dim, "prod", True)
+    else:
+        at = result.gather(dim, index)
+        from_src, from_input = (src == at).to(g.dtype), (input == result).to(g.dtype)
+        if not include_self:
+            from_input = from_input.masked_fill(touched(input, index, dim), 0)
+        count = ScatterAdd.call(from_input, index, from_src, dim).clamp(min=1)
+        share = g / count
+        to_input, to_src = share * from_input, share.gather(dim, index) * from_src
+    if not include_self:
+        to_input = to_input.masked_fill(touched(input, index, dim), 0)
+    return to_input, to_src
+
+
+def touched(input, index, dim):
+    """Where ``index`` writes."""
+    none = input.new_zeros(input.shape, dtype=dtypes.bool_)
+    return none.scatter(dim, index, True)
+
+
+@public("torch", "Tensor", inplace=True)
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+    """scatter_reduce(input, dim, index, src, reduce, *, include_self=True) -> Tensor
+
+    ``src`` combined into a copy of ``input`` where ``index`` says, by "sum", "prod", "mean", "amax" or "amin".
+
+    >>> torch.ones(2).scatter_reduce(0, torch.tensor([0, 0]), torch.tensor([2.0, 3.0]), "sum")
+    tensor([6., 1.])
+    """
+    return ScatterReduce.call(input, index, src, dim, reduce, include_self)
+
+
+# ---- whole slices ----------------------------------------------------------------------------------
+
+
+class IndexSelect(Op):
+    """index_select(input, dim, index, *, out=None) -> Tensor: slices of a dimension, in the order of an index vector."""
+
+    tensors = ("input", "index")
+    public = ()
+    promote = "keep"
+    linear = True
+
+    def forward(xp, x, index, dim):
+        at = wrap_dim(dim, x.ndim)
+        check_vector("index_select", x, index, at)
+        if not x.ndim:
+            return x.copy()
+        return x.take(index, at)
+
+    def vjp_input(g, input: Meta, index, dim):
+        return IndexAdd.call(g.new_zeros(input.shape), index, g, dim)
+
+
+def check_vector(name, x, index, at):
+    """An index vector inside its dimension."""
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+    check_index_dtype(name, index)
+    size = x.shape[at] if x.ndim else 1
+    if index.size and (index.min() < 0 or index.max() >= size):
+        raise IndexError("index out of range in self")
+
+
+@public("torch", "Tensor")
+def index_select(input, dim, index):
+    """index_select(input, dim, index, *, out=None) -> Tensor
+
+    Slices of a dimension, in the order of an index vector.
+
+    >>> torch.arange(4).index_select(0, torch.tensor([3, 0]))
+    tensor([3, 0])
+    """
+    return IndexSelect.call(input, index, dim)
+
+
+class IndexAdd(Op):
+    """Slices added where an index vector says; repeated places sum."""
+
+    tensors = ("input", "index", "source")
+    public = ()
+    promote = "keep"
+    linear = True
+
+    def forward(xp, x, index, source, dim):
+        at = wrap_dim(dim, x.ndim)
+        if index.ndim > 1:
+            raise RuntimeError("index_add_(): Index is supposed to be a vector")
+        check_index_dtype("index_add_", index)
+        if x.dtype != source.dtype:
+            raise RuntimeError(
+                f"index_add_(): self ({dtypes.scalar_name(dtypes.BY_NUMPY[x.dtype])}) and source "
+                f"({dtypes.scalar_name(dtypes.BY_NUMPY[source.dtype])}) must have the same scalar type"
+            )
+        check_source("index_add_", x, index, source, at)
+        out = x.copy()
+        if not x.ndim:
+            return out + source.sum()
+        moved, part = xp.moveaxis(out, at, 0), xp.moveaxis(source, at, 0) if source.ndim else source
+        rows = index.reshape(-1)
+        if rows.size and (rows.min() < 0 or rows.max() >= moved.shape[0]):
+            raise IndexError("index out of range in self")
+        if moved.ndim > 1 and moved.any():
+            delta = xp.zeros(moved.shape, x.dtype)
+            add_at(xp, delta, (rows,), part)
+            moved += delta
+        else:
+            add_at(xp, moved, (rows,), part)
+        return out
+
+    def vjp_input(g):
+        return g
+
+    def vjp_source(g, index, source: Meta, dim):
+        return IndexSelect.call(g, index, dim).reshape(source.shape)
+
+
+def check_source(name, x, index, source, at):
+    """A source of slices must match the index and the other sizes."""
+    count = source.shape[at] if source.ndim else 1
+    if index.size != count:
+        raise RuntimeError(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({count}), for dim: {at}"
+        )
+    if source.ndim and any(source.shape[d] != x.shape[d] for d in range(x.ndim) if d != at):
+        raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension")
+
+
+@public("torch", "Tensor", inplace=True)
+def index_add(input, dim, index, source, *, alpha=1):
+    """index_add(input, dim, index, source, *, alpha=1) -> Tensor
+
+    ``alpha * source`` added to the slices that an index vector names.
+
+    >>> torch.zeros(3).index_add(0, torch.tensor([1, 1]), torch.tensor([1.0, 2.0]))
+    tensor([0., 3., 0.])
+    """
+    return IndexAdd.call(input, index, source if alpha == 1 else source * alpha, dim)
+
+
+@public("torch", "Tensor", inplace=True)
+def index_copy(input, dim, index, source):
+    """index_copy(input, dim, index, source) -> Tensor: a copy with slices replaced where an index vector says."""
+    at = wrap_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
+    if index.dtype is not dtypes.int64:
+        raise RuntimeError("index_copy_(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype))
+    if input.dtype is not source.dtype:
+        raise RuntimeError(
+            "index_copy_(): self and source expected to have the same dtype, but got (self) "
+            f"{dtypes.scalar_name(input.dtype)} and (source) {dtypes.scalar_name(source.dtype)}"
+        )
+    count = source.shape[at] if source.ndim else 1
+    if index.numel() != count:
+        raise IndexError(
+            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({count})"
+        )
+    if not input.ndim:
+        return source.reshape(())
+    return input.index_put((None,) * at + (index.reshape(-1),), source if source.ndim else source.reshape(1))
+
+
+@public("torch", "Tensor", inplace=True)
+def index_fill(input, dim, index, value):
+    """index_fill(input, dim, index, value) -> Tensor: a copy with slices set to a number."""
+    at = wrap_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError("Index has to be a vector/scalar")
+    if index.dtype is not dtypes.int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                f"Only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
+        value = value.to(input.dtype)
+    else:
+        value = input.new_full((), value)
+    if not input.ndim:
+        return value.clone()
+    return input.index_put((None,) * at + (index.reshape(-1),), value)
+
+
+@public("torch", "Tensor")
+def take(input, index):
+    """take(input, index) -> Tensor
+
+    Elements by their place in the flattened input.
+
+    >>> torch.take(torch.tensor([[1, 2], [3, 4]]), torch.tensor([3]))
+    tensor([4])
+    """
+    if index.dtype is not dtypes.int64:
+        raise RuntimeError("take(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype))
+    if index.numel() and not input.numel():
+        raise IndexError("take(): tried to take from an empty tensor")
+    return input.reshape(-1)[index.reshape(-1)].reshape(index.shape)
+
+
+@public("torch", "Tensor", out=False, inplace=True)
+def put(input, index, source, accumulate=False):
+    """put(input, index, source, accumulate=False) -> Tensor: elements replaced by their place in the flattened input."""
+    if index.numel() != source.numel():
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source.numel()}, index.numel() = {index.numel()}"
+        )
+    if input.dtype is not source.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{dtypes.scalar_name(input.dtype)} and source.dtype = {dtypes.scalar_name(source.dtype)}"
+        )
+    flat = input.reshape(-1).index_put((index.reshape(-1),), source.reshape(-1), accumulate)
+    return flat.reshape(input.shape)
+
+
+@public("torch", "Tensor")
+def take_along_dim(input, indices, dim=None):
+    """take_along_dim(input, indices, dim=None, *, out=None) -> Tensor: gather with broadcasting."""
+    if indices.dtype is not dtypes.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_name(indices.dtype)}"
+        )
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    at = wrap_dim(dim, input.ndim)
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    shape = list(np.broadcast_shapes(without(input.shape, at), without(indices.shape, at)))
+    wide = lambda t: t.expand([*shape[:at], t.shape[at], *shape[at:]])  # noqa: E731
+    return gather(wide(input), at, wide(indices))
+
+
+def without(shape, at):
+    """A shape less one dimension."""
+    return tuple(shape[:at]) + tuple(shape[at + 1 :])
+
+
+# ---- the scatters of views -------------------------------------------------------------------------
+
+
+@public("torch", "Tensor", out=False)
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor: a copy with ``src`` put at a slice."""
+    out = input.clone()
+    place = out[(slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)]
+    if tuple(place.shape) != tuple(src.shape):
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(place.shape)}"
+        )
+    place.copy_(src)
+    return out
+
+
+@public("torch", "Tensor", out=False)
+def select_scatter(input, src, dim, index):
+    """select_scatter(input, src, dim, index) -> Tensor: a copy with ``src`` put at one index of a dimension."""
+    out = input.clone()
+    place = out.select(dim, index)
+    if tuple(place.shape) != tuple(src.shape):
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(place.shape)}"
+        )
+    place.copy_(src)
+    return out
+
+
+@public("torch", "Tensor", out=False)
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """diagonal_scatter(input, src, offset=0, dim1=0, dim2=1) -> Tensor: a copy with ``src`` on a diagonal."""
+    out = input.clone()
+    place = out.diagonal(offset, dim1, dim2)
+    if tuple(place.shape) != tuple(src.shape):
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(place.shape)}"
+        )
+    place.copy_(src)
+    return out
+
+
+@public("torch", "Tensor", out=False)
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """as_strided_scatter(input, src, size, stride, storage_offset=None) -> Tensor: a copy with ``src`` at a strided view."""
+    out = input.clone()
+    out.as_strided(size, stride, storage_offset).copy_(src)
+    return out

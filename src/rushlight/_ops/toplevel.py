@@ -1,0 +1,196 @@
+"""Functions of torch's top level that are about tensors and the library, not operators."""
+
+import os
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.op import public
+from rushlight._core.tensor import Tensor
+
+
+@public("torch", out=False)
+def is_tensor(obj, /):
+    """is_tensor(obj) -> bool: ``isinstance(obj, torch.Tensor)``."""
+    return isinstance(obj, Tensor)
+
+
+@public("torch", out=False)
+def is_storage(obj, /):
+    """is_storage(obj) -> bool: is it an UntypedStorage or TypedStorage?"""
+    return type(obj).__name__ in ("UntypedStorage", "TypedStorage")
+
+
+@public("torch", out=False)
+def is_floating_point(input):
+    """is_floating_point(input) -> bool: is the dtype a floating-point one?"""
+    return input.dtype.is_floating_point
+
+
+@public("torch", out=False)
+def is_complex(input):
+    """is_complex(input) -> bool: is the dtype a complex one?"""
+    return input.dtype.is_complex
+
+
+@public("torch", out=False)
+def is_nonzero(input):
+    """is_nonzero(input) -> bool: of a one-element tensor, is it not zero?"""
+    return bool(input)
+
+
+@public("torch", out=False)
+def is_same_size(input, other):
+    """is_same_size(input, other) -> bool: have both the same shape?"""
+    return input.shape == other.shape
+
+
+@public("torch", out=False)
+def numel(input):
+    """numel(input) -> int: the number of elements."""
+    return input._data.size
+
+
+@public("torch", "Tensor", out=False)
+def result_type(tensor1, tensor2):
+    """result_type(tensor1, tensor2) -> dtype
+
+    The dtype an operation on these tensors or numbers gives.
+
+    >>> torch.result_type(torch.tensor([1, 2]), 1.0)
+    torch.float32
+    """
+    both = [tensor1, tensor2]
+    tensors = [t for t in both if isinstance(t, Tensor)]
+    return dtypes.result_dtype(
+        [t.dtype for t in tensors if t.ndim],
+        [t.dtype for t in tensors if not t.ndim],
+        [dtypes.scalar_dtype(t) for t in both if not isinstance(t, Tensor)],
+    )
+
+
+@public("torch", out=False)
+def equal(input, other):
+    """equal(input, other) -> bool: the same shape and the same elements?"""
+    if input.shape != other.shape:
+        return False
+    return bool(np.array_equal(input._data, other._data))
+
+
+Tensor.equal = equal
+
+_threads = [os.cpu_count() or 1]
+
+
+@public("torch", out=False)
+def get_num_threads():
+    """get_num_threads() -> int: how many threads kernels may use."""
+    return _threads[0]
+
+
+@public("torch", out=False)
+def set_num_threads(n):
+    """set_num_threads(n) -> None: how many threads kernels may use. RuntimeError unless positive."""
+    if not isinstance(n, int) or n <= 0:
+        raise RuntimeError("set_num_threads expects a positive integer")
+    _threads[0] = n
+
+
+@public("torch", out=False)
+def get_num_interop_threads():
+    """get_num_interop_threads() -> int: 1, operators run one after another."""
+    return 1
+
+
+@public("torch", out=False)
+def is_deterministic_algorithms_warn_only_enabled():
+    """is_deterministic_algorithms_warn_only_enabled() -> bool"""
+    return _deterministic[1]
+
+
+_deterministic = [False, False]
+
+
+@public("torch", out=False)
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """use_deterministic_algorithms(mode, *, warn_only=False) -> None: every CPU operator here is deterministic anyway."""
+    _deterministic[:] = [bool(mode), bool(warn_only)]
+
+
+@public("torch", out=False)
+def are_deterministic_algorithms_enabled():
+    """are_deterministic_algorithms_enabled() -> bool: what ``use_deterministic_algorithms`` was told."""
+    return _deterministic[0]
+
+
+_precision = ["highest"]
+
+
+@public("torch", out=False)
+def set_float32_matmul_precision(precision):
+    """set_float32_matmul_precision(precision) -> None: 'highest', 'high' or 'medium'; the CPU always uses float32."""
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high' or 'medium'.")
+    _precision[0] = precision
+
+
+@public("torch", out=False)
+def get_float32_matmul_precision():
+    """get_float32_matmul_precision() -> str"""
+    return _precision[0]
+
+
+@public("torch", out=False)
+def set_flush_denormal(mode):
+    """set_flush_denormal(mode) -> bool: False, denormal numbers are always kept."""
+    return not mode
+
+
+@public("torch", out=False)
+def set_default_tensor_type(t, /):
+    """set_default_tensor_type(t) -> None: the dtype of ``torch.FloatTensor`` and its like becomes the default."""
+    name = t if isinstance(t, str) else f"torch.{t.__name__}"
+    by_name = {"torch.FloatTensor": dtypes.float32, "torch.DoubleTensor": dtypes.float64,
+               "torch.HalfTensor": dtypes.float16, "torch.BFloat16Tensor": dtypes.bfloat16}  # fmt: skip
+    if name not in by_name:
+        raise TypeError(f"only floating-point types are supported as the default type, got {name}")
+    dtypes.set_default_dtype(by_name[name])
+
+
+@public("Tensor", out=False)
+def resize_(self, *sizes, memory_format=None):
+    """resize_(*sizes) -> Tensor: change the shape in place; new elements are uninitialised."""
+    shape = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    if self.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    count = int(np.prod(shape)) if shape else 1
+    old = self._data
+    if count == old.size and old.flags.c_contiguous:
+        self._data = old.reshape(shape)
+    else:
+        fresh = np.empty(count, old.dtype)
+        kept = min(count, old.size)
+        fresh[:kept] = old.reshape(-1)[:kept]
+        self._data = fresh.reshape(shape)
+    self._ver = [self._version + 1]
+    return self
+
+
+@public("Tensor", out=False)
+def resize_as_(self, other, memory_format=None):
+    """resize_as_(other) -> Tensor: ``self.resize_(other.size())``."""
+    return resize_(self, *other.shape)
+
+
+@public("Tensor", out=False)
+def apply_(self, callable):
+    """apply_(callable) -> Tensor: a Python function applied to every element, in place. Slow."""
+    flat = [callable(v) for v in self.reshape(-1).tolist()]
+    return self.copy_(self.new_tensor(flat, dtype=self.dtype).reshape(self.shape))
+
+
+@public("Tensor", out=False)
+def map_(self, tensor, callable):
+    """map_(tensor, callable) -> Tensor: ``callable(a, b)`` of corresponding elements, in place. Slow."""
+    pairs = zip(self.reshape(-1).tolist(), tensor.expand(self.shape).reshape(-1).tolist(), strict=True)
+    return self.copy_(self.new_tensor([callable(a, b) for a, b in pairs], dtype=self.dtype).reshape(self.shape))
