@@ -1,0 +1,1 @@
+"""torch.nn.utils: tools for parameters and sequences."""
