@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from rushlight.nn.modules.module import Module
 from rushlight.serialization import settings
 from rushlight.serialization.atomic import atomic_writer
 from rushlight.serialization.legacy import legacy_save
@@ -45,7 +44,13 @@ def save(
                 obj, file, folder, pickle_module, pickle_protocol, _disable_byteorder_record
             )
         else:
-            legacy_save(obj, file, pickle_module, pickle_protocol, Module)
+            legacy_save(obj, file, pickle_module, pickle_protocol, _module_class())
+
+
+def _module_class():
+    """The class Module; None if it was never imported, since then there are no modules to save."""
+    loaded = sys.modules.get("rushlight.nn.modules.module")
+    return None if loaded is None else loaded.Module
 
 
 @contextlib.contextmanager

@@ -1,0 +1,23 @@
+"""What is printed, and how to change it."""
+import torch
+
+print(torch.tensor(3.14159265))
+print(torch.tensor([1e-8, 1.0, 1e8]))
+print(torch.tensor([1.5, float("nan"), float("inf")]))
+print(torch.arange(2000))
+print(torch.ones(20, 100))
+torch.set_printoptions(precision=2, sci_mode=False)
+print(torch.tensor([1e-3, 123.456]))
+torch.set_printoptions(profile="full")
+print(torch.arange(1200).sum(), torch.zeros(3, 50))
+torch.set_printoptions(threshold=10, edgeitems=2, linewidth=60)
+print(torch.arange(100.0).reshape(4, 25))
+torch.set_printoptions(profile="default")
+print(torch.tensor([True, False]), torch.tensor([1 + 2j]), torch.tensor([], dtype=torch.int32))
+print(torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.int8))
+print(torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True).sum() * 2)
+print(torch.nn.Parameter(torch.zeros(2, 2)))
+print(repr(torch.Size([2, 3])), torch.Size([2, 3]).numel(), torch.float32, torch.strided)
+print([torch.tensor(1), torch.tensor(2.5)], {"a": torch.tensor([1.0])})
+print("{:.2f} {:d}".format(torch.tensor(2.345), torch.tensor(7)))
+print(torch.randn(2, 2, device="meta"))

@@ -1,0 +1,36 @@
+"""Tensors: making them, their types, shapes, arithmetic."""
+import torch
+
+x = torch.tensor([[1, 2, 3], [4, 5, 6]])
+print(x)
+print(x.shape, x.size(), x.dtype, x.ndim, x.numel())
+print(x.float().mean(), x.sum(), x.max(), x.min())
+print(torch.zeros(2, 3), torch.ones(2, 3), torch.full((2, 2), 7))
+print(torch.arange(10), torch.arange(0, 1, 0.25), torch.linspace(0, 1, 5))
+print(torch.eye(3))
+print(torch.empty(3, 0))
+
+torch.manual_seed(0)
+print(torch.rand(2, 3))
+print(torch.randn(2, 3))
+print(torch.randint(0, 10, (2, 5)))
+print(torch.randperm(8))
+
+a = torch.tensor([1.0, 2.0, 3.0])
+b = torch.tensor([4.0, 5.0, 6.0])
+print(a + b, a - b, a * b, a / b, a ** 2, a @ b)
+print(torch.dot(a, b), torch.sqrt(a), torch.exp(a), a.log())
+print(a > 2, (a > 1).sum(), torch.where(a > 2, a, -a))
+print(a.to(torch.int64), a.double(), a.half().dtype, a.bool())
+print(a.tolist(), a[0].item(), len(a))
+
+m = torch.arange(12).reshape(3, 4)
+print(m.T, m.t().shape, m.view(2, 6), m.reshape(-1))
+print(m.sum(dim=0), m.sum(dim=1, keepdim=True), m.float().std(dim=0))
+print(torch.cat([m, m], dim=0).shape, torch.stack([m, m]).shape)
+print(m.unsqueeze(0).shape, m.unsqueeze(-1).shape, m[None, :, None].squeeze().shape)
+print(m.argmax(), m.argmax(dim=1), torch.max(m, dim=1))
+print(x.dtype, (x + 0.5).dtype, (x / 2).dtype, (x // 2).dtype, torch.is_tensor(x))
+print(torch.finfo(torch.float32).eps, torch.iinfo(torch.int32).max)
+print(torch.device("cpu"), x.device, torch.cuda.is_available())
+print(f"{a.mean():.3f} and {a.sum().item()}")
