@@ -1,0 +1,275 @@
+"""Tensor methods that overwrite a tensor with random numbers: uniform_, normal_, random_, bernoulli_, ..."""
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core import generator as draws
+from rushlight._core.backend import MetaArray
+from rushlight._core.inplace import bump, check_leaf
+from rushlight._core.op import public
+from rushlight._core.state import grad_enabled
+from rushlight._core.tensor import Tensor, live_node
+from rushlight._ops.factory import as_integer
+from rushlight._ops.random import (
+    _chances,
+    bounds,
+    check_bounds,
+    check_generator,
+    check_kind,
+    check_probability,
+    check_std,
+    int64,
+)
+
+_LONG_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
+               "uint8": "unsigned char", "bool": "bool"}  # fmt: skip
+
+
+def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
+    """Let ``draw(array)`` fill the tensor's memory: no gradient flows to what stood there before."""
+    check_generator(name, generator)
+    node = live_node(t)
+    check_leaf(t, node)
+    x = t._data
+    if type(x) is MetaArray:
+        return t
+    if any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+    if node is not None and grad_enabled():
+        t.zero_()  # its history ends here
+        x = t._data
+    draw(x)
+    bump(t)
+    return t
+
+
+@public("Tensor", out=False)
+def uniform_(self, from_=0, to=1, *, generator=None, **kw):
+    """uniform_(from=0, to=1, *, generator=None) -> Tensor
+
+    Overwrite with uniform numbers in [from, to). RuntimeError if ``from`` is above ``to``.
+
+    >>> bool((torch.empty(5).uniform_(2, 3) >= 2).all())
+    True
+    """
+    from_ = _from("uniform_", from_, kw)
+    d = self._data.dtype
+    check_kind("check_uniform_bounds", d)
+    if from_ > to:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={from_:g} > to={to:g}"
+        )
+    if to - from_ > dtypes.finfo(dtypes.BY_NUMPY[d]).max:
+        name = dtypes.scalar_name(dtypes.BY_NUMPY[d])
+        raise RuntimeError(
+            f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={to:g} and "
+            f"from={from_:g} which result in to-from to exceed the limit"
+        )
+    return _overwrite(self, "uniform_", generator, lambda x: draws.uniform(generator, x, from_, to))
+
+
+def _from(name: str, value: object, kw: dict) -> object:
+    """PyTorch's argument is called ``from``, which Python's grammar reserves."""
+    value = kw.pop("from", value)
+    for key in kw:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+    return value
+
+
+@public("Tensor", out=False)
+def normal_(self, mean=0, std=1, *, generator=None):
+    """normal_(mean=0, std=1, *, generator=None) -> Tensor
+
+    Overwrite with normal numbers. RuntimeError for a negative ``std``.
+
+    >>> torch.empty(2, 3).normal_().shape
+    torch.Size([2, 3])
+    """
+    check_kind("normal_kernel_cpu", self._data.dtype)
+    check_std(std)
+    return _overwrite(self, "normal_", generator, lambda x: draws.normal(generator, x, mean, std))
+
+
+@public("Tensor", out=False)
+def random_(self, *args, generator=None, **kw):
+    """random_(from=0, to=None, *, generator=None) -> Tensor
+
+    Overwrite with integers from ``from`` to ``to - 1``; without ``to``, up to the largest that is exact.
+
+    >>> bool((torch.empty(5).random_(3) < 3).all())
+    True
+    """
+    low, high = _random_range(args, kw)
+    d = self.dtype
+    if low is None and high is None:
+        return _overwrite(self, "random_", generator, lambda x: _any_integer(generator, x, d))
+    low = 0 if low is None else low
+    if high is None:
+        high = low + 1
+        check_bounds(low, high, d)
+        return _overwrite(
+            self, "random_", generator, lambda x: _integers_from(generator, x, d, low)
+        )
+    check_bounds(low, high, d)
+    return _overwrite(
+        self, "random_", generator, lambda x: draws.integers(generator, x, high - low, low)
+    )
+
+
+def _random_range(args: tuple, kw: dict) -> tuple[int | None, int | None]:
+    """(from, to): one positional argument is ``to``."""
+    given = list(args)
+    one = len(given) == 1 and "to" not in kw and "from" not in kw
+    low = kw.pop("from", None) if one or not given else given.pop(0)
+    if given and "to" in kw or len(given) > 1 or (kw.keys() - {"to"}):
+        shown = ", ".join([*(type(a).__name__ for a in args), *(f"{k}=" for k in kw)])
+        raise TypeError(f"random_() received an invalid combination of arguments - got ({shown})")
+    high = kw.pop("to", None) if not given else given.pop()
+    return tuple(
+        None if v is None else int64(as_integer("random_", "to", 1, v)) for v in (low, high)
+    )
+
+
+def _largest(d: dtypes.dtype) -> int:
+    """The largest number ``random_()`` gives."""
+    if d.is_floating_point:
+        return 2 ** {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}[d.name]
+    return bounds(d)[1]
+
+
+def _any_integer(generator: object, x: np.ndarray, d: dtypes.dtype) -> None:
+    if (
+        d.is_complex
+        or d.name in {"uint16", "uint32", "uint64"}
+        or (d.is_floating_point and d.itemsize == 1)
+    ):
+        raise NotImplementedError(
+            f"\"random_kernel_cpu\" not implemented for '{dtypes.scalar_name(d)}'"
+        )
+    wide = d.name in {"int64", "float64"}
+    draws.integers(generator, x, _largest(d) + 1, 0, wide)
+
+
+def _integers_from(generator: object, x: np.ndarray, d: dtypes.dtype, low: int) -> None:
+    if low == -(2**63):
+        draws.integers(generator, x, 0, 0, True)
+    else:
+        draws.integers(generator, x, _largest(d) + 1 - low, low)
+
+
+@public("Tensor", out=False)
+def bernoulli_(self, p=0.5, *, generator=None):
+    """bernoulli_(p=0.5, *, generator=None) -> Tensor
+
+    Overwrite with 1 (probability ``p``, a number or a tensor that broadcasts) and 0.
+
+    >>> torch.empty(3).bernoulli_(1.0)
+    tensor([1., 1., 1.])
+    """
+    if isinstance(p, Tensor):
+        chances = p.expand(self.shape)._data
+        _chances(chances)
+
+        def draw(x):
+            draws.bernoulli_each(generator, x, chances)
+
+    else:
+        check_probability(p)
+        check_kind("bernoulli_scalar_cpu_", self._data.dtype, "fiub")
+
+        def draw(x):
+            draws.bernoulli(generator, x, p)
+
+    return _overwrite(self, "bernoulli_", generator, draw)
+
+
+@public("Tensor", out=False)
+def exponential_(self, lambd=1, *, generator=None):
+    """exponential_(lambd=1, *, generator=None) -> Tensor
+
+    Overwrite with exponential numbers of rate ``lambd`` > 0.
+
+    >>> bool((torch.empty(5).exponential_(2.0) >= 0).all())
+    True
+    """
+    if not self.dtype.is_floating_point:
+        raise RuntimeError(
+            "Exponential distribution is a continuous probability distribution. dtype must be a floating point "
+            f"but you specified {dtypes.scalar_name(self.dtype)}"
+        )
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+    return _overwrite(
+        self,
+        "exponential_",
+        generator,
+        lambda x: draws.in_float64(generator, "exponential", x, float(lambd)),
+    )
+
+
+@public("Tensor", out=False)
+def geometric_(self, p, *, generator=None):
+    """geometric_(p, *, generator=None) -> Tensor
+
+    Overwrite with the number of trials until the first success, 0 < ``p`` < 1.
+
+    >>> bool((torch.empty(5).geometric_(0.5) >= 1).all())
+    True
+    """
+    check_kind("geometric_cpu", self._data.dtype, "fiu")
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    return _overwrite(
+        self,
+        "geometric_",
+        generator,
+        lambda x: draws.in_float64(generator, "geometric", x, float(p)),
+    )
+
+
+@public("Tensor", out=False)
+def cauchy_(self, median=0, sigma=1, *, generator=None):
+    """cauchy_(median=0, sigma=1, *, generator=None) -> Tensor
+
+    Overwrite with numbers from the Cauchy distribution, ``sigma`` > 0.
+
+    >>> torch.empty(3).cauchy_().shape
+    torch.Size([3])
+    """
+    if not self.dtype.is_floating_point:
+        name = _LONG_NAMES.get(self.dtype.name, self.dtype.name)
+        raise RuntimeError(
+            "Cauchy distribution is a continuous probability distribution. dtype must be a floating point but "
+            f"you specified {name}"
+        )
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+    return _overwrite(
+        self,
+        "cauchy_",
+        generator,
+        lambda x: draws.in_float64(generator, "cauchy", x, float(median), float(sigma)),
+    )
+
+
+@public("Tensor", out=False)
+def log_normal_(self, mean=1, std=2, *, generator=None):
+    """log_normal_(mean=1, std=2, *, generator=None) -> Tensor
+
+    Overwrite with numbers whose logarithms are normal with this mean and standard deviation.
+
+    >>> bool((torch.empty(5).log_normal_() > 0).all())
+    True
+    """
+    check_kind("log_normal_cpu", self._data.dtype, "f")
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+    return _overwrite(
+        self,
+        "log_normal_",
+        generator,
+        lambda x: draws.in_float64(generator, "log_normal", x, float(mean), float(std)),
+    )

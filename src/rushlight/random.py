@@ -1,0 +1,53 @@
+"""torch.random: seeding the default generator, saving and restoring its state."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from rushlight import _api as torch
+from rushlight._api import Generator as Generator
+from rushlight._api import get_rng_state as get_rng_state
+from rushlight._api import initial_seed as initial_seed
+from rushlight._api import manual_seed as manual_seed
+from rushlight._api import seed as seed
+from rushlight._api import set_rng_state as set_rng_state
+
+default_generator = torch.default_generator
+
+
+@contextlib.contextmanager
+def fork_rng(
+    devices: Iterable | None = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str = "cuda",
+) -> Iterator[None]:
+    """fork_rng(devices=None, enabled=True, device_type='cuda')
+
+    A context at whose end the default generator is back where it was. There are no devices here whose
+    generators could be forked, so ``devices`` must be empty.
+
+    >>> _ = torch.manual_seed(1)
+    >>> with torch.random.fork_rng():
+    ...     inside = torch.rand(1)
+    >>> bool(inside == torch.rand(1))
+    True
+    """
+    if devices is not None and list(devices):
+        raise AssertionError("Torch not compiled with CUDA enabled")
+    if not enabled:
+        yield
+        return
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+
+
+def thread_safe_generator() -> Generator | None:
+    """thread_safe_generator() -> Generator or None
+
+    The generator of a data loader's worker thread; None outside of one, where the default generator serves.
+    """
+    return None
