@@ -1,0 +1,328 @@
+"""Linear systems: LU, triangular solves, solve, inverse. NumPy's LAPACK where it has one."""
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.op import Meta, Op
+from rushlight._core.shape import broadcast_shapes
+from rushlight._ops.move import Cat
+
+BLOCK = 32  # columns factored at a time; the rest is updated by one matrix product
+
+
+class LinAlgError(RuntimeError):
+    """torch.linalg.LinAlgError: a matrix does not allow what was asked of it."""
+
+
+# ---- what every function here refuses ------------------------------------------------------------
+
+
+def check_matrix(name, x, letter="A"):
+    """At least two dimensions, floating point or complex, not half precision."""
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor {letter} must have at least 2 dimensions.")
+    check_floating(name, x)
+
+
+def check_floating(name, x):
+    """A floating point or complex tensor or array that LAPACK knows."""
+    dtype = x.dtype if isinstance(x.dtype, dtypes.dtype) else dtypes.of_array(x)
+    if dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.scalar_name(dtype)}"
+        )
+    if dtype.itemsize < 4:
+        raise RuntimeError(
+            f"{name}: Low precision dtypes not supported. Got {dtypes.scalar_name(dtype)}"
+        )
+
+
+def check_square(name, x, letter="A"):
+    """Square matrices of a fitting dtype."""
+    check_matrix(name, x, letter)
+    if x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(
+            f"{name}: {letter} must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} "
+            "matrices"
+        )
+
+
+def first_failure(info):
+    """(text naming the batch element, its info) of the first matrix that failed; None if none did."""
+    bad = np.flatnonzero(info)
+    if not len(bad):
+        return None
+    where = f"(Batch element {bad[0]}): " if np.ndim(info) else ""
+    return where, int(np.reshape(info, -1)[bad[0]])
+
+
+# ---- LU ------------------------------------------------------------------------------------------
+
+
+def lu_arrays(x, pivot=True):
+    """LU factors in place of a copy of ``x``, LAPACK's 1-based row swaps, and the first zero pivot (0: none)."""
+    shape, (m, n) = x.shape, x.shape[-2:]
+    k = min(m, n)
+    lu = np.array(x, copy=True).reshape(-1, m, n)
+    pivots = np.broadcast_to(np.arange(1, k + 1, dtype=np.int32), (len(lu), k)).copy()
+    info = np.zeros(len(lu), np.int32)
+    every = np.arange(len(lu))
+    for start in range(0, k, BLOCK):
+        stop = min(start + BLOCK, k)
+        for j in range(start, stop):
+            if pivot:
+                at = j + np.abs(lu[:, j:, j]).argmax(1) if m > j else np.full(len(lu), j)
+                pivots[:, j] = at + 1
+                if (at != j).any():
+                    swapped = lu[every, at].copy()
+                    lu[every, at] = lu[:, j]
+                    lu[:, j] = swapped
+            head = lu[:, j, j]
+            info = np.where((info == 0) & (head == 0), j + 1, info)
+            lu[:, j + 1 :, j] /= np.where(head == 0, 1, head)[:, None]
+            lu[:, j + 1 :, j + 1 : stop] -= lu[:, j + 1 :, j, None] * lu[:, j, None, j + 1 : stop]
+        if stop < n:
+            right = triangular_solve(lu[:, start:stop, start:stop], lu[:, start:stop, stop:], False, True)
+            lu[:, start:stop, stop:] = right
+            lu[:, stop:, stop:] -= lu[:, stop:, start:stop] @ right
+    batch = shape[:-2]
+    return lu.reshape(shape), pivots.reshape(*batch, k), info.astype(np.int32).reshape(batch)
+
+
+def permutation(pivots, m):
+    """The rows' order that a sequence of swaps leads to."""
+    flat = pivots.reshape(-1, pivots.shape[-1])
+    order = np.broadcast_to(np.arange(m), (len(flat), m)).copy()
+    every = np.arange(len(flat))
+    for j in range(flat.shape[1]):
+        at = flat[:, j] - 1
+        order[every, at], order[every, j] = order[every, j], order[every, at]
+    return order.reshape(*pivots.shape[:-1], m)
+
+
+def triangular_solve(a, b, upper, unit):
+    """Solve ``a x = b`` for triangular ``a`` by halving: two small solves and one matrix product."""
+    n = a.shape[-1]
+    if n > 16:
+        h = n // 2
+        first, second = (slice(h, None), slice(None, h)) if upper else (slice(None, h), slice(h, None))
+        x = triangular_solve(a[..., first, first], b[..., first, :], upper, unit)
+        rest = b[..., second, :] - a[..., second, first] @ x
+        y = triangular_solve(a[..., second, second], rest, upper, unit)
+        return np.concatenate([y, x] if upper else [x, y], -2)
+    shape = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    x = np.array(np.broadcast_to(b, (*shape, *b.shape[-2:])), np.result_type(a, b))
+    for i in reversed(range(n)) if upper else range(n):
+        if not unit:
+            x[..., i, :] /= a[..., i, i, None]
+        rest = slice(None, i) if upper else slice(i + 1, None)
+        x[..., rest, :] -= a[..., rest, i, None] * x[..., i, None, :]
+    return x
+
+
+class LinalgLuFactorEx(Op):
+    """LU with partial pivoting in LAPACK's packed form."""
+
+    public = ()
+    tensors = ("A",)
+    outputs = ("LU", "pivots", "info")
+
+    def forward(xp, A, pivot=True):
+        check_matrix("torch.lu_factor", A)
+        return lu_arrays(A, pivot)
+
+    def vjp(g, LU, pivots):
+        m, n = LU.shape[-2:]
+        k = min(m, n)
+        P = PermutationMatrix.call(pivots, m).to(LU.dtype)
+        L, U = lower_unit(LU, k), upper_part(LU, k)
+        return lu_gradient(P, L, U, g.narrow(-1, 0, k).tril(-1), g.narrow(-2, 0, k).triu())
+
+
+def lower_unit(LU, k):
+    """The unit lower triangular factor out of the packed form."""
+    packed = LU.narrow(-1, 0, k).tril(-1)
+    return packed + LU.new_ones(packed.shape[-2]).diag_embed().narrow(-1, 0, k)
+
+
+def upper_part(LU, k):
+    """The upper triangular factor out of the packed form."""
+    return LU.narrow(-2, 0, k).triu()
+
+
+class PermutationMatrix(Op):
+    """The matrix P with A = P L U, from LAPACK's row swaps."""
+
+    public = ()
+    tensors = ("pivots",)
+    promote = "keep"
+    differentiable = False  # integers
+
+    def forward(xp, pivots, m):
+        order = permutation(pivots, m)
+        matrix = np.zeros((*order.shape, m), np.float32)
+        np.put_along_axis(matrix, order[..., None, :], 1, -2)
+        return matrix
+
+
+def lu_gradient(P, L, U, gL, gU):
+    """The gradient of A = P L U for square, tall and wide A; ``P`` may be None."""
+    m, k = L.shape[-2:]
+    n = U.shape[-1]
+    below = right = None
+    gL, gU = L.new_zeros(L.shape) if gL is None else gL, U.new_zeros(U.shape) if gU is None else gU
+    if m > k:  # L = [L1; L2], L2 = A2 U^-1
+        L1, L2 = L.narrow(-2, 0, k), L.narrow(-2, k, m - k)
+        below = SolveTriangular.call(U.mH, gL.narrow(-2, k, m - k), False, False, False)
+        gU = gU - L2.mH @ below
+        L, gL = L1, gL.narrow(-2, 0, k)
+    if n > k:  # U = [U1 U2], U2 = L^-1 A2
+        U1, U2 = U.narrow(-1, 0, k), U.narrow(-1, k, n - k)
+        right = SolveTriangular.call(L.mH, gU.narrow(-1, k, n - k), True, True, True)
+        gL = gL - right @ U2.mH
+        U, gU = U1, gU.narrow(-1, 0, k)
+    middle = (L.mH @ gL).tril(-1) + (gU @ U.mH).triu()
+    g = SolveTriangular.call(L.mH, middle, True, True, True)
+    g = SolveTriangular.call(U.mH, g, False, False, False)
+    if below is not None:
+        g = Cat.call([g, below], -2)
+    if right is not None:
+        g = Cat.call([g, right], -1)
+    return g if P is None else P @ g
+
+
+class LinalgLu(Op):
+    """``A = P L U`` with the three factors spelt out."""
+
+    public = ()
+    tensors = ("A",)
+    outputs = ("P", "L", "U")
+    grads = ("L", "U")
+
+    def forward(xp, A, pivot=True):
+        check_matrix("linalg.lu", A)
+        m, n = A.shape[-2:]
+        k = min(m, n)
+        lu, pivots, _ = lu_arrays(A, pivot)
+        lower = np.tril(lu[..., :k], -1)
+        lower[..., range(k), range(k)] = 1
+        P = np.zeros(0, A.dtype)
+        if pivot:
+            order = permutation(pivots, m)
+            P = np.zeros((*order.shape, m), A.dtype)
+            np.put_along_axis(P, order[..., None, :], 1, -2)
+        return P, lower, np.triu(lu[..., :k, :])
+
+    def vjp(g, P, L, U, pivot):
+        gL, gU = g
+        gL = None if gL is None else gL.tril(-1)
+        gU = None if gU is None else gU.triu()
+        return lu_gradient(P if pivot else None, L, U, gL, gU)
+
+
+# ---- triangular systems --------------------------------------------------------------------------
+
+
+class SolveTriangular(Op):
+    """``A X = B`` (or ``X A = B``) for triangular A."""
+
+    name = "linalg_solve_triangular"
+    public = ()
+    tensors = ("A", "B")
+    grad_name = "LinalgSolveTriangularBackward0"
+
+    def forward(xp, A, B, upper, left=True, unitriangular=False):
+        if left:
+            return triangular_solve(A, B, upper, unitriangular)
+        turned = triangular_solve(A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper, unitriangular)
+        return turned.swapaxes(-1, -2)
+
+    def vjp(g, A, result, upper, left, unitriangular, need):
+        back = SolveTriangular.call(A.mH, g, not upper, left, unitriangular)
+        if not need[0]:
+            return None, back
+        gA = -(back @ result.mH if left else result.mH @ back)
+        edge = 1 if unitriangular else 0
+        return gA.triu(edge) if upper else gA.tril(-edge), back
+
+
+# ---- general systems -----------------------------------------------------------------------------
+
+
+def is_vector(a_shape, b_shape):
+    """Does ``b`` hold one vector per matrix? (NumPy 1's rule, which PyTorch keeps.)"""
+    return len(b_shape) == 1 or (len(a_shape) - 1 == len(b_shape) and b_shape == a_shape[:-1])
+
+
+def solve_arrays(A, B):
+    """Solutions of ``A X = B`` and, per matrix, the place of a zero pivot (0: none)."""
+    info = np.zeros(A.shape[:-2], np.int32)
+    try:
+        return np.linalg.solve(A, B), info
+    except np.linalg.LinAlgError:
+        lu, pivots, info = lu_arrays(A)
+        order = permutation(pivots, A.shape[-1])
+        shape = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        B = np.broadcast_to(B, (*shape, *B.shape[-2:]))
+        order = np.broadcast_to(order, (*shape, order.shape[-1]))
+        moved = np.take_along_axis(B, order[..., None], -2)
+        half = triangular_solve(lu, moved, False, True)
+        return triangular_solve(lu, half, True, False), info
+
+
+class LinalgSolveEx(Op):
+    """``A X = B`` (``X A = B`` if not ``left``) for square A, by LU."""
+
+    public = ()
+    tensors = ("A", "B")
+    outputs = ("result", "info")
+
+    def forward(xp, A, B, left=True, check_errors=False):
+        vector = is_vector(A.shape, B.shape)
+        if vector:
+            B = B[..., None]
+        a, b = (A, B) if left else (A.swapaxes(-1, -2), B.swapaxes(-1, -2))
+        x, info = solve_arrays(a, b)
+        if check_errors and info.any():
+            where, _ = first_failure(info)
+            raise LinAlgError(
+                f"torch.linalg.solve: {where}The solver failed because the input matrix is singular."
+            )
+        x = x if left else x.swapaxes(-1, -2)
+        return x[..., 0] if vector else x, info
+
+    def vjp(g, A, B: Meta, result, left, need):
+        back = LinalgSolveEx.call(A.mH, g, left, False)[0]
+        if not need[0]:
+            return None, back
+        if is_vector(tuple(A.shape), tuple(B.shape)):
+            return -(back.unsqueeze(-1) @ result.unsqueeze(-2).conj()), back
+        return -(back @ result.mH if left else result.mH @ back), back
+
+
+class LinalgInvEx(Op):
+    """The inverse of square matrices."""
+
+    public = ()
+    tensors = ("A",)
+    outputs = ("inverse", "info")
+
+    def forward(xp, A, check_errors=False):
+        check_square("linalg.inv", A)
+        info = np.zeros(A.shape[:-2], np.int32)
+        try:
+            return np.linalg.inv(A), info
+        except np.linalg.LinAlgError:
+            eye = np.broadcast_to(np.eye(A.shape[-1], dtype=A.dtype), A.shape)
+            inverse, info = solve_arrays(A, eye)
+            if check_errors:
+                where, at = first_failure(info)
+                raise LinAlgError(
+                    f"linalg.inv: {where}The diagonal element {at} is zero, the inversion could not be completed "
+                    "because the input matrix is singular."
+                ) from None
+            return inverse, info
+
+    def vjp(g, inverse):
+        turned = inverse.mH
+        return -(turned @ (g @ turned))
