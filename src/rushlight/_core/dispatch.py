@@ -147,7 +147,9 @@ def check_tensors(op: type, tensors: tuple) -> None:
             some = True
         elif t is None and names[i] in op.optional:
             continue
-        elif not (op.numbers and isinstance(t, NUMBERS)):
+        elif not (op.numbers and isinstance(t, NUMBERS)) or (op.numbers is not True and names[i] not in op.numbers):
+            if op.numbers not in (True, False) or (i and t is None):
+                raise errors.invalid_combination(op.name, names, op.numbers, tensors)
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
     if not some and op.numbers:
         raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])

@@ -170,6 +170,16 @@ def binary_entry(op: type, otherwise: object = general) -> object:
     return call
 
 
+def operator_method(op: type, tensors: tuple, params: tuple, out: object) -> object:
+    """The general path of a method such as ``__add__``: it belongs to a tensor."""
+    if not isinstance(tensors[0], Tensor):
+        raise TypeError(
+            f"descriptor '__{op.operator}__' for 'torch._C.TensorBase' objects doesn't apply to a "
+            f"'{type(tensors[0]).__name__}' object"
+        )
+    return operator_fallback(op, tensors, params, out)
+
+
 def operator_fallback(op: type, tensors: tuple, params: tuple, out: object) -> object:
     """The general path of ``a + b``: strangers get a chance to answer with their ``__radd__``."""
     for t in tensors:

@@ -71,6 +71,17 @@ def missing(name: str, arguments: list[str]) -> TypeError:
     return TypeError(f"{name}() missing {len(arguments)} required positional {noun}: {shown}")
 
 
+def invalid_combination(name: str, names: tuple[str, ...], numbers: tuple[str, ...], given: tuple) -> TypeError:
+    """Arguments that fit neither the form with tensors only nor the one with a number."""
+    plain = ", ".join(f"Tensor {n}" for n in names)
+    mixed = ", ".join(f"{'Number' if n in numbers else 'Tensor'} {n}" for n in names)
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got "
+        f"({', '.join(type(g).__name__ for g in given)}), but expected one of:\n * ({plain}, *, Tensor out = None)\n"
+        f" * ({mixed}, *, Tensor out = None)\n"
+    )
+
+
 def not_a_tensor(name: str, argument: str, position: int, value: object) -> TypeError:
     """Something that is not a tensor where one is needed."""
     return TypeError(

@@ -88,6 +88,7 @@ def derive(op: type) -> Callable:
     fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     accept = entries.accepted(op)
     wide = entries.FLOATS & accept
+    compares = fn is not None and fn.types[-1][-1] == "?"  # its result is not of the inputs' dtype
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
@@ -98,7 +99,7 @@ def derive(op: type) -> Callable:
                 y = other._data
                 plain = x.dtype is y.dtype and type(y) is ndarray and x.dtype in accept
                 if plain and (live_node(other) is None or not (S.grad or thread.grad)):
-                    if y.ndim > x.ndim or np.can_cast(fn.types[0][-1], "?"):
+                    if y.ndim > x.ndim or compares:
                         return write_general(op, self, args)
                     try:
                         fn(x, y, x)
@@ -106,7 +107,7 @@ def derive(op: type) -> Callable:
                         raise in_place_error(x, y, error) from None
                     bump(self)
                     return self
-            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in wide:
+            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in wide and not compares:
                 try:
                     fn(x, other, x)
                 except (OverflowError, TypeError):

@@ -77,7 +77,7 @@ class Op:
     linear = False
     varargs = False
     variadic = False  # the one tensor argument is a list
-    numbers = True  # Python numbers may stand for tensors
+    numbers: bool | tuple[str, ...] = True  # Python numbers may stand for tensors: all, none, or those of these names
     make_entry: Callable = staticmethod(entries.op_entry)
 
     def __init_subclass__(cls, family: bool = False) -> None:

@@ -40,12 +40,13 @@ def attach_operators(op: type) -> None:
     if len(op.tensors) == 1:
         setattr(Tensor, f"__{name}__", op.call)
         return
-    forward = entries.binary_entry(op, entries.operator_fallback)
+    forward = entries.binary_entry(op, entries.operator_method)
     forward.__name__ = forward.__qualname__ = f"__{name}__"
     setattr(Tensor, f"__{name}__", forward)
     if name in {"eq", "ne", "lt", "le", "gt", "ge", "rsub"}:  # they have no reflected form
         return
-    setattr(Tensor, f"__r{name}__", forward if name in COMMUTATIVE else entries.reflected_entry(op))
+    if f"__r{name}__" not in Tensor.__dict__:
+        setattr(Tensor, f"__r{name}__", forward if name in COMMUTATIVE else entries.reflected_entry(op))
     if op.inplace and f"__i{name}__" not in Tensor.__dict__:
         setattr(Tensor, f"__i{name}__", getattr(Tensor, f"{op.name}_"))
 

@@ -17,20 +17,21 @@ def topological(roots: list, wanted: set | None) -> tuple[list, set | None]:
     ``wanted`` (None: all) are nodes whose gradients are asked for; worth visiting are those that lead to one.
     """
     order, seen, useful = [], set(), None if wanted is None else set()
-    stack = [(r, iter(r.edges)) for r in reversed(roots)]
-    seen.update(roots)
-    while stack:
-        node, edges = stack[-1]
-        for e in edges:
-            if e is not None and e not in seen:
-                seen.add(e)
-                stack.append((e, iter(e.edges)))
-                break
-        else:
-            stack.pop()
-            order.append(node)
-            if useful is not None and (node in wanted or any(e in useful for e in node.edges)):
-                useful.add(node)
+    for root in roots:  # one after the other: a root may lead to another one
+        stack = [] if root in seen else [(root, iter(root.edges))]
+        seen.add(root)
+        while stack:
+            node, edges = stack[-1]
+            for e in edges:
+                if e is not None and e not in seen:
+                    seen.add(e)
+                    stack.append((e, iter(e.edges)))
+                    break
+            else:
+                stack.pop()
+                order.append(node)
+                if useful is not None and (node in wanted or any(e in useful for e in node.edges)):
+                    useful.add(node)
     return order, useful
 
 
