@@ -5,6 +5,7 @@ The forms with ``inplace=`` that ``nn.functional`` has are made there from these
 
 import math
 
+from rushlight._core.inplace import derive, derive_composite
 from rushlight._core.op import Op, Unary, public
 from rushlight._ops.special_error import erf_kernel
 
@@ -60,7 +61,7 @@ class Elu(Unary):
         return g * slope.where(input <= 0, scale)
 
 
-@public("torch", "nn.functional", out=False, inplace=True)
+@public("torch", "nn.functional", out=False)
 def selu(input):
     """selu(input) -> Tensor
 
@@ -72,7 +73,7 @@ def selu(input):
     return Elu.call(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
 
 
-@public("torch", "nn.functional", out=False, inplace=True)
+@public("torch", "nn.functional", out=False)
 def celu(input, alpha=1.0):
     """celu(input, alpha=1.0) -> Tensor
 
@@ -182,7 +183,7 @@ class Hardtanh(Unary):
         return g * ((input > min_val) & (input < max_val))
 
 
-@public("nn.functional", out=False, inplace=True)
+@public("nn.functional", out=False)
 def relu6(input):
     """relu6(input) -> Tensor
 
@@ -326,10 +327,6 @@ class Gelu(Unary):
         return g * ((t + 1) * 0.5 + input * 0.5 * (1 - t * t) * (square * (3 * 0.044715) + 1) * root)
 
 
-def _sigmoid(xp, x):
-    return 1 / (1 + xp.exp(-x))
-
-
 class Silu(Unary):
     """silu(input) -> Tensor
 
@@ -455,3 +452,24 @@ def glu(input, dim=-1):
         raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
     half = size // 2
     return input.narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()
+
+
+# PyTorch has some in-place forms in torch, some in nn.functional, and those under "_nn" only as ``inplace=True``.
+for _name, _function, _spaces in (
+    ("selu", selu, ("torch", "nn.functional")),
+    ("celu", celu, ("torch", "nn.functional")),
+    ("relu6", relu6, ("_nn",)),
+):
+    public(*_spaces, out=False)(derive_composite(_name, _function))
+for _record, _spaces in (
+    (Threshold, ("torch", "nn.functional")),
+    (Elu, ("nn.functional",)),
+    (LeakyRelu, ("nn.functional",)),
+    (Hardtanh, ("nn.functional",)),
+    (Relu, ("nn.functional",)),
+    (Hardsigmoid, ("_nn",)),
+    (Hardswish, ("_nn",)),
+    (Silu, ("_nn",)),
+    (Mish, ("_nn",)),
+):
+    public(*_spaces, out=False)(derive(_record))

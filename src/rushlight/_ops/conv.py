@@ -98,15 +98,16 @@ def _check_dtypes(x, weight, bias):
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
 
 
-def spread(value, n, name, function):
+def spread(value, n, name, function, position=None):
     """An int, or one in a sequence, as ``n`` of them."""
     if type(value) is int:
         return (value,) * n
     try:
         value = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)
     except (AttributeError, TypeError):
+        where = f" (position {position})" if position else ""
         raise TypeError(
-            f"{function}(): argument '{name}' must be tuple of ints, not {type(value).__name__}"
+            f"{function}(): argument '{name}'{where} must be tuple of ints, not {type(value).__name__}"
         ) from None
     return value * n if len(value) == 1 else value
 

@@ -3,6 +3,16 @@
 from rushlight._core.op import Op, conj, public
 
 
+def _linear_name(node):
+    """PyTorch has no node for ``linear``: it prints what it is made of."""
+    has_bias = len(node.edges) > 2 and node.edges[2] is not None
+    if len(node.shape) == 2:
+        return "AddmmBackward0" if has_bias else "MmBackward0"
+    if len(node.shape) == 1:
+        return "ViewBackward0" if has_bias else "SqueezeBackward4"
+    return "ViewBackward0" if has_bias else "UnsafeViewBackward0"
+
+
 class Linear(Op):
     """linear(input, weight, bias=None) -> Tensor
 
@@ -16,6 +26,7 @@ class Linear(Op):
     optional = ("bias",)
     promote = "keep"
     public = ("nn.functional",)
+    grad_name = _linear_name
 
     def forward(xp, x, weight, bias):
         if x.ndim != 2 or weight.ndim != 2:

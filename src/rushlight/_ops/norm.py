@@ -1,0 +1,435 @@
+"""Normalization over a batch, a layer, groups of channels or instances.
+
+All are one computation: ``input`` seen in a shape ``view``, standardized over ``axes`` of it, times a weight and plus
+a bias seen in the shape ``affine``. Its gradient is closed: ``StandardizeBackward`` is differentiable in all it takes.
+"""
+
+import math
+
+from rushlight._core.dtypes import finfo
+from rushlight._core.op import Meta, Op, public
+from rushlight._ops.pad import ConstantPadNd
+from rushlight._ops.pool import avg_pool2d, avg_pool3d
+
+
+def _standardize(xp, x, weight, bias, view, affine, axes, eps):
+    """The result in ``x``'s shape; mean, 1 / deviation and variance with ones for ``axes``."""
+    x = x.reshape(view)
+    mean = x.mean(axis=axes, keepdims=True)
+    result = x - mean
+    var = (result * result).mean(axis=axes, keepdims=True)
+    rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
+    result *= rstd
+    if weight is not None:
+        result *= weight.reshape(affine)
+    if bias is not None:
+        result += bias.reshape(affine)
+    return result, mean, rstd, var
+
+
+def _sum_to(t, affine, shape):
+    """``t`` summed over the dimensions a weight seen as ``affine`` does not have, in the weight's own shape."""
+    lead = t.dim() - len(affine)
+    dims = (*range(lead), *(lead + i for i, s in enumerate(affine) if s == 1 and t.shape[lead + i] != 1))
+    return (t.sum(dims) if dims else t).reshape(shape)
+
+
+def _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need):
+    """Gradients of input, weight and bias; ``bias``: its Meta."""
+    g_out, g_mean, g_rstd = g
+    x = input.reshape(view)
+    to_input = to_weight = to_bias = None
+    if g_out is not None:
+        g_out = g_out.reshape(view)
+        if need[0]:
+            scaled = g_out if weight is None else g_out * weight.reshape(affine)
+            to_input = StandardizeBackward.call(scaled, x, mean, rstd, axes)
+        if need[1]:
+            to_weight = _sum_to(g_out * ((x - mean) * rstd), affine, weight.shape)
+        if need[2]:
+            to_bias = _sum_to(g_out, affine, bias.shape)
+    if need[0] and (g_mean is not None or g_rstd is not None):
+        count = math.prod(view[a] for a in axes)
+        extra = 0 if g_mean is None else g_mean / count
+        if g_rstd is not None:
+            extra = extra - g_rstd * rstd**3 * (x - mean) / count
+        to_input = extra.expand(view) if to_input is None else to_input + extra
+    return None if to_input is None else to_input.reshape(input.shape), to_weight, to_bias
+
+
+class StandardizeBackward(Op):
+    """r (g - mean(g) - x̂ mean(g x̂)) with x̂ = (x - m) r, the means over ``axes``."""
+
+    tensors = ("grad", "input", "mean", "rstd")
+    promote = "keep"
+    public = ()
+
+    def forward(xp, g, x, mean, rstd, axes):
+        hat = (x - mean) * rstd
+        along = (g * hat).mean(axis=axes, keepdims=True)
+        hat *= along
+        result = g - g.mean(axis=axes, keepdims=True)
+        result -= hat
+        result *= rstd
+        return result
+
+    def vjp(g, grad, input, mean, rstd, result, axes, need):
+        centred = input - mean
+        hat = centred * rstd
+        to_hat = -rstd * (
+            g * (grad * hat).mean(axes, keepdim=True) + grad * (g * hat).mean(axes, keepdim=True)
+        )
+        to_input = to_hat * rstd
+        return (
+            StandardizeBackward.call(g, input, mean, rstd, axes) if need[0] else None,
+            to_input if need[1] else None,
+            -to_input.sum(axes, keepdim=True) if need[2] else None,
+            (g * result / rstd + to_hat * centred).sum(axes, keepdim=True) if need[3] else None,
+        )
+
+
+class NativeLayerNorm(Op):
+    """``input`` standardized over its last dimensions, times ``weight``, plus ``bias``."""
+
+    tensors = ("input", "weight", "bias")
+    optional = ("weight", "bias")
+    outputs = ("out", "mean", "rstd")
+    grads = ("out", "mean", "rstd")
+    named = False
+    promote = "keep"
+    public = ()
+
+    def forward(xp, x, weight, bias, view, affine, axes, eps):
+        result, mean, rstd, _ = _standardize(xp, x, weight, bias, view, affine, axes, eps)
+        return result.reshape(x.shape), mean, rstd
+
+    def vjp(g, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
+        return _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need)
+
+
+class NativeGroupNorm(Op):
+    """``input`` standardized over each group of its channels."""
+
+    tensors = ("input", "weight", "bias")
+    optional = ("weight", "bias")
+    outputs = ("out", "mean", "rstd")
+    grads = ("out", "mean", "rstd")
+    named = False
+    promote = "keep"
+    public = ()
+    forward = NativeLayerNorm.forward
+    vjp = NativeLayerNorm.vjp
+
+
+class NativeBatchNorm(Op):
+    """``input`` standardized over all but its channels; with the variances, for the running statistics."""
+
+    tensors = ("input", "weight", "bias")
+    optional = ("weight", "bias")
+    outputs = ("out", "mean", "rstd", "var")
+    grads = ("out", "mean", "rstd")
+    named = False
+    promote = "keep"
+    public = ()
+
+    def forward(xp, x, weight, bias, view, affine, axes, eps):
+        result, mean, rstd, var = _standardize(xp, x, weight, bias, view, affine, axes, eps)
+        return result.reshape(x.shape), mean, rstd, var
+
+    def vjp(g, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
+        return _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need)
+
+
+class BatchNormInference(Op):
+    """``(input - mean) / sqrt(var + eps)`` by channel, times ``weight``, plus ``bias``."""
+
+    tensors = ("input", "weight", "bias", "mean", "var")
+    optional = ("weight", "bias")
+    promote = "keep"
+    public = ()
+    grad_name = "NativeBatchNormBackward0"
+
+    def forward(xp, x, weight, bias, mean, var, eps):
+        shape = (-1, *[1] * (x.ndim - 2))
+        scale = 1 / xp.sqrt(var + eps)
+        if weight is not None:
+            scale = scale * weight
+        shift = -mean * scale
+        if bias is not None:
+            shift = shift + bias
+        result = x * scale.reshape(shape).astype(x.dtype, copy=False)
+        result += shift.reshape(shape).astype(x.dtype, copy=False)
+        return result
+
+    def vjp(g, input, weight, bias: Meta, mean, var, eps, need):
+        shape = (-1, *[1] * (input.dim() - 2))
+        rstd = (var + eps).rsqrt().reshape(shape)
+        to_input = to_weight = to_bias = None
+        if need[0]:
+            to_input = g * (rstd if weight is None else rstd * weight.reshape(shape))
+        dims = (0, *range(2, input.dim()))
+        if need[1]:
+            to_weight = (g * (input - mean.reshape(shape)) * rstd).sum(dims)
+        if need[2]:
+            to_bias = g.sum(dims)
+        return to_input, to_weight, to_bias, None, None
+
+
+def _check_layer(input, normalized_shape, weight, bias):
+    """Refuse shapes that do not fit, in PyTorch's words."""
+    shape = tuple(normalized_shape)
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and "
+                f"normalized_shape = {list(shape)}"
+            )
+    if tuple(input.shape[max(input.dim() - len(shape), 0) :]) != shape:
+        expected = "".join(f", {s}" for s in shape)
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{expected}], but got input of "
+            f"size{list(input.shape)}"
+        )
+    return shape
+
+
+def _layer_norm(input, normalized_shape, weight, bias, eps):
+    shape = _check_layer(input, normalized_shape, weight, bias)
+    inner = math.prod(shape)
+    rows = math.prod(input.shape[: input.dim() - len(shape)])
+    return NativeLayerNorm.call(input, weight, bias, (rows, inner), (inner,), (1,), eps)
+
+
+@public("nn.functional", out=False)
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5) -> Tensor
+
+    ``(x - mean) / sqrt(var + eps)`` over the last dimensions, times ``weight``, plus ``bias``.
+
+    >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
+    return _layer_norm(input, normalized_shape, weight, bias, eps)[0]
+
+
+@public("torch", out=False)
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """native_layer_norm(input, normalized_shape, weight, bias, eps) -> (Tensor, Tensor, Tensor)
+
+    :func:`layer_norm`, with the mean and the inverse deviation of each row.
+
+    >>> torch.native_layer_norm(torch.tensor([[1.0, 3.0]]), (2,), None, None, 0.0)
+    (tensor([[-1.,  1.]]), tensor([[2.]]), tensor([[1.]]))
+    """
+    out, mean, rstd = _layer_norm(input, normalized_shape, weight, bias, eps)
+    n = len(tuple(normalized_shape))
+    shape = (*input.shape[: input.dim() - n], *[1] * n)
+    return out, mean.detach().reshape(shape), rstd.detach().reshape(shape)
+
+
+def _check_group(input, num_groups, weight, bias):
+    if input.dim() < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+    channels = input.shape[1]
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if channels % num_groups:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
+        )
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and (t.dim() != 1 or t.numel() != channels):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape {list(t.shape)} and input of shape {list(input.shape)}"
+            )
+
+
+def _group_norm(input, num_groups, weight, bias, eps):
+    _check_group(input, num_groups, weight, bias)
+    batch, channels = input.shape[:2]
+    inner = channels // num_groups
+    view = (batch, num_groups, inner, math.prod(input.shape[2:]))
+    return NativeGroupNorm.call(input, weight, bias, view, (num_groups, inner, 1), (2, 3), eps)
+
+
+@public("nn.functional", out=False)
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """group_norm(input, num_groups, weight=None, bias=None, eps=1e-5) -> Tensor
+
+    Each of ``num_groups`` groups of channels of ``input`` (N, C, ...) standardized, times ``weight``, plus ``bias``.
+
+    >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0]]), 1)
+    tensor([[-1.0000,  1.0000]])
+    """
+    if input.dim() >= 2:
+        size = [input.shape[0] * input.shape[1] // max(num_groups, 1), num_groups, *input.shape[2:]]
+        _require_several(size)
+    return _group_norm(input, num_groups, weight, bias, eps)[0]
+
+
+@public("torch", out=False)
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):  # noqa: N803
+    """native_group_norm(input, weight, bias, N, C, HxW, group, eps) -> (Tensor, Tensor, Tensor)
+
+    :func:`group_norm`, with the mean and the inverse deviation of each group.
+
+    >>> torch.native_group_norm(torch.tensor([[1.0, 3.0]]), None, None, 1, 2, 1, 1, 0.0)
+    (tensor([[-1.,  1.]]), tensor([[2.]]), tensor([[1.]]))
+    """
+    out, mean, rstd = _group_norm(input, group, weight, bias, eps)
+    return out, mean.detach().reshape(N, group), rstd.detach().reshape(N, group)
+
+
+def _require_several(size):
+    """A single value has no variance."""
+    if math.prod(size[:1] + size[2:]) == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {list(size)}"
+        )
+
+
+def _check_channels(input, **given):
+    """Refuse statistics and weights of another length than the channels."""
+    channels = input.shape[1]
+    for name, t in given.items():
+        if t is not None and t.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
+
+
+def _update(running, fresh, momentum):
+    """A running statistic moved towards a fresh one, in place."""
+    fresh = fresh.detach().to(running.dtype)
+    running.copy_(running * (1 - momentum) + fresh * momentum)
+
+
+def _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """(out, mean, 1 / deviation), the statistics being empty outside training."""
+    _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
+        empty = input.new_empty(0)
+        return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps), empty, empty
+    batch, channels = input.shape[:2]
+    count = math.prod(input.shape[2:])
+    out, mean, rstd, var = NativeBatchNorm.call(
+        input, weight, bias, (batch, channels, count), (channels, 1), (0, 2), eps
+    )
+    if running_mean is not None:
+        _update(running_mean, mean.reshape(channels), momentum)
+    if running_var is not None:
+        count *= batch
+        _update(running_var, var.reshape(channels) * (count / max(count - 1, 1)), momentum)
+    return out, mean.detach().reshape(channels), rstd.detach().reshape(channels)
+
+
+@public("torch", out=False)
+def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled):
+    """batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) -> Tensor
+
+    What :func:`torch.nn.functional.batch_norm` calls.
+
+    >>> x = torch.tensor([[1.0], [3.0]])
+    >>> torch.batch_norm(x, None, None, None, None, True, 0.1, 0.0, False)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+@public("torch", out=False)
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    -> (Tensor, Tensor, Tensor)
+
+    :func:`batch_norm`, with the batch's mean and inverse deviation by channel.
+
+    >>> torch.native_batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 0.0)[1]
+    tensor([2.])
+    """
+    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+@public("torch", out=False)
+def instance_norm(
+    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
+):
+    """instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled)
+    -> Tensor
+
+    What :func:`torch.nn.functional.instance_norm` calls.
+
+    >>> x = torch.tensor([[[1.0, 3.0]]])
+    >>> torch.instance_norm(x, None, None, None, None, True, 0.1, 0.0, False)
+    tensor([[[-1.,  1.]]])
+    """
+    _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps)
+    batch, channels = input.shape[:2]
+    count = math.prod(input.shape[2:])
+    out, mean, _, var = NativeBatchNorm.call(
+        input, weight, bias, (batch, channels, count), (channels, 1), (2,), eps
+    )
+    if running_mean is not None:
+        _update(running_mean, mean.detach().mean((0, 2)), momentum)
+    if running_var is not None:
+        unbiased = var.detach() * (count / max(count - 1, 1))
+        _update(running_var, unbiased.mean((0, 2)), momentum)
+    return out
+
+
+@public("torch", "nn.functional", out=False)
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """rms_norm(input, normalized_shape, weight=None, eps=None) -> Tensor
+
+    ``x / sqrt(mean(x²) + eps)`` over the last dimensions, times ``weight``; ``eps`` is the dtype's own by default.
+
+    >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
+    """
+    shape = _check_layer(input, normalized_shape, weight, None)
+    eps = finfo(input.dtype).eps if eps is None else eps
+    dims = tuple(range(-len(shape), 0))
+    narrow = input.dtype.itemsize == 2
+    x = input.float() if narrow else input
+    square = x * x.conj() if x.is_complex() else x * x
+    result = x * (square.mean(dims, keepdim=True) + eps).rsqrt()
+    if weight is not None:
+        result = result * weight
+    return result.to(input.dtype) if narrow else result
+
+
+@public("nn.functional", out=False)
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0) -> Tensor
+
+    ``x / (k + alpha * mean(x²))^beta``, the mean over ``size`` neighbouring channels of ``input`` (N, C, ...).
+
+    >>> torch.nn.functional.local_response_norm(torch.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
+    tensor([[[0.5000]]])
+    """
+    dim = input.dim()
+    if dim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {dim} dimensions)")
+    if input.numel() == 0:
+        return input
+    square = (input * input).unsqueeze(1)
+    around = (size // 2, (size - 1) // 2)
+    if dim == 3:
+        mean = avg_pool2d(ConstantPadNd.call(square, (0, 0, *around)), (size, 1), 1).squeeze(1)
+    else:
+        shape = input.shape
+        flat = square.reshape(shape[0], 1, shape[1], shape[2], -1)
+        mean = avg_pool3d(ConstantPadNd.call(flat, (0, 0, 0, 0, *around)), (size, 1, 1), 1)
+        mean = mean.reshape(shape)
+    return input / (mean * alpha + k).pow(beta)

@@ -1,0 +1,360 @@
+"""Pooling: the largest element, or the mean, of windows that slide over one to three dimensions."""
+
+import math
+
+from rushlight._core.op import Meta, Op, public
+from rushlight._ops import pool_kernels as kernels
+from rushlight._ops.conv import spread
+
+
+def _size(x, n):
+    return x.shape[x.ndim - n :]
+
+
+class MaxPool(Op):
+    """The largest element of each window."""
+
+    promote = "keep"
+    public = ()
+
+    def grad_name(node):
+        return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
+
+    def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
+        out = kernels.output_size(_size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode)
+        return kernels.max_pool(xp, x, out, kernel, stride, padding, dilation)
+
+    def vjp(g, input, result, kernel, stride, padding, dilation):
+        return MaxPoolBackward.call(g, input.detach(), result.detach(), kernel, stride, padding, dilation)
+
+
+class MaxPoolWithIndices(Op):
+    """The largest element of each window, and its flat index within its plane."""
+
+    outputs = ("out", "indices")
+    named = False
+    promote = "keep"
+    public = ()
+
+    def grad_name(node):
+        return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
+
+    def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
+        out = kernels.output_size(_size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode)
+        return kernels.max_indices(xp, x, out, kernel, stride, padding, dilation)
+
+    def vjp(g, input: Meta, indices, kernel):
+        return PlaneScatter.call(g, indices, tuple(input.shape), len(kernel))
+
+
+class MaxPoolBackward(Op):
+    """Each gradient at the largest element of its window."""
+
+    tensors = ("grad", "input", "output")
+    promote = "keep"
+    public = ()
+
+    def forward(xp, g, x, result, kernel, stride, padding, dilation):
+        return kernels.max_pool_backward(xp, g, x, result, kernel, stride, padding, dilation)
+
+    def vjp_grad(g, input, output, kernel, stride, padding, dilation):
+        return MaxPoolSelect.call(g, input, output, kernel, stride, padding, dilation)
+
+
+class MaxPoolSelect(Op):
+    """The transpose of ``MaxPoolBackward``: each window's element where its largest was."""
+
+    tensors = ("grad", "input", "output")
+    promote = "keep"
+    public = ()
+
+    def forward(xp, v, x, result, kernel, stride, padding, dilation):
+        return kernels.max_pool_select(xp, v, x, result, kernel, stride, padding, dilation)
+
+    def vjp_grad(g, input, output, kernel, stride, padding, dilation):
+        return MaxPoolBackward.call(g, input, output, kernel, stride, padding, dilation)
+
+
+class PlaneScatter(Op):
+    """Elements added up at flat indices within planes of the last ``n`` dimensions of ``shape``."""
+
+    tensors = ("input", "indices")
+    promote = "keep"
+    public = ()
+
+    def forward(xp, x, indices, shape, n):
+        size = math.prod(shape[len(shape) - n :])
+        planes = math.prod(shape[: len(shape) - n])
+        flat = indices.reshape(planes, -1) + (xp.arange(planes) * size)[:, None]
+        result = xp.zeros(planes * size, x.dtype)
+        xp.add.at(result, flat.reshape(-1), x.reshape(-1))
+        return result.reshape(shape)
+
+    def vjp_input(g, indices, n):
+        return PlaneGather.call(g, indices, n)
+
+
+class PlaneGather(Op):
+    """The elements at flat indices within planes of the last ``n`` dimensions."""
+
+    tensors = ("input", "indices")
+    promote = "keep"
+    public = ()
+
+    def forward(xp, x, indices, n):
+        lead = x.shape[: x.ndim - n]
+        flat = indices.reshape(*lead, math.prod(indices.shape[len(lead) :]))
+        return xp.take_along_axis(x.reshape(*lead, math.prod(_size(x, n))), flat, -1).reshape(indices.shape)
+
+    def vjp_input(g, indices, input: Meta, n):
+        return PlaneScatter.call(g, indices, tuple(input.shape), n)
+
+
+def _check_kernel(n, name, kernel, stride, padding, dilation):
+    """Refuse what makes no window."""
+    for what, value in (("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)):
+        if len(value) != n:
+            raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {_COUNT[n]} ints")
+    if 0 in stride:
+        raise RuntimeError("stride should not be zero")
+    if min(kernel) <= 0:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {_axes(kernel, 'k')}")
+    if min(dilation) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {_axes(dilation, 'dilation')}")
+    if min(padding) < 0:
+        raise RuntimeError(f"pad must be non-negative, but got pad: {min(padding)}")
+    for k, p, d in zip(kernel, padding, dilation, strict=True):
+        if p > ((k - 1) * d + 1) // 2:
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"dilation={d}"
+            )
+
+
+_COUNT = {1: "one", 2: "two", 3: "three"}
+
+
+def _axes(values, letter):
+    """kT: 1 kH: 2 kW: 3"""
+    return " ".join(f"{letter}{axis}: {v}" for axis, v in zip("THW"[-len(values) :], values, strict=True))
+
+
+def _check_input(n, name, input):
+    """Refuse inputs without the dimensions, or with empty ones."""
+    if input.dim() not in (n + 1, n + 2):
+        raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
+    if any(s == 0 for s in input.shape[-n - 1 :]):
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"{list(input.shape)}"
+        )
+
+
+def _check_output(input, n, out):
+    if min(out) < 1:
+        given = "x".join(map(str, ([1] if n == 1 else []) + list(input.shape[-n:])))
+        made = "x".join(map(str, ([1] if n == 1 else []) + list(out)))
+        channels = input.shape[-n - 1]
+        raise RuntimeError(
+            f"Given input size: ({channels}x{given}). Calculated output size: ({channels}x{made}). Output size is too "
+            "small"
+        )
+
+
+def _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
+    """The arguments as tuples of ``n`` ints, checked."""
+    kernel = spread(kernel_size, n, "kernel_size", name, 2)
+    stride = kernel if stride is None or stride == () or stride == [] else spread(stride, n, "stride", name, 3)
+    padding, dilation = spread(padding, n, "padding", name, 4), spread(dilation, n, "dilation", name, 5)
+    _check_kernel(n, name, kernel, stride, padding, dilation)
+    _check_input(n, name, input)
+    out = kernels.output_size(input.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
+    _check_output(input, n, out)
+    return kernel, stride, padding, dilation
+
+
+def _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    name = f"max_pool{n}d"
+    settings = _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode)
+    op = MaxPoolWithIndices if return_indices else MaxPool
+    result = op.call(input, *settings, bool(ceil_mode))
+    return tuple(result) if return_indices else result
+
+
+@public("torch", out=False)
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False) -> Tensor
+
+    The largest element of each window of ``input`` ((N), C, L).
+
+    >>> torch.max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[3., 2.]])
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, False)
+
+
+@public("torch", out=False)
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False) -> Tensor
+
+    The largest element of each window of ``input`` ((N), C, H, W).
+
+    >>> torch.max_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
+    tensor([[[3.]]])
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, False)
+
+
+@public("torch", out=False)
+def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False) -> Tensor
+
+    The largest element of each window of ``input`` ((N), C, D, H, W).
+
+    >>> torch.max_pool3d(torch.ones(1, 2, 2, 2), 2)
+    tensor([[[[1.]]]])
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, False)
+
+
+@public("torch", "nn.functional", out=False)
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
+    -> (Tensor, LongTensor)
+
+    The largest element of each window and its index.
+
+    >>> torch.max_pool1d_with_indices(torch.tensor([[1.0, 3.0]]), 2)
+    (tensor([[3.]]), tensor([[1]]))
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+@public("nn.functional", out=False)
+def max_pool2d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
+    -> (Tensor, LongTensor)
+
+    The largest element of each window and its flat index within its plane.
+
+    >>> torch.nn.functional.max_pool2d_with_indices(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
+    (tensor([[[3.]]]), tensor([[[1]]]))
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+@public("nn.functional", out=False)
+def max_pool3d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
+    -> (Tensor, LongTensor)
+
+    The largest element of each window and its flat index within its volume.
+
+    >>> torch.nn.functional.max_pool3d_with_indices(torch.ones(1, 2, 2, 2), 2)
+    (tensor([[[[1.]]]]), tensor([[[[0]]]]))
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+class AvgPool(Op):
+    """The mean of each window."""
+
+    promote = "keep"
+    public = ()
+    linear = True
+
+    def grad_name(node):
+        return f"AvgPool{len(node.params[0])}DBackward0"
+
+    def forward(xp, x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+        size, ones = _size(x, len(kernel)), (1,) * len(kernel)
+        out = kernels.output_size(size, kernel, stride, padding, ones, ceil_mode)
+        total = kernels.sum_pool(xp, x, out, kernel, stride, padding)
+        by = kernels.divisors(
+            xp, size, out, kernel, stride, padding, count_include_pad, divisor_override, x.dtype
+        )
+        if x.dtype.kind in "iu":
+            return xp.trunc(total / by).astype(x.dtype)
+        return xp.divide(total, by, out=total)
+
+    def vjp(g, input: Meta, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+        size = tuple(input.shape[input.ndim - len(kernel) :])
+        return AvgPoolBackward.call(
+            g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
+
+
+class AvgPoolBackward(Op):
+    """Each gradient shared out among its window."""
+
+    promote = "keep"
+    public = ()
+    linear = True
+
+    def forward(xp, g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+        by = kernels.divisors(
+            xp, size, _size(g, len(kernel)), kernel, stride, padding, count_include_pad, divisor_override, g.dtype
+        )
+        return kernels.sum_pool_backward(xp, g / by, size, kernel, stride, padding)
+
+    def vjp(g, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+        return AvgPool.call(g, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    kernel, stride, padding, _ = _prepare(
+        n, f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode
+    )
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    return AvgPool.call(
+        input, kernel, stride, padding, bool(ceil_mode), bool(count_include_pad), divisor_override
+    )
+
+
+@public("torch", "nn.functional", out=False)
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True) -> Tensor
+
+    The mean of each window of ``input`` ((N), C, L).
+
+    >>> torch.nn.functional.avg_pool1d(torch.tensor([[1.0, 3.0]]), 2)
+    tensor([[2.]])
+    """
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+@public("nn.functional", out=False)
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None) -> Tensor
+
+    The mean of each window of ``input`` ((N), C, H, W).
+
+    >>> torch.nn.functional.avg_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
+    tensor([[[1.5000]]])
+    """
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+@public("nn.functional", out=False)
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None) -> Tensor
+
+    The mean of each window of ``input`` ((N), C, D, H, W).
+
+    >>> torch.nn.functional.avg_pool3d(torch.ones(1, 2, 2, 2), 2)
+    tensor([[[[1.]]]])
+    """
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
