@@ -8,7 +8,7 @@ import numpy
 
 from rushlight import _api as torch
 from rushlight._compat import runner
-from rushlight._kernels import native
+from rushlight._core.extension import C
 from rushlight._version import __version__
 
 _USAGE = """\
@@ -27,7 +27,7 @@ def _info() -> int:
         "rushlight": __version__,
         "python": f"{platform.python_version()} ({platform.system()} {platform.machine()})",
         "numpy": numpy.__version__,
-        "native kernels": native.description(),
+        "native kernels": "no, NumPy only" if C is None else f"yes, for {C.isa()} processors",
         "threads": str(torch.get_num_threads()),
     }
     for name, value in rows.items():

@@ -33,8 +33,11 @@ def run_script(path: str, arguments: list[str]) -> int:
     """Run a file, or a folder with a ``__main__.py``, and return the exit status."""
     if Path(path).is_dir():
         return _run(lambda: _module_code("__main__", [path]), path, arguments, path)
-    folder = str(Path(path).resolve().parent)
-    return _run(lambda: (_file_code(path), {"__file__": path}), path, arguments, folder)
+    file = str(Path(path).absolute())
+    facts = {"__file__": file, "__cached__": None}
+    return _run(
+        lambda: (_file_code(file), facts), path, arguments, str(Path(file).resolve().parent)
+    )
 
 
 def run_module(name: str, arguments: list[str]) -> int:
