@@ -17,7 +17,7 @@ def check_index_dtype(name, index):
 
 def check_int64(name, index):
     """gather and scatter take int64 (and int32) indices only."""
-    if index.dtype not in (np.int64, np.int32):
+    if index.size and index.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{name}(): Expected dtype int64 for index")
 
 
@@ -429,7 +429,7 @@ class IndexAdd(Op):
         check_source("index_add_", x, index, source, at)
         out = x.copy()
         if not x.ndim:
-            return out + source.sum()
+            return xp.add.reduce(xp.append(source.reshape(-1), out), dtype=x.dtype)
         moved, part = xp.moveaxis(out, at, 0), xp.moveaxis(source, at, 0) if source.ndim else source
         rows = index.reshape(-1)
         if rows.size and (rows.min() < 0 or rows.max() >= moved.shape[0]):
@@ -491,7 +491,7 @@ def index_copy(input, dim, index, source):
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({count})"
         )
     if not input.ndim:
-        return source.reshape(())
+        return input.reshape(1).index_put((index.reshape(1),), source.reshape(1)).reshape(())
     return input.index_put((None,) * at + (index.reshape(-1),), source if source.ndim else source.reshape(1))
 
 
@@ -511,9 +511,10 @@ def index_fill(input, dim, index, value):
         value = value.to(input.dtype)
     else:
         value = input.new_full((), value)
-    if not input.ndim:
-        return value.clone()
-    return input.index_put((None,) * at + (index.reshape(-1),), value)
+    chosen = input.new_zeros(input.shape[at] if input.ndim else 1, dtype=dtypes.bool_)
+    chosen[index.reshape(-1)] = True
+    mask = chosen.reshape([-1 if d == at else 1 for d in range(input.ndim)])
+    return input.masked_fill(mask, value)
 
 
 @public("torch", "Tensor")
@@ -557,7 +558,7 @@ def take_along_dim(input, indices, dim=None):
             f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_name(indices.dtype)}"
         )
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     at = wrap_dim(dim, input.ndim)
     if input.ndim != indices.ndim:
         raise RuntimeError(
@@ -566,6 +567,7 @@ def take_along_dim(input, indices, dim=None):
         )
     shape = list(np.broadcast_shapes(without(input.shape, at), without(indices.shape, at)))
     wide = lambda t: t.expand([*shape[:at], t.shape[at], *shape[at:]])  # noqa: E731
+    indices = indices.where(indices >= 0, indices + input.shape[at])
     return gather(wide(input), at, wide(indices))
 
 
@@ -577,7 +579,7 @@ def without(shape, at):
 # ---- the scatters of views -------------------------------------------------------------------------
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", "Tensor")
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor: a copy with ``src`` put at a slice."""
     out = input.clone()
@@ -591,7 +593,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     return out
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", "Tensor")
 def select_scatter(input, src, dim, index):
     """select_scatter(input, src, dim, index) -> Tensor: a copy with ``src`` put at one index of a dimension."""
     out = input.clone()
@@ -605,7 +607,7 @@ def select_scatter(input, src, dim, index):
     return out
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", "Tensor")
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """diagonal_scatter(input, src, offset=0, dim1=0, dim2=1) -> Tensor: a copy with ``src`` on a diagonal."""
     out = input.clone()
@@ -619,7 +621,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     return out
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", "Tensor")
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """as_strided_scatter(input, src, size, stride, storage_offset=None) -> Tensor: a copy with ``src`` at a strided view."""
     out = input.clone()

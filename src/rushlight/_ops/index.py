@@ -95,9 +95,11 @@ def add_rows(xp, out, rows, x):
     keys = rows[order] % out.shape[0]
     starts = xp.flatnonzero(xp.concatenate(([True], keys[1:] != keys[:-1])))
     if len(starts) == len(keys):
-        out[rows] = xp.broadcast_to(x, (len(rows), *out.shape[1:]))
+        out[rows] += x
     else:
-        out[keys[starts]] = xp.add.reduceat(xp.broadcast_to(x, (len(rows), *out.shape[1:]))[order], starts, axis=0)
+        add = xp.logical_or if out.dtype == bool else xp.add
+        sums = add.reduceat(xp.broadcast_to(x, (len(rows), *out.shape[1:]))[order], starts, axis=0)
+        out[keys[starts]] += sums
 
 
 class IndexPut(Op):
@@ -468,11 +470,11 @@ def check_bounds(t, index):
 
 def index_arrays(self, indices):
     """The arrays of ``index_put``'s tuple of tensors (None: the whole dimension)."""
-    parts = tuple([slice(None) if i is None else i for i in indices])
-    basic, advanced = separate(self, parts)
-    del basic
-    if advanced is None:
-        raise IndexError("index_put requires at least one index tensor")
+    advanced = tuple([slice(None) if i is None else as_index(i) for i in indices])
+    if sum(dims_used(i) for i in indices if i is not None) > self._data.ndim:
+        raise IndexError(
+            f"too many indices for tensor of dimension {self._data.ndim} (got {len(advanced)})"
+        )
     check_bounds(self, advanced)
     return advanced
 

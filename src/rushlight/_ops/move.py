@@ -534,7 +534,7 @@ class MaskedFill(Op):
             raise RuntimeError(
                 f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
             )
-        if dtypes.BY_NUMPY[x.dtype].category < dtypes.BY_NUMPY[value.dtype].category and x.dtype.kind != "V":
+        if value.dtype.kind == "c" and x.dtype.kind != "c":
             raise RuntimeError(
                 f"value cannot be converted to type {dtypes.BY_NUMPY[x.dtype].name} without overflow"
             )
@@ -624,7 +624,6 @@ def meshgrid(*tensors, indexing=None):
         for i, t in enumerate(tensors)
     ]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -176,7 +176,7 @@ def resize_(self, *sizes, memory_format=None):
     return self
 
 
-@public("Tensor", out=False)
+@public("torch", "Tensor", out=False)
 def resize_as_(self, other, memory_format=None):
     """resize_as_(other) -> Tensor: ``self.resize_(other.size())``."""
     return resize_(self, *other.shape)
