@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+from rushlight._core.typed_storage import CLASSES
+
 SUBMODULES = frozenset(
     m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_")
 )
@@ -14,6 +16,8 @@ FROM = {
     "load": "serialization",
     "compile": "compiler",
     "typename": "utils.naming",
+    "TypedStorage": "storage",
+    **dict.fromkeys(CLASSES, "storage"),
 }
 
 

@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 
-from rushlight._core import dtypes, storage
+from rushlight._core import dtypes, storage, typed_storage
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import disabled_torch_function, torch_function
 from rushlight._core.printing import tensor_str
@@ -83,6 +83,7 @@ def data_ptr(self):
 
 
 Tensor.untyped_storage = storage.untyped_storage
+Tensor.storage = typed_storage.typed_storage
 Tensor.storage_offset = storage.storage_offset
 
 
