@@ -208,8 +208,10 @@ def _warn_slow() -> None:
 
 def from_other(data: object, d: np.dtype | None) -> np.ndarray:
     """The general walk over any sequence, element by element, as PyTorch walks and complains."""
-    inferred = infer(data)
+    if isinstance(data, str):
+        infer(data)
     sizes = sizes_of(data)
+    inferred = infer(data)
     flat: list = []
     collect(data, sizes, 0, flat, (d or inferred.numpy).kind)
     result = from_numbers(flat, {*map(type, flat)}, d or inferred.numpy)
@@ -252,8 +254,10 @@ def sizes_of(data: object) -> tuple[int, ...]:
     """The sizes along the first element of each level."""
     sizes = []
     while is_sequence(data) and not isinstance(data, (Tensor, np.generic)):
-        if isinstance(data, (str, bytes)):
-            raise ValueError(f"too many dimensions '{type(data).__name__}'")
+        if isinstance(data, bytes):
+            break
+        if isinstance(data, str):
+            raise ValueError("too many dimensions 'str'")
         sizes.append(len(data))
         if not sizes[-1]:
             break

@@ -12,7 +12,7 @@ from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.generator import Generator
 from rushlight._core.generator import default_generator as default_generator
-from rushlight._core.op import public
+from rushlight._core.op import Op, public
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
@@ -119,6 +119,27 @@ def check_std(std: float) -> None:
     """A standard deviation is not negative."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+
+
+# ---- history -------------------------------------------------------------------------------------
+
+
+class Drawn(Op):
+    """drawn(input, sample, name) -> Tensor
+
+    What was drawn from the distribution ``input`` describes: PyTorch gives it a node, and a gradient of zeros.
+    """
+
+    tensors = ("input", "sample")
+    promote = "keep"
+    public = ()
+    grad_name = staticmethod(lambda node: node.params[0])
+
+    def forward(xp, input, sample, name):
+        return sample
+
+    def vjp_input(g, input):
+        return input.new_zeros(input.shape)
 
 
 # ---- uniform and normal --------------------------------------------------------------------------
@@ -285,13 +306,18 @@ def _normal_of_tensors(mean: object, std: object, generator: object) -> Tensor:
     if not isinstance(std, Tensor):
         check_std(std)
         noise = draws.normal(generator, np.empty(mean.shape, d), 0.0, float(std))
-        return wrap(noise + mean._data)
+        return Drawn.call(mean, wrap(noise + mean._data), "NormalBackward1")
     if not bool((std >= 0).all()):
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    shape = (std + mean).shape  # PyTorch's error if they do not broadcast
+    shape = (mean + std).shape  # PyTorch's error if they do not broadcast
     noise = draws.normal(generator, np.empty(shape, d))
     shift = mean._data if isinstance(mean, Tensor) else np.asarray(mean).astype(d)
-    return wrap((noise * std._data + shift).astype(d, copy=False))
+    sample = wrap((noise * std._data + shift).astype(d, copy=False))
+    if not isinstance(mean, Tensor):
+        return Drawn.call(std, sample, "NormalBackward2")
+    if mean.requires_grad or not std.requires_grad:
+        return Drawn.call(mean, sample, "NormalBackward3")
+    return Drawn.call(std, sample, "NormalBackward3")
 
 
 # ---- integers ------------------------------------------------------------------------------------
@@ -308,8 +334,8 @@ def bounds(d: dtypes.dtype) -> tuple[int, int]:
     return -largest, largest
 
 
-def check_bounds(low: int, high: int, d: dtypes.dtype) -> None:
-    """[low, high) must be a range the dtype can hold."""
+def check_bounds(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
+    """[low, high) as the dtype can hold it; RuntimeError where it cannot."""
     if d.is_complex or (d.is_floating_point and d.itemsize == 1):
         raise RuntimeError(
             "check_random_bounds handles only integral, floating-point and boolean types"
@@ -331,6 +357,31 @@ def check_bounds(low: int, high: int, d: dtypes.dtype) -> None:
                 UserWarning,
                 stacklevel=4,
             )
+    return within_rounding(low, high, d) if d.name in _DIGITS else (low, high)
+
+
+def within_rounding(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
+    """Bounds moved inwards where rounding to a floating-point dtype would step over them."""
+    digits = _DIGITS[d.name]
+    above, below = (int(_rounded(v, d)) for v in (low + 1, high - 1))
+    if above < low:
+        low = above + (1 << (abs(low + 1).bit_length() - digits))
+    if below >= high:
+        high = below - (1 << (abs(high - 1).bit_length() - digits))
+    if low >= high:
+        raise RuntimeError(
+            "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
+            f"from={low} >= to={high}"
+        )
+    return low, high
+
+
+def _rounded(value: int, d: dtypes.dtype) -> float:
+    return float(
+        np.asarray(value, np.float64)
+        .astype(np.float32 if d.itemsize < 4 else d.numpy)
+        .astype(d.numpy)
+    )
 
 
 def int64(value: int) -> int:
@@ -393,8 +444,8 @@ def randint(
         dtype = dtypes.int64 if out is None else out.dtype
 
     def make(shape, d):
-        check_bounds(low, high, dtypes.BY_NUMPY[d])
-        return draws.integers(generator, np.empty(shape, d), high - low, low)
+        first, end = check_bounds(low, high, dtypes.BY_NUMPY[d])
+        return draws.integers(generator, np.empty(shape, d), end - first, first)
 
     shape = shape_of("randint", (size,))
     return build("randint", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
@@ -415,8 +466,8 @@ def randint_like(
     low, high = _low_high("randint_like", list(args), low, high, 2)
 
     def draw(x):
-        check_bounds(low, high, dtypes.BY_NUMPY[x.dtype])
-        draws.integers(generator, x, high - low, low)
+        first, end = check_bounds(low, high, dtypes.BY_NUMPY[x.dtype])
+        draws.integers(generator, x, end - first, first)
 
     return _like("randint_like", draw, input, dtype, layout, device, pin_memory, requires_grad, memory_format,
                  generator)  # fmt: skip
@@ -483,10 +534,12 @@ def bernoulli(input, p=None, *, generator=None):
     result = np.empty_like(x, subok=False)
     if p is not None:
         check_probability(p)
-        return wrap(draws.bernoulli(generator, result, p))
+        sample = draws.bernoulli(generator, result, p)
+        return Drawn.call(input, wrap(sample), "BernoulliBackward1")
     check_kind("bernoulli_tensor_cpu_p_", x.dtype, "f")
     _chances(x)
-    return wrap(draws.bernoulli_each(generator, result, x))
+    sample = draws.bernoulli_each(generator, result, x)
+    return Drawn.call(input, wrap(sample), "BernoulliBackward0")
 
 
 @public("torch")
@@ -503,7 +556,8 @@ def poisson(input, generator=None):
     check_kind("poisson_cpu", input._data.dtype, "f")
     if not bool((input._data >= 0).all()):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    return wrap(draws.by_parameter(generator, "poisson", input._data))
+    sample = wrap(draws.by_parameter(generator, "poisson", input._data))
+    return Drawn.call(input, sample, "PoissonBackward0")
 
 
 @public("torch")

@@ -5,12 +5,14 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
-from rushlight._core.inplace import bump, check_leaf
+from rushlight._core.dispatch import make_node
+from rushlight._core.inplace import bump, check_leaf, rebase
 from rushlight._core.op import public
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor, live_node
 from rushlight._ops.factory import as_integer
 from rushlight._ops.random import (
+    Drawn,
     _chances,
     bounds,
     check_bounds,
@@ -23,6 +25,12 @@ from rushlight._ops.random import (
 
 _LONG_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
                "uint8": "unsigned char", "bool": "bool"}  # fmt: skip
+
+
+_GRAD_NAMES = {"uniform_": "UniformBackward0", "normal_": "NormalBackward0", "random_": "RandomBackward0",
+               "bernoulli_": "BernoulliBackward2", "exponential_": "ExponentialBackward0",
+               "geometric_": "GeometricBackward0", "cauchy_": "CauchyBackward0",
+               "log_normal_": "LogNormalBackward0"}  # fmt: skip
 
 
 def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
@@ -38,11 +46,11 @@ def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
-    if node is not None and grad_enabled():
-        t.zero_()  # its history ends here
-        x = t._data
     draw(x)
     bump(t)
+    if node is not None and grad_enabled():  # no gradient goes further back
+        grad_name = _GRAD_NAMES[name]
+        rebase(t, make_node(Drawn, (t, t), [node, None], (grad_name,), (t,)))
     return t
 
 
@@ -113,7 +121,7 @@ def random_(self, *args, generator=None, **kw):
         return _overwrite(
             self, "random_", generator, lambda x: _integers_from(generator, x, d, low)
         )
-    check_bounds(low, high, d)
+    low, high = check_bounds(low, high, d)
     return _overwrite(
         self, "random_", generator, lambda x: draws.integers(generator, x, high - low, low)
     )

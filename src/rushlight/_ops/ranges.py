@@ -50,6 +50,8 @@ def arange(
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{name}'")
     if d.kind in "iu":
         start, end, step = int(start), _integer_end(start, end, step), int(step)
+    else:
+        start, end, step = float(start), float(end), float(step)
     count = _count(start, end, step)
     return build("arange", lambda shape, d: _steps(start, step, count, d), (count,), dtype, out, layout,
                  device, pin_memory, requires_grad)  # fmt: skip
@@ -322,8 +324,8 @@ def _window(
         )
 
     def make(shape, d):
-        if length == 1:
-            return np.ones(1, d)
+        if length < 2:
+            return np.ones(length, d)
         t = _compute_dtype(d)
         n = length + bool(periodic)
         return formula(np.arange(length, dtype=t), n - 1, t).astype(d)
