@@ -21,6 +21,7 @@ from rushlight._core.dtypes import iinfo as iinfo
 from rushlight._core.dtypes import promote_types as promote_types
 from rushlight._core.dtypes import set_default_dtype as set_default_dtype
 from rushlight._core.generator import Generator as Generator
+from rushlight._core.generator import default_generator as default_generator
 from rushlight._core.grad_mode import enable_grad as enable_grad
 from rushlight._core.grad_mode import inference_mode as inference_mode
 from rushlight._core.grad_mode import is_grad_enabled as is_grad_enabled
