@@ -42,8 +42,10 @@ def _refuse(message: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the arguments (by default those of the process) ask for; return the exit status."""
-    match sys.argv[1:] if arguments is None else arguments:
-        case [] | ["-h" | "--help", *_]:
+    if arguments is None:
+        arguments = sys.argv[1:]
+    match arguments:
+        case ["-h" | "--help", *_]:
             print(_USAGE, end="")
             return 0
         case ["-V" | "--version", *_]:
@@ -63,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _refuse(f"unknown option {option}")
         case [path, *rest]:
             return runner.run_script(path, rest)
+    print(_USAGE, end="")
+    return 0
 
 
 if __name__ == "__main__":

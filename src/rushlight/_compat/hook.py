@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from rushlight._compat.torch_version import TORCH_VERSION
+from rushlight._version import __version__
 
 # The foreign root, and where its modules stand here.
 ROOTS = {"torch": "rushlight", "torchvision": "rushlight.vision"}
@@ -93,8 +94,7 @@ def install() -> None:
                 "install the hook before the first `import torch`"
             )
     sys.meta_path.insert(0, _finder)
-    package = importlib.import_module("rushlight")
-    package.__version__ = TORCH_VERSION
+    vars(importlib.import_module("rushlight"))["__version__"] = TORCH_VERSION
 
 
 def uninstall() -> None:
@@ -104,5 +104,4 @@ def uninstall() -> None:
     sys.meta_path.remove(_finder)
     for name in _foreign_modules():
         del sys.modules[name]
-    version = importlib.import_module("rushlight._version")
-    importlib.import_module("rushlight").__version__ = version.__version__
+    vars(importlib.import_module("rushlight"))["__version__"] = __version__

@@ -83,7 +83,8 @@ def _module_code(name: str, path: list[str] | None = None) -> tuple[CodeType, di
     spec = _find(name, path)
     if spec.submodule_search_locations is not None:
         spec = _find(f"{name}.__main__", None)
-    code = spec.loader.get_code(spec.name) if hasattr(spec.loader, "get_code") else None
+    get_code = getattr(spec.loader, "get_code", None)
+    code = None if get_code is None else get_code(spec.name)
     if code is None:
         raise _NothingToRunError(f"No code object available for {name}")
     facts = {

@@ -106,7 +106,7 @@ class CIFAR10(VisionDataset):
 
     @property
     def _folder(self) -> Path:
-        return Path(self.root) / self.base_folder
+        return self._root / self.base_folder
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Return the image and the class at ``index``."""
@@ -124,7 +124,7 @@ class CIFAR10(VisionDataset):
         """Fetch and unpack the archive, unless every batch is there and right."""
         if self._check_integrity():
             return
-        download_and_extract_archive(self.url, self.root, filename=self.filename, md5=self.tgz_md5)
+        download_and_extract_archive(self.url, self._root, filename=self.filename, md5=self.tgz_md5)
 
     def extra_repr(self) -> str:
         """Which split this is."""

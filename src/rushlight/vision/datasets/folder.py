@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +68,12 @@ def make_dataset(
         raise ValueError(
             "Both extensions and is_valid_file cannot be None or not None at the same time"
         )
-    if is_valid_file is None:
-
-        def is_valid_file(path: str) -> bool:
-            return has_file_allowed_extension(path, extensions)
-
+    if extensions is not None:
+        is_valid_file = partial(has_file_allowed_extension, extensions=extensions)
     root = Path(directory).expanduser()
     samples, empty = [], []
     for name in sorted(class_to_idx):
-        paths = [path for path in _files_below(root / name) if is_valid_file(path)]
+        paths = list(filter(is_valid_file, _files_below(root / name)))
         samples += [(path, class_to_idx[name]) for path in paths]
         if not paths:
             empty.append(name)
@@ -117,9 +115,9 @@ class DatasetFolder(VisionDataset):
         allow_empty: bool = False,
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
-        self.classes, self.class_to_idx = self.find_classes(self.root)
+        self.classes, self.class_to_idx = self.find_classes(self._root)
         self.samples = self.make_dataset(
-            self.root, self.class_to_idx, extensions, is_valid_file, allow_empty
+            self._root, self.class_to_idx, extensions, is_valid_file, allow_empty
         )
         self.loader = loader
         self.extensions = extensions

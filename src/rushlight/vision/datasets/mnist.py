@@ -126,7 +126,7 @@ class MNIST(VisionDataset):
     @property
     def raw_folder(self) -> str:
         """Where the idx files stand."""
-        return str(Path(self.root) / type(self).__name__ / "raw")
+        return str(self._root / type(self).__name__ / "raw")
 
     @property
     def class_to_idx(self) -> dict[str, int]:

@@ -64,6 +64,10 @@ class VisionDataset(Dataset):
         self.target_transform = target_transform
         self.transforms = StandardTransform(transform, target_transform) if separate else transforms
 
+    @property
+    def _root(self) -> Path:
+        return Path(self.root or "")
+
     def __getitem__(self, index: int) -> Any:
         """Return the sample at ``index``."""
         raise NotImplementedError

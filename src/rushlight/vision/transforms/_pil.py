@@ -1,12 +1,16 @@
 """The image operations on Pillow images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rushlight.vision._pillow import enhance_module, image_module, ops_module
 
+_PADDERS: dict[str, Callable[..., np.ndarray]] = {
+    mode: partial(np.pad, mode=mode) for mode in ("edge", "reflect", "symmetric")
+}
 _WHY = "a transform of a Pillow image"
 
 
@@ -67,12 +71,10 @@ def pad(image: Any, sides: tuple[int, int, int, int], fill: Any, mode: str) -> A
             (-min(left, 0), -min(top, 0), width + min(right, 0), height + min(bottom, 0))
         )
         left, top, right, bottom = (max(side, 0) for side in sides)
-    widths = ((top, bottom), (left, right))
     palette = image.getpalette() if image.mode == "P" else None
     pixels = np.asarray(image)
-    if pixels.ndim == 3:
-        widths = (*widths, (0, 0))
-    result = image_module(_WHY).fromarray(np.pad(pixels, widths, mode))
+    widths = [(top, bottom), (left, right), (0, 0)][: pixels.ndim]
+    result = image_module(_WHY).fromarray(_PADDERS[mode](pixels, widths))
     if palette is not None:
         result.putpalette(palette)
     return result
