@@ -270,7 +270,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """
     if input.dim() >= 2:
         size = [input.shape[0] * input.shape[1] // max(num_groups, 1), num_groups, *input.shape[2:]]
-        _require_several(size)
+        require_several(size)
     return _group_norm(input, num_groups, weight, bias, eps)[0]
 
 
@@ -287,7 +287,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):  # noqa: N803
     return out, mean.detach().reshape(N, group), rstd.detach().reshape(N, group)
 
 
-def _require_several(size):
+def require_several(size):
     """A single value has no variance."""
     if math.prod(size[:1] + size[2:]) == 1:
         raise ValueError(
@@ -313,8 +313,9 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
     """(out, mean, 1 / deviation), the statistics being empty outside training."""
     _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training:
-        if running_mean is None or running_var is None:
-            raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
+        for name, t in (("running_mean", running_mean), ("running_var", running_var)):
+            if t is None:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
         empty = input.new_empty(0)
         return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps), empty, empty
     batch, channels = input.shape[:2]
