@@ -527,3 +527,8 @@ def ifftshift(input, dim=None):
     """
     dims = _shift_dims(input, dim)
     return input.roll([(input.shape[d] + 1) // 2 for d in dims], dims)
+
+
+def join(parts, dim):
+    """Tensors one after the other along ``dim``."""
+    return Cat.call([p for p in parts if p.shape[dim]] or parts[:1], dim)

@@ -543,7 +543,7 @@ def matrix_power(A, n):
             f"{A.shape[-1]} matrices"
         )
     if n == 0:
-        return A.new_ones(A.shape[:-1]).diag_embed()
+        return A.clone().copy_(A.new_ones(A.shape[:-1]).diag_embed())  # the clone keeps it in the graph
     if n < 0:
         A, n = inv(A), -n
     if n == 1:
@@ -644,8 +644,9 @@ def vander(x, N=None):
     if x.dtype is dtypes.bool_:
         raise RuntimeError('"cumprod_out_cpu" not implemented for \'Bool\'')
     count = N if N is not None else (x.shape[-1] if x.ndim else 1)
-    if count < 2 or not x.ndim:
+    if count < 2:
         raise RuntimeError("N must be greater than 1.")
+    x = x if x.ndim else x.unsqueeze(0)
     powers = x.unsqueeze(-1).expand(*x.shape, count - 1).cumprod(-1)
     return Cat.call([powers.new_ones((*x.shape, 1)), powers], -1)
 

@@ -400,6 +400,7 @@ class LinalgLstsq(Op):
     public = ()
     tensors = ("A", "B")
     outputs = ("solution", "residuals", "rank", "singular_values")
+    grads = ("solution", "residuals")
 
     def forward(xp, A, B, rcond, driver):
         m, n = A.shape[-2:]
@@ -423,16 +424,24 @@ class LinalgLstsq(Op):
             residuals = (away * away).sum(-2)
         if vector:
             X = X[..., 0]
-            residuals = residuals[..., 0] if residuals.ndim and residuals.size and residuals.ndim >= A.ndim - 1 else residuals
+            residuals = residuals[..., 0] if m > n and full and driver != "gelsy" else residuals
         return X, residuals, rank, values
 
-    def vjp(g, A, B, need):
+    def vjp(g, A, B, solution, residuals, need):
+        g, from_residuals = g
         vector = B.ndim == A.ndim - 1
+        X = solution
         if vector:
-            g, B = g.unsqueeze(-1), B.unsqueeze(-1)
-        P = LinalgPinv.call(A, None, None, False)
-        gB = P.mH @ g
-        gA = pinv_gradient(g @ B.mH, A, P) if need[0] else None
+            g, B, X = None if g is None else g.unsqueeze(-1), B.unsqueeze(-1), X.unsqueeze(-1)
+        gA, gB = A.new_zeros(A.shape), B.new_zeros(B.shape)
+        if g is not None:
+            P = LinalgPinv.call(A, None, None, False)
+            gB = P.mH @ g
+            gA = pinv_gradient(g @ B.mH, A, P) if need[0] else None
+        if from_residuals is not None and residuals.numel():  # X is optimal: only A and B themselves count
+            scale = (from_residuals.unsqueeze(-1) if vector else from_residuals).unsqueeze(-2)
+            away = (B - A @ X) * scale * 2
+            gA, gB = gA - away @ X.mH if need[0] else None, gB + away
         return gA, gB.squeeze(-1) if vector else gB
 
 

@@ -82,8 +82,8 @@ def _both_dims(dim):
     return [dim] if isinstance(dim, int) else dim
 
 
-@public("torch", out=False)
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+@public("torch")
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None) -> Tensor
 
     A vector norm over ``dim`` (all by default) of order ``p``, or the matrix norm ``"nuc"``; ``"fro"`` is
@@ -98,19 +98,12 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             f"linalg.vector_norm: dtype should be floating point or complex, but got {dtypes.scalar_name(dtype)}"
         )
     if p == "fro" and (dims is None or len(dims) <= 2):
-        result = vector_norm(input, 2, dims, keepdim, dtype=dtype)
-    elif p == "nuc" or isinstance(p, str):
+        return vector_norm(input, 2, dims, keepdim, dtype=dtype)
+    if p == "nuc" or isinstance(p, str):
         over = tuple(dims) if dims is not None else tuple(range(input.ndim))
-        result = matrix_norm(input, p, over, keepdim, dtype=dtype)
-    else:
-        dims = list(range(input.ndim)) if dims is None else dims
-        result = vector_norm(input, 2 if p is None else p, dims, keepdim, dtype=dtype)
-    return result if out is None else write(result, out)
-
-
-def write(result, out):
-    """Put a result into a user's ``out``."""
-    return out.resize_(result.shape).copy_(result) if out.shape != result.shape else out.copy_(result)
+        return matrix_norm(input, p, over, keepdim, dtype=dtype)
+    dims = list(range(input.ndim)) if dims is None else dims
+    return vector_norm(input, 2 if p is None else p, dims, keepdim, dtype=dtype)
 
 
 def _tensor_norm(self, p="fro", dim=None, keepdim=False, dtype=None):
@@ -201,9 +194,9 @@ def svd(input, some=True, compute_uv=True):
     return make("svd", fields, (U, S, Vh.mH))
 
 
-@public("torch", "Tensor", out=False)
-def lu(A, pivot=True, get_infos=False, out=None):
-    """lu(A, pivot=True, get_infos=False, out=None) -> (Tensor LU, IntTensor pivots, IntTensor info optional)
+@public("torch", "Tensor")
+def lu(A, pivot=True, get_infos=False):
+    """lu(A, pivot=True, get_infos=False, *, out=None) -> (Tensor LU, IntTensor pivots, IntTensor info optional)
 
     Packed LU factors. Prefer :func:`torch.linalg.lu_factor`.
 
@@ -214,10 +207,9 @@ def lu(A, pivot=True, get_infos=False, out=None):
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
     result = LinalgLuFactorEx.call(A, pivot)
-    picked = tuple(result) if get_infos else (result[0], result[1])
-    if out is not None:
-        return tuple(write(r, o) for r, o in zip(picked, out, strict=True))
-    return picked
+    if get_infos:
+        return make("_lu_with_info", ("LU", "pivots", "info"), tuple(result))
+    return result[0], result[1]
 
 
 @public("torch")

@@ -1,5 +1,7 @@
 """Linear systems: LU, triangular solves, solve, inverse. NumPy's LAPACK where it has one."""
 
+import math
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -63,7 +65,7 @@ def lu_arrays(x, pivot=True):
     """LU factors in place of a copy of ``x``, LAPACK's 1-based row swaps, and the first zero pivot (0: none)."""
     shape, (m, n) = x.shape, x.shape[-2:]
     k = min(m, n)
-    lu = np.array(x, copy=True).reshape(-1, m, n)
+    lu = np.array(x, copy=True).reshape(math.prod(shape[:-2]), m, n)
     pivots = np.broadcast_to(np.arange(1, k + 1, dtype=np.int32), (len(lu), k)).copy()
     info = np.zeros(len(lu), np.int32)
     every = np.arange(len(lu))
@@ -71,7 +73,7 @@ def lu_arrays(x, pivot=True):
         stop = min(start + BLOCK, k)
         for j in range(start, stop):
             if pivot:
-                at = j + np.abs(lu[:, j:, j]).argmax(1) if m > j else np.full(len(lu), j)
+                at = j + _size(lu[:, j:, j]).argmax(1)
                 pivots[:, j] = at + 1
                 if (at != j).any():
                     swapped = lu[every, at].copy()
@@ -89,9 +91,14 @@ def lu_arrays(x, pivot=True):
     return lu.reshape(shape), pivots.reshape(*batch, k), info.astype(np.int32).reshape(batch)
 
 
+def _size(x):
+    """What LAPACK calls the size of a pivot: |re| + |im|."""
+    return np.abs(x.real) + np.abs(x.imag) if x.dtype.kind == "c" else np.abs(x)
+
+
 def permutation(pivots, m):
     """The rows' order that a sequence of swaps leads to."""
-    flat = pivots.reshape(-1, pivots.shape[-1])
+    flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     order = np.broadcast_to(np.arange(m), (len(flat), m)).copy()
     every = np.arange(len(flat))
     for j in range(flat.shape[1]):

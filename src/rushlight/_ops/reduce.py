@@ -478,10 +478,10 @@ def _extremum(name, full, along, input, args, kwargs):
     if not args and not kwargs:
         return full.call(input)
     other = args[0] if args else kwargs.get("other")
-    if hasattr(other, "dtype") and len(args) + len(kwargs) == 1:
+    if hasattr(other, "dtype") and hasattr(input, "dtype") and len(args) + len(kwargs) == 1:
         return getattr(input, f"{name}imum")(other)
     given = dict(zip(("dim", "keepdim"), args, strict=False)) | kwargs
-    valid = isinstance(given.get("dim"), int) and given.keys() <= {"dim", "keepdim"} and len(args) < 3
+    valid = hasattr(input, "dtype") and isinstance(given.get("dim"), int) and given.keys() <= {"dim", "keepdim"} and len(args) < 3
     if not valid or not isinstance(given.get("keepdim", False), bool):
         shown = [type(a).__name__ for a in (input, *args)]
         shown += [f"{k}={type(v).__name__}" for k, v in kwargs.items()]

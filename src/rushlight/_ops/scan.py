@@ -238,10 +238,10 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             _check_joined(name, input, extra, dim)
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     t = Cat.call(parts, dim) if len(parts) > 1 else input
-    if n == 0:
-        return t.clone()
     size = t.shape[dim]
     if n >= size:
         return t.narrow(dim, 0, 0).clone()

@@ -1,5 +1,7 @@
 """Order: sort, argsort, topk, kthvalue, median, mode, searchsorted."""
 
+import math
+
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
@@ -369,8 +371,8 @@ class Searchsorted(Op):
         dtype = xp.int32 if out_int32 else xp.int64
         if sequence.ndim == 1:
             return xp.searchsorted(sequence, values, side).astype(dtype)
-        rows = sequence.reshape(-1, sequence.shape[-1])
-        wanted = values.reshape(len(rows), values.shape[-1])
+        count = math.prod(sequence.shape[:-1])
+        rows, wanted = sequence.reshape(count, sequence.shape[-1]), values.reshape(count, values.shape[-1])
         found = xp.empty(wanted.shape, dtype)
         for i in range(len(rows)):
             found[i] = xp.searchsorted(rows[i], wanted[i], side)

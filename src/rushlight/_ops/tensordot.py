@@ -44,7 +44,7 @@ def inner(input, other):
 
 
 @public("torch")
-def tensordot(a, b, dims=2, out=None):
+def tensordot(a, b, dims=2):
     """tensordot(a, b, dims=2, out=None) -> Tensor
 
     Contract the last ``dims`` dimensions of ``a`` with the first of ``b``, or the pairs in two lists.
@@ -72,8 +72,7 @@ def tensordot(a, b, dims=2, out=None):
     left, right = [a.shape[d] for d in free_a], [b.shape[d] for d in free_b]
     x = a.permute(*free_a, *dims_a).reshape(math.prod(left), size)
     y = b.permute(*dims_b, *free_b).reshape(size, math.prod(right))
-    result = x.mm(y).reshape(left + right)
-    return result if out is None else out.copy_(result)
+    return x.mm(y).reshape(left + right)
 
 
 def _contracted(a, b, dims):
@@ -113,8 +112,8 @@ def kron(input, other):
     return (x * y).reshape([s * t for s, t in zip(a, b, strict=True)])
 
 
-@public("torch", out=False)
-def chain_matmul(*matrices, out=None):
+@public("torch")
+def chain_matmul(*matrices):
     """chain_matmul(*matrices, out=None) -> Tensor
 
     Product of several matrices in the cheapest order. Deprecated in PyTorch for ``linalg.multi_dot``.
@@ -124,8 +123,7 @@ def chain_matmul(*matrices, out=None):
     """
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
-    result = matrices[0] if len(matrices) == 1 else multi_dot(matrices)
-    return result if out is None else out.copy_(result)
+    return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
 
 
 @public("linalg")
