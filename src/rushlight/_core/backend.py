@@ -6,7 +6,15 @@ import numpy as np
 
 
 class MetaArray(np.ndarray):
-    """An array of the meta device: a shape and a dtype; its one element is shared by all places."""
+    """An array of the meta device: a shape and a dtype; its one element is shared by all places and means nothing."""
+
+    def item(self, *args: object) -> object:
+        """There is nothing to read."""
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+    def tolist(self) -> object:
+        """There is nothing to read."""
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
 
 
 def meta_array(shape: tuple[int, ...], dtype: np.dtype) -> MetaArray:

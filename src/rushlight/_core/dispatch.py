@@ -100,7 +100,9 @@ class no_override:
         thread.no_override = self.before
 
 
-def torch_function(cls: type, func: object, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+def torch_function(
+    cls: type, func: object, types: tuple, args: tuple = (), kwargs: dict | None = None
+) -> object:
     """Tensor.__torch_function__: compute as for plain tensors and give the results this class."""
     if not all(issubclass(cls, t) for t in types):
         return NotImplemented
@@ -122,7 +124,9 @@ def as_class(result: object, cls: type) -> object:
     return result
 
 
-def disabled_torch_function(func: object, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+def disabled_torch_function(
+    func: object, types: tuple, args: tuple = (), kwargs: dict | None = None
+) -> object:
     """The ``__torch_function__`` of classes that never override (Parameter)."""
     with no_override():
         return func(*args, **(kwargs or {}))
@@ -147,7 +151,9 @@ def check_tensors(op: type, tensors: tuple) -> None:
             some = True
         elif t is None and names[i] in op.optional:
             continue
-        elif not (op.numbers and isinstance(t, NUMBERS)) or (op.numbers is not True and names[i] not in op.numbers):
+        elif not (op.numbers and isinstance(t, NUMBERS)) or (
+            op.numbers is not True and names[i] not in op.numbers
+        ):
             if op.numbers not in (True, False) or (i and t is None):
                 raise errors.invalid_combination(op.name, names, op.numbers, tensors)
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
@@ -158,7 +164,9 @@ def check_tensors(op: type, tensors: tuple) -> None:
 def dtype_of(op: type, tensors: list) -> np.dtype:
     """The NumPy dtype an op computes in for these inputs (tensors and Python numbers)."""
     if callable(op.promote):
-        found = op.promote([t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors])
+        found = op.promote(
+            [t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors]
+        )
     else:
         dimensioned = [t.dtype for t in tensors if isinstance(t, Tensor) and t._data.ndim]
         zero_dim = [t.dtype for t in tensors if isinstance(t, Tensor) and not t._data.ndim]
@@ -166,8 +174,14 @@ def dtype_of(op: type, tensors: list) -> np.dtype:
         found = dtypes.result_dtype(dimensioned, zero_dim, numbers)
         if op.promote == "float" and found.category < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
+    if found.numpy is None:
+        raise NotImplementedError(
+            f"{op.name}: {found} is not supported; convert the inputs to complex64 or float32"
+        )
     if op.domain is not None:
-        op.domain(found, [t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors])
+        op.domain(
+            found, [t.dtype if isinstance(t, Tensor) else dtypes.scalar_dtype(t) for t in tensors]
+        )
     return found.numpy
 
 
@@ -180,7 +194,9 @@ def promote(op: type, tensors: tuple) -> list:
         d = dtype_of(op, items)
         return [[t._data if t._data.dtype == d else t._data.astype(d) for t in items]]
     if op.promote == "keep":
-        return [t._data if isinstance(t, Tensor) else None if t is None else asarray(t) for t in tensors]
+        return [
+            t._data if isinstance(t, Tensor) else None if t is None else asarray(t) for t in tensors
+        ]
     takes_part = op.promotes
     d = dtype_of(op, [t for t, p in zip(tensors, takes_part, strict=True) if p and t is not None])
     return [
@@ -194,7 +210,9 @@ def cast(t: object, d: np.dtype) -> ndarray:
     if not isinstance(t, Tensor):
         array = asarray(t)
         if array.dtype.kind == "O":
-            raise RuntimeError(f"value cannot be converted to type {dtypes.BY_NUMPY[d].name} without overflow")
+            raise RuntimeError(
+                f"value cannot be converted to type {dtypes.BY_NUMPY[d].name} without overflow"
+            )
         return array.astype(d)
     return t._data if t._data.dtype == d else t._data.astype(d)
 

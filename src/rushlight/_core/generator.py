@@ -138,7 +138,10 @@ def memory_order(x: np.ndarray) -> np.ndarray:
 def fill(gen: Generator | None, recipe: str, out: np.ndarray, *params: object) -> np.ndarray:
     """Run a recipe over ``out`` in memory order; dtypes it cannot fill go through ``via``."""
     draw = RECIPES[recipe]
-    engine = (gen or default_generator).engine
+    engine = (default_generator if gen is None else gen).engine
+    if out.flags.c_contiguous:
+        draw(engine, out.reshape(-1), *params)
+        return out
     if not out.size:
         return out
     ordered = memory_order(out)
@@ -158,7 +161,7 @@ def fill_via(
     if not out.size:
         return out
     flat = np.empty(out.size, via)
-    RECIPES[recipe]((gen or default_generator).engine, flat, *params)
+    RECIPES[recipe]((default_generator if gen is None else gen).engine, flat, *params)
     ordered = memory_order(out)
     if out.dtype in HALF and via != F4:
         flat = flat.astype(F4)
@@ -255,12 +258,12 @@ def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) ->
     flat = [np.ascontiguousarray(p, t).reshape(-1) for p in parameters]
     out = np.empty(flat[0].size, t)
     if out.size:
-        RECIPES[recipe]((gen or default_generator).engine, out, *flat)
+        RECIPES[recipe]((default_generator if gen is None else gen).engine, out, *flat)
     return out.reshape(parameters[0].shape).astype(given, copy=False)
 
 
 def random64(gen: Generator | None) -> int:
     """One 64-bit word: what data loaders draw seeds from."""
     out = np.empty(1, np.uint64)
-    RECIPES["words"]((gen or default_generator).engine, out)
+    RECIPES["words"]((default_generator if gen is None else gen).engine, out)
     return int(out[0])

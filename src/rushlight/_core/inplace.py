@@ -8,7 +8,7 @@ from rushlight._core import dtypes, entries, errors
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote
 from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, wrap
+from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, replay, wrap
 
 ndarray = np.ndarray
 
@@ -24,7 +24,7 @@ class CopySlices:
         """The base's gradient with the written part replaced by what its writer passes back."""
         view, inner = node.params
         g = g.clone()
-        part = view.replay(g)
+        part = replay(view, g)
         if type(inner.edges[0]) is type(None) and not any(e is not None for e in inner.edges[1:]):
             part.zero_()
             return [g, *[None] * (len(node.edges) - 1)]
@@ -43,7 +43,7 @@ def check_leaf(t: Tensor, node: object) -> None:
         return
     if type(node) is Leaf:
         raise errors.leaf_in_place(view=False)
-    if t._view is not None and type(t._view.base._node) is Leaf:
+    if t._view is not None and type(t._view[0]._node) is Leaf:
         raise errors.leaf_in_place(view=True)
 
 
@@ -52,11 +52,10 @@ def bump(t: Tensor) -> None:
     if t._ver is None:
         t._ver = [1]
         return
-    v = t._view
-    current = v is not None and v.version == t._ver[0]
+    current = t._view is not None and t._seen == t._ver[0]
     t._ver[0] += 1
     if current:
-        v.version = t._ver[0]
+        t._seen = t._ver[0]
 
 
 def write(t: Tensor, array: ndarray) -> Tensor:
@@ -93,7 +92,13 @@ def derive(op: type) -> Callable:
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
             args = entries.bind(op, (self, *args), kw)[1:]
-        if fn is not None and type(self) in PLAIN and not S.special and self._node is None and self._view is None:
+        if (
+            fn is not None
+            and type(self) in PLAIN
+            and not S.special
+            and self._node is None
+            and self._view is None
+        ):
             other, x = args[0], self._data
             if type(other) in PLAIN:
                 y = other._data
@@ -107,7 +112,12 @@ def derive(op: type) -> Callable:
                         raise in_place_error(x, y, error) from None
                     bump(self)
                     return self
-            elif (type(other) is float or type(other) is int) and type(x) is ndarray and x.dtype in wide and not compares:
+            elif (
+                (type(other) is float or type(other) is int)
+                and type(x) is ndarray
+                and x.dtype in wide
+                and not compares
+            ):
                 try:
                     fn(x, other, x)
                 except (OverflowError, TypeError):
@@ -127,14 +137,18 @@ def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:
         shape = np.broadcast_shapes(x.shape, y.shape)
     except ValueError:
         return errors.translate(error, [x, y])
-    return RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(shape)}")
+    return RuntimeError(
+        f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(shape)}"
+    )
 
 
 def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])
-    if S.special or not all(type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)):
+    if S.special or not all(
+        type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)
+    ):
         result = general(op, tuple(inputs), params)
         if result is NotImplemented or not isinstance(result, Tensor):
             return result
@@ -188,12 +202,13 @@ def rebase(t: Tensor, node: Node) -> None:
     if t._view is None:
         t._node = node
         return
-    base = t._view.base
+    base = t._view[0]
     old = live_node(base)
-    base._node = Node(CopySlices, (old, *node.edges[1:]), (), base._data.shape, base._data.dtype, (t._view, node))
-    if not t._view.tracked:
-        t._view.tracked = True
-    t._node = t._view.replay(base)._node
+    base._node = Node(
+        CopySlices, (old, *node.edges[1:]), (), base._data.shape, base._data.dtype, (t._view, node)
+    )
+    t._node = replay(t._view, base)._node
+    t._seen = t._ver[0]
 
 
 def update(writes: tuple[str, ...]) -> Callable:
@@ -217,7 +232,11 @@ def update(writes: tuple[str, ...]) -> Callable:
                         else:
                             t._ver[0] += 1
 
-        call.__name__, call.__doc__, call.__wrapped__ = function.__name__, function.__doc__, function
+        call.__name__, call.__doc__, call.__wrapped__ = (
+            function.__name__,
+            function.__doc__,
+            function,
+        )
         return call
 
     return decorate
@@ -230,4 +249,14 @@ def arrays_of(value: object) -> object:
     return value._data if isinstance(value, Tensor) else value
 
 
-__all__ = ["CopySlices", "assign", "bump", "cell", "derive", "derive_composite", "rebase", "update", "write"]
+__all__ = [
+    "CopySlices",
+    "assign",
+    "bump",
+    "cell",
+    "derive",
+    "derive_composite",
+    "rebase",
+    "update",
+    "write",
+]

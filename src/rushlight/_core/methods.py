@@ -172,28 +172,22 @@ Tensor.nelement, Tensor.ndimension = numel, dim
 # ---- out to Python and NumPy -----------------------------------------------------------------------
 
 
-def no_data(self):
-    """The error for reading a meta tensor."""
-    return RuntimeError("Tensor.item() cannot be called on meta tensors")
-
-
 @method
 def item(self):
     """item() -> number: the value of a one-element tensor."""
-    x = self._data
-    if x.size != 1:
-        raise RuntimeError(f"a Tensor with {x.size} elements cannot be converted to Scalar")
-    if type(x) is MetaArray:
-        raise no_data(self)
-    value = x.item()
-    return value if type(value) in (float, int, bool, complex) else float(value)
+    try:
+        value = self._data.item()
+    except ValueError:
+        raise RuntimeError(
+            f"a Tensor with {self._data.size} elements cannot be converted to Scalar"
+        ) from None
+    kind = value.__class__
+    return value if kind is float or kind is int or kind is bool or kind is complex else float(value)
 
 
 @method
 def tolist(self):
     """tolist() -> list or number: the elements as (nested) Python lists."""
-    if type(self._data) is MetaArray:
-        raise no_data(self)
     x = self._data
     return (x.astype(np.float32) if x.dtype.kind == "V" or x.dtype in dtypes.HALF else x).tolist()
 
@@ -234,8 +228,6 @@ def __bool__(self):
         if x.size == 0:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-    if type(x) is MetaArray:
-        raise no_data(self)
     return bool(x.item())
 
 
@@ -422,6 +414,7 @@ def as_subclass(self, cls):
     t = new(cls)
     t._data, t._node, t._view = self._data, self._node, self._view
     t._ver = cell(self)
+    t._seen = self._seen if self._view is not None else 0
     if self.__class__ is not cls and self._node.__class__ is Leaf:
         t._node = self.view_as(self)._node
     return t

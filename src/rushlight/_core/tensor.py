@@ -32,8 +32,10 @@ class Tensor(metaclass=_TensorMeta):
 
     # _data: the array. _node: what computed it (None: no gradient; Leaf: where one comes to rest).
     # _ver: one-cell version counter, shared with views, made on first need. _view: how to re-derive it from
-    # its base. Unset until needed: _grad, and __dict__ (users hang attributes on tensors).
-    __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_ver", "_view")
+    # its base, (base, parent view or None, op, params). Unset until needed: _grad, __dict__ (users hang attributes
+    # on tensors), and, on views, _seen: the version at which _node was current, or -1 for a view made under no_grad
+    # of a tensor with history, which never joins that history.
+    __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_seen", "_ver", "_view")
 
     @property
     def shape(self) -> Size:
@@ -146,7 +148,7 @@ class Tensor(metaclass=_TensorMeta):
 
     @property
     def _base(self) -> "Tensor | None":
-        return None if self._view is None else self._view.base
+        return None if self._view is None else self._view[0]
 
     @property
     def data(self) -> "Tensor":
@@ -190,10 +192,26 @@ class Parameter(Tensor):
 class Node:
     """One step of history: which op, where its gradients go (``edges``), what its formulas need (``saved``)."""
 
-    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "metadata_", "op", "params", "saved", "shape")
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "edges",
+        "hooks",
+        "metadata_",
+        "op",
+        "params",
+        "saved",
+        "shape",
+    )
 
     def __init__(
-        self, op: object, edges: tuple, saved: tuple, shape: tuple, dtype: object, params: tuple = ()
+        self,
+        op: object,
+        edges: tuple,
+        saved: tuple,
+        shape: tuple,
+        dtype: object,
+        params: tuple = (),
     ) -> None:
         self.op = op
         self.edges = edges
@@ -212,7 +230,8 @@ class Node:
     def next_functions(self) -> tuple:
         """The nodes this one's gradients go to, as (node, output number) pairs."""
         return tuple(
-            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0) for e in self.edges
+            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0)
+            for e in self.edges
         )
 
     @property
@@ -301,23 +320,12 @@ def add_hook(node: "Node | Leaf | Pick", kind: str, hook: object) -> Removable:
     return Removable(node, entry)
 
 
-class ViewInfo:
-    """How a view is re-derived from its base after the base was written to."""
-
-    # tracked: False for a view made under no_grad of a tensor with history; it never joins that history.
-    __slots__ = ("base", "op", "params", "parent", "tracked", "version")
-
-    def __init__(
-        self, base: Tensor, parent: "ViewInfo | None", op: object, params: tuple, version: int, tracked: bool = True
-    ) -> None:
-        self.base, self.parent, self.op, self.params = base, parent, op, params
-        self.version, self.tracked = version, tracked
-
-    def replay(self, t: Tensor) -> Tensor:
-        """The same view of another tensor shaped like the base."""
-        if self.parent is not None:
-            t = self.parent.replay(t)
-        return self.op.call(t, *self.params)
+def replay(view: tuple, t: Tensor) -> Tensor:
+    """The view that ``(base, parent view or None, op, params)`` describes, of another tensor shaped like the base."""
+    _, parent, op, params = view
+    if parent is not None:
+        t = replay(parent, t)
+    return op.call(t, *params)
 
 
 def wrap(data: np.ndarray, node: object = None) -> Tensor:
@@ -333,13 +341,13 @@ def wrap(data: np.ndarray, node: object = None) -> Tensor:
 def live_node(t: Tensor) -> "Node | Leaf | Pick | None":
     """The node of ``t``, re-derived from its base if the base was written to through another alias."""
     v = t._view
-    if v is not None and v.version != t._ver[0]:
-        v.version = t._ver[0]
-        if v.tracked and live_node(v.base) is not None:
+    if v is not None and t._seen != t._ver[0] and t._seen >= 0:
+        t._seen = t._ver[0]
+        if live_node(v[0]) is not None:
             on = thread.grad
             set_grad(True)
             try:
-                t._node = v.replay(v.base)._node
+                t._node = replay(v, v[0])._node
             finally:
                 set_grad(on)
     return t._node

@@ -63,6 +63,19 @@ class Index(Op):
         return IndexBackward.call(g, input.shape, index)
 
 
+class IndexRows(Index):
+    """``x[index]`` with one array: NumPy's ``take`` is three times faster than its general indexing."""
+
+    grad_name = "IndexBackward0"
+    public = ()
+
+    def forward(xp, x, index):
+        return x.take(index, 0)
+
+    def vjp(g, input: Meta, index):
+        return IndexBackward.call(g, input.shape, (index,))
+
+
 class IndexBackward(Op):
     """Zeros with values added at an index, repeated places summed: the gradient of ``Index``."""
 
@@ -163,8 +176,18 @@ def getitem(self, index):
             if type(i) is not int:
                 break
         else:
-            return Select.call(self, checked_basic(self, index))
-    elif kind is list and any(isinstance(i, (slice, list, tuple, Tensor)) or i is None or i is ... for i in index):
+            index = checked_basic(self, index)
+            if type(self) in PLAIN and not S.special:
+                return Select.finish_view(self, self._data, self._data[index], (index,))
+            return Select.call(self, index)
+    if kind is Tensor and index._data.dtype.kind == "i" and index._data.ndim and self._data.ndim:
+        try:
+            return IndexRows.call(self, index._data)
+        except (IndexError, TypeError):
+            pass  # out of bounds: the general way tells where
+    elif kind is list and any(
+        isinstance(i, (slice, list, tuple, Tensor)) or i is None or i is ... for i in index
+    ):
         # A list with slices or sequences inside stands for a tuple, unless it is a nested list of numbers.
         index = tuple(index) if not all(isinstance(i, (list, tuple)) for i in index) else (index,)
     parts = index if type(index) is tuple else (index,)
@@ -215,7 +238,9 @@ def as_value(value, like):
         raise TypeError(f"can't assign a {type(value).__name__} to a {like._type_name()}")
     array = value if isinstance(value, ndarray) else np.asarray(value)
     if like.dtype.category < 3 and array.dtype.kind == "c":
-        raise RuntimeError("value cannot be converted to type " + like.dtype.name + " without overflow")
+        raise RuntimeError(
+            "value cannot be converted to type " + like.dtype.name + " without overflow"
+        )
     return wrap(array.astype(like._data.dtype))
 
 
@@ -456,7 +481,9 @@ def check_bounds(t, index):
                 low, high = part.min(), part.max()
                 if low < -n or high >= n:
                     bad = int(high if high >= n else low)
-                    raise IndexError(f"index {bad} is out of bounds for dimension {d} with size {n}")
+                    raise IndexError(
+                        f"index {bad} is out of bounds for dimension {d} with size {n}"
+                    )
         d += 1
     if len(shapes) > 1:
         try:

@@ -5,7 +5,8 @@ import numpy as np
 from rushlight._core import dtypes, errors, inplace, storage
 from rushlight._core.op import PUBLIC, Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
-from rushlight._core.tensor import Leaf, Tensor, live_node
+from rushlight._core.state import S
+from rushlight._core.tensor import PLAIN, Leaf, Tensor, live_node
 
 
 def strided(x, shape, strides):
@@ -65,6 +66,13 @@ def view(self, *shape, dtype=None):
     >>> torch.arange(6).view(2, -1).shape
     torch.Size([2, 3])
     """
+    if type(self) in PLAIN and not S.special and dtype is None:
+        x = self._data
+        if x.flags.c_contiguous:  # then a reshape cannot copy
+            try:
+                return View_.finish_view(self, x, x.reshape(shape), (shape,))
+            except (ValueError, TypeError):
+                pass
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
         return ViewDtype.call(self, dtype or shape[0])
     if len(shape) == 1 and type(shape[0]) is not int:
@@ -81,7 +89,9 @@ class ViewDtype(View):
 
     def forward(xp, x, dtype):
         target = dtype.numpy
-        if target.itemsize != x.dtype.itemsize and (not x.ndim or x.strides[-1] != x.dtype.itemsize):
+        if target.itemsize != x.dtype.itemsize and (
+            not x.ndim or x.strides[-1] != x.dtype.itemsize
+        ):
             raise RuntimeError(
                 "self.stride(-1) must be 1 to view a tensor as a dtype of another size"
             )
@@ -313,7 +323,11 @@ class Squeeze(View):
 
     def forward(xp, x, dim=None):
         dims = wrap_dims(dim, x.ndim)
-        shape = [(s, st) for i, (s, st) in enumerate(zip(x.shape, x.strides, strict=True)) if i not in dims or s != 1]
+        shape = [
+            (s, st)
+            for i, (s, st) in enumerate(zip(x.shape, x.strides, strict=True))
+            if i not in dims or s != 1
+        ]
         return x.reshape([s for s, _ in shape])
 
     def vjp(g, input: Meta):
@@ -500,7 +514,9 @@ class AsStrided(View):
         root, here = storage.storage_of(x)
         offset = here if storage_offset is None else storage_offset
         if len(size) != len(stride):
-            raise RuntimeError(f"mismatch in length of strides and shape: {len(stride)} and {len(size)}")
+            raise RuntimeError(
+                f"mismatch in length of strides and shape: {len(stride)} and {len(size)}"
+            )
         if any(s < 0 for s in stride):
             raise RuntimeError(
                 f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
@@ -609,7 +625,9 @@ def split(tensor, split_size_or_sections, dim=0):
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0:
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={size}"
+            )
         if size == 0 and length:
             raise RuntimeError(
                 f"split_size can only be 0 if dimension size is 0, but got dimension size of {length}"
@@ -669,7 +687,9 @@ def tensor_split(input, indices_or_sections, dim=0):
     [[0, 1], [2, 3], [4]]
     """
     if input.ndim == 0:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     at = wrap_dim(dim, input.ndim)
     length = input.shape[at]
     if isinstance(indices_or_sections, Tensor):
@@ -767,7 +787,9 @@ def _matrix_transposed(self):
 def _conjugate_transposed(self):
     """The conjugate transpose of a matrix."""
     if self._data.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self._data.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self._data.ndim}-D tensor."
+        )
     return self.t().conj()
 
 

@@ -1,0 +1,36 @@
+"""torch.backends.cudnn: flags are kept, and have no effect without a GPU."""
+
+import contextlib
+from collections.abc import Iterator
+
+enabled = True
+benchmark = False
+benchmark_limit = 10
+deterministic = False
+allow_tf32 = True
+
+
+def is_available() -> bool:
+    """is_available() -> bool: False without a GPU."""
+    return False
+
+
+def version() -> int | None:
+    """version() -> int or None: None without cuDNN."""
+    return None
+
+
+@contextlib.contextmanager
+def flags(
+    enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False,
+    allow_tf32: bool = True,
+) -> Iterator[None]:  # fmt: skip
+    """flags(...): set the flags inside a ``with``."""
+    new = {"enabled": enabled, "benchmark": benchmark, "benchmark_limit": benchmark_limit,
+           "deterministic": deterministic, "allow_tf32": allow_tf32}  # fmt: skip
+    old = {name: globals()[name] for name in new}
+    globals().update(new)
+    try:
+        yield
+    finally:
+        globals().update(old)

@@ -1,0 +1,6 @@
+"""torch.backends.mkl: not used."""
+
+
+def is_available() -> bool:
+    """is_available() -> bool: False."""
+    return False
