@@ -8,6 +8,7 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.nn.modules.module import Module, _addindent
+from rushlight.nn.modules.utils import _typename
 from rushlight.nn.parameter import Parameter
 
 __all__ = [
@@ -460,7 +461,7 @@ class ParameterDict(Module):
     def extra_repr(self) -> str:
         """One line per value."""
         return "\n".join(
-            f"  ({key}): {_described(value, torch.typename)}" for key, value in self.items()
+            f"  ({key}): {_described(value, _typename)}" for key, value in self.items()
         )
 
     def __call__(self, input: Any) -> Any:

@@ -45,6 +45,7 @@ from rushlight.nn.modules._registry import NAMES, Registry, mirrored
 from rushlight.nn.modules._state_dict import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from rushlight.nn.modules._state_dict import StateDictMethods
 from rushlight.nn.modules._state_dict import _IncompatibleKeys as _IncompatibleKeys
+from rushlight.nn.modules.utils import _typename
 from rushlight.nn.parameter import Buffer, Parameter
 
 __all__ = [
@@ -89,7 +90,7 @@ def _forward_unimplemented(self: Any, *input: Any) -> None:
 def _check_name(owner: Any, registry: dict, kind: str, name: Any) -> None:
     """Refuse a name that cannot be registered."""
     if not isinstance(name, str):
-        raise TypeError(f"{kind} name should be a string. Got {torch.typename(name)}")
+        raise TypeError(f"{kind} name should be a string. Got {_typename(name)}")
     if "." in name:
         raise KeyError(f'{kind} name can\'t contain "."')
     if name == "":
@@ -179,7 +180,7 @@ class Module(HookMethods, StateDictMethods):
         tensor_like = isinstance(tensor, torch.Tensor) or hasattr(tensor, "__torch_function__")
         if tensor is not None and not tensor_like:
             raise TypeError(
-                f"cannot assign '{torch.typename(tensor)}' object to buffer '{name}' "
+                f"cannot assign '{_typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
         self._buffers[name] = _through(_global_buffer_registration_hooks, self, name, tensor)
@@ -198,7 +199,7 @@ class Module(HookMethods, StateDictMethods):
             return
         if not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{torch.typename(param)}' object to parameter '{name}' "
+                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
             )
         if param.grad_fn is not None:
@@ -213,9 +214,9 @@ class Module(HookMethods, StateDictMethods):
     def add_module(self, name: str, module: "Module | None") -> None:
         """add_module(name, module): keep a child module (or None) under ``name``."""
         if not isinstance(module, Module) and module is not None:
-            raise TypeError(f"{torch.typename(module)} is not a Module subclass")
+            raise TypeError(f"{_typename(module)} is not a Module subclass")
         if not isinstance(name, str):
-            raise TypeError(f"module name should be a string. Got {torch.typename(name)}")
+            raise TypeError(f"module name should be a string. Got {_typename(name)}")
         if hasattr(self, name) and name not in self._modules:
             raise KeyError(f"attribute '{name}' already exists")
         if "." in name:
@@ -249,7 +250,7 @@ class Module(HookMethods, StateDictMethods):
         elif name in attributes.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{torch.typename(value)}' as parameter '{name}' "
+                    f"cannot assign '{_typename(value)}' as parameter '{name}' "
                     "(torch.nn.Parameter or None expected)"
                 )
             self.register_parameter(name, value)
@@ -261,7 +262,7 @@ class Module(HookMethods, StateDictMethods):
         elif name in attributes.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{torch.typename(value)}' as child module '{name}' "
+                    f"cannot assign '{_typename(value)}' as child module '{name}' "
                     "(torch.nn.Module or None expected)"
                 )
             self._set_module(name, value)
@@ -288,7 +289,7 @@ class Module(HookMethods, StateDictMethods):
     def _set_buffer(self, name: str, value: Any) -> None:
         if value is not None and not isinstance(value, torch.Tensor):
             raise TypeError(
-                f"cannot assign '{torch.typename(value)}' as buffer '{name}' "
+                f"cannot assign '{_typename(value)}' as buffer '{name}' "
                 "(torch.nn.Buffer, torch.Tensor or None expected)"
             )
         if isinstance(value, Buffer):

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any
 
+from rushlight import _api as torch
+
 __all__ = ["consume_prefix_in_state_dict_if_present"]
 
 
@@ -24,6 +26,15 @@ _single = _ntuple(1, "_single")
 _pair = _ntuple(2, "_pair")
 _triple = _ntuple(3, "_triple")
 _quadruple = _ntuple(4, "_quadruple")
+
+
+def _typename(value: Any) -> str:
+    """What PyTorch's messages call a value: 'torch.FloatTensor', 'int', 'package.module.Class'."""
+    if isinstance(value, torch.Tensor):
+        return value.type()
+    kind = value if isinstance(value, type) else type(value)
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
 def _reverse_repeat_tuple(t: Iterable, n: int) -> tuple:

@@ -1,0 +1,27 @@
+"""The memory format of convolution weights."""
+
+from typing import Any
+
+from rushlight.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+from rushlight.nn.modules.module import Module
+
+__all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
+
+
+def _convert(module: Module, kinds: tuple, memory_format: Any) -> Module:
+    for layer in module.modules():
+        if isinstance(layer, kinds):
+            layer.weight.data = (
+                layer.weight.detach().clone().contiguous(memory_format=memory_format)
+            )
+    return module
+
+
+def convert_conv2d_weight_memory_format(module: Module, memory_format: Any) -> Module:
+    """convert_conv2d_weight_memory_format(module, memory_format): lay out the weights of 2-D convolutions so."""
+    return _convert(module, (Conv2d, ConvTranspose2d), memory_format)
+
+
+def convert_conv3d_weight_memory_format(module: Module, memory_format: Any) -> Module:
+    """convert_conv3d_weight_memory_format(module, memory_format): lay out the weights of 3-D convolutions so."""
+    return _convert(module, (Conv3d, ConvTranspose3d), memory_format)
