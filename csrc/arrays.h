@@ -44,5 +44,6 @@ inline PyObject *not_implemented() {
 bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);
+bool add_ranges(PyObject *module);
 
 }  // namespace rushlight

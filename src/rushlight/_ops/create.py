@@ -148,7 +148,9 @@ def full(
         dtype = dtypes.scalar_dtype(value)
 
     def make(shape, d):
-        return np.full(shape, number_as(value, dtypes.BY_NUMPY[d]), d)
+        result = np_empty(shape, d)
+        result.fill(number_as(value, dtypes.BY_NUMPY[d]))
+        return result
 
     shape = shape_of("full", (size,))
     return build("full", make, shape, dtype, out, layout, device, pin_memory, requires_grad)

@@ -11,6 +11,8 @@ from rushlight._core.backend import meta_array
 from rushlight._core.dispatch import write_out
 from rushlight._core.tensor import Tensor, wrap
 
+default_dtype, default_device = dtypes.get_default_dtype, devices.get_default_device
+resolve, CPU = devices.resolve, devices.CPU
 _BUILTIN = {
     float: dtypes.float64,
     int: dtypes.int64,
@@ -72,7 +74,7 @@ def numpy_dtype(name: str, dtype: object) -> np.dtype:
     """NumPy's dtype for a ``dtype=`` argument; None means the default floating-point dtype."""
     if dtype is None:
         return dtypes.get_default_dtype().numpy
-    if not isinstance(dtype, dtypes.dtype):
+    if type(dtype) is not dtypes.dtype:
         if dtype not in _BUILTIN:
             raise TypeError(
                 f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
@@ -118,14 +120,20 @@ def build(
     requires_grad: bool = False,
 ) -> Tensor:
     """The result of a creation function: ``make(shape, numpy dtype)`` on the right device, or in ``out``."""
-    check_options(layout, pin_memory)
-    check_sizes(name, shape)
+    if layout is not None or pin_memory:
+        check_options(layout, pin_memory)
+    if shape and min(shape) < 0:
+        check_sizes(name, shape)
     if out is not None:
         return build_out(name, make, shape, dtype, out, device, requires_grad)
-    d = numpy_dtype(name, dtype)
-    if devices.resolve(device) is devices.CPU or devices.resolve(device).type == "cpu":
-        return finish(allocate(make, shape, d), requires_grad)
-    return finish(meta_array(shape, d), requires_grad)
+    if dtype is None:
+        d = default_dtype().numpy
+    else:
+        d = numpy_dtype(name, dtype)
+    if (device is not None or default_device() is not CPU) and resolve(device).type == "meta":
+        return finish(meta_array(shape, d), requires_grad)
+    array = allocate(make, shape, d)
+    return finish(array, True) if requires_grad else wrap(array)
 
 
 def allocate(make: Callable, shape: tuple[int, ...], d: np.dtype) -> np.ndarray:
@@ -197,6 +205,8 @@ def number_as(value: object, d: dtypes.dtype, name: str | None = None) -> object
 
     Negative integers wrap around in unsigned dtypes, as in C.
     """
+    if type(value) is float and d is dtypes.float32 and -3.4e38 < value < 3.4e38:
+        return value
     name = name or _C_NAMES.get(d.name, d.name)
     if d.category == dtypes.COMPLEX:
         return value

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
@@ -17,6 +18,8 @@ from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
 
+np_empty = np.empty
+default_dtype, default_device, CPU = dtypes.get_default_dtype, devices.get_default_device, devices.CPU
 # C's names in the texts about bounds.
 _C_NAMES = {"bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
             "int64": "long", "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
@@ -175,6 +178,20 @@ def rand(
     tensor([0.4963, 0.7682, 0.0885])
     """
     check_generator("rand", generator)
+    if (
+        dtype is out is layout is device is size is None
+        and not requires_grad
+        and shape
+        and type(shape[0]) is int
+        and not pin_memory
+        and default_device() is CPU
+    ):
+        try:
+            array = np_empty(shape, default_dtype().numpy)
+        except (TypeError, ValueError, MemoryError):
+            pass  # explained below
+        else:
+            return wrap(draws.uniform(generator, array))
     shape = shape_of("rand", shape, size)
     make = _uniform(generator)
     return build("rand", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
@@ -194,6 +211,20 @@ def randn(
     tensor([ 1.5410, -0.2934, -2.1788])
     """
     check_generator("randn", generator)
+    if (
+        dtype is out is layout is device is size is None
+        and not requires_grad
+        and shape
+        and type(shape[0]) is int
+        and not pin_memory
+        and default_device() is CPU
+    ):
+        try:
+            array = np_empty(shape, default_dtype().numpy)
+        except (TypeError, ValueError, MemoryError):
+            pass  # explained below
+        else:
+            return wrap(draws.normal(generator, array))
     shape = shape_of("randn", shape, size)
     make = _normal(generator)
     return build("randn", make, shape, dtype, out, layout, device, pin_memory, requires_grad)

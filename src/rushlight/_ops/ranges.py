@@ -11,9 +11,10 @@ import numpy as np
 
 from rushlight._core import device as devices
 from rushlight._core import dtypes
+from rushlight._core.extension import C
 from rushlight._core.fused import fma
 from rushlight._core.op import public
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import as_integer, as_number, build, numpy_dtype
 
 F8 = np.dtype(np.float64)
@@ -38,6 +39,17 @@ def arange(
     >>> torch.arange(1, 2.5, 0.5)
     tensor([1.0000, 1.5000, 2.0000])
     """
+    if (  # arange(5), arange(2, 5): little more than NumPy's
+        args
+        and dtype is out is start is end is step is device is layout is None
+        and {*map(type, args)} == {int}
+        and len(args) < 3
+        and not requires_grad
+        and not pin_memory
+        and devices.get_default_device() is devices.CPU
+        and args[-1] >= (args[0] if len(args) == 2 else 0)
+    ):
+        return wrap(np.arange(*args))
     start, end, step = _bounds(args, start, end, step)
     if dtype is None and out is not None:
         dtype = out.dtype
@@ -106,6 +118,10 @@ def _steps(start: object, step: object, count: int, d: np.dtype) -> np.ndarray:
     if d.kind in "iu":
         return np.arange(start, start + count * step, step, d) if count else np.empty(0, d)
     t = _compute_dtype(d)
+    if C is not None:
+        result = np.empty(count, t)
+        C.steps(result, start, step)
+        return result.astype(d, copy=False)
     i = np.arange(count, dtype=F8)
     if (
         float(start).is_integer()
@@ -213,6 +229,10 @@ def _evenly(start: object, end: object, steps: int, d: np.dtype) -> np.ndarray:
     if d.kind == "c":
         return np.linspace(start, end, steps).astype(d)
     t = _compute_dtype(d)
+    if C is not None:
+        result = np.empty(steps, t)
+        C.evenly(result, start, end)
+        return result.astype(d, copy=False)
     if steps < 2:
         return np.full(steps, start, d)
     low, high = t.type(start), t.type(end)
