@@ -23,6 +23,8 @@ def accepted(op: type) -> frozenset:
     """The NumPy dtypes an op's forward takes without any conversion."""
     if op.promote == "float":
         found = FLOATS if op.half == "float32" else FLOATS | dtypes.HALF
+    elif op.half == "widen":
+        found = WITHOUT_HALF
     elif op.promote == "keep" or op.half == "native":
         found = ALL
     else:
@@ -409,7 +411,7 @@ def many_tensor_entry(op: type) -> object:
     """Several tensors (some may be None), or several results, or a list of tensors."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
     promotes, outputs, variadic, grad = op.promotes, op.outputs, op.variadic, op.differentiable
-    keep_dtypes = op.promote == "keep"
+    keep_dtypes, widen = op.promote == "keep", op.half == "widen"
 
     def call(*args, out=None, **kw):
         if kw or len(args) != total:
@@ -430,6 +432,8 @@ def many_tensor_entry(op: type) -> object:
                 return general(op, tensors, args[count:], out)
             x = t._data
             if type(x) is not ndarray:
+                return general(op, tensors, args[count:], out)
+            if widen and x.dtype in dtypes.HALF:
                 return general(op, tensors, args[count:], out)
             if not keep_dtypes and (variadic or promotes[i]):
                 if d is None:
