@@ -40,7 +40,7 @@ def _no_relu(dtype):
     return f"\"clamp_min_scalar_cpu\" not implemented for '{'ComplexFloat' if dtype.itemsize == 8 else 'ComplexDouble'}'"
 
 
-class Elu(Unary):
+class Elu(Op):
     """elu(input, alpha=1.0, scale=1.0, input_scale=1.0) -> Tensor
 
     ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
@@ -87,7 +87,7 @@ def celu(input, alpha=1.0):
     return Elu.call(input, alpha, 1.0, 1.0 / alpha)
 
 
-class LeakyRelu(Unary):
+class LeakyRelu(Op):
     """leaky_relu(input, negative_slope=0.01) -> Tensor
 
     ``x`` where positive, else ``negative_slope * x``.
@@ -155,7 +155,7 @@ def prelu(input, weight):
     return PreluKernel.call(input, weight)
 
 
-class Hardtanh(Unary):
+class Hardtanh(Op):
     """hardtanh(input, min_val=-1.0, max_val=1.0) -> Tensor
 
     Each element, held between ``min_val`` and ``max_val``.
@@ -167,6 +167,7 @@ class Hardtanh(Unary):
     public = FUNCTIONAL
     inplace = True
     promote = "keep"
+    half = "widen"
 
     def forward(xp, x, min_val=-1.0, max_val=1.0):
         if x.dtype.kind == "b":
@@ -234,7 +235,7 @@ class Hardswish(Unary):
         return g.where(input >= 3, inner * (input > -3))
 
 
-class Hardshrink(Unary):
+class Hardshrink(Op):
     """hardshrink(input, lambd=0.5) -> Tensor
 
     Zero within ``[-lambd, lambd]``, else unchanged.
@@ -253,7 +254,7 @@ class Hardshrink(Unary):
         return g * ~((input >= -lambd) & (input <= lambd))
 
 
-class Softshrink(Unary):
+class Softshrink(Op):
     """softshrink(input, lambd=0.5) -> Tensor
 
     Each element moved towards zero by ``lambd``, stopping there.
@@ -274,7 +275,7 @@ class Softshrink(Unary):
         return g * ~((input >= -lambd) & (input <= lambd))
 
 
-class Threshold(Unary):
+class Threshold(Op):
     """threshold(input, threshold, value) -> Tensor
 
     ``x`` where it is above ``threshold``, else ``value``.
@@ -286,6 +287,7 @@ class Threshold(Unary):
     public = ("torch", "nn.functional")
     inplace = True
     promote = "keep"
+    half = "widen"
 
     def forward(xp, x, threshold, value):
         return xp.where(x <= threshold, x.dtype.type(value), x)
@@ -294,7 +296,7 @@ class Threshold(Unary):
         return g * ~(input <= threshold)
 
 
-class Gelu(Unary):
+class Gelu(Op):
     """gelu(input, approximate='none') -> Tensor
 
     ``x`` times the normal distribution function at ``x``; ``approximate='tanh'`` takes its tanh approximation.
@@ -369,7 +371,7 @@ class Mish(Unary):
         return g * (t + input * s * (1 - t * t))
 
 
-class Softplus(Unary):
+class Softplus(Op):
     """softplus(input, beta=1.0, threshold=20.0) -> Tensor
 
     ``log(1 + exp(beta * x)) / beta``, and ``x`` itself where ``beta * x > threshold``.

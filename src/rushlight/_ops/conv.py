@@ -13,6 +13,7 @@ class Convolution(Op):
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, weight, bias, stride, padding, dilation, groups):
@@ -40,6 +41,7 @@ class ConvTranspose(Op):
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = "ConvolutionBackward0"
 
@@ -66,6 +68,7 @@ class ConvWeight(Op):
 
     tensors = ("grad", "input")
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = "ConvolutionBackwardBackward0"
 

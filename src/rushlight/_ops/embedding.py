@@ -51,6 +51,7 @@ class EmbeddingBackward(Op):
 
     tensors = ("grad", "indices")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, indices, rows, padding_idx, scale_grad_by_freq):
@@ -71,6 +72,7 @@ class EmbeddingLookup(Op):
 
     tensors = ("weight", "indices")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, weight, indices, padding_idx, scale_grad_by_freq):
@@ -127,6 +129,7 @@ class EmbeddingBagForward(Op):
     tensors = ("weight", "indices", "bags", "per_sample_weights")
     optional = ("per_sample_weights",)
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = "EmbeddingBagBackward0"
 

@@ -25,6 +25,7 @@ class Linear(Op):
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
     promote = "keep"
+    half = "widen"
     public = ("nn.functional",)
     grad_name = _linear_name
 
@@ -51,6 +52,7 @@ class LinearInput(Op):
 
     tensors = ("grad", "weight")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, weight):
@@ -72,6 +74,7 @@ class LinearWeight(Op):
 
     tensors = ("grad", "input")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, x):

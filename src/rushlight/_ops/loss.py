@@ -185,6 +185,7 @@ class BinaryCrossEntropy(Op):
     tensors = ("input", "target", "weight")
     optional = ("weight",)
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, y, weight=None, reduction="mean"):

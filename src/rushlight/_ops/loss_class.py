@@ -48,6 +48,7 @@ class NllLoss(Op):
     tensors = ("input", "target", "weight")
     optional = ("weight",)
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = _nll_name
 
@@ -67,6 +68,7 @@ class NllLossBackward(Op):
     tensors = ("grad", "target", "weight")
     optional = ("weight",)
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, target, weight, shape, reduction, ignore_index):
@@ -148,6 +150,7 @@ class CrossEntropy(Op):
     outputs = ("output", "log_probs")
     grads = ("output", "log_probs")
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = "NllLossBackward0"
 
@@ -180,6 +183,7 @@ class CrossEntropyBackward(Op):
     tensors = ("grad", "log_probs", "target", "weight")
     optional = ("weight",)
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, logs, target, weight, reduction, ignore_index):

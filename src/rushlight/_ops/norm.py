@@ -62,6 +62,7 @@ class StandardizeBackward(Op):
 
     tensors = ("grad", "input", "mean", "rstd")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, x, mean, rstd, axes):
@@ -97,6 +98,7 @@ class NativeLayerNorm(Op):
     grads = ("out", "mean", "rstd")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
@@ -116,6 +118,7 @@ class NativeGroupNorm(Op):
     grads = ("out", "mean", "rstd")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
     forward = NativeLayerNorm.forward
     vjp = NativeLayerNorm.vjp
@@ -130,6 +133,7 @@ class NativeBatchNorm(Op):
     grads = ("out", "mean", "rstd")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
@@ -146,6 +150,7 @@ class BatchNormInference(Op):
     tensors = ("input", "weight", "bias", "mean", "var")
     optional = ("weight", "bias")
     promote = "keep"
+    half = "widen"
     public = ()
     grad_name = "NativeBatchNormBackward0"
 
@@ -284,7 +289,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):  # noqa: N803
     (tensor([[-1.,  1.]]), tensor([[2.]]), tensor([[1.]]))
     """
     out, mean, rstd = _group_norm(input, group, weight, bias, eps)
-    return out, mean.detach().reshape(N, group), rstd.detach().reshape(N, group)
+    return out, mean.reshape(N, group), rstd.reshape(N, group)
 
 
 def require_several(size):
@@ -403,7 +408,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     dims = tuple(range(-len(shape), 0))
     narrow = input.dtype.itemsize == 2
     x = input.float() if narrow else input
-    square = x * x.conj() if x.is_complex() else x * x
+    square = x * x
     result = x * (square.mean(dims, keepdim=True) + eps).rsqrt()
     if weight is not None:
         result = result * weight

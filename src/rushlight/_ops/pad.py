@@ -71,6 +71,7 @@ class GatheredBackward(Op):
     """The transpose of ``Gathered``: elements added up where they came from."""
 
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, dims, indices, sizes):

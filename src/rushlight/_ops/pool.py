@@ -15,6 +15,7 @@ class MaxPool(Op):
     """The largest element of each window."""
 
     promote = "keep"
+    half = "widen"
     public = ()
 
     def grad_name(node):
@@ -34,6 +35,7 @@ class MaxPoolWithIndices(Op):
     outputs = ("out", "indices")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
 
     def grad_name(node):
@@ -52,6 +54,7 @@ class MaxPoolBackward(Op):
 
     tensors = ("grad", "input", "output")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, g, x, result, kernel, stride, padding, dilation):
@@ -66,6 +69,7 @@ class MaxPoolSelect(Op):
 
     tensors = ("grad", "input", "output")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, v, x, result, kernel, stride, padding, dilation):
@@ -80,6 +84,7 @@ class PlaneScatter(Op):
 
     tensors = ("input", "indices")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, indices, shape, n):
@@ -99,6 +104,7 @@ class PlaneGather(Op):
 
     tensors = ("input", "indices")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def forward(xp, x, indices, n):
@@ -266,6 +272,7 @@ class AvgPool(Op):
     """The mean of each window."""
 
     promote = "keep"
+    half = "widen"
     public = ()
     linear = True
 
@@ -294,6 +301,7 @@ class AvgPoolBackward(Op):
     """Each gradient shared out among its window."""
 
     promote = "keep"
+    half = "widen"
     public = ()
     linear = True
 

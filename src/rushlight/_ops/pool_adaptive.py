@@ -12,6 +12,7 @@ class AdaptiveAvgPool(Op):
     """Means of windows that cover each of the last dimensions evenly."""
 
     promote = "keep"
+    half = "widen"
     public = ()
     linear = True
 
@@ -32,6 +33,7 @@ class AdaptiveAvgPoolBackward(Op):
     """The transpose of ``AdaptiveAvgPool``."""
 
     promote = "keep"
+    half = "widen"
     public = ()
     linear = True
 
@@ -52,6 +54,7 @@ class AdaptiveMaxPool(Op):
     outputs = ("out", "indices")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
 
     def grad_name(node):
@@ -228,6 +231,7 @@ class MaxUnpool(Op):
 
     tensors = ("input", "indices")
     promote = "keep"
+    half = "widen"
     public = ()
 
     def grad_name(node):
@@ -337,6 +341,7 @@ class FractionalMaxPool(Op):
     outputs = ("out", "indices")
     named = False
     promote = "keep"
+    half = "widen"
     public = ()
 
     def grad_name(node):
