@@ -228,7 +228,7 @@ def compute(op: type, arrays: list, params: tuple) -> object:
     if meta:
         arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]
     back = None
-    if op.half == "float32" and op.promote != "keep":
+    if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
         back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
         if back is not None:
             arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
@@ -284,13 +284,20 @@ def nodes_of(op: type, tensors: tuple) -> list | None:
     return nodes if any(n is not None for n in nodes) else None
 
 
-def make_node(op: type, tensors: tuple, nodes: list, params: tuple, results: tuple) -> Node:
-    """The node of a call: its edges, and what the gradients that are wanted need kept."""
+def saved_inputs(op: type, tensors: tuple, nodes: list) -> list:
+    """One slot per input with what the gradients that are wanted need of it."""
     if op.variadic:
-        saved = [save_list(op, tensors[0])]
-    else:
-        keep = op.keep_for(tuple([n is not None for n in nodes]))
-        saved = [save(t, how) for t, how in zip(tensors, keep, strict=True)]
+        return [save_list(op, tensors[0])]
+    keep = op.keep_for(tuple([n is not None for n in nodes]))
+    return [save(t, how) for t, how in zip(tensors, keep, strict=True)]
+
+
+def make_node(
+    op: type, tensors: tuple, nodes: list, params: tuple, results: tuple, saved: list | None = None
+) -> Node:
+    """The node of a call: its edges, and what the gradients that are wanted need kept."""
+    if saved is None:
+        saved = saved_inputs(op, tensors, nodes)
     for i in op.keep_results:
         r = results[i]
         if r._ver is None:

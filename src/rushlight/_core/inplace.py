@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight._core import dtypes, entries, errors
 from rushlight._core.backend import MetaArray
-from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote
+from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote, saved_inputs
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, replay, wrap
 
@@ -22,12 +22,13 @@ class CopySlices:
     @staticmethod
     def backward(node: Node, g: Tensor, need: list) -> list:
         """The base's gradient with the written part replaced by what its writer passes back."""
-        view, inner = node.params
+        if node.saved is None:
+            raise errors.backward_twice()
+        (view,), inner = node.params, node.saved[0][0][0]
+        # A copy of the writer's node: gradients of gradients walk (and release) the copy.
+        inner = Node(inner.op, inner.edges, inner.saved, inner.shape, inner.dtype, inner.params)
         g = g.clone()
         part = replay(view, g)
-        if type(inner.edges[0]) is type(None) and not any(e is not None for e in inner.edges[1:]):
-            part.zero_()
-            return [g, *[None] * (len(node.edges) - 1)]
         wanted = [True] + [e is not None for e in inner.edges[1:]]
         grads = inner.op.backward(inner, part.clone(), wanted)
         if grads[0] is None:
@@ -159,6 +160,8 @@ def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
         check_leaf(self, nodes[0])
     if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
         inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
+    # Versions as they were before the write: an input that shares memory with self is then known as modified.
+    saved = saved_inputs(op, tuple(inputs), nodes) if need else None
     r = compute(op, promote(op, tuple(inputs)), params)
     found, wanted = dtypes.BY_NUMPY[r.dtype], self.dtype
     if not dtypes.can_cast(found, wanted):
@@ -169,7 +172,7 @@ def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
         self._data[...] = r
     bump(self)
     if need:
-        rebase(self, make_node(op, tuple(inputs), nodes, params, (self,)))
+        rebase(self, make_node(op, tuple(inputs), nodes, params, (self,), saved))
     return self
 
 
@@ -205,7 +208,12 @@ def rebase(t: Tensor, node: Node) -> None:
     base = t._view[0]
     old = live_node(base)
     base._node = Node(
-        CopySlices, (old, *node.edges[1:]), (), base._data.shape, base._data.dtype, (t._view, node)
+        CopySlices,
+        (old, *node.edges[1:]),
+        (([node],),),
+        base._data.shape,
+        base._data.dtype,
+        (t._view,),
     )
     t._node = replay(t._view, base)._node
     t._seen = t._ver[0]
