@@ -1,8 +1,8 @@
 """rushlight demo: learn to read handwritten digits, in a few seconds.
 
 This is a whole training program, in the order in which things happen: data, model, training,
-testing, files. It uses nothing that is not PyTorch's API. In a program of your own, write
-``import torch`` and run it with ``rushlight program.py``, or write ``import rushlight as torch``.
+testing, files. It uses nothing that is not PyTorch's API: with ``import torch`` in the first
+line, ``rushlight program.py`` runs it just the same.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rushlight import _api as torch
+import rushlight as torch
 from rushlight import nn, optim
 from rushlight.utils.data import DataLoader, random_split
 from rushlight.vision.datasets import Digits
