@@ -1,5 +1,7 @@
 """PyTorch's error texts as functions. Each returns the exception; the caller raises it."""
 
+import re
+
 import numpy as np
 
 
@@ -20,12 +22,13 @@ def broadcast(shapes: list[tuple[int, ...]]) -> RuntimeError:
 def modified_in_place(dtype: object, shape: tuple, grad_name: str, found: int, expected: int) -> RuntimeError:
     """A saved tensor was written to before its gradient was computed."""
     what = f"torch.{_type_name(dtype)} {list(shape)}"
-    source = f", which is output 0 of {grad_name}," if grad_name else ""
+    forward = re.sub(r"Backward\d*$", "", grad_name)
+    source = f", which is output 0 of {forward}," if forward else ""
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[{what}]{source} is at version {found}; expected version {expected} instead. Hint: enable anomaly "
         "detection to find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True)."
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
 

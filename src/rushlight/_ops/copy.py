@@ -92,7 +92,7 @@ class Copy(Op):
         return convert(y, x.dtype)
 
     def vjp_input(g):
-        return None
+        return g.new_zeros(g.shape)
 
     def vjp_other(g):
         return g
@@ -162,7 +162,7 @@ class Fill(Op):
         return out
 
     def vjp_input(g):
-        return None
+        return g.new_zeros(g.shape)
 
     def vjp_value(g):
         return g.sum()
