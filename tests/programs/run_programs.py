@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,7 @@ def run(path):
     torch.manual_seed(0)
     torch.set_printoptions(profile="default")
     out = io.StringIO()
-    before = os.getcwd()
+    before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out):
         os.chdir(folder)
         try:

@@ -46,7 +46,7 @@ def test_prints_what_pytorch_prints(printed, name):
 
 
 def same_line(want: str, have: str) -> bool:
-    """Equal, but for numbers with a point, which may differ by 1e-4 (and the spaces around them)."""
+    """Equal, but for numbers with a point, which may differ by 1e-4, and spaces around them."""
     if want == have:
         return True
     numbers, others = NUMBER.findall(want), NUMBER.split(want)

@@ -320,6 +320,10 @@ class RNNBase(Module):
             text += f", bidirectional={self.bidirectional}"
         return text
 
+    def __getstate__(self) -> dict:
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        return {**super().__getstate__(), "_flat_weights": weights}
+
     def __setstate__(self, state: dict) -> None:
         # PyTorch pickles the flat list of weights too; here it is looked up.
         dropped = ("_flat_weights", "_flat_weight_refs", "all_weights")
