@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import struct
+import tarfile
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -236,3 +238,44 @@ def test_safetensors_are_the_reference_librarys(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(ours)
     loaded, theirs = rushlight.load(tmp_path / "x.safetensors"), reference.load(ours)
     assert repr(sorted(loaded.items())) == repr(sorted(theirs.items()))
+
+
+def tar_file(path):
+    """A file of the first format, as PyTorch 0.1 wrote it: two tensors on one storage."""
+    with tarfile.open(path, "w") as tar:
+
+        def member(name, data):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+        storage = pickle.dumps((7, "cpu", torch.FloatStorage), 2)
+        values = struct.pack("<q4f", 4, 1, 2, 3, 4)
+        member("storages", pickle.dumps(1, 2) + storage + values + pickle.dumps([], 2))
+        tensors = pickle.dumps(2, 2)
+        for key, size, stride, offset in ((1, (2, 2), (2, 1), 0), (2, (2,), (2,), 1)):
+            tensors += pickle.dumps((key, 7, torch.FloatTensor), 2)
+            tensors += struct.pack("<ii", len(size), 0)
+            tensors += struct.pack(f"<{2 * len(size) + 1}q", *size, *stride, offset)
+        member("tensors", tensors)
+
+        class Pickler(pickle.Pickler):
+            def persistent_id(self, obj):
+                return str(obj[1]) if isinstance(obj, tuple) and obj[:1] == ("tensor",) else None
+
+        out = io.BytesIO()
+        Pickler(out, 2).dump({"a": ("tensor", 1), "b": [("tensor", 2)]})
+        member("pickle", out.getvalue())
+
+
+def test_the_first_format(tmp_path):
+    tar_file(tmp_path / "old.pt")
+    ours = rushlight.load(tmp_path / "old.pt", weights_only=False)
+    assert equal(ours, torch.load(tmp_path / "old.pt", weights_only=False))
+    assert ours["b"][0].tolist() == [2.0, 4.0]
+    assert ours["b"][0].untyped_storage() is ours["a"].untyped_storage()
+    with pytest.raises(RuntimeError, match=r"legacy .tar format") as caught:
+        rushlight.load(tmp_path / "old.pt")
+    with pytest.raises(RuntimeError) as theirs:
+        torch.load(tmp_path / "old.pt")
+    assert str(caught.value) == str(theirs.value)
