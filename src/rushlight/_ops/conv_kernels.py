@@ -163,17 +163,22 @@ def _scatter_columns(xp, g, weight, shape, stride, padding, dilation, groups):
     result = xp.zeros((samples, shape[1], *full), xp.result_type(g, weight))
     matrix = _matrix(weight, groups).swapaxes(-1, -2)
     g = _grouped(g.reshape(samples, g.shape[1], length), groups)
-    positions = [(at, shifted(at, out, stride, dilation)) for at in product(*map(range, kernel))]
     block = _block(samples, shape[1] * math.prod(kernel) * length, g.itemsize)
     for start in range(0, samples, block):
         columns = xp.matmul(matrix, g[start : start + block]).reshape(-1, shape[1], *kernel, *out)
-        target = result[start : start + block]
-        for at, window in positions:
-            target[window] += columns[(slice(None), slice(None), *at)]
+        scatter_columns(result[start : start + block], columns, stride, dilation)
     if not any(padding):
         return result
     inner = tuple(slice(p, p + n) for n, p in zip(shape[2:], padding, strict=True))
     return xp.ascontiguousarray(result[(..., *inner)])
+
+
+def scatter_columns(result, columns, stride, dilation):
+    """Add columns (N, C, *kernel, *out) up in ``result`` (N, C, *size), where their windows lie."""
+    n = result.ndim - 2
+    kernel, out = columns.shape[2 : 2 + n], columns.shape[2 + n :]
+    for at in product(*map(range, kernel)):
+        result[shifted(at, out, stride, dilation)] += columns[(slice(None), slice(None), *at)]
 
 
 def weight_gradient(xp, g, x, shape, stride, padding, dilation, groups):

@@ -1,0 +1,271 @@
+"""Resizing: nearest, linear, cubic and area interpolation, one dimension after the other.
+
+Each dimension's interpolation is a linear map: per output, the elements it reads and their weights.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from rushlight._core.op import Meta, Op, public
+from rushlight._ops.pool_adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from rushlight._ops.pool_kernels import along
+
+
+def _scale(size, out, align_corners, scale):
+    """Input elements per output element."""
+    if align_corners:
+        return (size - 1) / (out - 1) if out > 1 else 0.0
+    return 1 / scale if scale is not None and scale > 0 else size / out
+
+
+def _nearest(size, out, scale, exact):
+    """The one element each output reads; computed in float32, as PyTorch does for every dtype."""
+    step = np.float32(1 / scale) if scale is not None and scale > 0 else np.float32(size / out)
+    at = np.arange(out, dtype=np.float32)
+    if exact:
+        at = at + np.float32(0.5)
+    return np.minimum((at * step).astype(np.int64), size - 1)[:, None], np.ones((out, 1))
+
+
+def _linear(size, out, align_corners, scale):
+    """The two elements around each output's place."""
+    step = _scale(size, out, align_corners, scale)
+    at = np.arange(out) * step if align_corners else np.maximum((np.arange(out) + 0.5) * step - 0.5, 0)
+    low = np.minimum(at.astype(np.int64), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    part = np.clip(at - low, 0, 1)
+    return np.stack([low, high], 1), np.stack([1 - part, part], 1)
+
+
+def _keys(t, a):
+    """Keys' cubic: the weight of an element at distance ``t``."""
+    t = np.abs(t)
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = (((t - 5) * t + 8) * t - 4) * a
+    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+
+
+def _cubic(size, out, align_corners, scale):
+    """The four elements around each output's place, the edge repeated."""
+    step = _scale(size, out, align_corners, scale)
+    at = np.arange(out) * step if align_corners else (np.arange(out) + 0.5) * step - 0.5
+    low = np.floor(at).astype(np.int64)
+    reach = np.arange(-1, 3)
+    weights = _keys((at - low)[:, None] - reach, -0.75)
+    return np.clip(low[:, None] + reach, 0, size - 1), weights
+
+
+def _antialiased(size, out, align_corners, scale, cubic):
+    """The kernel widened by the reduction, so that every input element counts."""
+    step = _scale(size, out, align_corners, scale)
+    width = 4 if cubic else 2
+    wide = max(step, 1.0)
+    support = width / 2 * wide
+    centre = (np.arange(out) + 0.5) * step
+    start = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    end = np.minimum((centre + support + 0.5).astype(np.int64), size)
+    reach = np.arange(max(int((end - start).max()), 1))
+    t = (reach + start[:, None] - centre[:, None] + 0.5) / wide
+    weights = _keys(t, -0.5) if cubic else np.maximum(1 - np.abs(t), 0)
+    weights = np.where(reach < (end - start)[:, None], weights, 0)
+    return np.minimum(start[:, None] + reach, size - 1), weights / weights.sum(1, keepdims=True)
+
+
+def taps(size, out, mode, align_corners, scale, antialias):
+    """(out, k) indices and weights of one dimension."""
+    if mode in ("nearest", "nearest-exact"):
+        return _nearest(size, out, scale, mode == "nearest-exact")
+    if antialias:
+        return _antialiased(size, out, align_corners, scale, mode == "bicubic")
+    if mode == "bicubic":
+        return _cubic(size, out, align_corners, scale)
+    return _linear(size, out, align_corners, scale)
+
+
+def _matrix(xp, size, out, dtype, *how):
+    """One dimension's map as a matrix (out, size)."""
+    index, weight = taps(size, out, *how)
+    result = np.zeros((out, size))
+    np.add.at(result, (np.arange(out)[:, None], index), weight)
+    return xp.asarray(result, dtype)
+
+
+_NAMES = {"nearest": "Nearest", "nearest-exact": "NearestExact", "bicubic": "Bicubic"}
+
+
+class Resample(Op):
+    """``input`` (N, C, *size) resized to (N, C, *sizes)."""
+
+    promote = "keep"
+    half = "widen"
+    public = ()
+    linear = True
+
+    def grad_name(node):
+        sizes, mode = node.params[:2]
+        kind = _NAMES.get(mode) or ("Linear", "Bilinear", "Trilinear")[len(sizes) - 1]
+        return f"Upsample{kind}{len(sizes)}D{'Aa' if node.params[4] else ''}Backward0"
+
+    def forward(xp, x, sizes, mode, align_corners, scales, antialias):
+        dtype = x.dtype
+        if dtype.kind in "iu" and not mode.startswith("nearest"):
+            x = x.astype(xp.float32)
+        for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), 2):
+            index, weight = taps(x.shape[axis], out, mode, align_corners, scale, antialias)
+            if index.shape[1] == 1:
+                x = xp.take(x, xp.asarray(index[:, 0]), axis=axis)
+                continue
+            shape = [1] * x.ndim
+            shape[axis] = out
+            total = 0
+            for k in range(index.shape[1]):
+                scaled = xp.asarray(weight[:, k], x.dtype).reshape(shape)
+                total = total + xp.take(x, xp.asarray(index[:, k]), axis=axis) * scaled
+            x = total
+        if x.dtype != dtype:
+            x = xp.clip(xp.rint(x), 0, 255).astype(dtype)
+        return x
+
+    def vjp(g, input: Meta, mode, align_corners, scales, antialias):
+        return ResampleBackward.call(g, tuple(input.shape[2:]), mode, align_corners, scales, antialias)
+
+
+class ResampleBackward(Op):
+    """The transpose of ``Resample``."""
+
+    promote = "keep"
+    half = "widen"
+    public = ()
+    linear = True
+
+    def forward(xp, g, sizes, mode, align_corners, scales, antialias):
+        for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
+            matrix = _matrix(xp, size, g.shape[axis], g.dtype, mode, align_corners, scale, antialias)
+            g = along(xp, g, matrix.T, axis)
+        return xp.ascontiguousarray(g)
+
+    def vjp(g, input: Meta, mode, align_corners, scales, antialias):
+        return Resample.call(g, tuple(input.shape[2:]), mode, align_corners, scales, antialias)
+
+
+MODES = {3: ("nearest", "nearest-exact", "linear", "area"), 4: ("nearest", "nearest-exact", "bilinear", "bicubic", "area"),
+         5: ("nearest", "nearest-exact", "trilinear", "area")}  # fmt: skip
+_POOLS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
+
+
+def _sizes(input, size, scale_factor):
+    """The spatial size asked for and the factors given for it (None where a size was)."""
+    n = input.dim() - 2
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is None and scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    name, value = ("size", size) if size is not None else ("scale_factor", scale_factor)
+    if isinstance(value, (list, tuple)):
+        if len(value) != n:
+            text = "output" if name == "size" else "scale_factor"
+            raise ValueError(
+                "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+                f"of {list(input.shape[2:])} and output size of {value}. Please provide input tensor in (N, C, d1, d2, "
+                "...,dK) format and output size in (o1, o2, ...,oK) format."
+                if text == "output"
+                else "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+                f"dimensions of {list(input.shape[2:])} and scale_factor of shape {value}. Please provide input tensor "
+                "in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
+            )
+    else:
+        value = (value,) * n
+    if name == "size":
+        return tuple(int(v) for v in value), (None,) * n
+    sizes = tuple(math.floor(s * float(f)) for s, f in zip(input.shape[2:], value, strict=True))
+    return sizes, tuple(float(f) for f in value)
+
+
+def _check_mode(input, mode, align_corners, antialias):
+    if mode in ("nearest", "area", "nearest-exact"):
+        if align_corners is not None:
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+            )
+    if input.dim() not in MODES:
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+        )
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.dim() == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
+    if mode not in MODES[input.dim()]:
+        if mode in ("linear", "bilinear", "trilinear"):
+            needs = {"linear": 3, "bilinear": 4, "trilinear": 5}[mode]
+            raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {needs}D input")
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+        )
+
+
+@public("nn.functional", out=False)
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
+    """interpolate(input, size=None, scale_factor=None, mode='nearest', align_corners=None,
+    recompute_scale_factor=None, antialias=False) -> Tensor
+
+    ``input`` (N, C, ...) resized to ``size``, or by ``scale_factor``. ``mode``: 'nearest', 'nearest-exact', 'area',
+    'linear' (3-D), 'bilinear', 'bicubic' (4-D) or 'trilinear' (5-D).
+
+    >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    _check_mode(input, mode, align_corners, antialias)
+    sizes, scales = _sizes(input, size, scale_factor)
+    if recompute_scale_factor:
+        if size is not None:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        scales = (None,) * len(sizes)
+    if min(sizes) < 1 or min(input.shape[2:]) < 1:
+        given = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], input.shape[2:], strict=True))
+        made = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], sizes, strict=True))
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input ({given}) output ({made})"
+        )
+    if mode == "area":
+        return _POOLS[len(sizes)](input, sizes)
+    return Resample.call(input, sizes, mode, bool(align_corners), scales, bool(antialias))
+
+
+@public("nn.functional", out=False)
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """upsample(input, size=None, scale_factor=None, mode='nearest', align_corners=None) -> Tensor
+
+    :func:`interpolate`, by its former name.
+
+    >>> torch.nn.functional.upsample(torch.tensor([[[1.0]]]), 2)  # doctest: +SKIP
+    tensor([[[1., 1.]]])
+    """
+    _deprecated("upsample", "interpolate")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+@public("nn.functional", out=False)
+def upsample_nearest(input, size=None, scale_factor=None):
+    """upsample_nearest(input, size=None, scale_factor=None) -> Tensor: ``interpolate(..., mode='nearest')``."""
+    _deprecated("upsample_nearest", "interpolate")
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+@public("nn.functional", out=False)
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """upsample_bilinear(input, size=None, scale_factor=None) -> Tensor: bilinear, with aligned corners."""
+    _deprecated("upsample_bilinear", "interpolate")
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def _deprecated(name, instead):
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.{instead}` instead.", stacklevel=3
+    )
