@@ -76,7 +76,7 @@ class ZipWriter:
         self._position += len(data)
 
     def _local_header(self, entry):
-        extra = _zip64(entry)
+        extra = _zip64(entry, packed=0)  # as if the packed size were not known yet
         used = self._position + 30 + len(entry.name) + len(extra) + 4
         pad = -used % self._alignment
         extra += struct.pack("<2sH", b"FB", pad) + b"Z" * pad
@@ -104,9 +104,11 @@ class ZipWriter:
         return zip64 + locator + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, few, few, small, near, 0)
 
 
-def _zip64(entry):
+def _zip64(entry, packed=None):
     """The extra field for sizes and offsets that do not fit into 32 bits."""
-    numbers = [entry.size] * 2 if entry.size >= _U32 else []
+    numbers = []
+    if entry.size >= _U32:
+        numbers = [entry.size, entry.size if packed is None else packed]
     if entry.offset >= _U32:
         numbers.append(entry.offset)
     if not numbers:
