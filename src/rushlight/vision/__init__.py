@@ -1,5 +1,6 @@
 """What torchvision offers, on rushlight: datasets, transforms and picture grids."""
 
+from rushlight._version import __version__ as __version__
 from rushlight.vision import datasets as datasets
 from rushlight.vision import transforms as transforms
 from rushlight.vision import utils as utils
