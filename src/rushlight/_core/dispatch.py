@@ -288,8 +288,17 @@ def saved_inputs(op: type, tensors: tuple, nodes: list) -> list:
     """One slot per input with what the gradients that are wanted need of it."""
     if op.variadic:
         return [save_list(op, tensors[0])]
-    keep = op.keep_for(tuple([n is not None for n in nodes]))
-    return [save(t, how) for t, how in zip(tensors, keep, strict=True)]
+    whole, described = op.save_plan(tuple([n is not None for n in nodes]))
+    saved = [None] * len(tensors)
+    for i in whole:
+        t = tensors[i]
+        if type(t) in PLAIN:
+            saved[i] = (t, t._data, 0 if t._ver is None else t._ver[0])
+        else:
+            saved[i] = save(t, 2)
+    for i in described:
+        saved[i] = save(tensors[i], 1)
+    return saved
 
 
 def make_node(

@@ -106,6 +106,8 @@ class Binary(Op, family=True):
 class Reduce(Op, family=True):
     """One tensor, over some dimensions."""
 
+    make_entry = staticmethod(entries.reduce_entry)
+
 
 class View(Op, family=True):
     """One tensor, another look at the same memory."""
@@ -202,6 +204,7 @@ def read_signature(cls: type, forward: Callable) -> None:
     cls.defaults = [*defaults, *[only.get(k) for k in keyword]]
     cls.required = [*required, *[k not in only for k in keyword]]
     cls.positional = count + len(names)
+    cls.needed = max((i + 1 for i, r in enumerate(cls.required) if r), default=0)  # none is required after these
     cls.places = {n: i for i, n in enumerate(cls.arguments)}
     if keyword:  # called positionally inside: forward's keyword-only params come last
         inner, split = forward, 1 + count + len(names)
@@ -279,6 +282,7 @@ def complete_gradients(cls: type) -> None:
         if cls.differentiable:
             raise TypeError(f"{cls.__name__} has no vjp: write one, or say differentiable = False and why")
         cls.keep_for, cls.keep_results, cls.grad_outputs = (lambda mask: (0,) * len(mask)), (), (0,)
+        cls.save_plan = staticmethod(lambda mask: ((), ()))
         cls.backward = staticmethod(lambda node, g, need: (None,) * len(need))
         return
     if not cls.differentiable:
@@ -289,6 +293,7 @@ def complete_gradients(cls: type) -> None:
     cls.keep_results = tuple(sorted({i for r in used for kind, i in r.plan if kind == RESULT}))
     cls.grad_outputs = tuple([cls.outputs.index(o) for o in cls.grads]) or (0,)
     cls.keep_for = save_planner(len(cls.tensors), joint, compiled)
+    cls.save_plan = staticmethod(save_places(cls.keep_for))
     cls.backward = staticmethod(compile_backward(cls, joint, compiled))
 
 
@@ -309,6 +314,22 @@ def save_planner(count: int, joint: Rule | None, rules: list[Rule | None]) -> Ca
         return found
 
     return keep_for
+
+
+def save_places(keep_for: Callable) -> Callable:
+    """The same by place: which inputs are saved whole, and which only described."""
+    cache: dict[tuple, tuple] = {}
+
+    def save_plan(mask):
+        found = cache.get(mask)
+        if found is None:
+            how = keep_for(mask)
+            found = cache[mask] = tuple(
+                [tuple([i for i, h in enumerate(how) if h == kind]) for kind in (2, 1)]
+            )
+        return found
+
+    return save_plan
 
 
 def fetch(node: Node, plan: tuple, need: object, count: int) -> list:

@@ -4,6 +4,7 @@ import math
 
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
+from rushlight._core.tensor import Tensor
 from rushlight._core.shape import broadcast_shapes
 
 _C_NAMES = {
@@ -250,7 +251,7 @@ class BatchedMatmul(Op):
             same_dtype(x, y)
         _no_bool("baddbmm_kernel", x)
         if y.ndim <= 2 and x.flags.c_contiguous and x.dtype.char in "fd":
-            flat = xp.dot(x.reshape(-1, x.shape[-1]), y)  # one large product instead of many small ones
+            flat = xp.dot(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y)  # one large product instead of many small ones
             return flat.reshape(x.shape[:-1] + y.shape[1:])
         return _product(xp, xp.matmul, x, y)
 
@@ -309,7 +310,7 @@ def matmul(input, other):
     >>> torch.matmul(torch.ones(2, 3, 4), torch.ones(4, 5)).shape
     torch.Size([2, 3, 5])
     """
-    n, m = input.ndim, other.ndim
+    n, m = input._data.ndim, other._data.ndim
     if n == 2 and m == 2:
         return Mm.call(input, other)
     if n == 0 or m == 0:
@@ -328,12 +329,12 @@ def matmul(input, other):
 @public("Tensor", out=False)
 def __matmul__(self, other):
     """__matmul__(other) -> Tensor: ``self @ other``."""
-    return matmul(self, other) if hasattr(other, "grad_fn") else NotImplemented
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
 @public("Tensor", out=False)
 def __rmatmul__(self, other):
     """__rmatmul__(other) -> Tensor: ``other @ self``."""
-    return matmul(other, self) if hasattr(other, "grad_fn") else NotImplemented
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
