@@ -478,6 +478,59 @@ def by_name(op: type, dim: object, keepdim: object, kw: dict) -> tuple:
     return bind(op, (None,), given)[1:]
 
 
+def pair_entry(op: type) -> object:
+    """Two tensors taken as they are, no parameters, one result (the matrix products)."""
+    run, grad = op.run, op.differentiable
+    xb, yb = (k == 2 for k in op.keep_for((True, True)))
+    xf, yf = (k == 2 for k in op.keep_for((True, False)))
+    xs, ys = (k == 2 for k in op.keep_for((False, True)))
+    if op.promote != "keep" or op.keep_results or len(op.arguments) != 2 or 1 in op.keep_for((True, True)):
+        return many_tensor_entry(op)
+
+    def call(input=None, other=None, *, out=None, **kw):
+        if kw or other is None:
+            given = [a for a in (input, other) if a is not None]
+            input, other = bind(op, tuple(given), kw)
+        if type(input) in PLAIN and type(other) in PLAIN and not S.special and out is None:
+            x, y = input._data, other._data
+            if type(x) is ndarray and type(y) is ndarray:
+                try:
+                    r = run(np, x, y)
+                except Exception as error:
+                    raise errors.translate(error, [x, y]) from None
+                if type(r) is not ndarray:
+                    r = asarray(r)
+                t = new(Tensor)
+                t._data = r
+                t._ver = None
+                t._view = None
+                p = input._node if input._view is None else live_node(input)
+                q = other._node if other._view is None else live_node(other)
+                if (p is None and q is None) or not grad or not (S.grad or thread.grad):
+                    t._node = None
+                    return t
+                if p is None:
+                    kx, ky = xs, ys
+                elif q is None:
+                    kx, ky = xf, yf
+                else:
+                    kx, ky = xb, yb
+                t._node = Node(
+                    op,
+                    (p, q),
+                    (
+                        (input, x, 0 if input._ver is None else input._ver[0]) if kx else None,
+                        (other, y, 0 if other._ver is None else other._ver[0]) if ky else None,
+                    ),
+                    r.shape,
+                    r.dtype,
+                )
+                return t
+        return general(op, (input, other), (), out)
+
+    return call
+
+
 def many_tensor_entry(op: type) -> object:
     """Several tensors (some may be None), or several results, or a list of tensors."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
