@@ -258,8 +258,7 @@ def ormqr(input, tau, other, left=True, transpose=False):
     """
     _check_ormqr(input, tau, other, left)
     m, count = input.shape[-2], tau.shape[-1]
-    one = input.new_ones(m).diag_embed().narrow(-1, 0, input.shape[-1])
-    V = input.tril(-1) + one
+    V = input.narrow(-1, 0, count).tril(-1) + input.new_ones(m).diag_embed().narrow(-1, 0, count)
     order = range(count) if left == transpose else reversed(range(count))
     for i in order:
         v, scale = V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)

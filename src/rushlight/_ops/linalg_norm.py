@@ -161,17 +161,20 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return _back(values, row, column, A.ndim) if keepdim else values
     if abs(ord) == 2:
         values = _singular_values(A, row, column, dtype)
-        values = values.amax(-1, keepdim) if ord > 0 else values.amin(-1, keepdim)
+        values = _largest(values, -1, keepdim) if ord > 0 else values.amin(-1, keepdim)
         return _back(values, row, column, A.ndim) if keepdim else values
     if abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     along, across = (row, column) if abs(ord) == 1 else (column, row)
-    sums = vector_norm(A, 1, along, True, dtype=dtype)
-    sums = sums.amax((along, across), True) if ord > 0 else sums.amin((along, across), True)
-    if keepdim:
-        return sums
-    first, second = sorted((row, column))
-    return sums.squeeze(second).squeeze(first)
+    sums = vector_norm(A, 1, along, keepdim, dtype=dtype)
+    if not keepdim and across > along:
+        across -= 1
+    return _largest(sums, across, keepdim) if ord > 0 else sums.amin(across, keepdim)
+
+
+def _largest(values, dim, keepdim):
+    """The largest of non-negative values; zero if there are none."""
+    return values.amax(dim, keepdim) if values.shape[dim] else values.sum(dim, keepdim)
 
 
 def _singular_values(A, row, column, dtype):

@@ -3,10 +3,14 @@
 import math
 
 from rushlight._core import dtypes
+from rushlight._core.dispatch import write_out
+from rushlight._core.entries import pair_entry
+from rushlight._core.errors import not_a_tensor
 from rushlight._core.op import Meta, Op, public
-from rushlight._core.tensor import Tensor
 from rushlight._core.shape import broadcast_shapes
+from rushlight._core.tensor import Tensor
 
+_F4 = dtypes.float32.numpy
 _C_NAMES = {
     "Float": "float", "Double": "double", "Long": "long long", "Int": "int", "Short": "short", "Byte": "unsigned char",
     "Char": "signed char", "Bool": "bool", "Half": "c10::Half", "BFloat16": "c10::BFloat16",
@@ -60,8 +64,11 @@ class Mm(Op):
     tensors = ("input", "mat2")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
+        if x.dtype is _F4 and y.dtype is _F4 and x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]:
+            return xp.dot(x, y)  # 0.4 us less than matmul
         if x.ndim != 2:
             raise RuntimeError("self must be a matrix")
         if y.ndim != 2:
@@ -94,6 +101,7 @@ class Mv(Op):
     tensors = ("input", "vec")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
         if x.ndim != 2 or y.ndim != 1:
@@ -148,6 +156,7 @@ class Dot(Op):
     tensors = ("input", "tensor")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
         _check_dot(x, y)
@@ -172,6 +181,7 @@ class Vdot(Op):
     tensors = ("input", "other")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
         _check_dot(x, y)
@@ -213,6 +223,7 @@ class Bmm(Op):
     tensors = ("input", "mat2")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
         check_batches(x, y)
@@ -236,6 +247,7 @@ class BatchedMatmul(Op):
     tensors = ("input", "other")
     promote = "keep"
     half = "native"
+    make_entry = staticmethod(pair_entry)
     grad_name = "UnsafeViewBackward0"
 
     def forward(xp, x, y):
@@ -301,7 +313,7 @@ def _matmul_mismatch(x, y):
 
 
 @public("torch", "Tensor")
-def matmul(input, other):
+def matmul(input, other, *, out=None):
     """matmul(input, other, *, out=None) -> Tensor
 
     Matrix product with PyTorch's rank rules: two vectors give their dot product, a matrix and a vector a
@@ -310,20 +322,29 @@ def matmul(input, other):
     >>> torch.matmul(torch.ones(2, 3, 4), torch.ones(4, 5)).shape
     torch.Size([2, 3, 5])
     """
-    n, m = input._data.ndim, other._data.ndim
+    n, m = _ranks(input, other)
     if n == 2 and m == 2:
-        return Mm.call(input, other)
+        return Mm.call(input, other, out=out)
     if n == 0 or m == 0:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D"
         )
     if n == 1 and m == 1:
-        return Dot.call(input, other)
+        return Dot.call(input, other, out=out)
     if n == 2 and m == 1:
-        return Mv.call(input, other)
+        return Mv.call(input, other, out=out)
     if n == 1 and m == 2:
-        return Mm.call(input.unsqueeze(0), other).squeeze(0)
-    return BatchedMatmul.call(input, other)
+        result = Mm.call(input.unsqueeze(0), other).squeeze(0)
+        return result if out is None else write_out("matmul", result, out)
+    return BatchedMatmul.call(input, other, out=out)
+
+
+def _ranks(input, other):
+    try:
+        return input.ndim, other.ndim
+    except AttributeError:
+        at, t = (2, other) if isinstance(input, Tensor) else (1, input)
+        raise not_a_tensor("matmul", ("input", "other")[at - 1], at, t) from None
 
 
 @public("Tensor", out=False)
@@ -336,5 +357,3 @@ def __matmul__(self, other):
 def __rmatmul__(self, other):
     """__rmatmul__(other) -> Tensor: ``other @ self``."""
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
-
-

@@ -3,10 +3,15 @@
 import math
 import warnings
 
+import numpy
+
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, Reduce, public
 from rushlight._core.shape import wrap_dim, wrap_dims
 from rushlight._ops.move import Cat
+
+_add = numpy.add.reduce
+_counts = {}  # dividing by a 0-d array is 0.3 us faster than by a number
 
 # ---- shapes and dtypes ---------------------------------------------------------------------------
 
@@ -99,6 +104,7 @@ class Sum(Reduce):
     half = "native"
     linear = True
     grad_name = _full_or_dim("Sum")
+    quick = numpy.add.reduce
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
@@ -162,6 +168,13 @@ class Mean(Reduce):
     half = "native"
     linear = True
     grad_name = _full_or_dim("Mean")
+
+    def quick(x, dim, _, __, keepdim):
+        n = x.size if dim is None else x.shape[dim]
+        count = _counts.get(n)
+        if count is None:
+            count = _counts[n] = numpy.asarray(n, dtypes.float32.numpy)
+        return _add(x, dim, None, None, keepdim) / count
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
@@ -284,6 +297,27 @@ class All(Reduce):
         return _truth(xp.logical_and, x, dim, keepdim)
 
 
+class HashTensor(Reduce):
+    """hash_tensor(input, dim=None, *, keepdim=False, mode=0, out=None) -> Tensor
+
+    Exclusive or of the elements' bits as 64-bit floats or integers, over all or ``dim``: a uint64.
+
+    >>> torch.hash_tensor(torch.arange(4))
+    tensor(0, dtype=torch.uint64)
+    """
+
+    promote = "keep"
+    half = "native"
+    differentiable = False  # bits
+
+    def forward(xp, x, dim=None, *, keepdim=False, mode=0):
+        if mode != 0:
+            raise RuntimeError(f"hash_tensor: Unknown HashMode {mode}")
+        wide = dtypes.int64 if x.dtype.kind in "biu" else dtypes.float64
+        bits = x.astype(wide.numpy).view(dtypes.uint64.numpy)
+        return xp.bitwise_xor.reduce(bits, axes(dim, x.ndim), None, None, keepdim)
+
+
 class CountNonzero(Reduce):
     """count_nonzero(input, dim=None) -> Tensor
 
@@ -313,20 +347,23 @@ def share_among_ties(g, input, result, dim, keepdim):
     return mask * (g / mask.sum(dim, True))
 
 
+def _same_out(input, out):
+    if out is not None and out.dtype is not input.dtype:
+        raise RuntimeError(
+            f"Expected the dtype for input and out to match, but got {dtypes.scalar_name(input.dtype)} for input's "
+            f"dtype and {dtypes.scalar_name(out.dtype)} for out's dtype."
+        )
+
+
 def _no_complex(name, x):
     if x.dtype.kind == "c":
         raise NotImplementedError(f'"{name}" not implemented for \'{dtypes.scalar_name(dtypes.of_array(x))}\'')
 
 
 class Amax(Reduce):
-    """amax(input, dim=(), keepdim=False, *, out=None) -> Tensor
+    """The largest values over ``dim``."""
 
-    Largest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is shared
-    evenly among equal maxima.
-
-    >>> torch.amax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
-    tensor([5., 3.])
-    """
+    public = ()
 
     def forward(xp, x, dim=(), keepdim=False):
         _no_complex("amax", x)
@@ -337,15 +374,24 @@ class Amax(Reduce):
         return share_among_ties(g, input, result, dim, keepdim)
 
 
-class Amin(Reduce):
-    """amin(input, dim=(), keepdim=False, *, out=None) -> Tensor
+@public("torch", "Tensor")
+def amax(input, dim=(), keepdim=False, *, out=None):
+    """amax(input, dim=(), keepdim=False, *, out=None) -> Tensor
 
-    Smallest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is shared
-    evenly among equal minima.
+    Largest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is shared
+    evenly among equal maxima.
 
-    >>> torch.amin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
-    tensor([1., 2.])
+    >>> torch.amax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([5., 3.])
     """
+    _same_out(input, out)
+    return Amax.call(input, dim, keepdim, out=out)
+
+
+class Amin(Reduce):
+    """The smallest values over ``dim``."""
+
+    public = ()
 
     def forward(xp, x, dim=(), keepdim=False):
         _no_complex("amin", x)
@@ -356,17 +402,24 @@ class Amin(Reduce):
         return share_among_ties(g, input, result, dim, keepdim)
 
 
-class Aminmax(Op):
-    """aminmax(input, *, dim=None, keepdim=False, out=None) -> (Tensor min, Tensor max)
+@public("torch", "Tensor")
+def amin(input, dim=(), keepdim=False, *, out=None):
+    """amin(input, dim=(), keepdim=False, *, out=None) -> Tensor
 
-    Smallest and largest value, of all elements or along one ``dim``.
+    Smallest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is shared
+    evenly among equal minima.
 
-    >>> torch.aminmax(torch.tensor([1.0, -3.0, 5.0]))
-    torch.return_types.aminmax(
-    min=tensor(-3.),
-    max=tensor(5.))
+    >>> torch.amin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([1., 2.])
     """
+    _same_out(input, out)
+    return Amin.call(input, dim, keepdim, out=out)
 
+
+class Aminmax(Op):
+    """Smallest and largest values along one dimension or of all."""
+
+    public = ()
     tensors = ("input",)
     outputs = ("min", "max")
     grads = ("min", "max")
@@ -387,6 +440,27 @@ class Aminmax(Op):
         parts = [share_among_ties(gi, input, r, dim, keepdim) for gi, r in zip(g, (min, max), strict=True)
                  if gi is not None]  # fmt: skip
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+@public("torch", "Tensor")
+def aminmax(input, *, dim=None, keepdim=False, out=None):
+    """aminmax(input, *, dim=None, keepdim=False, out=None) -> (Tensor min, Tensor max)
+
+    Smallest and largest value, of all elements or along one ``dim``.
+
+    >>> torch.aminmax(torch.tensor([1.0, -3.0, 5.0]))
+    torch.return_types.aminmax(
+    min=tensor(-3.),
+    max=tensor(5.))
+    """
+    for o in out or ():
+        if o.dtype is not input.dtype:
+            wanted, got = (_C_NAMES.get(d.name, d.name) for d in (input.dtype, o.dtype))
+            raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
+    return Aminmax.call(input, dim, keepdim, out=out)
+
+
+_C_NAMES = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}
 
 
 class MaxFull(Reduce):
@@ -434,13 +508,15 @@ def select_vjp(g, input: Meta, dim, keepdim, indices):
     return g.new_zeros(input.shape).scatter(dim, indices, g)
 
 
-def _extreme(xp, name, find, x, dim, keepdim):
+def _extreme(name, reduce, x, dim, keepdim):
+    """Values by the ufunc and places by arg(max|min): both one vectorised pass."""
     axis = wrap_dim(dim, x.ndim)
-    require_elements(name, x.shape, dim)
-    _no_complex(name, x)
     if not x.ndim:
-        return x.copy(), xp.zeros((), dtypes.int64.numpy)
-    return select(xp, x, find(x, axis, keepdims=True), axis, keepdim)
+        return x.copy(), numpy.zeros((), dtypes.int64.numpy)
+    if not x.size:
+        require_elements(name, x.shape, dim)
+    _no_complex(name, x)
+    return reduce(x, axis, None, None, keepdim), getattr(x, f"arg{name}")(axis, None, keepdims=keepdim)
 
 
 class MaxDim(Op):
@@ -453,7 +529,7 @@ class MaxDim(Op):
     grad_name = "MaxBackward0"
 
     def forward(xp, x, dim, keepdim=False):
-        return _extreme(xp, "max", xp.argmax, x, dim, keepdim)
+        return _extreme("max", xp.maximum.reduce, x, dim, keepdim)
 
     vjp = select_vjp
 
@@ -468,7 +544,7 @@ class MinDim(Op):
     grad_name = "MinBackward0"
 
     def forward(xp, x, dim, keepdim=False):
-        return _extreme(xp, "min", xp.argmin, x, dim, keepdim)
+        return _extreme("min", xp.minimum.reduce, x, dim, keepdim)
 
     vjp = select_vjp
 
@@ -477,6 +553,8 @@ def _extremum(name, full, along, input, args, kwargs):
     """The three forms of max() and min(): of everything, along a dim, of two tensors."""
     if not args and not kwargs:
         return full.call(input)
+    if type(args[0] if args else None) is int and len(args) == 1 and not kwargs:
+        return along.call(input, args[0], False)
     other = args[0] if args else kwargs.get("other")
     if hasattr(other, "dtype") and hasattr(input, "dtype") and len(args) + len(kwargs) == 1:
         return getattr(input, f"{name}imum")(other)
@@ -521,17 +599,19 @@ def min(input, *args, **kwargs):
     return _extremum("min", MinFull, MinDim, input, args, kwargs)
 
 
-def _arg_extreme(name, find, x, dim, keepdim):
+def _arg_extreme(name, x, dim, keepdim):
+    find = getattr(x, name)
     if x.dtype.kind in "bc":
         what = "complex" if x.dtype.kind == "c" else "bool"
         raise RuntimeError(f"{name}(): does not support {what} input")
     if dim is None:
         if not x.size:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        return find(x, None, keepdims=keepdim)
+        return find(None, None, keepdims=keepdim)
     axis = wrap_dim(dim, x.ndim)
-    require_elements(name, x.shape, dim)
-    return find(x, axis, keepdims=keepdim) if x.ndim else find(x)
+    if not x.size:
+        require_elements(name, x.shape, dim)
+    return find(axis, None, keepdims=keepdim) if x.ndim else find()
 
 
 class Argmax(Reduce):
@@ -547,7 +627,7 @@ class Argmax(Reduce):
     differentiable = False  # an index
 
     def forward(xp, x, dim=None, keepdim=False):
-        return _arg_extreme("argmax", xp.argmax, x, dim, keepdim)
+        return _arg_extreme("argmax", x, dim, keepdim)
 
 
 class Argmin(Reduce):
@@ -563,7 +643,7 @@ class Argmin(Reduce):
     differentiable = False  # an index
 
     def forward(xp, x, dim=None, keepdim=False):
-        return _arg_extreme("argmin", xp.argmin, x, dim, keepdim)
+        return _arg_extreme("argmin", x, dim, keepdim)
 
 
 # ---- spread --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import math
 from rushlight._core import dtypes
 from rushlight._core.op import public
 from rushlight._ops import fft as transforms
+from rushlight._ops.complex import ViewAsReal
 
 
 def _described(name, t, **given):
@@ -105,7 +106,7 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
     result = transforms.rfft(frames, norm=norm) if onesided else transforms.fft(frames, norm=norm)
     result = result.transpose(1, 2)
     result = result if input.ndim == 2 else result.squeeze(0)
-    return result if return_complex else result.view_as_real()
+    return result if return_complex else ViewAsReal.call(result)
 
 
 @public("torch", "Tensor", out=False)
