@@ -10,22 +10,27 @@
 
 namespace rushlight {
 
-template <typename T> using Map = void (*)(const T *x, T *out, size_t n);
-// One row after the other: (rows, columns) -> (rows, columns).
-template <typename T> using RowMap = void (*)(const T *x, T *out, size_t rows, size_t columns);
+// (n) -> (n), and (n), (n) -> (n).
+using Map = void (*)(const float *x, float *out, size_t n);
+using Map2 = void (*)(const float *x, const float *y, float *out, size_t n);
+// Row by row: (rows, columns) -> (rows, columns).
+using RowMap = void (*)(const float *x, float *out, size_t rows, size_t columns);
+using RowMap2 = void (*)(const float *x, const float *y, float *out, size_t rows, size_t columns);
 
-template <typename T> struct Pointwise {
-  Map<T> exp, log, tanh, sigmoid, erf, gelu, gelu_tanh, silu, relu;
+struct Pointwise {
+  Map exp, log, sigmoid, erf, gelu, gelu_tanh, silu, softplus;
+  Map2 gelu_backward, silu_backward;  // (gradient, input)
 };
 
-template <typename T> struct Rows {
-  RowMap<T> softmax, log_softmax;
-  // dx = y * (g - sum(g * y)) and dx = g - exp(y) * sum(g), row by row.
-  void (*softmax_backward)(const T *g, const T *y, T *out, size_t rows, size_t columns);
-  void (*log_softmax_backward)(const T *g, const T *y, T *out, size_t rows, size_t columns);
+struct Rows {
+  RowMap softmax, log_softmax;
+  // (gradient, result): y (g - sum(g y)) and g - e^y sum(g).
+  RowMap2 softmax_backward, log_softmax_backward;
   // weight and bias may be null; mean and rstd have one entry per row.
-  void (*layer_norm)(const T *x, const T *weight, const T *bias, T eps, T *out, T *mean, T *rstd,
-                     size_t rows, size_t columns);
+  void (*layer_norm)(const float *x, const float *weight, const float *bias, float eps, float *out, float *mean,
+                     float *rstd, size_t rows, size_t columns);
+  void (*standardize_backward)(const float *g, const float *x, const float *mean, const float *rstd, float *out,
+                               size_t rows, size_t columns);
 };
 
 struct Random {
@@ -44,10 +49,8 @@ struct Random {
 struct Kernels {
   const char *name;
   Random random;
-  Pointwise<float> pointwise_f32;
-  Pointwise<double> pointwise_f64;
-  Rows<float> rows_f32;
-  Rows<double> rows_f64;
+  Pointwise pointwise;
+  Rows rows;
 };
 
 // The table of this CPU, set when the module is imported.

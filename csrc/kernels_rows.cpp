@@ -1,9 +1,131 @@
+// Functions of the rows of a float32 matrix; a row is read again while it is in the cache.
 #include "kernels.h"
+#include "simd.h"
+
 namespace rushlight {
 namespace RUSHLIGHT_NAMESPACE {
-extern const Rows<float> rows_f32;
-extern const Rows<double> rows_f64;
-const Rows<float> rows_f32 = {};
-const Rows<double> rows_f64 = {};
+namespace {
+
+constexpr float INF = __builtin_inff();
+
+// Reduces f over a row, in two independent accumulators; `neutral` fills the lanes past its end.
+template <typename Function, typename Join>
+inline V fold(const float *x, size_t n, float neutral, Function f, Join join) {
+  V a = constant(neutral), b = a;
+  size_t i = 0;
+  for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
+    a = join(a, f(load(x + i)));
+    b = join(b, f(load(x + i + WIDTH)));
+  }
+  if (i + WIDTH <= n) {
+    a = join(a, f(load(x + i)));
+    i += WIDTH;
+  }
+  if (i < n) {
+    V last = f(load_part(x + i, n - i, neutral));
+    for (size_t k = n - i; k < WIDTH; k++) last[k] = neutral;
+    b = join(b, last);
+  }
+  return join(a, b);
 }
+
+inline float row_max(const float *x, size_t n) {
+  return max(fold(x, n, -INF, [](V v) { return v; }, [](V a, V b) { return max(a, b); }));
 }
+
+template <typename Function> inline float row_sum(const float *x, size_t n, Function f) {
+  return sum(fold(x, n, 0.0f, f, [](V a, V b) { return a + b; }));
+}
+
+template <typename Function> inline void each(const float *x, float *out, size_t n, Function f) {
+  size_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(out + i, f(load(x + i)));
+  if (i < n) store_part(out + i, f(load_part(x + i, n - i, 0)), n - i);
+}
+
+template <typename Function>
+inline void each2(const float *x, const float *y, float *out, size_t n, Function f) {
+  size_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(out + i, f(load(x + i), load(y + i)));
+  if (i < n) store_part(out + i, f(load_part(x + i, n - i, 0), load_part(y + i, n - i, 0)), n - i);
+}
+
+template <typename Function> inline float row_sum2(const float *x, const float *y, size_t n, Function f) {
+  V a = V{};
+  size_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) a += f(load(x + i), load(y + i));
+  if (i < n) {
+    V last = f(load_part(x + i, n - i, 0), load_part(y + i, n - i, 0));
+    for (size_t k = n - i; k < WIDTH; k++) last[k] = 0;
+    a += last;
+  }
+  return sum(a);
+}
+
+void softmax(const float *x, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, x += n, out += n) {
+    float m = row_max(x, n);
+    each(x, out, n, [=](V v) { return exp(v - m); });
+    float scale = 1.0f / row_sum(out, n, [](V v) { return v; });
+    each(out, out, n, [=](V v) { return v * scale; });
+  }
+}
+
+inline float log_of(float x) { return log(constant(x))[0]; }
+
+void log_softmax(const float *x, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, x += n, out += n) {
+    float m = row_max(x, n);
+    float logarithm = log_of(row_sum(x, n, [=](V v) { return exp(v - m); }));
+    each(x, out, n, [=](V v) { return (v - m) - logarithm; });
+  }
+}
+
+void softmax_backward(const float *g, const float *y, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, g += n, y += n, out += n) {
+    float dot = row_sum2(g, y, n, [](V a, V b) { return a * b; });
+    each2(g, y, out, n, [=](V a, V b) { return b * (a - dot); });
+  }
+}
+
+void log_softmax_backward(const float *g, const float *y, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, g += n, y += n, out += n) {
+    float total = row_sum(g, n, [](V v) { return v; });
+    each2(g, y, out, n, [=](V a, V b) { return a - exp(b) * total; });
+  }
+}
+
+void layer_norm(const float *x, const float *weight, const float *bias, float eps, float *out, float *means,
+                float *rstds, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, x += n, out += n) {
+    float mean = row_sum(x, n, [](V v) { return v; }) / n;
+    float variance = row_sum(x, n, [=](V v) { return (v - mean) * (v - mean); }) / n;
+    float rstd = 1.0f / __builtin_sqrtf(variance + eps);
+    if (weight)
+      each2(x, weight, out, n, [=](V v, V w) { return (v - mean) * rstd * w; });
+    else
+      each(x, out, n, [=](V v) { return (v - mean) * rstd; });
+    if (bias) each2(out, bias, out, n, [](V v, V b) { return v + b; });
+    means[r] = mean;
+    rstds[r] = rstd;
+  }
+}
+
+// r (g - mean(g) - h mean(g h)), h = (x - m) r
+void standardize_backward(const float *g, const float *x, const float *means, const float *rstds, float *out,
+                          size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, g += n, x += n, out += n) {
+    float mean = means[r], rstd = rstds[r];
+    float a = row_sum(g, n, [](V v) { return v; }) / n;
+    float b = row_sum2(g, x, n, [=](V g, V v) { return g * ((v - mean) * rstd); }) / n;
+    each2(g, x, out, n, [=](V g, V v) { return rstd * (g - a - (v - mean) * rstd * b); });
+  }
+}
+
+}  // namespace
+
+extern const Rows rows;
+const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward};
+
+}  // namespace RUSHLIGHT_NAMESPACE
+}  // namespace rushlight
