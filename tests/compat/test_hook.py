@@ -65,9 +65,11 @@ def test_version():
         "import rushlight; from rushlight import _compat; own = rushlight.__version__\n"
         "_compat.install(); import torch\n"
         "assert torch.__version__ == '2.13.0+rushlight' and torch.__version__ >= (2, 0)\n"
+        "import torchvision; assert torchvision.__version__ == '0.28.0+rushlight'\n"
         "from torch.torch_version import TorchVersion\n"
         "assert isinstance(torch.__version__, TorchVersion)\n"
         "_compat.uninstall(); assert rushlight.__version__ == own and not _compat.installed()\n"
+        "assert rushlight.vision.__version__ == own\n"
         "import sys; assert 'torch' not in sys.modules and 'rushlight' in sys.modules\n"
     )
 

@@ -19,6 +19,8 @@ from rushlight._version import __version__
 
 # The foreign root, and where its modules stand here.
 ROOTS = {"torch": "rushlight", "torchvision": "rushlight.vision"}
+# What `__version__` says to who imports them by the foreign name: the releases that are followed.
+_VERSIONS = {"rushlight": TORCH_VERSION, "rushlight.vision": "0.28.0+rushlight"}
 # A module that stands elsewhere than its name says.
 _MOVED = {"torch.torch_version": "rushlight._compat.torch_version"}
 
@@ -43,7 +45,10 @@ class _AliasLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Enter our module under the foreign name: the import system hands out what is there."""
-        sys.modules[module.__name__] = importlib.import_module(self.ours)
+        ours = importlib.import_module(self.ours)
+        if self.ours in _VERSIONS:
+            vars(ours)["__version__"] = _VERSIONS[self.ours]
+        sys.modules[module.__name__] = ours
 
 
 class _Finder(MetaPathFinder):
@@ -94,7 +99,6 @@ def install() -> None:
                 "install the hook before the first `import torch`"
             )
     sys.meta_path.insert(0, _finder)
-    vars(importlib.import_module("rushlight"))["__version__"] = TORCH_VERSION
 
 
 def uninstall() -> None:
@@ -104,4 +108,5 @@ def uninstall() -> None:
     sys.meta_path.remove(_finder)
     for name in _foreign_modules():
         del sys.modules[name]
-    vars(importlib.import_module("rushlight"))["__version__"] = __version__
+    for name in _VERSIONS.keys() & sys.modules.keys():
+        vars(sys.modules[name])["__version__"] = __version__
