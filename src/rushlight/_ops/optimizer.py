@@ -39,21 +39,23 @@ BLOCK = 16384  # elements worked on at a time: six float32 arrays of it fit into
 
 
 class Scratch(local):
-    """Three arrays of each shape and dtype, all in the same memory, a set per thread."""
+    """Three arrays of each small shape and dtype, all in the same memory, a set per thread."""
 
     def __init__(self):
         self.memory = {}
         self.views = {}
 
-    def of(self, shape, dtype, size):
-        views = self.views.get((shape, dtype))
+    def of(self, x):
+        """Those of the shape and dtype of a float32 or float64 array of at most BLOCK elements."""
+        views = self.views.get((x.shape, x.dtype))
         if views is None:
-            memory = self.memory.get(dtype)
+            memory = self.memory.get(x.dtype)
             if memory is None:
-                memory = self.memory[dtype] = np.empty((3, BLOCK), dtype)
+                memory = self.memory[x.dtype] = np.empty((3, BLOCK), x.dtype)
             if len(self.views) > 4096:
                 self.views.clear()
-            views = self.views[shape, dtype] = tuple(row[:size].reshape(shape) for row in memory)
+            views = tuple(row[: x.size].reshape(x.shape) for row in memory)
+            self.views[x.shape, x.dtype] = views
         return views
 
 
@@ -61,28 +63,27 @@ scratch = Scratch()
 
 
 def blocks(*arrays):
-    """`arrays` (all of the first one's shape) in pieces of at most BLOCK elements, each with three scratch arrays.
+    """Pieces of at most BLOCK elements of arrays of one shape, each with three scratch arrays.
 
-    What a kernel writes to a piece is written to the array. Complex arrays come as their real and imaginary parts, half
-    precision as float32, rounded when it is written back. The second array is the gradient and is only read.
+    What a kernel writes to a piece is written to the array. Complex arrays come as their real and
+    imaginary parts, half precision as float32, rounded when it is written back. The second array
+    is the gradient and is only read.
     """
     x = arrays[0]
+    spare = scratch.views.get((x.shape, x.dtype))
+    if spare is not None:  # 0.2 us; all that follows happens to large and to new arrays only
+        return ((*arrays, *spare),)
     if x.dtype.char not in "fd":
         return complex_blocks(arrays) if x.dtype.kind == "c" else half_blocks(arrays)
     if x.size > BLOCK:
         return large_blocks(arrays)
-    return ((*arrays, *scratch.of(x.shape, x.dtype, x.size)),)
+    return ((*arrays, *scratch.of(x)),)
 
 
 def large_blocks(arrays):
     for pieces in cut(arrays):
         x = pieces[0]
-        spare = (
-            scratch.of(x.shape, x.dtype, x.size)
-            if x.size <= BLOCK
-            else np.empty((3, *x.shape), x.dtype)
-        )
-        yield (*pieces, *spare)
+        yield (*pieces, *(scratch.of(x) if x.size <= BLOCK else np.empty((3, *x.shape), x.dtype)))
 
 
 def complex_blocks(arrays):
@@ -205,14 +206,29 @@ def sgd_step(params, grads, buffers=None, *, lr, momentum=0, dampening=0, weight
 
     `fresh`: the buffers hold nothing yet and become the gradient.
     """
-    minus_lr = -lr
+    if not (buffers or maximize or weight_decay):
+        descend(params, grads, -lr)
+        return
     for arrays in zip(params, grads, buffers or params, strict=True):
         for p, g, b, d, t, _ in blocks(*arrays):
             g = direction(p, g, maximize, weight_decay, d, t)
             if buffers:
                 g = descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t)
-            multiply(g, scalars(p.dtype, minus_lr)[0], t)
+            move_by(p, g, -lr, t)
+
+
+def descend(params, grads, value):
+    """p += value g: the commonest step, kept short (0.8 us a parameter; 1.8 by the general way)."""
+    views = scratch.views
+    for p, g in zip(params, grads, strict=True):
+        spare = views.get((p.shape, p.dtype))
+        if spare is not None:
+            t = spare[0]
+            multiply(g, scalars(p.dtype, value)[0], t)
             add(p, t, p)
+            continue
+        for part, slope, t, _, _ in blocks(p, g):
+            move_by(part, slope, value, t)
 
 
 def descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t):

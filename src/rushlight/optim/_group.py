@@ -81,6 +81,8 @@ class GroupOptimizer(Optimizer):
 
 def number(x: Any) -> Any:
     """A hyperparameter as a Python number (it may be a one-element Tensor)."""
+    if type(x) is float:  # isinstance costs 0.1 us
+        return x
     return x.item() if isinstance(x, torch.Tensor) else x
 
 

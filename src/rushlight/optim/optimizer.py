@@ -117,7 +117,7 @@ class Optimizer:
         if isinstance(params, torch.Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                + torch.typename(params)
+                + params.type()
             )
         self.state: defaultdict[torch.Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -173,7 +173,7 @@ class Optimizer:
     def _check_param(self, param: Any) -> None:
         if not isinstance(param, torch.Tensor):
             raise TypeError(
-                f"optimizer can only optimize Tensors, but one of the params is {torch.typename(param)}"
+                f"optimizer can only optimize Tensors, but one of the params is {_typename(param)}"
             )
         if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
             raise ValueError("can't optimize a non-leaf Tensor")
@@ -339,6 +339,15 @@ class Optimizer:
         Call ``hook(optimizer)`` after a state has been loaded.
         """
         return _register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+
+def _typename(x: Any) -> str:
+    kind = type(x)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def _split_names(group: dict[str, Any]) -> None:

@@ -91,25 +91,43 @@ class SGD(GroupOptimizer):
         return self.state[p] if group["momentum"] != 0 else None
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
-        options = {
-            "lr": number(group["lr"]),
-            "weight_decay": number(group["weight_decay"]),
-            "maximize": group["maximize"],
-        }
         if group["momentum"] == 0:
-            kernels.sgd_step(params, grads, None, **options)
-            return
-        options |= {name: group[name] for name in ("momentum", "dampening", "nesterov")}
+            buffers = None
+        else:
+            buffers = [state.get("momentum_buffer") for state in states]
+            if any(buffer is None for buffer in buffers):
+                self._start_momentum(group, params, grads, states)
+                return
+        _descend(group, params, grads, buffers)
+
+    def _start_momentum(
+        self, group: dict[str, Any], params: list, grads: list, states: list
+    ) -> None:
+        """A step in which some buffers are new: those become the gradient."""
         rows = list(zip(params, grads, states, strict=True))
         new = [row for row in rows if row[2].get("momentum_buffer") is None]
-        if new:
-            rows = [row for row in rows if row[2].get("momentum_buffer") is not None]
-            for p, _, state in new:
-                state["momentum_buffer"] = zeros_of(p)
-            _with_momentum(new, fresh=True, **options)
-        _with_momentum(rows, **options)
+        old = [row for row in rows if row[2].get("momentum_buffer") is not None]
+        for p, _, state in new:
+            state["momentum_buffer"] = zeros_of(p)
+        for fresh, members in ((True, new), (False, old)):
+            if members:
+                params, grads, states = (list(column) for column in zip(*members, strict=True))
+                buffers = [state["momentum_buffer"] for state in states]
+                _descend(group, params, grads, buffers, fresh)
 
 
-def _with_momentum(rows: list[tuple], **options: Any) -> None:
-    params, grads = [row[0] for row in rows], [row[1] for row in rows]
-    kernels.sgd_step(params, grads, [row[2]["momentum_buffer"] for row in rows], **options)
+def _descend(
+    group: dict[str, Any], params: list, grads: list, buffers: list | None, fresh: bool = False
+) -> None:
+    kernels.sgd_step(
+        params,
+        grads,
+        buffers,
+        lr=number(group["lr"]),
+        momentum=group["momentum"],
+        dampening=group["dampening"],
+        weight_decay=number(group["weight_decay"]),
+        nesterov=group["nesterov"],
+        maximize=group["maximize"],
+        fresh=fresh,
+    )

@@ -1,0 +1,168 @@
+"""A worker process: it fetches what it is told to."""
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from typing import Any
+
+import numpy as np
+
+from rushlight import _api as torch
+from rushlight.utils.data._utils.channel import Channel
+from rushlight.utils.data._utils.exception import ExceptionWrapper
+from rushlight.utils.data._utils.fetch import Fetch, fetcher
+from rushlight.utils.data.dataset import Dataset, IterableDataset
+
+CHECK_INTERVAL = 5.0  # seconds after which a worker makes sure that its parent lives
+
+
+@dataclass(frozen=True, slots=True)
+class _RNG:
+    random_generator: random.Random
+    torch_generator: torch.Generator
+    numpy_generator: object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """WorkerInfo: ``id``, ``num_workers``, ``seed`` and ``dataset`` (this worker's copy) of a worker process."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Dataset
+    rng: _RNG | None = None
+    worker_method: str | None = "multiprocessing"
+
+
+_worker_info: WorkerInfo | None = None
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """get_worker_info() -> WorkerInfo or None
+
+    Who this worker process is; None in the main process.
+
+    >>> print(torch.utils.data.get_worker_info())
+    None
+    """
+    return _worker_info
+
+
+@dataclass(frozen=True)
+class StreamEnded:
+    """Sent in place of a batch: the worker's IterableDataset has no more."""
+
+    worker_id: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Begin the dataset anew (persistent workers); sent back as an answer."""
+
+
+@dataclass
+class Job:
+    """What a worker is given when it starts."""
+
+    worker_id: int
+    num_workers: int
+    dataset: Dataset
+    batched: bool
+    collate_fn: Callable
+    drop_last: bool
+    base_seed: int
+    init_fn: Callable[[int], None] | None
+
+    def fetcher(self) -> Fetch:
+        return fetcher(self.dataset, self.batched, self.collate_fn, self.drop_last)
+
+
+def run(job: Job, connection: Any, inherited: list) -> None:
+    """The worker's life. `inherited`: the loader's ends of connections that a fork left open here."""
+    global _worker_info
+    for other in inherited:
+        other.close()
+    channel = Channel(connection)
+    try:
+        _worker_info = WorkerInfo(
+            job.worker_id, job.num_workers, job.base_seed + job.worker_id, job.dataset
+        )
+        torch.set_num_threads(1)
+        seed_everything(job)
+        fetch, failure = _prepare(job)
+        _serve(job, channel, fetch, failure)
+    except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError, EOFError):
+        pass  # the loader is gone, or going
+    finally:
+        channel.close()
+
+
+def seed_everything(job: Job) -> None:
+    """Every worker its own random numbers, the same ones as PyTorch's workers."""
+    seed = job.base_seed + job.worker_id
+    random.seed(seed)
+    torch.manual_seed(seed)
+    words = [job.worker_id, job.base_seed & 0xFFFFFFFF, job.base_seed >> 32, 0]
+    np.random.seed(np.random.SeedSequence(words).generate_state(4))
+
+
+def _prepare(job: Job) -> tuple[Fetch | None, ExceptionWrapper | None]:
+    try:
+        if job.init_fn is not None:
+            job.init_fn(job.worker_id)
+        return job.fetcher(), None
+    except Exception:
+        return None, _caught(job)
+
+
+def _caught(job: Job) -> ExceptionWrapper:
+    return ExceptionWrapper(where=f"in DataLoader worker process {job.worker_id}")
+
+
+def _serve(job: Job, channel: Channel, fetch: Fetch | None, failure: Any) -> None:
+    ended = False
+    while (message := _next_message(channel)) is not None:
+        if isinstance(message, Resume):
+            ended = False
+            channel.send((message, None))
+            fetch = job.fetcher()
+            continue
+        if ended:
+            continue
+        number, index = message
+        data = _fetched(job, fetch, index) if failure is None else failure
+        ended = isinstance(data, StreamEnded)
+        try:
+            channel.send((number, data))
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception:  # it cannot be pickled
+            channel.send((number, _caught(job)))
+
+
+def _fetched(job: Job, fetch: Fetch, index: Any) -> Any:
+    try:
+        return fetch(index)
+    except StopIteration:
+        if isinstance(job.dataset, IterableDataset):
+            return StreamEnded(job.worker_id)
+        return _caught(job)
+    except Exception:
+        return _caught(job)
+
+
+def _next_message(channel: Channel) -> Any:
+    """What the loader sends next; None when it says stop or is gone."""
+    parent = parent_process()
+    watched = [channel] if parent is None else [channel, parent.sentinel]
+    pid = os.getppid()
+    while True:
+        ready = wait(watched, CHECK_INTERVAL)
+        if channel in ready:
+            return channel.receive()
+        if ready or os.getppid() != pid:
+            return None
