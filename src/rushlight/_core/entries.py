@@ -481,11 +481,10 @@ def by_name(op: type, dim: object, keepdim: object, kw: dict) -> tuple:
 def pair_entry(op: type) -> object:
     """Two tensors taken as they are, no parameters, one result (the matrix products)."""
     run, grad = op.run, op.differentiable
-    xb, yb = (k == 2 for k in op.keep_for((True, True)))
-    xf, yf = (k == 2 for k in op.keep_for((True, False)))
-    xs, ys = (k == 2 for k in op.keep_for((False, True)))
-    if op.promote != "keep" or op.keep_results or len(op.arguments) != 2 or 1 in op.keep_for((True, True)):
+    masks = [op.keep_for(mask) for mask in ((True, True), (True, False), (False, True))]
+    if op.promote != "keep" or op.keep_results or len(op.arguments) != 2 or any(1 in m for m in masks):
         return many_tensor_entry(op)
+    (xb, yb), (xf, yf), (xs, ys) = [[k == 2 for k in m] for m in masks]
 
     def call(input=None, other=None, *, out=None, **kw):
         if kw or other is None:
