@@ -6,7 +6,7 @@ The forms with ``inplace=`` that ``nn.functional`` has are made there from these
 import math
 
 from rushlight._core.inplace import derive, derive_composite
-from rushlight._core.op import Op, Unary, public
+from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._ops.special_error import erf_kernel
 
 FUNCTIONAL = ("nn.functional",)
@@ -30,7 +30,21 @@ class Relu(Unary):
         return xp.maximum(x, 0)
 
     def vjp(g, result):
-        return g * (result > 0)
+        return ReluBackward.call(g, result)
+
+
+class ReluBackward(Binary):
+    """The gradient where ``relu`` let its input through, zero elsewhere."""
+
+    tensors = ("grad", "result")
+    grad_name = "ThresholdBackward0"
+    public = ()
+
+    def forward(xp, g, result):
+        return xp.where(result <= 0, g.dtype.type(0), g)
+
+    def vjp_grad(g, result):
+        return ReluBackward.call(g, result)
 
 
 def _no_relu(dtype):

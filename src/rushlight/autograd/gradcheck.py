@@ -22,7 +22,7 @@ def differentiable(values: object) -> list:
 
 def numerical_jacobian(f: Callable, inputs: tuple, target: torch.Tensor, eps: float) -> list:
     """d f / d target by central differences: one list of columns per output; for complex, both directions."""
-    flat = target.detach().reshape(-1) if target.is_contiguous() else None
+    flat = target.data.reshape(-1) if target.is_contiguous() else None
     columns = []
     for i in range(target.numel()):
         steps = (eps, eps * 1j) if target.is_complex() else (eps,)
@@ -33,7 +33,7 @@ def numerical_jacobian(f: Callable, inputs: tuple, target: torch.Tensor, eps: fl
 def difference(f: Callable, inputs: tuple, target: torch.Tensor, flat: object, i: int, step: complex) -> list:
     """(f(x + step) - f(x - step)) / (2 |step|) at one element, per output."""
     with torch.no_grad():
-        place = target.detach()
+        place = target.data
         if flat is not None:
             view, at = flat, i
         else:
