@@ -1,6 +1,6 @@
 """Arithmetic: sums, products, quotients, extrema, absolute values, and what combines them."""
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, errors
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.tensor import Tensor
@@ -52,9 +52,13 @@ def check_alpha(dtype, alpha):
     if type(alpha) is bool and dtype.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if type(alpha) is float and dtype.kind in "biu":
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
     if type(alpha) is complex and dtype.kind != "c":
-        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
 
 
 def scaled(y, alpha):
@@ -62,8 +66,7 @@ def scaled(y, alpha):
     return y & bool(alpha) if y.dtype.kind == "b" else y * y.dtype.type(alpha)
 
 
-@public("torch", "Tensor")
-def add(input, other, *, alpha=1):
+def add(input, other, *, alpha=1, out=None):
     """add(input, other, *, alpha=1, out=None) -> Tensor
 
     ``input + alpha * other``, element by element. RuntimeError if ``alpha`` is of a higher kind than the result.
@@ -72,8 +75,8 @@ def add(input, other, *, alpha=1):
     tensor([11., 12.])
     """
     if type(alpha) is int and alpha == 1:
-        return Add.call(input, other)
-    return AddScaled.call(input, other, alpha)
+        return Add.call(input, other, out=out)
+    return AddScaled.call(input, other, alpha, out=out)
 
 
 class Sub(Binary):
@@ -128,8 +131,7 @@ class SubScaled(Op):
         return -g * conj(alpha)
 
 
-@public("torch", "Tensor", aliases=("subtract",))
-def sub(input, other, *, alpha=1):
+def sub(input, other, *, alpha=1, out=None):
     """sub(input, other, *, alpha=1, out=None) -> Tensor
 
     ``input - alpha * other``, element by element. Bool tensors raise RuntimeError.
@@ -138,15 +140,14 @@ def sub(input, other, *, alpha=1):
     tensor([-9., -8.])
     """
     if type(alpha) is int and alpha == 1:
-        return Sub.call(input, other)
-    return SubScaled.call(input, other, alpha)
+        return Sub.call(input, other, out=out)
+    return SubScaled.call(input, other, alpha, out=out)
 
 
 _add_, _sub_ = derive(Add), derive(Sub)
 _add_scaled_, _sub_scaled_ = derive(AddScaled), derive(SubScaled)
 
 
-@public("Tensor", out=False)
 def add_(input, other, *, alpha=1):
     """add_(other, *, alpha=1) -> Tensor
 
@@ -157,7 +158,6 @@ def add_(input, other, *, alpha=1):
     return _add_scaled_(input, other, alpha)
 
 
-@public("Tensor", out=False, aliases=("subtract_",))
 def sub_(input, other, *, alpha=1):
     """sub_(other, *, alpha=1) -> Tensor
 
@@ -168,6 +168,21 @@ def sub_(input, other, *, alpha=1):
     return _sub_scaled_(input, other, alpha)
 
 
+# Plain functions, not ``@public``: nothing may stand between these and their entries.
+also("torch", add=add, sub=sub, subtract=sub)
+also(
+    "Tensor",
+    add=add,
+    sub=sub,
+    subtract=sub,
+    add_=add_,
+    sub_=sub_,
+    subtract_=sub_,
+    __iadd__=_add_,
+    __isub__=_sub_,
+)
+
+
 class Rsub(Binary):
     """``other - input``: what ``1 - x`` computes."""
 
@@ -176,7 +191,8 @@ class Rsub(Binary):
     inplace = False
     linear = True
     half = "native"
-    grad_name = numbered("Rsub")
+    grad_name = numbered("Rsub", 1)
+    numbers = ("other",)
     domain = Sub.domain
 
     def forward(xp, x, y):
@@ -200,7 +216,13 @@ def rsub(input, other, *, alpha=1):
     """
     if type(alpha) is int and alpha == 1:
         return Rsub.call(input, other)
-    return SubScaled.call(other, input, alpha)
+    return RsubScaled.call(other, input, alpha)
+
+
+class RsubScaled(SubScaled):
+    """``other - alpha * input``, the arguments in the order of :class:`SubScaled`."""
+
+    grad_name = lambda node: f"RsubBackward{int(node.edges[0] is None)}"  # noqa: E731
 
 
 class Neg(Unary):
@@ -332,8 +354,7 @@ def quotient_to_zero(xp, x, y):
     return down + ((xp.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
-@public("torch", "Tensor", aliases=("divide",))
-def div(input, other, *, rounding_mode=None):
+def div(input, other, *, rounding_mode=None, out=None):
     """div(input, other, *, rounding_mode=None, out=None) -> Tensor
 
     Divide ``input`` by ``other``, element by element. With ``rounding_mode`` None integers give the default
@@ -343,9 +364,9 @@ def div(input, other, *, rounding_mode=None):
     tensor([-2.,  1.])
     """
     if rounding_mode is None:
-        return Div.call(input, other)
+        return Div.call(input, other, out=out)
     check_rounding_mode(rounding_mode)
-    return DivRounded.call(input, other, rounding_mode)
+    return DivRounded.call(input, other, rounding_mode, out=out)
 
 
 def check_rounding_mode(rounding_mode):
@@ -358,7 +379,6 @@ def check_rounding_mode(rounding_mode):
 _div_, _div_rounded_ = derive(Div), derive(DivRounded)
 
 
-@public("Tensor", out=False, aliases=("divide_",))
 def div_(input, other, *, rounding_mode=None):
     """div_(other, *, rounding_mode=None) -> Tensor
 
@@ -370,17 +390,26 @@ def div_(input, other, *, rounding_mode=None):
     return _div_rounded_(input, other, rounding_mode)
 
 
-@public("Tensor", out=False)
 def __rdiv__(input, other):
     """__rdiv__(other) -> Tensor
 
-    ``other / input``.
+    ``other / input``, which PyTorch computes as ``other`` times the reciprocal.
     """
-    return Div.call(other, input)
+    return input.reciprocal() * other
 
 
-also("torch", true_divide=Div)
-also("Tensor", true_divide=Div, true_divide_=_div_, __div__=Div, __idiv__=_div_)
+also("torch", div=div, divide=div, true_divide=Div)
+also(
+    "Tensor",
+    div=div,
+    divide=div,
+    div_=div_,
+    divide_=div_,
+    true_divide=Div,
+    true_divide_=_div_,
+    __itruediv__=_div_,
+)
+also("Tensor", __div__=Div, __idiv__=_div_, __rdiv__=__rdiv__, __rtruediv__=__rdiv__)
 
 
 class FloorDivide(Binary):
@@ -419,7 +448,11 @@ class Remainder(Binary):
     def forward(xp, x, y):
         if hasattr(y, "dtype"):
             refuse_zero(xp, y)
-        return xp.remainder(x, y)
+        result = xp.remainder(x, y)
+        if result.dtype.kind != "f":
+            return result
+        zero = result == 0  # PyTorch's zeros have the sign of x, NumPy's that of y
+        return xp.where(zero, xp.copysign(result, x), result) if zero.any() else result
 
     def vjp_input(g):
         return g
@@ -441,6 +474,7 @@ class Fmod(Binary):
     """
 
     grad_name = numbered("Fmod")
+    numbers = ("other",)
     domain = serves("iuhf", "fmod_cpu")
 
     def forward(xp, x, y):
@@ -571,7 +605,8 @@ class Copysign(Binary):
     forward = ufunc("copysign")
     promote = "float"
     half = "float32"
-    grad_name = numbered("Copysign")
+    grad_name = numbered("Copysign", 1)
+    numbers = ("other",)
     domain = serves("hf", "copysign_cpu")
 
     def vjp_input(g, input, result):
@@ -596,7 +631,9 @@ class Maximum(Binary):
     forward = ufunc("maximum")
     numbers = False
     inplace = False
-    domain = serves("bihf", "maximum_cpu", c=RuntimeError("maximum not implemented for complex tensors."))
+    domain = serves(
+        "bihf", "maximum_cpu", c=RuntimeError("maximum not implemented for complex tensors.")
+    )
 
     def vjp_input(g, input, other):
         return (g / 2).where(input == other, g).masked_fill(input < other, 0)
@@ -617,7 +654,9 @@ class Minimum(Binary):
     forward = ufunc("minimum")
     numbers = False
     inplace = False
-    domain = serves("bihf", "minimum_cpu", c=RuntimeError("minimum not implemented for complex tensors."))
+    domain = serves(
+        "bihf", "minimum_cpu", c=RuntimeError("minimum not implemented for complex tensors.")
+    )
 
     def vjp_input(g, input, other):
         return (g / 2).where(input == other, g).masked_fill(input > other, 0)
@@ -638,7 +677,9 @@ class Fmax(Binary):
     forward = ufunc("fmax")
     numbers = False
     inplace = False
-    domain = serves("bihf", "maximum_cpu", c=RuntimeError("fmax not implemented for complex tensors."))
+    domain = serves(
+        "bihf", "maximum_cpu", c=RuntimeError("fmax not implemented for complex tensors.")
+    )
 
     def vjp_input(g, input, other):
         return g.masked_fill(((input >= other) | other.isnan()).logical_not(), 0)
@@ -659,7 +700,9 @@ class Fmin(Binary):
     forward = ufunc("fmin")
     numbers = False
     inplace = False
-    domain = serves("bihf", "minimum_cpu", c=RuntimeError("fmin not implemented for complex tensors."))
+    domain = serves(
+        "bihf", "minimum_cpu", c=RuntimeError("fmin not implemented for complex tensors.")
+    )
 
     def vjp_input(g, input, other):
         return g.masked_fill(((input <= other) | other.isnan()).logical_not(), 0)
@@ -755,7 +798,9 @@ class Addcdiv(Op):
 
     def forward(xp, x, a, b, *, value=1):
         quotient = a / b
-        return x + (quotient if type(value) is int and value == 1 else quotient * x.dtype.type(value))
+        return x + (
+            quotient if type(value) is int and value == 1 else quotient * x.dtype.type(value)
+        )
 
     def vjp_input(g):
         return g
@@ -777,8 +822,11 @@ class Lerp(Op):
     """
 
     tensors = ("input", "end", "weight")
+    numbers = ("weight",)
     inplace = True
-    grad_name = lambda node: f"LerpBackward{int(node.edges[2] is not None or len(node.saved[2] or ()) != 1)}"  # noqa: E731
+    grad_name = lambda node: (
+        f"LerpBackward{int(node.edges[2] is not None or len(node.saved[2] or ()) != 1)}"
+    )  # noqa: E731
 
     def domain(common, given):
         names = {dtypes.float64: "double", dtypes.float32: "float", dtypes.float16: "c10::Half"}
@@ -836,7 +884,9 @@ class ClampTensors(Op):
     public = ()
     half = "native"
     grad_name = "ClampBackward0"
-    domain = serves("ihf", "clamp_cpu", c=NotImplementedError("clamp is not supported for complex types"))
+    domain = serves(
+        "ihf", "clamp_cpu", c=NotImplementedError("clamp is not supported for complex types")
+    )
 
     def forward(xp, x, low, high):
         if low is not None:
@@ -934,14 +984,12 @@ class ClampMaxNumber(ClampNumbers):
 
 
 def _bounded(name, input, bound, tensor_record, **numbers):
+    if not isinstance(input, Tensor):
+        raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))
     if isinstance(bound, Tensor):
         return tensor_record.call(input, bound)
     if bound is None:
-        raise TypeError(
-            f"{name}() received an invalid combination of arguments - got (Tensor, NoneType), but expected one of:"
-            f"\n * (Tensor input, Tensor {name[-3:]}, *, Tensor out = None)\n * (Tensor input, Number {name[-3:]}, "
-            "*, Tensor out = None)\n"
-        )
+        raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))
     dtype = dtypes.result_dtype([input.dtype], [], [dtypes.scalar_dtype(bound)])
     if dtype.is_complex:
         raise NotImplementedError("clamp is not supported for complex types")

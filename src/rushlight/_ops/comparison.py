@@ -19,6 +19,7 @@ class Eq(Binary):
 
     forward = ufunc("equal")
     operator = "eq"
+    numbers = ("other",)
     differentiable = False  # truth values have no gradient
 
 
@@ -33,6 +34,7 @@ class Ne(Binary):
 
     forward = ufunc("not_equal")
     operator = "ne"
+    numbers = ("other",)
     aliases = ("not_equal",)
     differentiable = False  # truth values have no gradient
 
@@ -48,6 +50,7 @@ class Lt(Binary):
 
     forward = ufunc("less")
     operator = "lt"
+    numbers = ("other",)
     aliases = ("less",)
     differentiable = False  # truth values have no gradient
     domain = serves("biuhf", "lt_cpu")
@@ -64,6 +67,7 @@ class Le(Binary):
 
     forward = ufunc("less_equal")
     operator = "le"
+    numbers = ("other",)
     aliases = ("less_equal",)
     differentiable = False  # truth values have no gradient
     domain = serves("biuhf", "le_cpu")
@@ -80,6 +84,7 @@ class Gt(Binary):
 
     forward = ufunc("greater")
     operator = "gt"
+    numbers = ("other",)
     aliases = ("greater",)
     differentiable = False  # truth values have no gradient
     domain = serves("biuhf", "gt_cpu")
@@ -96,6 +101,7 @@ class Ge(Binary):
 
     forward = ufunc("greater_equal")
     operator = "ge"
+    numbers = ("other",)
     aliases = ("greater_equal",)
     differentiable = False  # truth values have no gradient
     domain = serves("biuhf", "ge_cpu")
@@ -139,7 +145,9 @@ class Isclose(Op):
     def forward(xp, x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value < 0:
-                raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value:g}")
+                raise RuntimeError(
+                    f"{name} must be greater than or equal to zero, but got {value:g}"
+                )
         close = x == y
         if equal_nan and x.dtype.kind in "fc":
             close = close | (xp.isnan(x) & xp.isnan(y))
@@ -219,7 +227,9 @@ class Isposinf(Unary):
 
     inplace = False
     differentiable = False  # truth values have no gradient
-    domain = serves("biuhf", "isposinf", c=RuntimeError("isposinf does not support complex inputs."))
+    domain = serves(
+        "biuhf", "isposinf", c=RuntimeError("isposinf does not support complex inputs.")
+    )
 
     def forward(xp, x):
         return x == xp.inf
@@ -236,7 +246,9 @@ class Isneginf(Unary):
 
     inplace = False
     differentiable = False  # truth values have no gradient
-    domain = serves("biuhf", "isneginf", c=RuntimeError("isneginf does not support complex inputs."))
+    domain = serves(
+        "biuhf", "isneginf", c=RuntimeError("isneginf does not support complex inputs.")
+    )
 
     def forward(xp, x):
         return x == -xp.inf
@@ -271,7 +283,9 @@ class Signbit(Unary):
     inplace = False
     differentiable = False  # truth values have no gradient
     domain = serves(
-        "biuhf", "signbit_cpu", c=NotImplementedError("signbit is not implemented for complex tensors.")
+        "biuhf",
+        "signbit_cpu",
+        c=NotImplementedError("signbit is not implemented for complex tensors."),
     )
 
     def forward(xp, x):
@@ -336,7 +350,7 @@ class LogicalNot(Unary):
     differentiable = False  # truth values have no gradient
 
 
-class Heaviside(Binary):
+class Heaviside(Op):
     """heaviside(input, values, *, out=None) -> Tensor
 
     0 below zero, 1 above, and ``values`` at it. RuntimeError if the dtypes differ.
@@ -347,14 +361,16 @@ class Heaviside(Binary):
 
     tensors = ("input", "values")
     numbers = False
+    inplace = True
     half = "native"
     grad_name = "torch::autograd::NotImplemented"
 
     def domain(common, given):
+        text = "heaviside is not yet implemented for {}."
+        if any(d.is_complex for d in given):
+            raise RuntimeError(text.format("complex tensors"))
         if given[0] is not given[-1]:
-            raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
-        complex_text = "heaviside is not yet implemented for complex tensors."
-        serves("bihf", "heaviside_cpu", c=RuntimeError(complex_text))(common, given)
+            raise RuntimeError(text.format("tensors with different dtypes"))
 
     def forward(xp, x, values):
         return xp.where(x == 0, values, (x > 0).astype(x.dtype))
@@ -380,5 +396,3 @@ class Nextafter(Binary):
 
     def vjp_other(g, input, other):
         return g.masked_fill(input != other, 0)
-
-

@@ -47,9 +47,14 @@ def is_number(value: object) -> bool:
     return not isinstance(value, Tensor)
 
 
-def numbered(name: str) -> Callable:
-    """A grad name with 0 if the second argument was a number, 1 if it was a tensor."""
-    return lambda node: f"{name}Backward{0 if node.edges[1] is None and len(node.saved[1] or ()) < 2 else 1}"
+def numbered(name: str, number: int = 0) -> Callable:
+    """A grad name with the suffix ``number`` (0 or 1) if the second argument was a number, else the other one."""
+
+    def grad_name(node):
+        tensor = node.edges[1] is not None or len(node.saved[1] or ()) > 1
+        return f"{name}Backward{1 - number if tensor else number}"
+
+    return grad_name
 
 
 def no_derivative(name: str) -> Callable:

@@ -18,7 +18,11 @@ def _pow_name(node):
     base, exponent = node.saved[0], node.saved[1]
     if node.edges[1] is None and exponent is not None and len(exponent) == 1:
         return "PowBackward0"
-    return "PowBackward2" if node.edges[0] is None and base is not None and len(base) == 1 else "PowBackward1"
+    return (
+        "PowBackward2"
+        if node.edges[0] is None and base is not None and len(base) == 1
+        else "PowBackward1"
+    )
 
 
 class Pow(Binary):
@@ -32,12 +36,15 @@ class Pow(Binary):
     """
 
     operator = "pow"
+    public = ()
     grad_name = _pow_name
     domain = serves("ihfc", "pow")
 
     def forward(xp, x, y):
         if not hasattr(y, "dtype"):
             return power_of_number(xp, x, y)
+        if not hasattr(x, "dtype"):
+            return xp.power(x, y)
         if y.ndim == 0 and x.dtype.kind != "b":
             return power_of_number(xp, x, y.item())
         if y.dtype.kind == "i":
@@ -101,11 +108,12 @@ def power_of_integers(xp, x, y):
         return xp.power(x, y)
     result = xp.power(x, xp.where(negative, 0, y))
     odd = 1 - 2 * (y & 1)
-    return xp.where(negative, xp.where(x == 1, 1, xp.where(x == -1, odd, 0)), result).astype(x.dtype)
+    return xp.where(negative, xp.where(x == 1, 1, xp.where(x == -1, odd, 0)), result).astype(
+        x.dtype
+    )
 
 
-@public("torch", "Tensor")
-def pow(input, exponent):
+def pow(input, exponent, *, out=None):
     """pow(input, exponent, *, out=None) -> Tensor
 
     ``input`` to the power ``exponent``, element by element; one of them may be a number. An integer tensor with a
@@ -114,19 +122,24 @@ def pow(input, exponent):
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    return Pow.call(input, exponent)
+    if type(exponent) is int and exponent < 0 and isinstance(input, Tensor) and input.dtype is dtypes.uint8:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return Pow.call(input, exponent, out=out)
 
 
 _pow_ = derive(Pow)
 
 
-@public("Tensor", out=False)
 def pow_(input, exponent):
     """pow_(exponent) -> Tensor
 
     In-place form of :func:`torch.pow`.
     """
     return _pow_(input, exponent)
+
+
+also("torch", pow=pow)
+also("Tensor", pow=pow, pow_=pow_, __ipow__=_pow_)
 
 
 @public("torch", "Tensor")
@@ -159,7 +172,10 @@ def float_power(input, exponent):
     >>> torch.float_power(torch.tensor([2, 3]), -1)
     tensor([0.5000, 0.3333], dtype=torch.float64)
     """
-    given = [isinstance(t, Tensor) and t.dtype.is_complex or isinstance(t, complex) for t in (input, exponent)]
+    given = [
+        isinstance(t, Tensor) and t.dtype.is_complex or isinstance(t, complex)
+        for t in (input, exponent)
+    ]
     wide = dtypes.complex128 if any(given) else dtypes.float64
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise TypeError(
@@ -179,7 +195,11 @@ def float_power_(input, exponent):
     In-place form of :func:`torch.float_power`; RuntimeError unless ``input`` has the dtype of the result.
     """
     number = isinstance(exponent, complex)
-    complex_ = input.dtype.is_complex or number or (isinstance(exponent, Tensor) and exponent.dtype.is_complex)
+    complex_ = (
+        input.dtype.is_complex
+        or number
+        or (isinstance(exponent, Tensor) and exponent.dtype.is_complex)
+    )
     wide = dtypes.complex128 if complex_ else dtypes.float64
     if input.dtype is not wide:
         names = ("Double", "ComplexDouble")
@@ -327,11 +347,7 @@ class Ldexp(Binary):
     numbers = False
 
     def forward(xp, x, y):
-        # two factors, neither of which overflows where the product does not
-        if y.dtype.kind == "c":
-            return x * xp.exp(y * LOG_2)
-        half = xp.trunc(y / 2)
-        return x * xp.exp2(half) * xp.exp2(y - half)
+        return x * (xp.exp(y * LOG_2) if y.dtype.kind == "c" else xp.exp2(y))
 
     def vjp_input(g, other):
         return g * conj(2.0**other)
@@ -448,7 +464,9 @@ class Logit(Op):
     def forward(xp, x, eps=None):
         if eps is not None:
             number = x.dtype.type
-            x = xp.where(x < number(eps), number(eps), xp.where(x > number(1 - eps), number(1 - eps), x))
+            x = xp.where(
+                x < number(eps), number(eps), xp.where(x > number(1 - eps), number(1 - eps), x)
+            )
         return xp.log(x / (1 - x))
 
     def vjp(g, input, eps):

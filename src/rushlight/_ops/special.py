@@ -265,6 +265,8 @@ class Mvlgamma(Op):
     domain = serves("hf", "mvlgamma")
 
     def forward(xp, x, p):
+        if x.dtype.kind == "b":
+            raise RuntimeError("The input tensor may not be a boolean tensor.")
         if p < 1:
             raise RuntimeError("p has to be greater than or equal to 1")
         lgamma = in_double(gamma.lgamma_kernel)
@@ -393,6 +395,7 @@ class Xlogy(Binary):
     domain = serves("hf", "xlogy_cpu")
 
     def forward(xp, x, y):
+        y = y if hasattr(y, "dtype") else x.dtype.type(y)
         product = x * xp.log(y)
         return xp.where((x == 0) & ~xp.isnan(y), product.dtype.type(0), product)
 
@@ -422,6 +425,7 @@ class Xlog1py(Binary):
     domain = serves("hf", "xlog1py_cpu")
 
     def forward(xp, x, y):
+        y = y if hasattr(y, "dtype") else x.dtype.type(y)
         product = x * xp.log1p(y)
         return xp.where((x == 0) & ~xp.isnan(y), product.dtype.type(0), product)
 

@@ -85,6 +85,7 @@ def digamma_positive(xp, x):
 
 def zeta_kernel(xp, s, q):
     """Hurwitz' zeta function sum (q + k)^-s by Euler and Maclaurin (DLMF 25.11.5)."""
+    s = xp.minimum(s, 1e10)  # all the same beyond
     result = xp.full_like(s, xp.nan)
     result[s == 1] = xp.inf
     pole = (s > 1) & (q <= 0) & (q == xp.floor(q))
@@ -114,8 +115,10 @@ def zeta_positive(xp, s, q):
 
 def zeta_negative(xp, s, q):
     """Integer s >= 2, q < 0 not an integer: zeta(s, q) from zeta(s, 1 - q) by reflection (DLMF 5.15.6)."""
+    large = s > 60
     result = xp.empty_like(s)
-    for order in xp.unique(s):
+    result[large] = nearest_terms(xp, s[large], q[large])
+    for order in xp.unique(s[~large]):
         here = s == order
         n = int(order) - 1
         z = q[here]
@@ -123,6 +126,15 @@ def zeta_negative(xp, s, q):
         slope = cot_derivative(xp, n, math.pi * (z - xp.rint(z)))
         result[here] = (-1) ** n * (slope * (math.pi**order / math.factorial(n)) + mirrored)
     return result
+
+
+def nearest_terms(xp, s, q):
+    """The sum of the terms of zeta with |q + k| < 4: all that count for large s."""
+    away = q - xp.rint(q)
+    total = xp.zeros_like(s)
+    for step in range(-3, 4):
+        total += xp.where(away + step >= q, xp.power(away + step, -s), 0)
+    return total
 
 
 def cot_derivative(xp, n, angle):
@@ -219,7 +231,6 @@ def log1p_minus(xp, u):
 
 def _lower_series(xp, a, x, upper):
     """P = x^a e^-x / gamma(a + 1) sum x^k / ((a + 1) ... (a + k)) (DLMF 8.11.4), the last term first."""
-    # After k terms with x < a the next is below (a/(a + k))^k..., and x/(a + k) <= x/a bounds the ratio.
     total = xp.ones_like(a)
     terms = _terms(xp, a, x)
     for k in range(terms, 0, -1):

@@ -12,9 +12,14 @@ TRIGONOMETRIC = 7
 HERMITE_LIMIT = 512
 
 
+def degree(xp, n):
+    """The degree cut to an integer; one that int64 cannot hold counts as negative, as in PyTorch."""
+    return xp.where(xp.abs(n) < 2.0**63, xp.trunc(n), -1.0)
+
+
 def recurrence(xp, x, n, first, step):
     """P_n(x) from P_0 = 1, P_1 = first(x), P_{k+1} = step(k, x, P_k, P_{k-1})."""
-    n = xp.trunc(n)
+    n = degree(xp, n)
     result = xp.where(n < 0, 0.0, xp.where(n == 0, 1.0, first(x)))
     left = xp.flatnonzero(n >= 2)
     x, n = x[left], n[left]
@@ -32,11 +37,12 @@ def recurrence(xp, x, n, first, step):
 
 def _chebyshev(xp, x, n, first, wave):
     """A Chebyshev polynomial: ``wave(xp, angle, n)`` for high degrees inside (-1, 1), else the recurrence."""
+    n = degree(xp, n)
     result = xp.empty_like(x)
     inside = (xp.abs(x) < 1) & (n >= TRIGONOMETRIC)
-    result[inside] = wave(xp, xp.arccos(x[inside]), xp.trunc(n[inside]))
+    result[inside] = wave(xp, xp.arccos(x[inside]), n[inside])
     edge = (xp.abs(x) == 1) & (n >= TRIGONOMETRIC)  # the recurrence is exact there, and as slow as the degree
-    result[edge] = _at_edge(xp, x[edge], xp.trunc(n[edge]), first)
+    result[edge] = _at_edge(xp, x[edge], n[edge], first)
     rest = ~(inside | edge)
     result[rest] = recurrence(xp, x[rest], n[rest], first, _chebyshev_step)
     return result
@@ -85,13 +91,13 @@ def _limited(xp, n, value):
 
 
 def hermite_h_kernel(xp, x, n):
-    n = xp.minimum(n, HERMITE_LIMIT + 1)
+    n = xp.minimum(degree(xp, n), HERMITE_LIMIT + 1)
     step = lambda k, x, here, before: 2 * (x * here - k * before)  # noqa: E731
     return _limited(xp, n, recurrence(xp, x, n, lambda x: 2 * x, step))
 
 
 def hermite_he_kernel(xp, x, n):
-    n = xp.minimum(n, HERMITE_LIMIT + 1)
+    n = xp.minimum(degree(xp, n), HERMITE_LIMIT + 1)
     step = lambda k, x, here, before: x * here - k * before  # noqa: E731
     return _limited(xp, n, recurrence(xp, x, n, lambda x: x, step))
 
