@@ -11,6 +11,8 @@
 #endif
 #include <numpy/arrayobject.h>
 
+#include "threads.h"
+
 namespace rushlight {
 
 // A C-contiguous, aligned, native-order ndarray (no subclass) of one of the given types?
@@ -26,12 +28,14 @@ inline PyObject *like(PyObject *x) {
   return PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_TYPE(a));
 }
 
-// Runs a piece of work, without the GIL if it is big: others may run meanwhile.
-constexpr size_t BIG = 1 << 17;
-template <typename Work> void release_if(size_t n, Work work) {
-  if (n < BIG) return work();
+// Calls work(first, last) for pieces of [0, n), by several threads and without the GIL if there are elements enough
+// (n times `each`) for that to pay.
+constexpr size_t BIG = 1 << 15;
+template <typename Work> void share(size_t n, size_t each, Work work) {
+  if (n * each < BIG) return work(0, n);
   Py_BEGIN_ALLOW_THREADS
-  work();
+  size_t grain = BIG / 2 / each;
+  parallel(n, grain ? grain : 1, work);
   Py_END_ALLOW_THREADS
 }
 
@@ -45,5 +49,6 @@ bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);
 bool add_ranges(PyObject *module);
+bool add_threads(PyObject *module);
 
 }  // namespace rushlight

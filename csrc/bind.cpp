@@ -44,7 +44,8 @@ PyMODINIT_FUNC PyInit__C(void) {
   kernels = &chosen;
   PyObject *module = PyModule_Create(&definition);
   if (!module) return nullptr;
-  if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module)) {
+  if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||
+      !add_threads(module)) {
     Py_DECREF(module);
     return nullptr;
   }

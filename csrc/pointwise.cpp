@@ -14,7 +14,7 @@ PyObject *map(PyObject *x, Map kernel) {
   size_t n = size_of(x);
   const float *from = data_of<float>(x);
   float *to = data_of<float>(out);
-  release_if(n, [=] { kernel(from, to, n); });
+  share(n, 1, [=](size_t i, size_t j) { kernel(from + i, to + i, j - i); });
   return out;
 }
 
@@ -26,7 +26,7 @@ PyObject *map2(PyObject *x, PyObject *y, Map2 kernel) {
   size_t n = size_of(x);
   const float *a = data_of<float>(x), *b = data_of<float>(y);
   float *to = data_of<float>(out);
-  release_if(n, [=] { kernel(a, b, to, n); });
+  share(n, 1, [=](size_t i, size_t j) { kernel(a + i, b + i, to + i, j - i); });
   return out;
 }
 

@@ -27,7 +27,9 @@ PyObject *by_row(PyObject *const *args, Py_ssize_t given, RowMap kernel) {
   const float *x = data_of<float>(args[0]);
   float *to = data_of<float>(out);
   size_t columns = last(args[0]), rows = size_of(args[0]) / columns;
-  release_if(rows * columns, [=] { kernel(x, to, rows, columns); });
+  share(rows, columns, [=](size_t i, size_t j) {
+    kernel(x + i * columns, to + i * columns, j - i, columns);
+  });
   return out;
 }
 
@@ -40,7 +42,9 @@ PyObject *by_row2(PyObject *const *args, Py_ssize_t given, RowMap2 kernel) {
   const float *x = data_of<float>(args[0]), *y = data_of<float>(args[1]);
   float *to = data_of<float>(out);
   size_t columns = last(args[0]), rows = size_of(args[0]) / columns;
-  release_if(rows * columns, [=] { kernel(x, y, to, rows, columns); });
+  share(rows, columns, [=](size_t i, size_t j) {
+    kernel(x + i * columns, y + i * columns, to + i * columns, j - i, columns);
+  });
   return out;
 }
 
@@ -78,7 +82,9 @@ PyObject *layer_norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
   }
   const float *x = data_of<float>(args[0]), *w = data_or_null(args[1]), *b = data_or_null(args[2]);
   float *to = data_of<float>(out), *m = data_of<float>(mean), *r = data_of<float>(rstd);
-  release_if(rows * columns, [=] { kernels->rows.layer_norm(x, w, b, eps, to, m, r, rows, columns); });
+  share(rows, columns, [=](size_t i, size_t j) {
+    kernels->rows.layer_norm(x + i * columns, w, b, eps, to + i * columns, m + i, r + i, j - i, columns);
+  });
   return Py_BuildValue("(NNN)", out, mean, rstd);
 }
 
@@ -98,7 +104,10 @@ PyObject *standardize_backward(PyObject *, PyObject *const *args, Py_ssize_t giv
   const float *g = data_of<float>(args[0]), *x = data_of<float>(args[1]), *m = data_of<float>(args[2]),
               *r = data_of<float>(args[3]);
   float *to = data_of<float>(out);
-  release_if(n, [=] { kernels->rows.standardize_backward(g, x, m, r, to, n / columns, columns); });
+  share(n / columns, columns, [=](size_t i, size_t j) {
+    size_t at = i * columns;
+    kernels->rows.standardize_backward(g + at, x + at, m + i, r + i, to + at, j - i, columns);
+  });
   return out;
 }
 
