@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.extension import C
 from rushlight._core.op import public
 from rushlight._core.tensor import Tensor
 
@@ -79,7 +80,7 @@ def equal(input, other):
 
 Tensor.equal = equal
 
-_threads = [os.cpu_count() or 1]
+_threads = [(os.cpu_count() or 1) if C is None else C.get_num_threads()]
 
 
 @public("torch", out=False)
@@ -94,6 +95,8 @@ def set_num_threads(n):
     if not isinstance(n, int) or n <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _threads[0] = n
+    if C is not None:
+        C.set_num_threads(n)
 
 
 @public("torch", out=False)
