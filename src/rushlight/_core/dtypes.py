@@ -197,11 +197,11 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 def scalar_dtype(number: object) -> dtype:
     """The dtype a Python number brings along: its category, at the default width."""
-    if isinstance(number, bool):
+    if isinstance(number, (bool, np.bool_)):
         return bool_
-    if isinstance(number, int):
+    if isinstance(number, (int, np.integer)):
         return int64
-    if isinstance(number, float):
+    if isinstance(number, (float, np.floating)):
         return _default
     return _default.to_complex()
 

@@ -222,6 +222,12 @@ def __array__(self, dtype=None, copy=None):
 
 
 @method
+def __array_wrap__(self, array, context=None, return_scalar=False):
+    array = np.asarray(array)  # the result of a NumPy function called on this tensor
+    return wrap(array.astype(np.uint8) if array.dtype == np.bool_ else array)
+
+
+@method
 def __bool__(self):
     x = self._data
     if x.size != 1:

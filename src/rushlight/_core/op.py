@@ -75,6 +75,7 @@ class Op:
     inplace = False
     differentiable = True
     linear = False
+    edge_order: tuple[int, ...] | None = None  # next_functions, where PyTorch's differ from `tensors`
     varargs = False
     variadic = False  # the one tensor argument is a list
     numbers: bool | tuple[str, ...] = True  # Python numbers may stand for tensors: all, none, or those of these names

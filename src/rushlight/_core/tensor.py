@@ -229,9 +229,12 @@ class Node:
     @property
     def next_functions(self) -> tuple:
         """The nodes this one's gradients go to, as (node, output number) pairs."""
+        edges = self.edges
+        order = getattr(self.op, "edge_order", None)
+        if order is not None:
+            edges = [edges[i] for i in order if i < len(edges)]
         return tuple(
-            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0)
-            for e in self.edges
+            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0) for e in edges
         )
 
     @property
@@ -269,7 +272,7 @@ class Leaf:
 
     def name(self) -> str:
         """PyTorch's name for it."""
-        return "AccumulateGrad"
+        return "torch::autograd::AccumulateGrad"
 
     @property
     def variable(self) -> Tensor | None:
@@ -278,7 +281,9 @@ class Leaf:
 
     register_hook = Node.register_hook
     register_prehook = Node.register_prehook
-    __repr__ = Node.__repr__
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {hex(id(self))}>"
 
 
 class Pick:

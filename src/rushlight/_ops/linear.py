@@ -28,6 +28,7 @@ class Linear(Op):
     half = "widen"
     public = ("nn.functional",)
     grad_name = _linear_name
+    edge_order = (2, 0, 1)  # as of addmm: bias, input, weight
 
     def forward(xp, x, weight, bias):
         if x.ndim != 2 or weight.ndim != 2:
