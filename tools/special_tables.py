@@ -2,8 +2,8 @@
 
     python tools/special_tables.py
 
-Every table is a Chebyshev series, fitted at the Chebyshev points of its interval, or a power series; what is
-expanded, and in which variable, is the comment printed above it.
+Every table is a Chebyshev series, fitted at the Chebyshev points of its interval, or a power
+series; what is expanded, and in which variable, is the comment printed above it.
 """
 
 import pathlib
@@ -16,9 +16,11 @@ NODES = 96
 CUT = mp.mpf("1e-18")
 TARGET = pathlib.Path(__file__).parents[1] / "src/rushlight/_ops/special_tables.py"
 
-HEADER = '''"""Coefficients of the special functions, written by tools/special_tables.py (mpmath, 40 digits).
+HEADER = '''"""Coefficients of the special functions, written by tools/special_tables.py (mpmath, 40
+digits).
 
-Unless stated otherwise a table is a Chebyshev series f(t) = c0 + c1 T1(t) + c2 T2(t) + ..., -1 <= t <= 1.
+Unless stated otherwise a table is a Chebyshev series f(t) = c0 + c1 T1(t) + c2 T2(t) + ..., -1 <= t
+<= 1.
 """
 
 # fmt: off
@@ -26,11 +28,14 @@ Unless stated otherwise a table is a Chebyshev series f(t) = c0 + c1 T1(t) + c2 
 
 
 def chebyshev(function):
-    """The Chebyshev coefficients of ``function`` on [-1, 1], cut where they no longer matter in float64."""
+    """The Chebyshev coefficients of ``function`` on [-1, 1], cut where they no longer matter in
+    float64.
+    """
     angles = [mp.pi * (j + mp.mpf(1) / 2) / NODES for j in range(NODES)]
     values = [function(mp.cos(a)) for a in angles]
     series = [
-        2 * mp.fsum(v * mp.cos(k * a) for v, a in zip(values, angles, strict=True)) / NODES for k in range(NODES)
+        2 * mp.fsum(v * mp.cos(k * a) for v, a in zip(values, angles, strict=True)) / NODES
+        for k in range(NODES)
     ]
     series[0] /= 2
     limit = CUT * max(map(abs, values))
@@ -44,7 +49,9 @@ def span(low, high, function):
 
 
 def inverse(function, largest):
-    """Chebyshev series in t = 2 u / largest - 1, where 0 < u <= largest is the argument of ``function``."""
+    """Chebyshev series in t = 2 u / largest - 1, where 0 < u <= largest is the argument of
+    ``function``.
+    """
     return span(0, largest, function)
 
 
@@ -77,26 +84,32 @@ def erfcinv(q):
 
 
 def bessel_pq(order):
-    """(P, Q x/8) of J = sqrt(2/(pi x)) (P cos c - Q sin c), Y = sqrt(2/(pi x)) (P sin c + Q cos c)."""
+    """(P, Q x/8) of J = s (P cos c - Q sin c), Y = s (P sin c + Q cos c), s = sqrt(2/(pi x))."""
 
     def parts(s):
         x = 8 / mp.sqrt(s)
         c = x - (2 * order + 1) * mp.pi / 4
         j, y, scale = mp.besselj(order, x), mp.bessely(order, x), mp.sqrt(mp.pi * x / 2)
-        return scale * (j * mp.cos(c) + y * mp.sin(c)), scale * (y * mp.cos(c) - j * mp.sin(c)) * x / 8
+        return scale * (j * mp.cos(c) + y * mp.sin(c)), scale * (
+            y * mp.cos(c) - j * mp.sin(c)
+        ) * x / 8
 
     return inverse(lambda s: parts(s)[0], 1), inverse(lambda s: parts(s)[1], 1)
 
 
 def airy_pq():
-    """(P, Q zeta) of Ai(-x) = (P cos c + Q sin c) / (sqrt(pi) x^(1/4)), c = zeta - pi/4, s = (15/zeta)^2."""
+    """(P, Q zeta) of Ai(-x) = (P cos c + Q sin c) / (sqrt(pi) x^(1/4)), c = zeta - pi/4, s =
+    (15/zeta)^2.
+    """
 
     def parts(s):
         zeta = 15 / mp.sqrt(s)
         x = (3 * zeta / 2) ** (mp.mpf(2) / 3)
         c, scale = zeta - mp.pi / 4, mp.sqrt(mp.pi) * x ** (mp.mpf(1) / 4)
         ai, bi = mp.airyai(-x), mp.airybi(-x)
-        return scale * (ai * mp.cos(c) - bi * mp.sin(c)), scale * (ai * mp.sin(c) + bi * mp.cos(c)) * zeta
+        return scale * (ai * mp.cos(c) - bi * mp.sin(c)), scale * (
+            ai * mp.sin(c) + bi * mp.cos(c)
+        ) * zeta
 
     return inverse(lambda s: parts(s)[0], 1), inverse(lambda s: parts(s)[1], 1)
 
@@ -108,7 +121,9 @@ def airy_large(u):
 
 
 def temme(orders=9, terms=18):
-    """Power series in eta of the c_k of DLMF 8.12.7: R = exp(-a eta^2/2)/sqrt(2 pi a) sum_k c_k(eta) a^-k."""
+    """Power series in eta of the c_k of DLMF 8.12.7: R = exp(-a eta^2/2)/sqrt(2 pi a) sum_k
+    c_k(eta) a^-k.
+    """
     size = terms + 2 * orders + 4
     # lambda - 1 = mu(eta), from eta^2/2 = mu - log(1 + mu): mu' (mu) = eta (1 + mu)
     mu = [mp.mpf(0), mp.mpf(1)]
@@ -133,7 +148,7 @@ def temme(orders=9, terms=18):
 
 
 def gamma_star(count):
-    """gamma_k in 1/Gamma* = sum (-1)^k gamma_k a^-k, Gamma*(a) = sqrt(a/(2 pi)) (e/a)^a Gamma(a)."""
+    """gamma_k in Gamma*(a) = sum gamma_k a^-k = sqrt(a/(2 pi)) (e/a)^a Gamma(a)."""
     log_terms = [mp.mpf(0)] * (count + 1)
     for j in range(1, count + 1):
         if 2 * j - 1 <= count:
@@ -176,7 +191,11 @@ def lgamma_center(x):
 def tables():
     """(name, comment, coefficients) of all of them."""
     root = mp.sqrt
-    yield "ERF", "erf(x) / x, t = 2 x^2 - 1, |x| <= 1", span(0, 1, lambda s: mp.erf(root(s)) / root(s))
+    yield (
+        "ERF",
+        "erf(x) / x, t = 2 x^2 - 1, |x| <= 1",
+        span(0, 1, lambda s: mp.erf(root(s)) / root(s)),
+    )
     yield "ERFCX", "(1 + 2x) erfcx(x), t = (x - 3.75) / (x + 3.75), x >= 0", erfcx_table()
     yield (
         "ERFINV",
@@ -184,30 +203,70 @@ def tables():
         span(0, "0.5625", lambda s: mp.erfinv(root(s)) / root(s)),
     )
     tail = lambda w: erfcinv(mp.exp(-w * w)) / w  # noqa: E731
-    yield "ERFCINV_3", "erfcinv(exp(-w^2)) / w, 1.125 <= w <= 3, t = (2w - 4.125) / 1.875", span("1.125", 3, tail)
+    yield (
+        "ERFCINV_3",
+        "erfcinv(exp(-w^2)) / w, 1.125 <= w <= 3, t = (2w - 4.125) / 1.875",
+        span("1.125", 3, tail),
+    )
     yield "ERFCINV_8", "the same, 3 <= w <= 8, t = (2w - 11) / 5", span(3, 8, tail)
     yield "ERFCINV_28", "the same, 8 <= w <= 28, t = (2w - 36) / 20", span(8, 28, tail)
-    yield "LGAMMA", "lgamma(x) / ((x - 1)(x - 2)), t = x - 2, 1 <= x <= 3", span(1, 3, lgamma_center)
+    yield (
+        "LGAMMA",
+        "lgamma(x) / ((x - 1)(x - 2)), t = x - 2, 1 <= x <= 3",
+        span(1, 3, lgamma_center),
+    )
     small = "t = x/4 - 1, 0 <= x <= 8"
     large = "t = 16/x - 1, x >= 8"
     yield "I0_SMALL", f"exp(-x) I0(x), {small}", span(0, 8, lambda x: mp.exp(-x) * mp.besseli(0, x))
-    yield "I1_SMALL", f"exp(-x) I1(x) / x, {small}", span(0, 8, lambda x: mp.exp(-x) * mp.besseli(1, x) / x)
+    yield (
+        "I1_SMALL",
+        f"exp(-x) I1(x) / x, {small}",
+        span(0, 8, lambda x: mp.exp(-x) * mp.besseli(1, x) / x),
+    )
     for n in (0, 1):
         scaled_i = lambda u, n=n: mp.exp(-1 / u) * mp.sqrt(1 / u) * mp.besseli(n, 1 / u)  # noqa: E731
         yield f"I{n}_LARGE", f"exp(-x) sqrt(x) I{n}(x), {large}", inverse(scaled_i, mp.mpf(1) / 8)
     yield "K0_SMALL", "K0(x) + log(x/2) I0(x), t = x^2/2 - 1, 0 < x <= 2", span(0, 4, k_small(0))
-    yield "K1_SMALL", "x (K1(x) - log(x/2) I1(x)), t = x^2/2 - 1, 0 < x <= 2", span(0, 4, k_small(1))
+    yield (
+        "K1_SMALL",
+        "x (K1(x) - log(x/2) I1(x)), t = x^2/2 - 1, 0 < x <= 2",
+        span(0, 4, k_small(1)),
+    )
     for n in (0, 1):
         scaled_k = lambda u, n=n: mp.exp(1 / u) * mp.sqrt(1 / u) * mp.besselk(n, 1 / u)  # noqa: E731
-        yield f"K{n}_LARGE", f"exp(x) sqrt(x) K{n}(x), t = 4/x - 1, x >= 2", inverse(scaled_k, mp.mpf(1) / 2)
-    yield "J0_SMALL", "J0(x), t = x^2/32 - 1, 0 <= x <= 8", span(0, 64, lambda s: mp.besselj(0, root(s)))
-    yield "J1_SMALL", "J1(x) / x, t = x^2/32 - 1, 0 <= x <= 8", span(0, 64, lambda s: mp.besselj(1, root(s)) / root(s))
-    yield "Y0_SMALL", "Y0(x) - 2/pi log(x) J0(x), t = x^2/32 - 1, 0 < x <= 8", span(0, 64, y_small(0))
-    yield "Y1_SMALL", "(Y1(x) - 2/pi (log(x) J1(x) - 1/x)) / x, t = x^2/32 - 1, 0 < x <= 8", span(0, 64, y_small(1))
+        yield (
+            f"K{n}_LARGE",
+            f"exp(x) sqrt(x) K{n}(x), t = 4/x - 1, x >= 2",
+            inverse(scaled_k, mp.mpf(1) / 2),
+        )
+    yield (
+        "J0_SMALL",
+        "J0(x), t = x^2/32 - 1, 0 <= x <= 8",
+        span(0, 64, lambda s: mp.besselj(0, root(s))),
+    )
+    yield (
+        "J1_SMALL",
+        "J1(x) / x, t = x^2/32 - 1, 0 <= x <= 8",
+        span(0, 64, lambda s: mp.besselj(1, root(s)) / root(s)),
+    )
+    yield (
+        "Y0_SMALL",
+        "Y0(x) - 2/pi log(x) J0(x), t = x^2/32 - 1, 0 < x <= 8",
+        span(0, 64, y_small(0)),
+    )
+    yield (
+        "Y1_SMALL",
+        "(Y1(x) - 2/pi (log(x) J1(x) - 1/x)) / x, t = x^2/32 - 1, 0 < x <= 8",
+        span(0, 64, y_small(1)),
+    )
     for n in (0, 1):
         p, q = bessel_pq(n)
         c = "x - pi/4" if n == 0 else "x - 3 pi/4"
-        yield f"P{n}", f"P in J{n}(x) = sqrt(2/(pi x)) (P cos c - Q sin c), c = {c}, t = 128/x^2 - 1, x >= 8", p
+        yield (
+            f"P{n}",
+            f"P in J{n}(x) = sqrt(2/(pi x)) (P cos c - Q sin c), c = {c}, t = 128/x^2 - 1, x >= 8",
+            p,
+        )
         yield f"Q{n}", "Q x / 8 in the same", q
     yield "AIRY_MIDDLE", "Ai(x), t = (x + 3)/5, -8 <= x <= 2", span(-8, 2, mp.airyai)
     largest = mp.mpf("0.5304")
@@ -234,11 +293,15 @@ def main():
         print(name, len(values))
         parts.append(show(name, comment, values))
     rows = temme()
-    parts.append("# row k: the power series in eta of c_k(eta), DLMF 8.12.7 to 8.12.12 (Temme 1979)")
+    parts.append(
+        "# row k: the power series in eta of c_k(eta), DLMF 8.12.7 to 8.12.12 (Temme 1979)"
+    )
     parts.append("TEMME = (")
     for row in rows:
         body = ", ".join(mp.nstr(v, 20, min_fixed=0, max_fixed=0) for v in row)
-        parts.append("    (\n" + "\n".join("        " + r for r in textwrap.wrap(body, 92)) + "\n    ),")
+        parts.append(
+            "    (\n" + "\n".join("        " + r for r in textwrap.wrap(body, 92)) + "\n    ),"
+        )
     parts.append(")")
     TARGET.write_text("\n".join(parts) + "\n")
 

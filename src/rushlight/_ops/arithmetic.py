@@ -1,9 +1,8 @@
-"""Arithmetic: sums, products, quotients, extrema, absolute values, and what combines them."""
+"""Arithmetic: sums, differences, products, quotients, remainders."""
 
-from rushlight._core import dtypes, errors
+from rushlight._core import dtypes
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
-from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import also, is_number, no_derivative, numbered, serves
 
 # ---- sums and differences ------------------------------------------------------------------------
@@ -69,7 +68,8 @@ def scaled(y, alpha):
 def add(input, other, *, alpha=1, out=None):
     """add(input, other, *, alpha=1, out=None) -> Tensor
 
-    ``input + alpha * other``, element by element. RuntimeError if ``alpha`` is of a higher kind than the result.
+    ``input + alpha * other``, element by element. RuntimeError if ``alpha`` is of a higher kind
+    than the result.
 
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]), alpha=10)
     tensor([11., 12.])
@@ -96,12 +96,14 @@ class Sub(Binary):
         bools = sum(d is dtypes.bool_ for d in given)
         if bools == 2:
             raise RuntimeError(
-                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the "
+                "`^` or "
                 "`logical_xor()` operator instead."
             )
         if bools:
             raise RuntimeError(
-                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert "
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are "
+                "trying to invert "
                 "a mask, use the `~` or `logical_not()` operator instead."
             )
 
@@ -222,7 +224,8 @@ def rsub(input, other, *, alpha=1):
 class RsubScaled(SubScaled):
     """``other - alpha * input``, the arguments in the order of :class:`SubScaled`."""
 
-    grad_name = lambda node: f"RsubBackward{int(node.edges[0] is None)}"  # noqa: E731
+    def grad_name(node):
+        return f"RsubBackward{0 if node.edges[0] else 1}"
 
 
 class Neg(Unary):
@@ -242,7 +245,8 @@ class Neg(Unary):
         "iuhfc",
         "neg_cpu",
         b=RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+            "invert a mask, "
             "use the `~` or `logical_not()` operator instead."
         ),
     )
@@ -294,7 +298,8 @@ class Mul(Binary):
 class Div(Binary):
     """div(input, other, *, rounding_mode=None, out=None) -> Tensor
 
-    Divide ``input`` by ``other``, element by element; integers give the default floating-point dtype.
+    Divide ``input`` by ``other``, element by element; integers give the default floating-point
+    dtype.
 
     >>> torch.div(torch.tensor([1.0, 2.0]), 4)
     tensor([0.2500, 0.5000])
@@ -318,9 +323,7 @@ class DivRounded(Op):
     public = ()
     grad_name = "DivBackward2"
 
-    def domain(common, given):
-        if common.is_complex or common is dtypes.bool_:
-            return serves("iuhf", "div_floor_cpu")(common, given)
+    domain = serves("iuhf", "div_floor_cpu")
 
     def forward(xp, x, y, rounding_mode):
         return quotient_down(xp, x, y) if rounding_mode == "floor" else quotient_to_zero(xp, x, y)
@@ -357,8 +360,9 @@ def quotient_to_zero(xp, x, y):
 def div(input, other, *, rounding_mode=None, out=None):
     """div(input, other, *, rounding_mode=None, out=None) -> Tensor
 
-    Divide ``input`` by ``other``, element by element. With ``rounding_mode`` None integers give the default
-    floating-point dtype; ``'floor'`` rounds down, ``'trunc'`` towards zero, and both keep the common dtype.
+    Divide ``input`` by ``other``, element by element. With ``rounding_mode`` None integers give the
+    default floating-point dtype; ``'floor'`` rounds down, ``'trunc'`` towards zero, and both keep
+    the common dtype.
 
     >>> torch.div(torch.tensor([-3.0, 3.0]), 2, rounding_mode="floor")
     tensor([-2.,  1.])
@@ -372,7 +376,8 @@ def div(input, other, *, rounding_mode=None, out=None):
 def check_rounding_mode(rounding_mode):
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError(
-            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
         )
 
 
@@ -390,7 +395,7 @@ def div_(input, other, *, rounding_mode=None):
     return _div_rounded_(input, other, rounding_mode)
 
 
-def __rdiv__(input, other):
+def rdiv(input, other):
     """__rdiv__(other) -> Tensor
 
     ``other / input``, which PyTorch computes as ``other`` times the reciprocal.
@@ -409,7 +414,7 @@ also(
     true_divide_=_div_,
     __itruediv__=_div_,
 )
-also("Tensor", __div__=Div, __idiv__=_div_, __rdiv__=__rdiv__, __rtruediv__=__rdiv__)
+also("Tensor", __div__=Div, __idiv__=_div_, __rdiv__=rdiv, __rtruediv__=rdiv)
 
 
 class FloorDivide(Binary):
@@ -434,8 +439,8 @@ class FloorDivide(Binary):
 class Remainder(Binary):
     """remainder(input, other, *, out=None) -> Tensor
 
-    ``input - other * floor(input / other)``: it has the sign of ``other``. An integer remainder of a division by
-    zero raises RuntimeError.
+    ``input - other * floor(input / other)``: it has the sign of ``other``. An integer remainder of
+    a division by zero raises RuntimeError.
 
     >>> torch.remainder(torch.tensor([-3.0, 3.0]), 2)
     tensor([1., 1.])
@@ -466,8 +471,8 @@ class Remainder(Binary):
 class Fmod(Binary):
     """fmod(input, other, *, out=None) -> Tensor
 
-    ``input - other * trunc(input / other)``: it has the sign of ``input``, as C's. An integer remainder of a
-    division by zero raises RuntimeError.
+    ``input - other * trunc(input / other)``: it has the sign of ``input``, as C's. An integer
+    remainder of a division by zero raises RuntimeError.
 
     >>> torch.fmod(torch.tensor([-3.0, 3.0]), 2)
     tensor([-1.,  1.])
@@ -503,550 +508,3 @@ class Reciprocal(Unary):
 
     def vjp(g, result):
         return -g * conj(result * result)
-
-
-# ---- absolute values and signs -------------------------------------------------------------------
-
-
-class Abs(Unary):
-    """abs(input, *, out=None) -> Tensor
-
-    The absolute value; that of a complex tensor is real.
-
-    >>> torch.abs(torch.tensor([-1.0, 2.0]))
-    tensor([1., 2.])
-    """
-
-    forward = ufunc("absolute")
-    operator = "abs"
-    aliases = ("absolute",)
-    domain = serves("ihfc", "abs_cpu")
-
-    def vjp(g, input):
-        return g * input.sgn()
-
-
-_abs_ = derive(Abs)
-
-
-@public("Tensor", out=False, aliases=("absolute_",))
-def abs_(input):
-    """abs_() -> Tensor
-
-    In-place form of :func:`torch.abs`; complex tensors raise RuntimeError.
-    """
-    if input.dtype.is_complex:
-        raise RuntimeError("In-place abs is not supported for complex tensors.")
-    return _abs_(input)
-
-
-class Sign(Unary):
-    """sign(input, *, out=None) -> Tensor
-
-    -1, 0 or 1 by the sign of each element. Complex tensors raise an error: see :func:`torch.sgn`.
-
-    >>> torch.sign(torch.tensor([-2.0, 0.0, 3.0]))
-    tensor([-1.,  0.,  1.])
-    """
-
-    half = "native"
-    domain = serves(
-        "bihf",
-        "sign_cpu",
-        c=NotImplementedError(
-            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
-        ),
-    )
-
-    def forward(xp, x):
-        if x.dtype.kind == "b":
-            return x.copy()
-        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
-
-    def vjp(g):
-        return g * 0
-
-
-class Sgn(Unary):
-    """sgn(input, *, out=None) -> Tensor
-
-    The sign of each element; ``z / |z|`` for complex ``z``, 0 for 0.
-
-    >>> torch.sgn(torch.tensor([3 + 4j, 0j]))
-    tensor([0.6000+0.8000j, 0.0000+0.0000j])
-    """
-
-    half = "native"
-    domain = serves("bihfc", "sign_cpu")
-
-    def forward(xp, x):
-        if x.dtype.kind != "c":
-            return Sign.forward(xp, x)
-        size = xp.abs(x)
-        return xp.where(size == 0, x.dtype.type(0), x / size)
-
-    def vjp(g, input, result):
-        if not input.dtype.is_complex:
-            return g * 0
-        # only the part of g across the direction of z moves z / |z|
-        across = g - (g * result.conj()).real * result
-        return (across / input.abs()).masked_fill(input == 0, 0)
-
-
-class Copysign(Binary):
-    """copysign(input, other, *, out=None) -> Tensor
-
-    The size of ``input`` with the sign of ``other``, that of zeros included.
-
-    >>> torch.copysign(torch.tensor([1.0, -2.0]), -1)
-    tensor([-1., -2.])
-    """
-
-    forward = ufunc("copysign")
-    promote = "float"
-    half = "float32"
-    grad_name = numbered("Copysign", 1)
-    numbers = ("other",)
-    domain = serves("hf", "copysign_cpu")
-
-    def vjp_input(g, input, result):
-        return g * (result / input).masked_fill(input == 0, 0)
-
-    def vjp_other(g):
-        return g * 0
-
-
-# ---- extrema -------------------------------------------------------------------------------------
-
-
-class Maximum(Binary):
-    """maximum(input, other, *, out=None) -> Tensor
-
-    The larger of each pair; NaN if either is. Equal elements share the gradient evenly.
-
-    >>> torch.maximum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 4.0]))
-    tensor([3., 5.])
-    """
-
-    forward = ufunc("maximum")
-    numbers = False
-    inplace = False
-    domain = serves(
-        "bihf", "maximum_cpu", c=RuntimeError("maximum not implemented for complex tensors.")
-    )
-
-    def vjp_input(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input < other, 0)
-
-    def vjp_other(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input > other, 0)
-
-
-class Minimum(Binary):
-    """minimum(input, other, *, out=None) -> Tensor
-
-    The smaller of each pair; NaN if either is. Equal elements share the gradient evenly.
-
-    >>> torch.minimum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 4.0]))
-    tensor([1., 4.])
-    """
-
-    forward = ufunc("minimum")
-    numbers = False
-    inplace = False
-    domain = serves(
-        "bihf", "minimum_cpu", c=RuntimeError("minimum not implemented for complex tensors.")
-    )
-
-    def vjp_input(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input > other, 0)
-
-    def vjp_other(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input < other, 0)
-
-
-class Fmax(Binary):
-    """fmax(input, other, *, out=None) -> Tensor
-
-    The larger of each pair; where one is NaN, the other.
-
-    >>> torch.fmax(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 4.0]))
-    tensor([3., 4.])
-    """
-
-    forward = ufunc("fmax")
-    numbers = False
-    inplace = False
-    domain = serves(
-        "bihf", "maximum_cpu", c=RuntimeError("fmax not implemented for complex tensors.")
-    )
-
-    def vjp_input(g, input, other):
-        return g.masked_fill(((input >= other) | other.isnan()).logical_not(), 0)
-
-    def vjp_other(g, input, other):
-        return g.masked_fill((input >= other) | other.isnan(), 0)
-
-
-class Fmin(Binary):
-    """fmin(input, other, *, out=None) -> Tensor
-
-    The smaller of each pair; where one is NaN, the other.
-
-    >>> torch.fmin(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 4.0]))
-    tensor([1., 4.])
-    """
-
-    forward = ufunc("fmin")
-    numbers = False
-    inplace = False
-    domain = serves(
-        "bihf", "minimum_cpu", c=RuntimeError("fmin not implemented for complex tensors.")
-    )
-
-    def vjp_input(g, input, other):
-        return g.masked_fill(((input <= other) | other.isnan()).logical_not(), 0)
-
-    def vjp_other(g, input, other):
-        return g.masked_fill((input <= other) | other.isnan(), 0)
-
-
-# ---- integers ------------------------------------------------------------------------------------
-
-
-class Gcd(Binary):
-    """gcd(input, other, *, out=None) -> Tensor
-
-    The greatest common divisor of integers.
-
-    >>> torch.gcd(torch.tensor([4, 6]), torch.tensor([6, 9]))
-    tensor([2, 3])
-    """
-
-    forward = ufunc("gcd")
-    numbers = False
-    differentiable = False  # integers have no gradient
-    domain = serves("i", "gcd_cpu")
-
-
-class Lcm(Binary):
-    """lcm(input, other, *, out=None) -> Tensor
-
-    The least common multiple of integers.
-
-    >>> torch.lcm(torch.tensor([4, 6]), torch.tensor([6, 9]))
-    tensor([12, 18])
-    """
-
-    forward = ufunc("lcm")
-    numbers = False
-    differentiable = False  # integers have no gradient
-    domain = serves("i", "lcm_cpu")
-
-
-# ---- three operands ------------------------------------------------------------------------------
-
-
-class Addcmul(Op):
-    """addcmul(input, tensor1, tensor2, *, value=1, out=None) -> Tensor
-
-    ``input + value * tensor1 * tensor2``.
-
-    >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=10)
-    tensor([31., 81.])
-    """
-
-    tensors = ("input", "tensor1", "tensor2")
-    inplace = True
-    domain = serves("ihfc", "addcmul_cpu_out")
-
-    def forward(xp, x, a, b, *, value=1):
-        product = a * b
-        return x + (product if type(value) is int and value == 1 else product * x.dtype.type(value))
-
-    def vjp_input(g):
-        return g
-
-    def vjp_tensor1(g, tensor2, value):
-        return g * conj(tensor2 * value)
-
-    def vjp_tensor2(g, tensor1, value):
-        return g * conj(tensor1 * value)
-
-
-class Addcdiv(Op):
-    """addcdiv(input, tensor1, tensor2, *, value=1, out=None) -> Tensor
-
-    ``input + value * tensor1 / tensor2``; RuntimeError if both of those are integers.
-
-    >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 4.0]), value=4)
-    tensor([2., 3.])
-    """
-
-    tensors = ("input", "tensor1", "tensor2")
-    inplace = True
-
-    def domain(common, given):
-        if all(d.category < dtypes.FLOATING for d in given[1:]):
-            raise RuntimeError(
-                "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will "
-                "perform a true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented "
-                "as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
-                "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is just the "
-                "latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
-            )
-
-    def forward(xp, x, a, b, *, value=1):
-        quotient = a / b
-        return x + (
-            quotient if type(value) is int and value == 1 else quotient * x.dtype.type(value)
-        )
-
-    def vjp_input(g):
-        return g
-
-    def vjp_tensor1(g, tensor2, value):
-        return g * conj(value / tensor2)
-
-    def vjp_tensor2(g, tensor1, tensor2, value):
-        return -g * conj(value * tensor1 / (tensor2 * tensor2))
-
-
-class Lerp(Op):
-    """lerp(input, end, weight, *, out=None) -> Tensor
-
-    ``input + weight * (end - input)``; ``weight`` is a number or a tensor.
-
-    >>> torch.lerp(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 6.0]), 0.5)
-    tensor([2., 4.])
-    """
-
-    tensors = ("input", "end", "weight")
-    numbers = ("weight",)
-    inplace = True
-    grad_name = lambda node: (
-        f"LerpBackward{int(node.edges[2] is not None or len(node.saved[2] or ()) != 1)}"
-    )  # noqa: E731
-
-    def domain(common, given):
-        names = {dtypes.float64: "double", dtypes.float32: "float", dtypes.float16: "c10::Half"}
-        if given[1] is not given[0]:
-            raise RuntimeError(
-                f"expected dtype {names.get(given[0], given[0].name)} for `end` but got dtype "
-                f"{names.get(given[1], given[1].name)}"
-            )
-        serves("hfc", "lerp_kernel_scalar")(common, given)
-
-    def forward(xp, x, y, w):
-        gap = y - x
-        # from the nearer end, so that weight 1 gives exactly the end
-        return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
-
-    def vjp_input(g, weight):
-        return g * conj(1 - weight)
-
-    def vjp_end(g, weight):
-        return g * conj(weight)
-
-    def vjp_weight(g, input, end):
-        return g * conj(end - input)
-
-
-# ---- clamping ------------------------------------------------------------------------------------
-
-
-class ClampNumbers(Op):
-    """Elements moved into [min, max], numbers or None; the gradient passes inside and on the bounds."""
-
-    public = ()
-    half = "native"
-    grad_name = "ClampBackward1"
-
-    def forward(xp, x, min=None, max=None):
-        number = x.dtype.type
-        if min is not None:
-            x = xp.maximum(x, number(min))
-        return x if max is None else xp.minimum(x, number(max))
-
-    def vjp(g, input, min, max):
-        inside = None if min is None else input >= min
-        if max is not None:
-            below = input <= max
-            inside = below if inside is None else inside & below
-        return g.masked_fill(inside.logical_not(), 0)
-
-
-class ClampTensors(Op):
-    """Elements moved into [min, max], tensors or None."""
-
-    tensors = ("input", "min", "max")
-    optional = ("min", "max")
-    public = ()
-    half = "native"
-    grad_name = "ClampBackward0"
-    domain = serves(
-        "ihf", "clamp_cpu", c=NotImplementedError("clamp is not supported for complex types")
-    )
-
-    def forward(xp, x, low, high):
-        if low is not None:
-            x = xp.maximum(x, low)
-        return x if high is None else xp.minimum(x, high)
-
-    def vjp(g, input, min, max, need):
-        if max is None:
-            below = input < min
-            return g.masked_fill(below, 0), g.masked_fill(below.logical_not(), 0), None
-        if min is None:
-            above = input > max
-            return g.masked_fill(above, 0), None, g.masked_fill(above.logical_not(), 0)
-        inside = (input >= min) & (input <= max)
-        at_low = (input < min) & (min < max)
-        at_high = (input > max) | (max < min)
-        return tuple([g.masked_fill(mask.logical_not(), 0) for mask in (inside, at_low, at_high)])
-
-
-@public("torch", "Tensor", inplace=True, aliases=("clip",))
-def clamp(input, min=None, max=None):
-    """clamp(input, min=None, max=None, *, out=None) -> Tensor
-
-    Move the elements into the range from ``min`` to ``max``: numbers, tensors, or None for no bound. Where
-    ``min`` exceeds ``max``, the result is ``max``. RuntimeError if both are None.
-
-    >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)
-    tensor([0.0000, 0.5000, 1.0000])
-    """
-    if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        if not all(b is None or isinstance(b, Tensor) for b in (min, max)):
-            raise TypeError(
-                f"clamp() received an invalid combination of arguments - got (Tensor, {type(min).__name__}, "
-                f"{type(max).__name__}), but expected one of:\n * (Tensor input, Tensor min = None, Tensor max = "
-                "None, *, Tensor out = None)\n * (Tensor input, Number min = None, Number max = None, *, Tensor "
-                "out = None)\n"
-            )
-        return ClampTensors.call(input, min, max)
-    return clamp_numbers(input, min, max)
-
-
-def clamp_numbers(input, min, max):
-    """Bounds that are numbers take part in promotion by their kind."""
-    dtype = input.dtype
-    for bound in (min, max):
-        if bound is not None:
-            dtype = dtypes.result_dtype([dtype], [], [dtypes.scalar_dtype(bound)])
-    if dtype.is_complex:
-        raise NotImplementedError("clamp is not supported for complex types")
-    return ClampNumbers.call(input if dtype is input.dtype else input.to(dtype), min, max)
-
-
-class ClampMinTensor(Binary):
-    """Elements raised to at least ``other``."""
-
-    forward = ufunc("maximum")
-    public = ()
-    grad_name = "ClampMinBackward1"
-    domain = serves("bihf", "maximum_cpu")
-
-    def vjp_input(g, input, other):
-        return g.masked_fill(input < other, 0)
-
-    def vjp_other(g, input, other):
-        return g.masked_fill(input >= other, 0)
-
-
-class ClampMaxTensor(Binary):
-    """Elements lowered to at most ``other``."""
-
-    forward = ufunc("minimum")
-    public = ()
-    grad_name = "ClampMaxBackward1"
-    domain = serves("bihf", "minimum_cpu")
-
-    def vjp_input(g, input, other):
-        return g.masked_fill(input > other, 0)
-
-    def vjp_other(g, input, other):
-        return g.masked_fill(input <= other, 0)
-
-
-class ClampMinNumber(ClampNumbers):
-    """Elements raised to at least a number."""
-
-    grad_name = "ClampMinBackward0"
-
-
-class ClampMaxNumber(ClampNumbers):
-    """Elements lowered to at most a number."""
-
-    grad_name = "ClampMaxBackward0"
-
-
-def _bounded(name, input, bound, tensor_record, **numbers):
-    if not isinstance(input, Tensor):
-        raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))
-    if isinstance(bound, Tensor):
-        return tensor_record.call(input, bound)
-    if bound is None:
-        raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))
-    dtype = dtypes.result_dtype([input.dtype], [], [dtypes.scalar_dtype(bound)])
-    if dtype.is_complex:
-        raise NotImplementedError("clamp is not supported for complex types")
-    input = input if dtype is input.dtype else input.to(dtype)
-    return (ClampMinNumber if "min" in numbers else ClampMaxNumber).call(input, **numbers)
-
-
-@public("torch", "Tensor", inplace=True)
-def clamp_min(input, min):
-    """clamp_min(input, min, *, out=None) -> Tensor
-
-    Raise the elements to at least ``min``, a number or a tensor.
-
-    >>> torch.clamp_min(torch.tensor([-1.0, 0.5]), 0)
-    tensor([0.0000, 0.5000])
-    """
-    return _bounded("clamp_min", input, min, ClampMinTensor, min=min)
-
-
-@public("torch", "Tensor", inplace=True)
-def clamp_max(input, max):
-    """clamp_max(input, max, *, out=None) -> Tensor
-
-    Lower the elements to at most ``max``, a number or a tensor.
-
-    >>> torch.clamp_max(torch.tensor([-1.0, 1.5]), 1)
-    tensor([-1.,  1.])
-    """
-    return _bounded("clamp_max", input, max, ClampMaxTensor, max=max)
-
-
-class NanToNum(Op):
-    """nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None) -> Tensor
-
-    Replace NaN by ``nan`` and infinities by ``posinf`` and ``neginf`` (None: the dtype's largest and smallest
-    finite number).
-
-    >>> torch.nan_to_num(torch.tensor([float("nan"), 1.0]), nan=7)
-    tensor([7., 1.])
-    """
-
-    inplace = True
-    half = "native"
-
-    def forward(xp, x, nan=None, posinf=None, neginf=None):
-        if x.dtype.kind in "biu":
-            return x.copy()
-        if x.dtype.kind == "c":
-            result = xp.empty_like(x)
-            result.real = NanToNum.forward(xp, x.real, nan, posinf, neginf)
-            result.imag = NanToNum.forward(xp, x.imag, nan, posinf, neginf)
-            return result
-        limits = dtypes.finfo(dtypes.of_array(x))
-        number = x.dtype.type
-        result = xp.where(xp.isnan(x), number(0.0 if nan is None else nan), x)
-        result = xp.where(x == xp.inf, number(limits.max if posinf is None else posinf), result)
-        return xp.where(x == -xp.inf, number(limits.min if neginf is None else neginf), result)
-
-    def vjp(g, input):
-        return g * input.isfinite()

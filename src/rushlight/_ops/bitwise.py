@@ -1,4 +1,4 @@
-"""Bits: and, or, xor, not, shifts. Integers and bools only."""
+"""Integers: and, or, xor, not, shifts, common divisors and multiples."""
 
 from rushlight._core.op import Binary, Unary, ufunc
 from rushlight._ops.domain import also, kind, serves
@@ -66,7 +66,9 @@ class BitwiseNot(Unary):
 def invert(input):
     """~input: :func:`torch.bitwise_not` of integers and bools; TypeError for others."""
     if kind(input.dtype) in "hfc":
-        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
     return BitwiseNot.call(input)
 
 
@@ -103,3 +105,31 @@ class BitwiseRightShift(Binary):
     domain = serves("i", "rshift_cpu")
 
 
+class Gcd(Binary):
+    """gcd(input, other, *, out=None) -> Tensor
+
+    The greatest common divisor of integers.
+
+    >>> torch.gcd(torch.tensor([4, 6]), torch.tensor([6, 9]))
+    tensor([2, 3])
+    """
+
+    forward = ufunc("gcd")
+    numbers = False
+    differentiable = False  # integers have no gradient
+    domain = serves("i", "gcd_cpu")
+
+
+class Lcm(Binary):
+    """lcm(input, other, *, out=None) -> Tensor
+
+    The least common multiple of integers.
+
+    >>> torch.lcm(torch.tensor([4, 6]), torch.tensor([6, 9]))
+    tensor([12, 18])
+    """
+
+    forward = ufunc("lcm")
+    numbers = False
+    differentiable = False  # integers have no gradient
+    domain = serves("i", "lcm_cpu")

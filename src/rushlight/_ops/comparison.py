@@ -126,8 +126,8 @@ def equal(input, other):
 class Isclose(Op):
     """isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> Tensor
 
-    Whether ``|input - other| <= atol + rtol * |other|``, or both are equal: a bool tensor. RuntimeError if the
-    dtypes differ.
+    Whether ``|input - other| <= atol + rtol * |other|``, or both are equal: a bool tensor.
+    RuntimeError if the dtypes differ.
 
     >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
     tensor([ True, False])

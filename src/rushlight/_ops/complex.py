@@ -6,7 +6,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Unary, View, public
 from rushlight._ops.domain import also
 
-# ---- parts: views that share memory ----------------------------------------------------------------
+# ---- parts: views that share memory --------------------------------------------------------------
 
 
 class RealPart(View):
@@ -77,8 +77,8 @@ also("Tensor", real=property(real, set_real), imag=property(imag, set_imag))
 class ViewAsReal(View):
     """view_as_real(input) -> Tensor
 
-    A complex tensor as a real one with a last dimension of size 2: real and imaginary part, in the same memory.
-    RuntimeError for a real tensor.
+    A complex tensor as a real one with a last dimension of size 2: real and imaginary part, in the
+    same memory. RuntimeError for a real tensor.
 
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
     tensor([[1., 2.]])
@@ -99,8 +99,8 @@ class ViewAsReal(View):
 class ViewAsComplex(View):
     """view_as_complex(input) -> Tensor
 
-    A real tensor whose last dimension has size 2 as a complex one, in the same memory. RuntimeError for other dtypes,
-    sizes and strides.
+    A real tensor whose last dimension has size 2 as a complex one, in the same memory. RuntimeError
+    for other dtypes, sizes and strides.
 
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
     tensor([1.+2.j])
@@ -112,7 +112,8 @@ class ViewAsComplex(View):
         if x.dtype.kind != "f" or x.itemsize < 4:
             name = dtypes.scalar_name(dtypes.of_array(x))
             raise RuntimeError(
-                "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar "
+                "view_as_complex is only supported for half, float and double tensors, but got a "
+                "tensor of scalar "
                 f"type: {name}"
             )
         check_pairs(x)
@@ -131,11 +132,13 @@ def check_pairs(x):
         raise RuntimeError("Tensor must have a last dimension of size 2")
     if x.strides[-1] != x.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
-    if any(s % (2 * x.itemsize) for s, n in zip(x.strides[:-1], x.shape[:-1], strict=True) if n > 1):
+    if any(
+        s % (2 * x.itemsize) for s, n in zip(x.strides[:-1], x.shape[:-1], strict=True) if n > 1
+    ):
         raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
 
 
-# ---- conjugates: computed at once, never kept as a flag ----------------------------------------------
+# ---- conjugates: computed at once, never kept as a flag ------------------------------------------
 
 
 class Conj(Unary):

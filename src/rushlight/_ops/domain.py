@@ -1,7 +1,7 @@
 """What the pointwise operators refuse, in PyTorch's words, and small helpers of their formulas.
 
-A record's ``domain`` is a function of the dtype it would compute in and of its inputs' dtypes. It raises where
-PyTorch does.
+A record's ``domain`` is a function of the dtype it would compute in and of its inputs' dtypes. It
+raises where PyTorch does.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,9 @@ WIDE_UNSIGNED = frozenset({dtypes.uint16, dtypes.uint32, dtypes.uint64})
 
 
 def kind(d: dtypes.dtype) -> str:
-    """One letter for a dtype: b bool, i integer, u wide unsigned integer, h half, f float, c complex."""
+    """One letter for a dtype: b bool, i integer, u wide unsigned integer, h half, f float, c
+    complex.
+    """
     if d.category == dtypes.FLOATING:
         return "f" if d.itemsize >= 4 else "h"
     if d in WIDE_UNSIGNED:
@@ -23,7 +25,9 @@ def kind(d: dtypes.dtype) -> str:
 
 
 def serves(kinds: str, kernel: str, **refusals: Exception) -> Callable:
-    """A ``domain`` that takes the kinds of these letters; ``c=RuntimeError(text)`` words one refusal."""
+    """A ``domain`` that takes the kinds of these letters; ``c=RuntimeError(text)`` words one
+    refusal.
+    """
 
     def domain(common: dtypes.dtype, given: list[dtypes.dtype]) -> None:
         letter = kind(common)
@@ -48,7 +52,9 @@ def is_number(value: object) -> bool:
 
 
 def numbered(name: str, number: int = 0) -> Callable:
-    """A grad name with the suffix ``number`` (0 or 1) if the second argument was a number, else the other one."""
+    """A grad name with the suffix ``number`` (0 or 1) if the second argument was a number, else the
+    other one.
+    """
 
     def grad_name(node):
         tensor = node.edges[1] is not None or len(node.saved[1] or ()) > 1

@@ -28,8 +28,8 @@ def _pow_name(node):
 class Pow(Binary):
     """pow(input, exponent, *, out=None) -> Tensor
 
-    ``input`` to the power ``exponent``, element by element. An integer tensor with a negative integer as exponent
-    raises RuntimeError.
+    ``input`` to the power ``exponent``, element by element. An integer tensor with a negative
+    integer as exponent raises RuntimeError.
 
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
@@ -116,13 +116,18 @@ def power_of_integers(xp, x, y):
 def pow(input, exponent, *, out=None):
     """pow(input, exponent, *, out=None) -> Tensor
 
-    ``input`` to the power ``exponent``, element by element; one of them may be a number. An integer tensor with a
-    negative integer as exponent raises RuntimeError.
+    ``input`` to the power ``exponent``, element by element; one of them may be a number. An integer
+    tensor with a negative integer as exponent raises RuntimeError.
 
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if type(exponent) is int and exponent < 0 and isinstance(input, Tensor) and input.dtype is dtypes.uint8:
+    if (
+        type(exponent) is int
+        and exponent < 0
+        and isinstance(input, Tensor)
+        and input.dtype is dtypes.uint8
+    ):
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     return Pow.call(input, exponent, out=out)
 
@@ -163,6 +168,11 @@ def square_(input):
     return _pow_(input, 2)
 
 
+def is_complex(value):
+    """Is this tensor, or number, complex?"""
+    return value.dtype.is_complex if isinstance(value, Tensor) else isinstance(value, complex)
+
+
 @public("torch", "Tensor")
 def float_power(input, exponent):
     """float_power(input, exponent, *, out=None) -> Tensor
@@ -172,16 +182,15 @@ def float_power(input, exponent):
     >>> torch.float_power(torch.tensor([2, 3]), -1)
     tensor([0.5000, 0.3333], dtype=torch.float64)
     """
-    given = [
-        isinstance(t, Tensor) and t.dtype.is_complex or isinstance(t, complex)
-        for t in (input, exponent)
-    ]
-    wide = dtypes.complex128 if any(given) else dtypes.float64
+    complex_ = is_complex(input) or is_complex(exponent)
+    wide = dtypes.complex128 if complex_ else dtypes.float64
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise TypeError(
             "float_power() received an invalid combination of arguments - got "
-            f"({type(input).__name__}, {type(exponent).__name__}), but expected one of:\n * (Tensor input, Tensor "
-            "exponent, *, Tensor out = None)\n * (Number self, Tensor exponent, *, Tensor out = None)\n * (Tensor "
+            f"({type(input).__name__}, {type(exponent).__name__}), but expected one of:\n * "
+            f"(Tensor input, Tensor "
+            "exponent, *, Tensor out = None)\n * (Number self, Tensor exponent, *, Tensor out = "
+            "None)\n * (Tensor "
             "input, Number exponent, *, Tensor out = None)\n"
         )
     input, exponent = (t.to(wide) if isinstance(t, Tensor) else t for t in (input, exponent))
@@ -192,20 +201,16 @@ def float_power(input, exponent):
 def float_power_(input, exponent):
     """float_power_(exponent) -> Tensor
 
-    In-place form of :func:`torch.float_power`; RuntimeError unless ``input`` has the dtype of the result.
+    In-place form of :func:`torch.float_power`; RuntimeError unless ``input`` has the dtype of the
+    result.
     """
-    number = isinstance(exponent, complex)
-    complex_ = (
-        input.dtype.is_complex
-        or number
-        or (isinstance(exponent, Tensor) and exponent.dtype.is_complex)
-    )
+    complex_ = is_complex(input) or is_complex(exponent)
     wide = dtypes.complex128 if complex_ else dtypes.float64
     if input.dtype is not wide:
         names = ("Double", "ComplexDouble")
         raise RuntimeError(
-            f"the base given to float_power_ has dtype {dtypes.scalar_name(input.dtype)} but the operation's result "
-            f"requires dtype {names[complex_]}"
+            f"the base given to float_power_ has dtype {dtypes.scalar_name(input.dtype)} but the "
+            f"operation's result requires dtype {names[complex_]}"
         )
     return _pow_(input, exponent.to(wide) if isinstance(exponent, Tensor) else exponent)
 
@@ -359,8 +364,8 @@ class Ldexp(Binary):
 class Frexp(Op):
     """frexp(input, *, out=None) -> (Tensor mantissa, Tensor exponent)
 
-    ``input = mantissa * 2**exponent`` with a mantissa in (-1, -0.5] or [0.5, 1); the exponent is int32.
-    RuntimeError unless ``input`` is a floating-point tensor.
+    ``input = mantissa * 2**exponent`` with a mantissa in (-1, -0.5] or [0.5, 1); the exponent is
+    int32. RuntimeError unless ``input`` is a floating-point tensor.
 
     >>> torch.frexp(torch.tensor([3.0])).mantissa
     tensor([0.7500])
@@ -451,7 +456,8 @@ class Log1p(Unary):
 class Logit(Op):
     """logit(input, eps=None, *, out=None) -> Tensor
 
-    ``log(x / (1 - x))``, of ``x`` clamped to [eps, 1 - eps] if ``eps`` is given; else NaN outside [0, 1].
+    ``log(x / (1 - x))``, of ``x`` clamped to [eps, 1 - eps] if ``eps`` is given; else NaN outside
+    [0, 1].
 
     >>> torch.logit(torch.tensor([0.5, 0.75]))
     tensor([0.0000, 1.0986])

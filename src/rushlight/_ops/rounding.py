@@ -121,7 +121,8 @@ class RoundDecimals(Op):
 def round(input, *, decimals=0):
     """round(input, *, decimals=0, out=None) -> Tensor
 
-    The nearest integer to each element, the even one of two; or the nearest multiple of ``10**-decimals``.
+    The nearest integer to each element, the even one of two; or the nearest multiple of
+    ``10**-decimals``.
 
     >>> torch.round(torch.tensor([0.1234, 1.5]), decimals=2)
     tensor([0.1200, 1.5000])

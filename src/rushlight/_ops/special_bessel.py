@@ -1,13 +1,22 @@
-"""Bessel functions and Airy's Ai, as kernels on float64 arrays."""
+"""Bessel functions and Airy's Ai."""
 
 import math
 
+from rushlight._core.op import Unary
 from rushlight._ops import special_tables as tables
-from rushlight._ops.special_series import chebyshev, piecewise, polynomial
+from rushlight._ops.domain import serves
+from rushlight._ops.special_series import (
+    EVERYWHERE,
+    SPECIAL,
+    chebyshev,
+    in_double,
+    piecewise,
+    polynomial,
+)
 
 TWO_OVER_PI = 2 / math.pi
 
-# ---- the first kind, modified: even or odd, scaled by exp(-|x|) where the name says so ---------------
+# ---- the first kind, modified: even or odd, scaled by exp(-|x|) where the name says so -----------
 
 
 def i0e_kernel(xp, x):
@@ -42,7 +51,9 @@ def i1_kernel(xp, x):
 
 
 def _unscaled(xp, x, scaled):
-    """exp(|x|) times a scaled function, in two factors so that only the result overflows; NaN at infinity."""
+    """exp(|x|) times a scaled function, in two factors so that only the result overflows; NaN at
+    infinity.
+    """
     half = xp.exp(xp.abs(x) / 2)
     return scaled(xp, x) * half * half
 
@@ -92,7 +103,7 @@ def _k1_large(xp, x):
     return chebyshev(xp, tables.K1_LARGE, 4 / x - 1) / xp.sqrt(x)
 
 
-# ---- the first and second kind: series in x^2 up to 8, waves beyond (DLMF 10.17.3); NaN at infinity
+# ---- the first and second kind: series in x^2 up to 8, waves beyond (DLMF 10.17.3); NaN at infinit
 
 
 def j0_kernel(xp, x):
@@ -165,7 +176,9 @@ def spherical_j0_kernel(xp, x):
 
 
 def airy_ai_kernel(xp, x):
-    """Exponential decay on the right, waves on the left (DLMF 9.7.5, 9.7.9), a series between; NaN at infinity."""
+    """Exponential decay on the right, waves on the left (DLMF 9.7.5, 9.7.9), a series between; NaN
+    at infinity.
+    """
 
     def right(x):
         zeta = x * xp.sqrt(x) * (2 / 3)
@@ -187,3 +200,270 @@ def airy_ai_kernel(xp, x):
         ((x > 104) & (x < xp.inf), xp.zeros_like),
         ((x < -8) & (x > -xp.inf), left),
     )
+
+
+# ---- records with gradients ----------------------------------------------------------------------
+
+
+class I0(Unary):
+    """i0(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the first kind, order 0.
+
+    >>> torch.i0(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 1.2661])
+    """
+
+    promote = "float"
+    public = EVERYWHERE
+    domain = serves("hf", "i0_vml_cpu")
+    forward = in_double(i0_kernel)
+
+    def vjp(g, input):
+        return g * I1.call(input)
+
+
+class I0e(Unary):
+    """i0e(input, *, out=None) -> Tensor
+
+    ``exp(-|x|) i0(x)``.
+
+    >>> torch.special.i0e(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.4658])
+    """
+
+    promote = "float"
+    public = SPECIAL
+    inplace = False
+    grad_name = "SpecialI0EBackward0"
+    domain = serves("hf", "i0e_cpu")
+    forward = in_double(i0e_kernel)
+
+    def vjp(g, input, result):
+        return g * (I1e.call(input) - input.sgn() * result)
+
+
+class I1(Unary):
+    """i1(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the first kind, order 1.
+
+    >>> torch.special.i1(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.5652])
+    """
+
+    promote = "float"
+    public = SPECIAL
+    inplace = False
+    grad_name = "SpecialI1Backward0"
+    domain = serves("hf", "i1_cpu")
+    forward = in_double(i1_kernel)
+
+    def vjp(g, input, result):
+        return g * (I0.call(input) - result / safe(input)).masked_fill(input == 0, 0.5)
+
+
+class I1e(Unary):
+    """i1e(input, *, out=None) -> Tensor
+
+    ``exp(-|x|) i1(x)``.
+
+    >>> torch.special.i1e(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2079])
+    """
+
+    promote = "float"
+    public = SPECIAL
+    inplace = False
+    grad_name = "SpecialI1EBackward0"
+    domain = serves("hf", "i1e_cpu")
+    forward = in_double(i1e_kernel)
+
+    def vjp(g, input, result):
+        divisor = safe(input)
+        slope = I0e.call(input) - result * (input.sgn() + 1 / divisor)
+        return g * slope.masked_fill(input == 0, 0.5)
+
+
+def safe(divisor):
+    """Zeros replaced by ones: what is divided by them is replaced afterwards."""
+    return divisor.masked_fill(divisor == 0, 1)
+
+
+# ---- records without gradients -------------------------------------------------------------------
+
+
+class WithoutGradient(Unary, family=True):
+    """A function of float32 and float64 (and of integers) that PyTorch does not differentiate."""
+
+    promote = "float"
+    public = SPECIAL
+    inplace = False
+    differentiable = False  # PyTorch has no derivative for these
+
+
+class BesselJ0(WithoutGradient):
+    """bessel_j0(input, *, out=None) -> Tensor
+
+    The Bessel function of the first kind, order 0.
+
+    >>> torch.special.bessel_j0(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.7652])
+    """
+
+    name = "bessel_j0"
+    domain = serves("f", "bessel_j0_cpu")
+    forward = in_double(j0_kernel)
+
+
+class BesselJ1(WithoutGradient):
+    """bessel_j1(input, *, out=None) -> Tensor
+
+    The Bessel function of the first kind, order 1.
+
+    >>> torch.special.bessel_j1(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.4401])
+    """
+
+    name = "bessel_j1"
+    domain = serves("f", "bessel_j1_cpu")
+    forward = in_double(j1_kernel)
+
+
+class BesselY0(WithoutGradient):
+    """bessel_y0(input, *, out=None) -> Tensor
+
+    The Bessel function of the second kind, order 0.
+
+    >>> torch.special.bessel_y0(torch.tensor([1.0]))
+    tensor([0.0883])
+    """
+
+    name = "bessel_y0"
+    domain = serves("f", "bessel_y0_cpu")
+    forward = in_double(y0_kernel)
+
+
+class BesselY1(WithoutGradient):
+    """bessel_y1(input, *, out=None) -> Tensor
+
+    The Bessel function of the second kind, order 1.
+
+    >>> torch.special.bessel_y1(torch.tensor([1.0]))
+    tensor([-0.7812])
+    """
+
+    name = "bessel_y1"
+    domain = serves("f", "bessel_y1_cpu")
+    forward = in_double(y1_kernel)
+
+
+class ModifiedBesselI0(WithoutGradient):
+    """modified_bessel_i0(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the first kind, order 0.
+
+    >>> torch.special.modified_bessel_i0(torch.tensor([1.0]))
+    tensor([1.2661])
+    """
+
+    name = "modified_bessel_i0"
+    domain = serves("f", "modified_bessel_i0_cpu")
+    forward = in_double(i0_kernel)
+
+
+class ModifiedBesselI1(WithoutGradient):
+    """modified_bessel_i1(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the first kind, order 1.
+
+    >>> torch.special.modified_bessel_i1(torch.tensor([1.0]))
+    tensor([0.5652])
+    """
+
+    name = "modified_bessel_i1"
+    domain = serves("f", "modified_bessel_i1_cpu")
+    forward = in_double(i1_kernel)
+
+
+class ModifiedBesselK0(WithoutGradient):
+    """modified_bessel_k0(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the second kind, order 0.
+
+    >>> torch.special.modified_bessel_k0(torch.tensor([1.0]))
+    tensor([0.4210])
+    """
+
+    name = "modified_bessel_k0"
+    domain = serves("f", "modified_bessel_k0_cpu")
+    forward = in_double(k0_kernel)
+
+
+class ModifiedBesselK1(WithoutGradient):
+    """modified_bessel_k1(input, *, out=None) -> Tensor
+
+    The modified Bessel function of the second kind, order 1.
+
+    >>> torch.special.modified_bessel_k1(torch.tensor([1.0]))
+    tensor([0.6019])
+    """
+
+    name = "modified_bessel_k1"
+    domain = serves("f", "modified_bessel_k1_cpu")
+    forward = in_double(k1_kernel)
+
+
+class ScaledModifiedBesselK0(WithoutGradient):
+    """scaled_modified_bessel_k0(input, *, out=None) -> Tensor
+
+    ``exp(x)`` times the modified Bessel function of the second kind, order 0.
+
+    >>> torch.special.scaled_modified_bessel_k0(torch.tensor([1.0]))
+    tensor([1.1445])
+    """
+
+    name = "scaled_modified_bessel_k0"
+    domain = serves("f", "scaled_modified_bessel_k0_cpu")
+    forward = in_double(k0e_kernel)
+
+
+class ScaledModifiedBesselK1(WithoutGradient):
+    """scaled_modified_bessel_k1(input, *, out=None) -> Tensor
+
+    ``exp(x)`` times the modified Bessel function of the second kind, order 1.
+
+    >>> torch.special.scaled_modified_bessel_k1(torch.tensor([1.0]))
+    tensor([1.6362])
+    """
+
+    name = "scaled_modified_bessel_k1"
+    domain = serves("f", "scaled_modified_bessel_k1_cpu")
+    forward = in_double(k1e_kernel)
+
+
+class SphericalBesselJ0(WithoutGradient):
+    """spherical_bessel_j0(input, *, out=None) -> Tensor
+
+    ``sin(x) / x``, the spherical Bessel function of the first kind, order 0.
+
+    >>> torch.special.spherical_bessel_j0(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.8415])
+    """
+
+    name = "spherical_bessel_j0"
+    domain = serves("f", "spherical_bessel_j0_cpu")
+    forward = in_double(spherical_j0_kernel)
+
+
+class AiryAi(WithoutGradient):
+    """airy_ai(input, *, out=None) -> Tensor
+
+    Airy's function Ai.
+
+    >>> torch.special.airy_ai(torch.tensor([0.0, 1.0]))
+    tensor([0.3550, 0.1353])
+    """
+
+    domain = serves("f", "airy_ai_cpu")
+    forward = in_double(airy_ai_kernel)

@@ -1,13 +1,36 @@
-"""The gamma function and its relatives: lgamma digamma polygamma zeta gammainc gammaincc multigammaln."""
+"""The gamma function and its relatives: lgamma digamma polygamma zeta gammainc gammaincc
+multigammaln.
+"""
 
 import math
 
+from rushlight._core.inplace import derive
+from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._ops import special_tables as tables
+from rushlight._ops.domain import also, serves, unfinished_derivative
 from rushlight._ops.special_error import erfc_kernel
-from rushlight._ops.special_series import chebyshev, piecewise, polynomial
+from rushlight._ops.special_series import (
+    EVERYWHERE,
+    SPECIAL,
+    chebyshev,
+    in_double,
+    piecewise,
+    polynomial,
+)
 
 # Bernoulli numbers B2, B4, ..., B20 (DLMF 24.2.3)
-BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+BERNOULLI = (
+    1 / 6,
+    -1 / 30,
+    1 / 42,
+    -1 / 30,
+    5 / 66,
+    -691 / 2730,
+    7 / 6,
+    -3617 / 510,
+    43867 / 798,
+    -174611 / 330,
+)
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 LOG_PI = math.log(math.pi)
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))
@@ -16,7 +39,9 @@ EPSILON = 2.0**-53
 
 
 def lgamma_kernel(xp, x):
-    """log |gamma(x)|: Stirling's series where x is large, a Chebyshev series around 1.5, reflection below 0.5."""
+    """log |gamma(x)|: Stirling's series where x is large, a Chebyshev series around 1.5, reflection
+    below 0.5.
+    """
 
     def reflected(x):
         # DLMF 5.5.3; the sine of the distance to the nearest integer keeps its digits
@@ -25,7 +50,11 @@ def lgamma_kernel(xp, x):
         return xp.where(away == 0, xp.inf, value - lgamma_positive(xp, 1 - x))
 
     return piecewise(
-        xp, x, (x >= 0.5, lambda x: lgamma_positive(xp, x)), (xp.isinf(x), xp.abs), (x < 0.5, reflected)
+        xp,
+        x,
+        (x >= 0.5, lambda x: lgamma_positive(xp, x)),
+        (xp.isinf(x), xp.abs),
+        (x < 0.5, reflected),
     )
 
 
@@ -55,7 +84,9 @@ def lgamma_center(xp, x):
 
 def stirling(xp, x):
     """DLMF 5.11.1, for x >= 10."""
-    return (x - 0.5) * (xp.log(x) - 1) - 0.5 + HALF_LOG_2PI + polynomial(xp, STIRLING, 1 / (x * x)) / x
+    return (
+        (x - 0.5) * (xp.log(x) - 1) - 0.5 + HALF_LOG_2PI + polynomial(xp, STIRLING, 1 / (x * x)) / x
+    )
 
 
 def digamma_kernel(xp, x):
@@ -114,7 +145,9 @@ def zeta_positive(xp, s, q):
 
 
 def zeta_negative(xp, s, q):
-    """Integer s >= 2, q < 0 not an integer: zeta(s, q) from zeta(s, 1 - q) by reflection (DLMF 5.15.6)."""
+    """Integer s >= 2, q < 0 not an integer: zeta(s, q) from zeta(s, 1 - q) by reflection (DLMF
+    5.15.6).
+    """
     large = s > 60
     result = xp.empty_like(s)
     result[large] = nearest_terms(xp, s[large], q[large])
@@ -142,7 +175,9 @@ def cot_derivative(xp, n, angle):
     coefficients = [0.0, 1.0]
     for _ in range(n):
         slope = [k * c for k, c in enumerate(coefficients)][1:]
-        coefficients = [-(a + b) for a, b in zip([*slope, 0.0, 0.0], [0.0, 0.0, *slope], strict=True)]
+        coefficients = [
+            -(a + b) for a, b in zip([*slope, 0.0, 0.0], [0.0, 0.0, *slope], strict=True)
+        ]
     return polynomial(xp, coefficients, 1 / xp.tan(angle))
 
 
@@ -154,12 +189,15 @@ def trigamma_kernel(xp, x):
         return (math.pi / sine) ** 2 - zeta_positive(xp, xp.full_like(x, 2.0), 1 - x)
 
     return piecewise(
-        xp, x, (x >= 0.5, lambda x: zeta_positive(xp, xp.full_like(x, 2.0), x)), (x < 0.5, reflected)
+        xp,
+        x,
+        (x >= 0.5, lambda x: zeta_positive(xp, xp.full_like(x, 2.0), x)),
+        (x < 0.5, reflected),
     )
 
 
 def polygamma_kernel(n):
-    """The kernel of the n-th derivative of digamma: (-1)^(n+1) n! zeta(n + 1, x) (DLMF 25.11.12)."""
+    """The kernel of digamma's n-th derivative: (-1)^(n+1) n! zeta(n + 1, x) (DLMF 25.11.12)."""
     if n < 2:
         return (digamma_kernel, trigamma_kernel)[n]
 
@@ -170,7 +208,7 @@ def polygamma_kernel(n):
     return kernel
 
 
-# ---- the incomplete gamma functions ------------------------------------------------------------------------------
+# ---- the incomplete gamma functions --------------------------------------------------------------
 
 
 def gammainc_kernel(xp, a, x):
@@ -197,7 +235,12 @@ def _incomplete(xp, a, x, upper):
     upward = ordinary & ~uniform & (x < 1.1) & (x >= a)
     series = ordinary & ~uniform & (x < a)
     fraction = ordinary & ~uniform & ~series & ~upward
-    methods = ((uniform, _temme), (series, _lower_series), (upward, _upper_series), (fraction, _upper_fraction))
+    methods = (
+        (uniform, _temme),
+        (series, _lower_series),
+        (upward, _upper_series),
+        (fraction, _upper_fraction),
+    )
     for mask, method in methods:
         if mask.any():
             result[mask] = method(xp, a[mask], x[mask], upper)
@@ -230,7 +273,10 @@ def log1p_minus(xp, u):
 
 
 def _lower_series(xp, a, x, upper):
-    """P = x^a e^-x / gamma(a + 1) sum x^k / ((a + 1) ... (a + k)) (DLMF 8.11.4), the last term first."""
+    """P = x^a e^-x / gamma(a + 1) sum x^k / ((a + 1) ...
+
+    (a + k)) (DLMF 8.11.4), the last term first.
+    """
     total = xp.ones_like(a)
     terms = _terms(xp, a, x)
     for k in range(terms, 0, -1):
@@ -252,7 +298,7 @@ def _terms(xp, a, x):
 
 
 def _upper_fraction(xp, a, x, upper):
-    """Q = x^a e^-x / gamma(a) times Legendre's continued fraction (DLMF 8.9.2), by Lentz' method."""
+    """Q = x^a e^-x / gamma(a) times Legendre's fraction (DLMF 8.9.2), by Lentz' method."""
     b = x + 1 - a
     c = xp.full_like(a, 1e300)
     d = 1 / xp.where(b == 0, 1e-300, b)
@@ -279,8 +325,8 @@ def _upper_fraction(xp, a, x, upper):
 
 
 def _upper_series(xp, a, x, upper):
-    """1 - x^a / gamma(a + 1) (1 + a sum (-x)^k / ((a + k) k!)) (DLMF 8.7.3) for x < 1.1, where the fraction is
-    slow; both differences from 1 are taken where they are small."""
+    """1 - x^a / gamma(a + 1) (1 + a sum (-x)^k / ((a + k) k!)) (DLMF 8.7.3) for x < 1.1, where the
+    fraction is slow; both differences from 1 are taken where they are small."""
     total, term = xp.zeros_like(a), xp.ones_like(a)
     for k in range(1, 22):
         term *= -x / k
@@ -301,3 +347,202 @@ def _temme(xp, a, x, upper):
     rest = xp.exp(-a * half_square) / xp.sqrt(2 * math.pi * a) * total
     side = 1.0 if upper else -1.0
     return 0.5 * erfc_kernel(xp, side * eta * xp.sqrt(a / 2)) + side * rest
+
+
+# ---- records -------------------------------------------------------------------------------------
+
+
+class Lgamma(Unary):
+    """lgamma(input, *, out=None) -> Tensor
+
+    ``log |gamma(x)|``.
+
+    >>> torch.lgamma(torch.tensor([1.0, 5.0]))
+    tensor([0.0000, 3.1781])
+    """
+
+    promote = "float"
+    domain = serves("hf", "lgamma_vml_cpu")
+    forward = in_double(lgamma_kernel)
+
+    def vjp(g, input):
+        return g * input.digamma()
+
+
+class Digamma(Unary):
+    """digamma(input, *, out=None) -> Tensor
+
+    The derivative of ``log gamma(x)``.
+
+    >>> torch.digamma(torch.tensor([1.0, 0.5]))
+    tensor([-0.5772, -1.9635])
+    """
+
+    promote = "float"
+    public = EVERYWHERE
+    domain = serves("hf", "digamma")
+    forward = in_double(digamma_kernel)
+
+    def vjp(g, input):
+        return g * Polygamma.call(input, 1)
+
+
+class Polygamma(Op):
+    """The n-th derivative of digamma."""
+
+    promote = "float"
+    public = ()
+    inplace = True
+    domain = serves("hf", "polygamma")
+
+    def forward(xp, x, n):
+        return in_double(polygamma_kernel(n))(xp, x)
+
+    def vjp(g, input, n):
+        return g * Polygamma.call(input, n + 1)
+
+
+def check_order(n):
+    if type(n) is not int:
+        raise TypeError(
+            f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}"
+        )
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+
+
+@public("torch", "special")
+def polygamma(n, input):
+    """polygamma(n, input, *, out=None) -> Tensor
+
+    The n-th derivative of the digamma function. RuntimeError for a negative ``n``.
+
+    >>> torch.polygamma(1, torch.tensor([1.0, 0.5]))
+    tensor([1.6449, 4.9348])
+    """
+    check_order(n)
+    return Polygamma.call(input, n)
+
+
+_polygamma_ = derive(Polygamma)
+
+
+def _polygamma_method(self, n):
+    """polygamma(n) -> Tensor
+
+    See :func:`torch.polygamma`.
+    """
+    return polygamma(n, self)
+
+
+def _polygamma_method_(self, n):
+    """polygamma_(n) -> Tensor
+
+    In-place form of :func:`torch.polygamma`.
+    """
+    check_order(n)
+    return _polygamma_(self, n)
+
+
+also("Tensor", polygamma=_polygamma_method, polygamma_=_polygamma_method_)
+
+
+class Mvlgamma(Op):
+    """mvlgamma(input, p, *, out=None) -> Tensor
+
+    The logarithm of the multivariate gamma function of dimension ``p``.
+
+    >>> torch.mvlgamma(torch.tensor([3.0]), 2)
+    tensor([1.5463])
+    """
+
+    promote = "float"
+    inplace = True
+    domain = serves("hf", "mvlgamma")
+
+    def forward(xp, x, p):
+        if x.dtype.kind == "b":
+            raise RuntimeError("The input tensor may not be a boolean tensor.")
+        if p < 1:
+            raise RuntimeError("p has to be greater than or equal to 1")
+        lgamma = in_double(lgamma_kernel)
+        total = sum(lgamma(xp, x.astype(xp.float64) - 0.5 * j) for j in range(p))
+        return (total + p * (p - 1) / 4 * math.log(math.pi)).astype(x.dtype)
+
+    def vjp(g, input, p):
+        return g * sum((input - 0.5 * j).digamma() for j in range(p))
+
+
+class Igamma(Binary):
+    """igamma(input, other, *, out=None) -> Tensor
+
+    The regularised lower incomplete gamma function P(input, other).
+
+    >>> torch.igamma(torch.tensor([1.0]), torch.tensor([1.0]))
+    tensor([0.6321])
+    """
+
+    numbers = False
+    domain = serves("hf", "igamma_cpu")
+    forward = in_double(gammainc_kernel)
+
+    vjp_input = unfinished_derivative("igamma: input")
+
+    def vjp_other(g, input, other):
+        return g * gamma_density(input, other)
+
+
+class Igammac(Binary):
+    """igammac(input, other, *, out=None) -> Tensor
+
+    The regularised upper incomplete gamma function Q(input, other).
+
+    >>> torch.igammac(torch.tensor([1.0]), torch.tensor([1.0]))
+    tensor([0.3679])
+    """
+
+    numbers = False
+    domain = serves("hf", "igammac_cpu")
+    forward = in_double(gammaincc_kernel)
+
+    vjp_input = unfinished_derivative("igammac: input")
+
+    def vjp_other(g, input, other):
+        return -g * gamma_density(input, other)
+
+
+def gamma_density(shape, x):
+    """The density of the gamma distribution."""
+    return ((shape - 1) * x.log() - x - shape.lgamma()).exp()
+
+
+class Zeta(Binary):
+    """zeta(input, other, *, out=None) -> Tensor
+
+    Hurwitz' zeta function, the sum of ``(k + other)**-input`` over k = 0, 1, ...
+
+    >>> torch.special.zeta(torch.tensor([2.0, 4.0]), 1)
+    tensor([1.6449, 1.0823])
+    """
+
+    promote = "float"
+    public = SPECIAL
+    inplace = False
+    grad_name = "SpecialZetaBackward0"
+    domain = serves("f", "zeta_cpu")
+    forward = in_double(zeta_kernel)
+
+    vjp_input = unfinished_derivative("zeta")
+
+    def vjp_other(g, input, other):
+        return -g * input * Zeta.call(input + 1, other)
+
+
+also(
+    "special",
+    gammaln=Lgamma,
+    psi=Digamma,
+    multigammaln=Mvlgamma,
+    gammainc=Igamma,
+    gammaincc=Igammac,
+)

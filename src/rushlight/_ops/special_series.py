@@ -1,14 +1,19 @@
 """Evaluating series on arrays: what the special functions are built from.
 
-Kernels here and in the ``special_*`` files are functions ``kernel(xp, x, ...)`` of one-dimensional float64 arrays.
-``in_double`` makes an op's forward of one. Formulas are cited where they stand: DLMF is the NIST Digital Library
-of Mathematical Functions, https://dlmf.nist.gov.
+Kernels here and in the ``special_*`` files are functions ``kernel(xp, x, ...)`` of one-dimensional
+float64 arrays. ``in_double`` makes an op's forward of one. Formulas are cited where they stand:
+DLMF is the NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
 """
 
 import functools
 
-# Temporaries of a kernel stay in the processor's second-level cache when it sees this many elements at a time.
+# Temporaries of a kernel stay in the processor's second-level cache when it sees this many elements
+# at a time.
 BLOCK = 8192
+
+# Where the records made of these kernels are public.
+SPECIAL = ("special",)
+EVERYWHERE = ("torch", "Tensor", "special")
 
 
 def chebyshev(xp, coefficients, t):
@@ -33,7 +38,10 @@ def polynomial(xp, coefficients, x):
 
 
 def piecewise(xp, x, *pieces):
-    """Evaluate each ``(mask, function)`` where its mask holds; NaN where none does. Earlier pieces win."""
+    """Evaluate each ``(mask, function)`` where its mask holds; NaN where none does.
+
+    Earlier pieces win.
+    """
     result = None
     for mask, function in pieces:
         if mask.all():
@@ -52,7 +60,9 @@ def _put(xp, x, result, mask, function):
 
 
 def in_double(kernel):
-    """Make the forward of an op: float64 inside, blocks of a size that fits the cache, the inputs' dtype outside."""
+    """Make the forward of an op: float64 inside, blocks of a size that fits the cache, the inputs'
+    dtype outside.
+    """
 
     @functools.wraps(kernel)
     def forward(xp, *arrays):

@@ -1,6 +1,7 @@
 """Coefficients of the special functions, written by tools/special_tables.py (mpmath, 40 digits).
 
-Unless stated otherwise a table is a Chebyshev series f(t) = c0 + c1 T1(t) + c2 T2(t) + ..., -1 <= t <= 1.
+Unless stated otherwise a table is a Chebyshev series f(t) = c0 + c1 T1(t) + c2 T2(t) + ..., -1 <= t
+<= 1.
 """
 
 # fmt: off
@@ -300,7 +301,8 @@ AIRY_LARGE = (
     4.2678974004827403788e-18, -1.4249292841440086621e-18
 )
 
-# P in Ai(-x) = (P cos c + Q sin c) / (sqrt(pi) x^(1/4)), c = zeta - pi/4, zeta = 2/3 x^(3/2), t = 450/zeta^2 - 1
+# P in Ai(-x) = (P cos c + Q sin c) / (sqrt(pi) x^(1/4)), c = zeta - pi/4, zeta = 2/3 x^(3/2), t =
+# 450/zeta^2 - 1
 AIRY_P = (
     9.9991790047694427406e-1, -8.196099631387372635e-5, 1.3778650009737427675e-7,
     -7.3228939304494386685e-10, 7.8127296600037464473e-12, -1.3607706173270429144e-13,

@@ -289,7 +289,9 @@ class Deg2rad(Unary):
 
     promote = "float"
     grad_name = "Deg2RadBackward0"
-    domain = serves("hf", "deg2rad", c=RuntimeError("deg2rad is not supported for complex tensors."))
+    domain = serves(
+        "hf", "deg2rad", c=RuntimeError("deg2rad is not supported for complex tensors.")
+    )
 
     def forward(xp, x):
         return x * x.dtype.type(math.pi / 180)
@@ -309,7 +311,9 @@ class Rad2deg(Unary):
 
     promote = "float"
     grad_name = "Rad2DegBackward0"
-    domain = serves("hf", "rad2deg", c=RuntimeError("rad2deg is not supported for complex tensors."))
+    domain = serves(
+        "hf", "rad2deg", c=RuntimeError("rad2deg is not supported for complex tensors.")
+    )
 
     def forward(xp, x):
         return x * x.dtype.type(180 / math.pi)
@@ -319,4 +323,3 @@ class Rad2deg(Unary):
 
 
 also("special", sinc=Sinc)
-

@@ -1,0 +1,115 @@
+"""Three operands: addcmul, addcdiv, lerp."""
+
+from rushlight._core import dtypes
+from rushlight._core.op import Op, conj
+from rushlight._ops.domain import serves
+
+
+class Addcmul(Op):
+    """addcmul(input, tensor1, tensor2, *, value=1, out=None) -> Tensor
+
+    ``input + value * tensor1 * tensor2``.
+
+    >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=10)
+    tensor([31., 81.])
+    """
+
+    tensors = ("input", "tensor1", "tensor2")
+    inplace = True
+    domain = serves("ihfc", "addcmul_cpu_out")
+
+    def forward(xp, x, a, b, *, value=1):
+        product = a * b
+        return x + (product if type(value) is int and value == 1 else product * x.dtype.type(value))
+
+    def vjp_input(g):
+        return g
+
+    def vjp_tensor1(g, tensor2, value):
+        return g * conj(tensor2 * value)
+
+    def vjp_tensor2(g, tensor1, value):
+        return g * conj(tensor1 * value)
+
+
+class Addcdiv(Op):
+    """addcdiv(input, tensor1, tensor2, *, value=1, out=None) -> Tensor
+
+    ``input + value * tensor1 / tensor2``; RuntimeError if both of those are integers.
+
+    >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 4.0]), value=4)
+    tensor([2., 3.])
+    """
+
+    tensors = ("input", "tensor1", "tensor2")
+    inplace = True
+
+    def domain(common, given):
+        if all(d.category < dtypes.FLOATING for d in given[1:]):
+            raise RuntimeError(
+                "Integer division with addcdiv is no longer supported, and in a future  release "
+                "addcdiv will "
+                "perform a true division of tensor1 and tensor2. The historic addcdiv behavior can "
+                "be implemented "
+                "as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer "
+                "inputs and as "
+                "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior "
+                "is just the "
+                "latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
+            )
+
+    def forward(xp, x, a, b, *, value=1):
+        quotient = a / b
+        return x + (
+            quotient if type(value) is int and value == 1 else quotient * x.dtype.type(value)
+        )
+
+    def vjp_input(g):
+        return g
+
+    def vjp_tensor1(g, tensor2, value):
+        return g * conj(value / tensor2)
+
+    def vjp_tensor2(g, tensor1, tensor2, value):
+        return -g * conj(value * tensor1 / (tensor2 * tensor2))
+
+
+class Lerp(Op):
+    """lerp(input, end, weight, *, out=None) -> Tensor
+
+    ``input + weight * (end - input)``; ``weight`` is a number or a tensor.
+
+    >>> torch.lerp(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 6.0]), 0.5)
+    tensor([2., 4.])
+    """
+
+    tensors = ("input", "end", "weight")
+    numbers = ("weight",)
+    inplace = True
+
+    def grad_name(node):
+        number = node.edges[2] is None and len(node.saved[2] or ()) == 1
+        return f"LerpBackward{0 if number else 1}"
+
+    def domain(common, given):
+        names = {dtypes.float64: "double", dtypes.float32: "float", dtypes.float16: "c10::Half"}
+        if given[1] is not given[0]:
+            raise RuntimeError(
+                f"expected dtype {names.get(given[0], given[0].name)} for `end` but got dtype "
+                f"{names.get(given[1], given[1].name)}"
+            )
+        serves("hfc", "lerp_kernel_scalar")(common, given)
+
+    def forward(xp, x, y, w):
+        gap = y - x
+        # from the nearer end, so that weight 1 gives exactly the end
+        return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
+
+    def vjp_input(g, weight):
+        return g * conj(1 - weight)
+
+    def vjp_end(g, weight):
+        return g * conj(weight)
+
+    def vjp_weight(g, input, end):
+        return g * conj(end - input)
