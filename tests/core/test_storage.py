@@ -1,5 +1,6 @@
 """The memory under tensors."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -107,3 +108,22 @@ def test_copies():
     assert s.tolist() == c.tolist()
     with pytest.raises(RuntimeError, match="size does not match, self was 24 bytes but src was 3"):
         s.copy_(torch.UntypedStorage(3))
+
+
+def test_deep_copies_of_views_share_one_copy():
+    a = torch.arange(4.0)
+    b, view, square = copy.deepcopy([a, a[1:3], a.view(2, 2).t()])
+    assert view.untyped_storage() is b.untyped_storage() is square.untyped_storage()
+    b[1] = 9
+    assert view.tolist() == [9, 2]
+    assert square.tolist() == [[0, 2], [9, 3]]
+    assert a.tolist() == [0, 1, 2, 3]
+
+
+def test_deep_copies_of_parameters_have_no_gradient():
+    p = torch.Parameter(torch.ones(2))
+    p.sum().backward()
+    assert copy.deepcopy(p).grad is None
+    t = torch.ones(2, requires_grad=True)
+    t.sum().backward()
+    assert copy.deepcopy(t).grad.tolist() == [1, 1]

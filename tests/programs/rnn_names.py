@@ -52,4 +52,4 @@ packed = nn.utils.rnn.pad_sequence([encode("tree"), encode("bread")], batch_firs
 print(packed)
 cell = nn.LSTMCell(3, 2)
 hx, cx = cell(torch.ones(1, 3))
-print(hx, cx)
+print(hx.detach(), cx.detach())

@@ -9,7 +9,7 @@ torch.manual_seed(13)
 X = torch.randn(90, 5)
 y = (X[:, 0] + X[:, 1] ** 2 > 0.8).long() + (X[:, 2] > 1).long()
 Xtr, ytr, Xva, yva = X[:60], y[:60], X[60:], y[60:]
-net = nn.Sequential(nn.Linear(5, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3))
+net = nn.Sequential(nn.Linear(5, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3))
 optimizer = torch.optim.AdamW(net.parameters(), lr=0.02)
 scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
 best, best_state, wait = float("inf"), None, 0

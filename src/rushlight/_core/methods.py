@@ -362,6 +362,9 @@ def __deepcopy__(self, memo):
             "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
             "usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
+    if isinstance(self, Parameter):  # PyTorch leaves behind its gradient and what users hung on it
+        memo[id(self)] = self.__class__(self.data.clone(), self.requires_grad)
+        return memo[id(self)]
     t = new(self.__class__)
     t._data, t._node, t._ver, t._view = copy_array(self._data, memo), None, None, None
     memo[id(self)] = t
@@ -378,18 +381,17 @@ def copy_array(x, memo):
     """A copy of an array that keeps its strides, and shares its storage with other copies made with ``memo``."""
     if x.__class__ is MetaArray:
         return x
-    root = x
-    while root.base is not None and root.base.__class__ is ndarray:
-        root = root.base
-    if root is x:
+    root = storage.root_of(x)
+    if not root.flags.forc:  # memory with gaps: its copy would have another layout
         return x.copy(order="K")
     made = memo.get(id(root))
     if made is None:
         made = memo[id(root)] = root.copy(order="K")
         memo.setdefault("_kept", []).append(root)
-    whole = np.lib.stride_tricks.as_strided(made, (root.nbytes // x.itemsize,), (x.itemsize,))
-    offset = (x.ctypes.data - root.ctypes.data) // x.itemsize
-    return np.lib.stride_tricks.as_strided(whole[offset:], x.shape, x.strides)
+    if root is x:
+        return made
+    offset = storage.storage_of(x)[1] * x.itemsize
+    return ndarray(x.shape, x.dtype, storage.memory_of(made), offset, x.strides)
 
 
 def rebuild(cls, array, requires_grad, state):
