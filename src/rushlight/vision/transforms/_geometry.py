@@ -176,7 +176,8 @@ class RandomCrop(Module):
         padding_mode: str = "constant",
     ) -> None:
         super().__init__()
-        self.size = tuple(_size_pair(size))
+        height, width = _size_pair(size)
+        self.size = (height, width)
         self.padding = padding
         self.pad_if_needed = pad_if_needed
         self.fill = fill

@@ -75,15 +75,19 @@ def normalize(
             "Expected tensor to be a tensor image of size (..., C, H, W). "
             f"Got tensor.size() = {image.size()}"
         )
-    mean, std = (torch.as_tensor(v, dtype=image.dtype, device=image.device) for v in (mean, std))
-    if (std == 0).any():
+    offset, scale = (_per_channel(values, image) for values in (mean, std))
+    if (scale == 0).any():
         raise ValueError(
             f"std evaluated to zero after conversion to {image.dtype}, leading to division by zero."
         )
-    mean, std = (v.view(-1, 1, 1) if v.ndim == 1 else v for v in (mean, std))
     if inplace:
-        return image.sub_(mean).div_(std)
-    return image.sub(mean).div_(std)
+        return image.sub_(offset).div_(scale)
+    return image.sub(offset).div_(scale)
+
+
+def _per_channel(values: Sequence[float], image: torch.Tensor) -> torch.Tensor:
+    result = torch.as_tensor(values, dtype=image.dtype, device=image.device)
+    return result.view(-1, 1, 1) if result.ndim == 1 else result
 
 
 def crop(image: torch.Tensor, top: int, left: int, height: int, width: int) -> torch.Tensor:
@@ -123,23 +127,11 @@ def pad(
         rows = _symmetric_index(image.shape[-2], top, bottom)
         columns = _symmetric_index(image.shape[-1], left, right)
         return image[..., rows[:, None], columns[None, :]]
-    sides = [left, right, top, bottom]
+    order = [left, right, top, bottom]
     if mode == "constant":
-        return F.pad(image, sides, mode="constant", value=float(fill))
+        return F.pad(image, order, mode="constant", value=float(fill))
     kind = {"edge": "replicate", "reflect": "reflect"}[mode]
-    work = image if image.dtype in _FLOATS else image.to(torch.float32)
-    while work.ndim < 4:
-        work = work.unsqueeze(0)
-    return (
-        F.pad(work, sides, mode=kind)
-        .reshape(*image.shape[:-2], *_padded(image, sides))
-        .to(image.dtype)
-    )
-
-
-def _padded(image: torch.Tensor, sides: list[int]) -> tuple[int, int]:
-    left, right, top, bottom = sides
-    return image.shape[-2] + top + bottom, image.shape[-1] + left + right
+    return _from_batch(F.pad(_to_batch(image, _FLOATS), order, mode=kind), image)
 
 
 def _to_batch(image: torch.Tensor, dtypes: Sequence[torch.dtype]) -> torch.Tensor:

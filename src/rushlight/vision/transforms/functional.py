@@ -433,8 +433,8 @@ def affine(
         middle = _from_middle(center, width, height)
         matrix = _inverse_affine(middle, angle, translate, scale, shears)
         return _tensor.affine(img, matrix, (height, width), mode, _per_channel(fill, channels))
-    middle = [width * 0.5, height * 0.5] if center is None else center
-    return _pil.affine(img, _inverse_affine(middle, angle, translate, scale, shears), mode, fill)
+    about = [width * 0.5, height * 0.5] if center is None else center
+    return _pil.affine(img, _inverse_affine(about, angle, translate, scale, shears), mode, fill)
 
 
 # --- colour ---------------------------------------------------------------------------------------
