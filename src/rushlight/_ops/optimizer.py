@@ -1,20 +1,32 @@
 """One step of each optimizer, in place on arrays.
 
-A step written with tensor operators costs a dozen calls per parameter. These functions take the lists of arrays of a whole
-parameter group and write into them: two to fifteen ufuncs per parameter, no allocation. Large arrays are worked
-through in blocks that stay in the cache. The order of operations is PyTorch's, so results agree to the last rounding.
+A step written with tensor operators costs a dozen calls per parameter. These functions take the
+lists of arrays of a whole parameter group and write into them: two to fifteen ufuncs per parameter,
+no allocation. Large arrays are worked through in blocks that stay in the cache. The order of
+operations is PyTorch's, so results agree to the last rounding.
 
-Every array of a list belongs to the parameter at the same position; `steps` are 0-d arrays, one per parameter, that count.
+Every array of a list belongs to the parameter at the same position; `steps` are 0-d arrays, one per
+parameter, that count.
 """
-
-from functools import lru_cache
-from threading import local
 
 import numpy as np
 from ml_dtypes import bfloat16
 from numpy import absolute, add, divide, maximum, multiply, negative, sign, sqrt, square, subtract
 
 from rushlight._core.inplace import update
+from rushlight._ops.optimizer_blocks import (
+    blocks,
+    count,
+    decay_square,
+    direction,
+    lerp,
+    move,
+    move_by,
+    root_plus,
+    scalars,
+    scratch,
+    widened,
+)
 
 __all__ = [
     "adadelta_step",
@@ -32,176 +44,23 @@ __all__ = [
     "sparse_adam_step",
 ]
 
-BLOCK = 16384  # elements worked on at a time: six float32 arrays of it fit into a 512 KB cache
-
-
-# ---- pieces ------------------------------------------------------------------------------------
-
-
-class Scratch(local):
-    """Three arrays of each small shape and dtype, all in the same memory, a set per thread."""
-
-    def __init__(self):
-        self.memory = {}
-        self.views = {}
-
-    def of(self, x):
-        """Those of the shape and dtype of a float32 or float64 array of at most BLOCK elements."""
-        views = self.views.get((x.shape, x.dtype))
-        if views is None:
-            memory = self.memory.get(x.dtype)
-            if memory is None:
-                memory = self.memory[x.dtype] = np.empty((3, BLOCK), x.dtype)
-            if len(self.views) > 4096:
-                self.views.clear()
-            views = tuple(row[: x.size].reshape(x.shape) for row in memory)
-            self.views[x.shape, x.dtype] = views
-        return views
-
-
-scratch = Scratch()
-
-
-def blocks(*arrays):
-    """Pieces of at most BLOCK elements of arrays of one shape, each with three scratch arrays.
-
-    What a kernel writes to a piece is written to the array. Complex arrays come as their real and
-    imaginary parts, half precision as float32, rounded when it is written back. The second array
-    is the gradient and is only read.
-    """
-    x = arrays[0]
-    spare = scratch.views.get((x.shape, x.dtype))
-    if spare is not None:  # 0.2 us; all that follows happens to large and to new arrays only
-        return ((*arrays, *spare),)
-    if x.dtype.char not in "fd":
-        return complex_blocks(arrays) if x.dtype.kind == "c" else half_blocks(arrays)
-    if x.size > BLOCK:
-        return large_blocks(arrays)
-    return ((*arrays, *scratch.of(x)),)
-
-
-def large_blocks(arrays):
-    for pieces in cut(arrays):
-        x = pieces[0]
-        yield (*pieces, *(scratch.of(x) if x.size <= BLOCK else np.empty((3, *x.shape), x.dtype)))
-
-
-def complex_blocks(arrays):
-    yield from blocks(*(x.real for x in arrays))
-    yield from blocks(*(x.imag for x in arrays))
-
-
-def half_blocks(arrays):
-    for pieces in cut(arrays):
-        wide = {}  # by address: an array that stands in for another must stay one array
-        for x in pieces:
-            wide.setdefault(address(x), x.astype(np.float32))
-        copies = [wide[address(x)] for x in pieces]
-        yield (*copies, *(np.empty_like(copies[0]) for _ in range(3)))
-        for i, x in enumerate(pieces):
-            if i != 1:
-                x[...] = copies[i]
-
-
-def widened(*arrays):
-    """`arrays` once, half precision as float32; like `blocks` for kernels that need whole arrays."""
-    if arrays[0].dtype.char in "fd":
-        yield arrays
-        return
-    wide = [None if x is None else x.astype(np.float32) for x in arrays]
-    yield wide
-    for i, x in enumerate(arrays):
-        if x is not None and i != 1:
-            x[...] = wide[i]
-
-
-def address(x):
-    return x.__array_interface__["data"][0]
-
-
-def cut(arrays):
-    """Slices along the first axis, of memory order where all arrays share it."""
-    if not arrays[0].ndim:
-        yield arrays
-        return
-    if all(x.flags.c_contiguous for x in arrays):
-        arrays = [x.reshape(-1) for x in arrays]
-    elif all(x.flags.f_contiguous for x in arrays):
-        arrays = [x.T.reshape(-1) for x in arrays]
-    x = arrays[0]
-    rows = max(1, BLOCK * len(x) // max(1, x.size))
-    for i in range(0, len(x), rows):
-        yield [y[i : i + rows] for y in arrays]
-
-
-@lru_cache(maxsize=4096)
-def scalars(dtype, *values):
-    """`values` as 0-d arrays: a ufunc takes 0.2 us with one, 0.55 us with a Python number."""
-    return tuple(np.array(value, dtype) for value in values)
-
-
-def count(step):
-    """Add one to a 0-d array; its new value as a Python number."""
-    value = step.item() + 1
-    step[()] = value
-    return value
-
-
-def direction(p, g, maximize, decay, d, t):
-    """The gradient to descend: negated to maximize, with L2 decay. Written to `d` unless it is `g` itself; `t` is spent."""
-    if maximize:
-        g = negative(g, d)
-    if decay:
-        multiply(p, scalars(p.dtype, decay)[0], t)
-        g = add(g, t, d)
-    return g
-
-
-def lerp(x, end, weight, t):
-    """x += weight (end - x), from the nearer side as PyTorch does."""
-    subtract(end, x, t)
-    if weight < 0.5:
-        multiply(t, scalars(x.dtype, weight)[0], t)
-        add(x, t, x)
-    else:
-        multiply(t, scalars(x.dtype, 1 - weight)[0], t)
-        subtract(end, t, x)
-
-
-def decay_square(v, g, keep, t):
-    """v = keep v + (1 - keep) g²."""
-    old, new = scalars(v.dtype, keep, 1 - keep)
-    multiply(v, old, v)
-    multiply(g, new, t)
-    multiply(t, g, t)
-    add(v, t, v)
-
-
-def move(p, numerator, denominator, value, t):
-    """p += value numerator / denominator."""
-    multiply(numerator, scalars(p.dtype, value)[0], t)
-    divide(t, denominator, t)
-    add(p, t, p)
-
-
-def move_by(p, step, value, t):
-    """p += value step."""
-    multiply(step, scalars(p.dtype, value)[0], t)
-    add(p, t, p)
-
-
-def root_plus(v, eps, t):
-    """t = √v + eps."""
-    sqrt(v, t)
-    add(t, scalars(v.dtype, eps)[0], t)
-
-
 # ---- gradient descent --------------------------------------------------------------------------
 
 
 @update(writes=("params", "buffers"))
-def sgd_step(params, grads, buffers=None, *, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False,
-             maximize=False, fresh=False):  # fmt: skip
+def sgd_step(
+    params,
+    grads,
+    buffers=None,
+    *,
+    lr,
+    momentum=0,
+    dampening=0,
+    weight_decay=0,
+    nesterov=False,
+    maximize=False,
+    fresh=False,
+):
     """p -= lr d, where d is the gradient or, with `buffers`, b = momentum b + (1 - dampening) g.
 
     `fresh`: the buffers hold nothing yet and become the gradient.
@@ -246,9 +105,23 @@ def descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t):
 
 
 @update(writes=("params", "axs", "mus", "etas", "steps"))
-def asgd_step(params, grads, axs, mus, etas, steps, *, lr, lambd, alpha, t0, weight_decay=0, maximize=False,
-              foreach=False):  # fmt: skip
-    """p = (1 - lambd eta) p - eta g; ax += mu (p - ax), the average; then eta and mu for the next step.
+def asgd_step(
+    params,
+    grads,
+    axs,
+    mus,
+    etas,
+    steps,
+    *,
+    lr,
+    lambd,
+    alpha,
+    t0,
+    weight_decay=0,
+    maximize=False,
+    foreach=False,
+):
+    """p = (1 - lambd eta) p - eta g; the average ax += mu (p - ax); then the next eta and mu.
 
     `foreach`: eta is computed in the precision of `steps`, as PyTorch's foreach form does.
     """
@@ -270,7 +143,9 @@ def asgd_step(params, grads, axs, mus, etas, steps, *, lr, lambd, alpha, t0, wei
 
 @update(writes=("params", "prevs", "step_sizes", "steps"))
 def rprop_step(params, grads, prevs, step_sizes, steps, *, etas, limits, maximize=False):
-    """p -= sign(g) size; size grows by etas[1] while the gradient keeps its sign and shrinks by etas[0] when it turns."""
+    """p -= sign(g) size; size grows by etas[1] while the gradient keeps its sign and shrinks by
+    etas[0] when it turns.
+    """
     for *arrays, s in zip(params, grads, prevs, step_sizes, steps, strict=True):
         count(s)
         for p, g, prev, size, d, t, _ in blocks(*arrays):
@@ -303,11 +178,25 @@ def adagrad_step(params, grads, sums, steps, *, lr, lr_decay, eps, weight_decay=
 
 
 @update(writes=("params", "square_avgs", "grad_avgs", "buffers", "steps"))
-def rmsprop_step(params, grads, square_avgs, grad_avgs, buffers, steps, *, lr, alpha, eps, momentum=0, weight_decay=0,
-                 maximize=False):  # fmt: skip
+def rmsprop_step(
+    params,
+    grads,
+    square_avgs,
+    grad_avgs,
+    buffers,
+    steps,
+    *,
+    lr,
+    alpha,
+    eps,
+    momentum=0,
+    weight_decay=0,
+    maximize=False,
+):
     """v = alpha v + (1 - alpha) g²; p -= lr g / (√v + eps).
 
-    With `grad_avgs` (may be None) the variance v - mean(g)² is used; with `buffers` (may be None) momentum.
+    With `grad_avgs` (may be None) the variance v - mean(g)² is used; with `buffers` (may be None)
+    momentum.
     """
     # an array that is not used is stood in for by the parameter
     lists = (params, grads, square_avgs, grad_avgs or params, buffers or params, steps)
@@ -335,7 +224,9 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, buffers, steps, *, lr, a
 def adadelta_step(
     params, grads, square_avgs, acc_deltas, steps, *, lr, rho, eps, weight_decay=0, maximize=False
 ):
-    """delta = √(acc + eps) / √(v + eps) g; p -= lr delta; v and acc are running means of g² and delta²."""
+    """delta = √(acc + eps) / √(v + eps) g; p -= lr delta; v and acc are running means of g² and
+    delta².
+    """
     for *arrays, s in zip(params, grads, square_avgs, acc_deltas, steps, strict=True):
         count(s)
         for p, g, v, acc, d, t, u in blocks(*arrays):
@@ -354,11 +245,25 @@ def adadelta_step(
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs", "steps"))
-def adam_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, *, lr, betas, eps, weight_decay=0,
-              decoupled=False, maximize=False):  # fmt: skip
+def adam_step(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    max_exp_avg_sqs,
+    steps,
+    *,
+    lr,
+    betas,
+    eps,
+    weight_decay=0,
+    decoupled=False,
+    maximize=False,
+):
     """p -= lr m̂ / (√v̂ + eps), m̂ and v̂ the bias-corrected running means of g and g².
 
-    `max_exp_avg_sqs` (may be None): AMSGrad, the largest v so far. `decoupled`: AdamW's weight decay.
+    `max_exp_avg_sqs` (may be None): AMSGrad, the largest v so far. `decoupled`: AdamW's weight
+    decay.
     """
     beta1, beta2 = betas
     blend = 1 - beta1
@@ -373,7 +278,7 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, *, l
             g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
             lerp(m, g, blend, t)
             decay_square(v, g, beta2, t)
-            sqrt(maximum(high, v, high) if max_exp_avg_sqs else v, u)
+            sqrt(maximum(high, v, out=high) if max_exp_avg_sqs else v, u)
             divide(u, root, u)
             add(u, tiny, u)
             move(p, m, u, rate, t)
@@ -393,14 +298,30 @@ def adamax_step(
             lerp(m, g, 1 - beta1, t)
             multiply(top, keep, top)
             add(absolute(g, t), tiny, t)
-            maximum(top, t, top)
+            maximum(top, t, out=top)
             move(p, m, top, rate, t)
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "mu_products", "steps"))
-def nadam_step(params, grads, exp_avgs, exp_avg_sqs, mu_products, steps, *, lr, betas, eps, momentum_decay,
-               weight_decay=0, decoupled=False, maximize=False):  # fmt: skip
-    """Adam with Nesterov's momentum: the step mixes the gradient and the mean the next step will use."""
+def nadam_step(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    mu_products,
+    steps,
+    *,
+    lr,
+    betas,
+    eps,
+    momentum_decay,
+    weight_decay=0,
+    decoupled=False,
+    maximize=False,
+):
+    """Adam with Nesterov's momentum: the step mixes the gradient and the mean the next step will
+    use.
+    """
     beta1, beta2 = betas
     for *arrays, product, s in zip(
         params, grads, exp_avgs, exp_avg_sqs, mu_products, steps, strict=True
@@ -424,9 +345,23 @@ def nadam_step(params, grads, exp_avgs, exp_avg_sqs, mu_products, steps, *, lr, 
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "steps"))
-def radam_step(params, grads, exp_avgs, exp_avg_sqs, steps, *, lr, betas, eps, weight_decay=0, decoupled=False,
-               maximize=False):  # fmt: skip
-    """Adam whose adaptive rate is rectified by its variance, and left out while that is unbounded (rho <= 5)."""
+def radam_step(
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    steps,
+    *,
+    lr,
+    betas,
+    eps,
+    weight_decay=0,
+    decoupled=False,
+    maximize=False,
+):
+    """Adam whose adaptive rate is rectified by its variance, and left out while that is unbounded
+    (rho <= 5).
+    """
     beta1, beta2 = betas
     for *arrays, s in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
         step = count(s)
@@ -461,7 +396,9 @@ def rectification(beta2, step, correction):
 def sparse_adam_step(
     params, grads, exp_avgs, exp_avg_sqs, indices, *, steps, lr, betas, eps, maximize=False
 ):
-    """Adam on some elements only: `grads[i]` belong to the (distinct) places of `params[i]` that `indices[i]` lists."""
+    """Adam on some elements only: `grads[i]` belong to the (distinct) places of `params[i]` that
+    `indices[i]` lists.
+    """
     beta1, beta2 = betas
     for p, g, m, v, places, step in zip(
         params, grads, exp_avgs, exp_avg_sqs, indices, steps, strict=True
@@ -479,9 +416,24 @@ def sparse_adam_step(
 
 
 @update(writes=("params", "row_vars", "col_vars", "variances", "steps"))
-def adafactor_step(params, grads, row_vars, col_vars, variances, steps, *, lr, beta2_decay, eps, d, weight_decay=0,
-                   maximize=False):  # fmt: skip
-    """Adam without a mean, its second moment kept as row and column means (`variances`, for vectors; None elsewhere)."""
+def adafactor_step(
+    params,
+    grads,
+    row_vars,
+    col_vars,
+    variances,
+    steps,
+    *,
+    lr,
+    beta2_decay,
+    eps,
+    d,
+    weight_decay=0,
+    maximize=False,
+):
+    """Adam without a mean, its second moment kept as row and column means (`variances`, for
+    vectors; None elsewhere).
+    """
     for *arrays, s in zip(params, grads, row_vars, col_vars, variances, steps, strict=True):
         step = count(s)
         largest = min(lr, 1 / step**0.5)
@@ -525,7 +477,9 @@ def muon_step(
     ns_steps,
     eps,
 ):
-    """p = (1 - lr weight_decay) p - rate orthogonal(momentum); `rates` are the adjusted learning rates."""
+    """p = (1 - lr weight_decay) p - rate orthogonal(momentum); `rates` are the adjusted learning
+    rates.
+    """
     for *arrays, rate in zip(params, grads, buffers, rates, strict=True):
         for p, g, b in widened(*arrays):
             t = np.empty_like(b)
@@ -540,7 +494,7 @@ def muon_step(
 
 
 def orthogonal(g, coefficients, ns_steps, eps):
-    """The orthogonal factor of `g`, roughly: Newton-Schulz steps, each product rounded to bfloat16."""
+    """The orthogonal factor of `g`, roughly: Newton-Schulz steps rounded to bfloat16."""
 
     def rounded(x):
         return x.astype(bfloat16).astype(np.float32)

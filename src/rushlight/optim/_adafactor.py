@@ -1,6 +1,6 @@
 """Adafactor."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -15,12 +15,13 @@ kernels = torch.optimizer_kernels
 
 
 class Adafactor(GroupOptimizer):
-    """Adafactor(params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *, foreach=None, maximize=False)
+    """Adafactor(params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *,
+        foreach=None, maximize=False)
 
     Adam without a mean, whose second moments of a matrix are kept as those of its rows and columns.
 
-    ``lr`` is the largest rate, relative to the size of the parameters (at least ``eps[1]``); updates larger than ``d``
-    are clipped.
+    ``lr`` is the largest rate, relative to the size of the parameters (at least ``eps[1]``);
+    updates larger than ``d`` are clipped.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.Adafactor([p], lr=0.1)
@@ -31,7 +32,7 @@ class Adafactor(GroupOptimizer):
     tensor([0.8419, 1.8419], requires_grad=True)
     """
 
-    _added_options = {"foreach": None}
+    _added_options: ClassVar[dict[str, Any]] = {"foreach": None}
 
     def __init__(
         self,

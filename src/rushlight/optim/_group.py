@@ -1,7 +1,7 @@
 """Optimizers whose step treats each parameter group alone: most of them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim.optimizer import Optimizer
@@ -11,10 +11,10 @@ _CAPTURABLE_DEVICES = ["cuda", "xpu", "hpu", "privateuseone", "xla"]
 
 
 class GroupOptimizer(Optimizer):
-    """An optimizer that is told apart by three things: the state of a new parameter, one step of a group, and
-    the options that older state dicts do not have."""
+    """An optimizer that is told apart by three things: the state of a new parameter, one step of a
+    group, and the options that older state dicts do not have."""
 
-    _added_options: dict[str, Any] = {}  # option -> what a state dict without it meant
+    _added_options: ClassVar[dict[str, Any]] = {}  # option -> what a state dict without it meant
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
@@ -31,7 +31,8 @@ class GroupOptimizer(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """step(closure=None)
 
-        Update the parameters once. ``closure``, if given, computes the loss and its gradients; its result is returned.
+        Update the parameters once. ``closure``, if given, computes the loss and its gradients; its
+        result is returned.
         """
         loss = None
         if closure is not None:
@@ -131,13 +132,16 @@ def require_eps(eps: float) -> None:
 def refuse_differentiable(differentiable: bool) -> None:
     if differentiable:
         raise NotImplementedError(
-            "differentiable=True (autograd through the step) is not supported: write the update with tensor operators, "
+            "differentiable=True (autograd through the step) is not supported: write the update "
+            "with tensor operators, "
             "for instance w = w - lr * torch.autograd.grad(loss, w, create_graph=True)[0]"
         )
 
 
 def check_fusing(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:
-    """`fused` and `foreach` choose an implementation in PyTorch. Here there is one; what contradicts itself is refused."""
+    """`fused` and `foreach` choose an implementation in PyTorch. Here there is one; what
+    contradicts itself is refused.
+    """
     if fused and differentiable:
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and foreach:
@@ -147,7 +151,8 @@ def check_fusing(fused: bool | None, foreach: bool | None, differentiable: bool)
 def check_fused(group: dict[str, Any], p: torch.Tensor) -> None:
     if group.get("fused") and not p.is_floating_point():
         raise RuntimeError(
-            "`fused=True` requires all the params to be floating point Tensors of supported devices: "
+            "`fused=True` requires all the params to be floating point Tensors of supported "
+            "devices: "
             f"{_FUSED_DEVICES} but {p.dtype} and {p.device.type}"
         )
 

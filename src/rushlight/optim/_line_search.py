@@ -1,4 +1,6 @@
-"""A line search for the strong Wolfe conditions (Nocedal and Wright, Numerical Optimization, algorithms 3.5 and 3.6)."""
+"""A line search for the strong Wolfe conditions (Nocedal and Wright, Numerical Optimization,
+algorithms 3.5 and 3.6).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +62,9 @@ class Search:
         return bool(abs(point.slope) <= -CURVATURE * self.start.slope)
 
     def bracket(self, t: Any) -> list[Point]:
-        """Go further until an acceptable point is found, or the two ends of an interval that holds one."""
+        """Go further until an acceptable point is found, or the two ends of an interval that holds
+        one.
+        """
         before, here = self.start, self.at(t)
         while self.used < self.tries:
             if self.too_high(here) or (self.used > 1 and here.loss >= before.loss):
@@ -100,7 +104,9 @@ class Search:
 
 
 def away_from_ends(t: Any, ends: list, stuck: bool) -> tuple[Any, bool]:
-    """Twice in a row close to an end of the interval is no progress: step a tenth of its length inside."""
+    """Twice in a row close to an end of the interval is no progress: step a tenth of its length
+    inside.
+    """
     margin = 0.1 * (max(ends) - min(ends))
     if min(max(ends) - t, t - min(ends)) >= margin:
         return t, False
@@ -111,7 +117,9 @@ def away_from_ends(t: Any, ends: list, stuck: bool) -> tuple[Any, bool]:
 
 
 def cubic_minimum(a: Point, b: Point, limits: tuple | None = None) -> Any:
-    """Where the cubic through two points with slopes is least, within `limits` (default: between them)."""
+    """Where the cubic through two points with slopes is least, within `limits` (default: between
+    them).
+    """
     low, high = limits or ((a.t, b.t) if a.t <= b.t else (b.t, a.t))
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1**2 - a.slope * b.slope

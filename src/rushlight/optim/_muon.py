@@ -15,13 +15,15 @@ kernels = torch.optimizer_kernels
 
 
 class Muon(GroupOptimizer):
-    """Muon(params, lr=1e-3, weight_decay=0.1, momentum=0.95, nesterov=True, ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-7, ns_steps=5, adjust_lr_fn=None)
+    """Muon(params, lr=1e-3, weight_decay=0.1, momentum=0.95, nesterov=True,
+        ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-7, ns_steps=5, adjust_lr_fn=None)
 
-    Momentum made orthogonal: each step is (roughly) the orthogonal factor of the momentum matrix, found by ``ns_steps``
-    Newton-Schulz iterations in bfloat16. For the matrices of hidden layers; leave biases and embeddings to AdamW.
+    Momentum made orthogonal: each step is (roughly) the orthogonal factor of the momentum matrix,
+    found by ``ns_steps`` Newton-Schulz iterations in bfloat16. For the matrices of hidden layers;
+    leave biases and embeddings to AdamW.
 
-    ``adjust_lr_fn``: ``"original"`` scales the rate by ``sqrt(max(1, rows / columns))``, ``"match_rms_adamw"`` by
-    ``0.2 * sqrt(max(rows, columns))``.
+    ``adjust_lr_fn``: ``"original"`` scales the rate by ``sqrt(max(1, rows / columns))``,
+    ``"match_rms_adamw"`` by ``0.2 * sqrt(max(rows, columns))``.
 
     >>> p = torch.nn.Parameter(torch.eye(2))
     >>> torch.optim.Muon([p], lr=0.1).param_groups[0]["momentum"]
@@ -64,7 +66,8 @@ class Muon(GroupOptimizer):
             for p in group["params"]:
                 require(
                     p.ndim == 2,
-                    f"Muon only supports 2D parameters whereas we found a parameter with size: {p.size()}",
+                    "Muon only supports 2D parameters whereas we found a parameter with size: "
+                    f"{p.size()}",
                 )
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def swap_in_optimizer_params_and_state(
 ) -> Iterator[None]:
     """swap_in_optimizer_params_and_state(optimizer, swapin_parameters, swapin_optim_state)
 
-    Inside the ``with`` block ``optimizer`` works on other parameters, with a state (of ``state_dict`` form) to match.
+    Inside the ``with`` block ``optimizer`` works on other parameters, with a state (of
+    ``state_dict`` form) to match.
 
     Parameters are taken in the order of the groups; on exit everything is as it was.
     """
@@ -33,7 +34,8 @@ def swap_in_optimizer_params_and_state(
     extra = [key for key in saved_state if all(key not in g["params"] for g in groups)]
     if extra:
         raise RuntimeError(
-            f"{_NAME} requires swapin_optim_state['state'] to be keyed only by packed parameter ids from "
+            f"{_NAME} requires swapin_optim_state['state'] to be keyed only by packed parameter "
+            "ids from "
             f"param_groups[*]['params']; got extra keys {extra!r}."
         )
     state_before, groups_before = optimizer.state, [dict(g) for g in optimizer.param_groups]
@@ -56,7 +58,8 @@ def swap_in_optimizer_params_and_state(
 def _checked_state(state: Any) -> dict[Any, Any]:
     if not isinstance(state, dict):
         raise RuntimeError(
-            f"{_NAME} requires swapin_optim_state['state'] to be a dict mapping packed parameter ids to per-param state "
+            f"{_NAME} requires swapin_optim_state['state'] to be a dict mapping packed parameter "
+            "ids to per-param state "
             f"dicts, got {type(state).__name__}."
         )
     if any(isinstance(key, torch.Tensor) for key in state):
@@ -73,7 +76,8 @@ def _checked_state(state: Any) -> dict[Any, Any]:
 def _checked_groups(optimizer: Optimizer, groups: Any) -> list[dict[str, Any]]:
     if not isinstance(groups, list):
         raise RuntimeError(
-            f"{_NAME} requires swapin_optim_state['param_groups'] to be a list of param-group dicts, got "
+            f"{_NAME} requires swapin_optim_state['param_groups'] to be a list of param-group "
+            "dicts, got "
             f"{type(groups).__name__}."
         )
     if len(optimizer.param_groups) != len(groups):
@@ -91,16 +95,19 @@ def _check_group(i: int, live: dict[str, Any], group: Any) -> None:
     numbers = group.get("params")
     if not (isinstance(numbers, list) and all(isinstance(n, int) for n in numbers)):
         raise RuntimeError(
-            f"{_NAME} requires optimizer.state_dict()-style param_groups[*]['params'] entries keyed by packed parameter ids."
+            f"{_NAME} requires optimizer.state_dict()-style param_groups[*]['params'] entries "
+            "keyed by packed parameter ids."
         )
     if len(live["params"]) != len(numbers):
         raise RuntimeError(
-            f"swapin_optim_state param group {i} has a different number of params than the live optimizer param group."
+            f"swapin_optim_state param group {i} has a different number of params than the live "
+            "optimizer param group."
         )
     added, missing = [k for k in group if k not in live], [k for k in live if k not in group]
     if added or missing:
         raise RuntimeError(
-            f"{_NAME} requires optimizer.state_dict()-style param group keys to exactly match the live optimizer group keys "
+            f"{_NAME} requires optimizer.state_dict()-style param group keys to exactly match the "
+            "live optimizer group keys "
             f"for group {i}. Keys only in swap-in: {added}. Keys only in live: {missing}."
         )
 
@@ -109,7 +116,8 @@ def _shared_out(groups: list[dict[str, Any]], params: list[torch.Tensor]) -> lis
     """The parameters of each group."""
     if sum(len(group["params"]) for group in groups) > len(params):
         raise RuntimeError(
-            f"{_NAME} requires the explicit parameter state to match optimizer.param_groups ordering."
+            f"{_NAME} requires the explicit parameter state to match optimizer.param_groups "
+            "ordering."
         )
     rest = iter(params)
     return [[next(rest) for _ in group["params"]] for group in groups]

@@ -1,6 +1,6 @@
 """Adadelta."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -21,9 +21,11 @@ kernels = torch.optimizer_kernels
 
 
 class Adadelta(GroupOptimizer):
-    """Adadelta(params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, capturable=False, maximize=False, differentiable=False)
+    """Adadelta(params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *,
+        capturable=False, maximize=False, differentiable=False)
 
-    Gradients scaled by the ratio of two running root mean squares: of past steps over that of past gradients.
+    Gradients scaled by the ratio of two running root mean squares: of past steps over that of past
+    gradients.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.Adadelta([p])
@@ -34,7 +36,7 @@ class Adadelta(GroupOptimizer):
     tensor([0.9968, 1.9968], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
         "differentiable": False,

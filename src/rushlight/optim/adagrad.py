@@ -1,6 +1,6 @@
 """Adagrad."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -22,12 +22,15 @@ kernels = torch.optimizer_kernels
 
 
 class Adagrad(GroupOptimizer):
-    """Adagrad(params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None, *, maximize=False, differentiable=False, fused=None)
+    """Adagrad(params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10,
+        foreach=None, *, maximize=False, differentiable=False, fused=None)
 
-    Gradients divided by the root of the sum of their squares so far: ``p -= lr * g / (sqrt(sum) + eps)``.
+    Gradients divided by the root of the sum of their squares so far: ``p -= lr * g / (sqrt(sum) +
+    eps)``.
 
-    ``lr_decay`` divides the learning rate by ``1 + (step - 1) * lr_decay``. ``foreach`` and ``fused`` choose between
-    implementations in PyTorch; here there is one, and they change nothing but the dtype of ``step`` (``fused``).
+    ``lr_decay`` divides the learning rate by ``1 + (step - 1) * lr_decay``. ``foreach`` and
+    ``fused`` choose between implementations in PyTorch; here there is one, and they change nothing
+    but the dtype of ``step`` (``fused``).
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.Adagrad([p], lr=0.1)
@@ -38,7 +41,12 @@ class Adagrad(GroupOptimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
-    _added_options = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
+    _added_options: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "fused": None,
+    }
 
     def __init__(
         self,
@@ -81,13 +89,16 @@ class Adagrad(GroupOptimizer):
                 self.state[p] = self._new_state(p, group)
 
     def share_memory(self) -> None:
-        """share_memory(): move the sums to shared memory, for several processes that train one model."""
+        """share_memory(): move the sums to shared memory, for several processes that train one
+        model.
+        """
         for state in self.state.values():
             state["sum"].share_memory_()
 
     def _refuse_sparse(self) -> None:
         raise NotImplementedError(
-            "Adagrad does not take sparse gradients: use sparse=False in the embedding, or grad.to_dense()"
+            "Adagrad does not take sparse gradients: use sparse=False in the embedding, or "
+            "grad.to_dense()"
         )
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -23,14 +23,17 @@ kernels = torch.optimizer_kernels
 
 
 class Adam(GroupOptimizer):
-    """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False, capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False)
+    """Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
+        foreach=None, maximize=False, capturable=False, differentiable=False, fused=None,
+        decoupled_weight_decay=False)
 
-    Adaptive moments: ``p -= lr * m / (sqrt(v) + eps)``, with ``m`` and ``v`` the bias-corrected running means of the gradient
-    and of its square.
+    Adaptive moments: ``p -= lr * m / (sqrt(v) + eps)``, with ``m`` and ``v`` the bias-corrected
+    running means of the gradient and of its square.
 
     ``amsgrad`` uses the largest ``v`` so far. ``weight_decay`` is added to the gradient, or, with
-    ``decoupled_weight_decay``, shrinks the parameters by itself (AdamW). ``foreach`` and ``fused`` choose between
-    implementations in PyTorch; here there is one, and they change nothing but the dtype of ``step`` (``fused``).
+    ``decoupled_weight_decay``, shrinks the parameters by itself (AdamW). ``foreach`` and ``fused``
+    choose between implementations in PyTorch; here there is one, and they change nothing but the
+    dtype of ``step`` (``fused``).
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.Adam([p], lr=0.1)
@@ -41,7 +44,7 @@ class Adam(GroupOptimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "amsgrad": False,
         "maximize": False,
         "foreach": None,

@@ -1,6 +1,6 @@
 """Adamax."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -21,7 +21,8 @@ kernels = torch.optimizer_kernels
 
 
 class Adamax(GroupOptimizer):
-    """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False, differentiable=False, capturable=False)
+    """Adamax(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *,
+        maximize=False, differentiable=False, capturable=False)
 
     Adam with the decaying maximum of ``abs(g)`` in place of the root mean square.
 
@@ -34,7 +35,7 @@ class Adamax(GroupOptimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
         "differentiable": False,

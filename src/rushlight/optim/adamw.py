@@ -8,9 +8,11 @@ from rushlight.optim.optimizer import Params
 
 
 class AdamW(Adam):
-    """AdamW(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False, foreach=None, capturable=False, differentiable=False, fused=None)
+    """AdamW(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *,
+        maximize=False, foreach=None, capturable=False, differentiable=False, fused=None)
 
-    Adam whose weight decay shrinks the parameters, ``p *= 1 - lr * weight_decay``, and stays out of the moments.
+    Adam whose weight decay shrinks the parameters, ``p *= 1 - lr * weight_decay``, and stays out of
+    the moments.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.AdamW([p], lr=0.1, weight_decay=0.5)

@@ -1,6 +1,6 @@
 """Averaged stochastic gradient descent."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -19,9 +19,11 @@ kernels = torch.optimizer_kernels
 
 
 class ASGD(GroupOptimizer):
-    """ASGD(params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None, maximize=False, differentiable=False, capturable=False)
+    """ASGD(params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None,
+        maximize=False, differentiable=False, capturable=False)
 
-    Gradient descent that also keeps the average of the parameters since step ``t0``, in ``state[p]["ax"]``.
+    Gradient descent that also keeps the average of the parameters since step ``t0``, in
+    ``state[p]["ax"]``.
 
     The learning rate falls as ``lr / (1 + lambd * lr * step) ** alpha``.
 
@@ -34,7 +36,7 @@ class ASGD(GroupOptimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
         "differentiable": False,

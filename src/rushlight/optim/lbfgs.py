@@ -10,12 +10,15 @@ from rushlight.optim.optimizer import Optimizer, Params
 
 
 class LBFGS(Optimizer):
-    """LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7, tolerance_change=1e-9, history_size=100, line_search_fn=None)
+    """LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7, tolerance_change=1e-9,
+        history_size=100, line_search_fn=None)
 
-    Quasi-Newton steps from the last ``history_size`` changes of the gradient. For small, smooth, whole-batch problems.
+    Quasi-Newton steps from the last ``history_size`` changes of the gradient. For small, smooth,
+    whole-batch problems.
 
-    One call of :meth:`step` makes up to ``max_iter`` iterations and needs a closure that computes the loss anew.
-    ``line_search_fn="strong_wolfe"`` finds the length of each; otherwise it is ``lr``. One parameter group only.
+    One call of :meth:`step` makes up to ``max_iter`` iterations and needs a closure that computes
+    the loss anew. ``line_search_fn="strong_wolfe"`` finds the length of each; otherwise it is
+    ``lr``. One parameter group only.
 
     >>> p = torch.nn.Parameter(torch.tensor([3.0, -2.0]))
     >>> optimizer = torch.optim.LBFGS([p], line_search_fn="strong_wolfe")
@@ -91,8 +94,8 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any]) -> Any:
         """step(closure)
 
-        Up to ``max_iter`` iterations. ``closure`` clears the gradients, computes the loss and its gradients, and returns
-        the loss; the first one is returned.
+        Up to ``max_iter`` iterations. ``closure`` clears the gradients, computes the loss and its
+        gradients, and returns the loss; the first one is returned.
         """
         if len(self.param_groups) != 1:
             raise AssertionError(
@@ -133,8 +136,10 @@ class LBFGS(Optimizer):
                 break
         return first
 
-    def _go(self, closure, group, loss, grad, slope, state, evaluations, last):  # noqa: PLR0913
-        """Move along the direction; loss and gradient there, the length gone, and the evaluations it took."""
+    def _go(self, closure, group, loss, grad, slope, state, evaluations, last):
+        """Move along the direction; loss and gradient there, the length gone, and the evaluations
+        it took.
+        """
         direction, length = state["d"], state["t"]
         if group["line_search_fn"] is None:
             self._move(length, direction)
@@ -169,7 +174,9 @@ def _first_length(state: dict[str, Any], grad: torch.Tensor, lr: Any) -> Any:
 
 
 def _direction(state: dict[str, Any], grad: torch.Tensor, history_size: int) -> torch.Tensor:
-    """The quasi-Newton direction: the gradient through the two-loop recursion over the remembered changes."""
+    """The quasi-Newton direction: the gradient through the two-loop recursion over the remembered
+    changes.
+    """
     if state["n_iter"] == 1:
         state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
         state["prev_flat_grad"] = grad.clone(memory_format=torch.contiguous_format)
@@ -190,7 +197,9 @@ def _direction(state: dict[str, Any], grad: torch.Tensor, history_size: int) -> 
 
 
 def _remember(state: dict[str, Any], grad: torch.Tensor, history_size: int) -> None:
-    """Add the last step and the change of the gradient over it, if the curvature along it is positive."""
+    """Add the last step and the change of the gradient over it, if the curvature along it is
+    positive.
+    """
     y = grad.sub(state["prev_flat_grad"])
     s = state["d"].mul(state["t"])
     ys = y.dot(s)

@@ -1,6 +1,6 @@
 """NAdam."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -22,9 +22,12 @@ kernels = torch.optimizer_kernels
 
 
 class NAdam(GroupOptimizer):
-    """NAdam(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3, decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False, differentiable=False)
+    """NAdam(params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
+        decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
+        differentiable=False)
 
-    Adam with Nesterov's momentum, whose coefficient grows towards ``betas[0]`` as ``momentum_decay`` says.
+    Adam with Nesterov's momentum, whose coefficient grows towards ``betas[0]`` as
+    ``momentum_decay`` says.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.NAdam([p], lr=0.1)
@@ -35,7 +38,7 @@ class NAdam(GroupOptimizer):
     tensor([0.8839, 1.8839], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "maximize": False,
         "foreach": None,
         "capturable": False,

@@ -30,7 +30,8 @@ Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str,
 def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
     """register_optimizer_step_pre_hook(hook) -> RemovableHandle
 
-    Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer. It may return new ``(args, kwargs)``.
+    Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer. It may return new
+    ``(args, kwargs)``.
     """
     return _register(_global_pre_hooks, hook)
 
@@ -69,7 +70,8 @@ def _hooked(step: Callable) -> Callable:
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
                     raise RuntimeError(
-                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got "
+                        f"{changed}."
                     )
                 args, kwargs = changed
         result = step(*args, **kwargs)
@@ -86,9 +88,9 @@ class Optimizer:
 
     Base class of all optimizers: holds ``param_groups`` and the ``state`` of each parameter.
 
-    ``params`` is an iterable of Tensors, of ``(name, Tensor)`` pairs, or of dicts, one per parameter group, with a key
-    ``"params"`` and options of their own. ``defaults`` holds the options for groups that do not name them.
-    A subclass writes :meth:`step`.
+    ``params`` is an iterable of Tensors, of ``(name, Tensor)`` pairs, or of dicts, one per
+    parameter group, with a key ``"params"`` and options of their own. ``defaults`` holds the
+    options for groups that do not name them. A subclass writes :meth:`step`.
 
     >>> class SignDescent(torch.optim.Optimizer):
     ...     def __init__(self, params, lr=0.5):
@@ -116,8 +118,8 @@ class Optimizer:
         self._make_hooks()
         if isinstance(params, torch.Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                + params.type()
+                "params argument given to the optimizer should be an iterable of Tensors or "
+                "dicts, but got " + params.type()
             )
         self.state: defaultdict[torch.Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -164,7 +166,8 @@ class Optimizer:
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(
-                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{name}"
                 )
             param_group.setdefault(name, default)
         self._check_group(param_group)
@@ -182,7 +185,8 @@ class Optimizer:
         members = {id(p) for p in group["params"]}
         if len(members) < len(group["params"]):
             warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "optimizer contains a parameter group with duplicate parameters; in future, this "
+                "will cause an error; "
                 "see github.com/pytorch/pytorch/issues/40967 for more information",
                 stacklevel=4,
             )
@@ -191,7 +195,8 @@ class Optimizer:
             if named != ("param_names" in other):
                 raise ValueError(
                     "all optimizer param groups should be with/without names. "
-                    f"cannot add param group {'with' if named else 'without'} names to the optimizer"
+                    f"cannot add param group {'with' if named else 'without'} names to the "
+                    "optimizer"
                 )
         if any(id(p) in members for other in self.param_groups for p in other["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
@@ -201,7 +206,8 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """step(closure=None)
 
-        Update the parameters once. ``closure``, if given, computes the loss and its gradients; its result is returned.
+        Update the parameters once. ``closure``, if given, computes the loss and its gradients; its
+        result is returned.
         """
         raise NotImplementedError
 
@@ -226,7 +232,8 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """state_dict() -> dict
 
-        The state as ``{"state": {0: {...}, ...}, "param_groups": [...]}``: parameters are replaced by their numbers.
+        The state as ``{"state": {0: {...}, ...}, "param_groups": [...]}``: parameters are replaced
+        by their numbers.
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -252,7 +259,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """load_state_dict(state_dict)
 
-        Take over a state made by :meth:`state_dict`, tensors cast to the dtype and device of their parameters.
+        Take over a state made by :meth:`state_dict`, tensors cast to the dtype and device of their
+        parameters.
         """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
@@ -285,7 +293,8 @@ class Optimizer:
             for g, s in zip(self.param_groups, saved, strict=True)
         ):
             raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                "optimizer's group"
             )
 
     # ---- hooks ----
@@ -293,7 +302,8 @@ class Optimizer:
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """register_step_pre_hook(hook) -> RemovableHandle
 
-        Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``.
+        Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args,
+        kwargs)``.
         """
         return _register(self._optimizer_step_pre_hooks, hook)
 
@@ -318,7 +328,8 @@ class Optimizer:
     ) -> RemovableHandle:
         """register_state_dict_post_hook(hook, prepend=False) -> RemovableHandle
 
-        Call ``hook(optimizer, state_dict)`` on each state dict that is made; it may return another one.
+        Call ``hook(optimizer, state_dict)`` on each state dict that is made; it may return another
+        one.
         """
         return _register(self._optimizer_state_dict_post_hooks, hook, prepend)
 
@@ -351,13 +362,16 @@ def _typename(x: Any) -> str:
 
 
 def _split_names(group: dict[str, Any]) -> None:
-    """Make ``group["params"]`` a list of Tensors, and ``group["param_names"]`` of their names if there are any."""
+    """Make ``group["params"]`` a list of Tensors, and ``group["param_names"]`` of their names if
+    there are any.
+    """
     params = group["params"]
     if isinstance(params, torch.Tensor):
         params = [params]
     if isinstance(params, set):
         raise TypeError(
-            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "optimizer parameters need to be organized in ordered collections, but the ordering "
+            "of tensors in sets "
             "will change between runs. Please use a list instead."
         )
     params = list(params)
@@ -373,7 +387,9 @@ def _split_names(group: dict[str, Any]) -> None:
 
 
 def _cast_state(param: torch.Tensor, value: Any, group: dict[str, Any], key: Any = None) -> Any:
-    """A copy of `value` whose tensors have the dtype and device of `param`. A count of steps stays as it is."""
+    """A copy of `value` whose tensors have the dtype and device of `param`. A count of steps stays
+    as it is.
+    """
     if isinstance(value, torch.Tensor):
         if key == "step":
             exact = group.get("capturable") or group.get("fused")

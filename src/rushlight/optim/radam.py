@@ -1,6 +1,6 @@
 """RAdam."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -21,9 +21,12 @@ kernels = torch.optimizer_kernels
 
 
 class RAdam(GroupOptimizer):
-    """RAdam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False, differentiable=False)
+    """RAdam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0,
+        decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
+        differentiable=False)
 
-    Adam whose adaptive step is rectified by its variance; the first steps, where that is unbounded, are plain momentum.
+    Adam whose adaptive step is rectified by its variance; the first steps, where that is unbounded,
+    are plain momentum.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.RAdam([p], lr=0.1)
@@ -34,7 +37,7 @@ class RAdam(GroupOptimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
         "differentiable": False,

@@ -1,6 +1,6 @@
 """RMSprop."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -21,11 +21,13 @@ kernels = torch.optimizer_kernels
 
 
 class RMSprop(GroupOptimizer):
-    """RMSprop(params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False, foreach=None, maximize=False, differentiable=False)
+    """RMSprop(params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False,
+        capturable=False, foreach=None, maximize=False, differentiable=False)
 
     Gradients divided by the root of their running mean square: ``p -= lr * g / (sqrt(v) + eps)``.
 
-    ``centered`` uses the variance in place of the mean square, ``momentum`` accumulates the quotients.
+    ``centered`` uses the variance in place of the mean square, ``momentum`` accumulates the
+    quotients.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.RMSprop([p], lr=0.01)
@@ -36,7 +38,7 @@ class RMSprop(GroupOptimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "momentum": 0,
         "centered": False,
         "foreach": None,

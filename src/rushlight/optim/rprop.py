@@ -1,6 +1,6 @@
 """Resilient backpropagation."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -19,10 +19,11 @@ kernels = torch.optimizer_kernels
 
 
 class Rprop(GroupOptimizer):
-    """Rprop(params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), *, capturable=False, foreach=None, maximize=False, differentiable=False)
+    """Rprop(params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), *, capturable=False,
+        foreach=None, maximize=False, differentiable=False)
 
-    Steps along the sign of the gradient, each element with a size of its own: ``etas`` shrink and grow it when the
-    sign turns or stays, within ``step_sizes``. For whole batches.
+    Steps along the sign of the gradient, each element with a size of its own: ``etas`` shrink and
+    grow it when the sign turns or stays, within ``step_sizes``. For whole batches.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     >>> optimizer = torch.optim.Rprop([p], lr=0.1)
@@ -33,7 +34,7 @@ class Rprop(GroupOptimizer):
     tensor([ 0.9000, -1.9000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
         "differentiable": False,

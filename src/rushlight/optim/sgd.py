@@ -1,6 +1,6 @@
 """Stochastic gradient descent."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rushlight import _api as torch
 from rushlight.optim._group import (
@@ -17,12 +17,15 @@ kernels = torch.optimizer_kernels
 
 
 class SGD(GroupOptimizer):
-    """SGD(params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None, differentiable=False, fused=None)
+    """SGD(params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *,
+        maximize=False, foreach=None, differentiable=False, fused=None)
 
-    Gradient descent: ``p -= lr * g``; with ``momentum``, ``p -= lr * b`` where ``b = momentum * b + (1 - dampening) * g``.
+    Gradient descent: ``p -= lr * g``; with ``momentum``, ``p -= lr * b`` where ``b = momentum * b +
+    (1 - dampening) * g``.
 
-    ``weight_decay`` adds ``weight_decay * p`` to the gradient; ``nesterov`` looks one step of the momentum ahead.
-    ``foreach`` and ``fused`` choose between implementations in PyTorch; here there is one, and they change nothing.
+    ``weight_decay`` adds ``weight_decay * p`` to the gradient; ``nesterov`` looks one step of the
+    momentum ahead. ``foreach`` and ``fused`` choose between implementations in PyTorch; here there
+    is one, and they change nothing.
 
     >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.9)
@@ -33,7 +36,7 @@ class SGD(GroupOptimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    _added_options = {
+    _added_options: ClassVar[dict[str, Any]] = {
         "nesterov": False,
         "maximize": False,
         "foreach": None,
@@ -82,7 +85,8 @@ class SGD(GroupOptimizer):
 
     def _refuse_sparse(self) -> None:
         raise NotImplementedError(
-            "SGD does not take sparse gradients: use sparse=False in the embedding, or grad.to_dense()"
+            "SGD does not take sparse gradients: use sparse=False in the embedding, or "
+            "grad.to_dense()"
         )
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ kernels = torch.optimizer_kernels
 class SparseAdam(GroupOptimizer):
     """SparseAdam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False)
 
-    Adam for sparse gradients (``nn.Embedding(sparse=True)``): only the rows that have a gradient move.
+    Adam for sparse gradients (``nn.Embedding(sparse=True)``): only the rows that have a gradient
+    move.
     """
 
     def __init__(

@@ -40,7 +40,8 @@ def _continuous(x: torch.Tensor) -> bool:
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Count], None]:
     """get_ema_multi_avg_fn(decay=0.999) -> function
 
-    For ``AveragedModel(multi_avg_fn=...)``: an exponential moving average of lists of tensors, in place.
+    For ``AveragedModel(multi_avg_fn=...)``: an exponential moving average of lists of tensors, in
+    place.
     """
     _check_decay(decay)
 
@@ -58,7 +59,8 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Co
 def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Count], None]:
     """get_swa_multi_avg_fn() -> function
 
-    For ``AveragedModel(multi_avg_fn=...)``: the mean of all models so far, of lists of tensors, in place.
+    For ``AveragedModel(multi_avg_fn=...)``: the mean of all models so far, of lists of tensors, in
+    place.
     """
 
     @torch.no_grad()
@@ -116,10 +118,11 @@ def get_swa_avg_fn() -> Callable[[torch.Tensor, torch.Tensor, Count], torch.Tens
 class AveragedModel(Module):
     """AveragedModel(model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False)
 
-    A copy of ``model`` whose parameters are the average of those it is shown by :meth:`update_parameters`.
+    A copy of ``model`` whose parameters are the average of those it is shown by
+    :meth:`update_parameters`.
 
-    The mean of all by default; another one by ``avg_fn(average, current, count)`` or, on whole lists, ``multi_avg_fn``.
-    ``use_buffers`` averages the buffers, too; otherwise they are copied.
+    The mean of all by default; another one by ``avg_fn(average, current, count)`` or, on whole
+    lists, ``multi_avg_fn``. ``use_buffers`` averages the buffers, too; otherwise they are copied.
 
     >>> model = torch.nn.Linear(1, 1)
     >>> averaged = torch.optim.swa_utils.AveragedModel(model)
@@ -195,8 +198,8 @@ def update_bn(
 ) -> None:
     """update_bn(loader, model, device=None)
 
-    Compute the running statistics of all BatchNorm layers anew, in one pass over ``loader`` (of inputs, or of lists that
-    begin with one).
+    Compute the running statistics of all BatchNorm layers anew, in one pass over ``loader`` (of
+    inputs, or of lists that begin with one).
     """
     momenta = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
     if not momenta:
@@ -217,10 +220,12 @@ def update_bn(
 class SWALR(LRScheduler):
     """SWALR(optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1)
 
-    The rate goes to ``swa_lr`` in ``anneal_epochs`` epochs, along a cosine or a line, and stays there.
+    The rate goes to ``swa_lr`` in ``anneal_epochs`` epochs, along a cosine or a line, and stays
+    there.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    >>> scheduler = torch.optim.swa_utils.SWALR(optimizer, 0.5, anneal_epochs=2, anneal_strategy="linear")
+    >>> scheduler = torch.optim.swa_utils.SWALR(optimizer, 0.5, anneal_epochs=2,
+    anneal_strategy="linear")
     >>> for _ in range(2):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.75]
@@ -279,7 +284,9 @@ class SWALR(LRScheduler):
         return rates
 
     def state_dict(self) -> dict[str, Any]:
-        """state_dict() -> dict: everything but the optimizer and the function made from ``anneal_strategy``."""
+        """state_dict() -> dict: everything but the optimizer and the function made from
+        ``anneal_strategy``.
+        """
         return self._state_without("optimizer", "anneal_func")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

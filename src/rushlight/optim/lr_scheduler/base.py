@@ -1,4 +1,6 @@
-"""What schedulers share: counting epochs, setting learning rates, saying when they are called in the wrong order."""
+"""What schedulers share: counting epochs, setting learning rates, saying when they are called in
+the wrong order.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +16,32 @@ _ADVICE = (
     "See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 )
 _STEP_REPLACED = (
-    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, make sure to "
+    "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
+    "initialization. Please, make sure to "
     f"call `optimizer.step()` before `lr_scheduler.step()`. {_ADVICE}"
 )
 _STEP_ORDER = (
-    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in "
-    "the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will result in PyTorch "
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and "
+    "later, you should call them in "
+    "the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this "
+    "will result in PyTorch "
     f"skipping the first value of the learning rate schedule. {_ADVICE}"
 )
 EPOCH_DEPRECATED = (
-    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
-    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form is "
-    "used instead of the new chainable form, where available. Please open an issue if you are unable to replicate your "
+    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
+    "possible. Please use "
+    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
+    "None, the closed form is "
+    "used instead of the new chainable form, where available. Please open an issue if you are "
+    "unable to replicate your "
     "use case: https://github.com/pytorch/pytorch/issues/new/choose."
 )
 _NO_INITIAL_LR = (
-    "param 'initial_lr' is not specified in param_groups[{}] when resuming scheduler with last_epoch >= 0.\n"
+    "param 'initial_lr' is not specified in param_groups[{}] when resuming scheduler with "
+    "last_epoch >= 0.\n"
     "This typically happens when:\n"
-    "1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n"
+    "1. You're trying to resume training from a checkpoint but haven't properly loaded the "
+    "optimizer state\n"
     "2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
 )
 
@@ -41,10 +51,11 @@ Rate = float | torch.Tensor
 class LRScheduler:
     """LRScheduler(optimizer, last_epoch=-1)
 
-    Base class of schedulers: :meth:`step` sets the learning rate of each parameter group to what ``get_lr`` says.
+    Base class of schedulers: :meth:`step` sets the learning rate of each parameter group to what
+    ``get_lr`` says.
 
-    A subclass writes ``get_lr(self)``, a list with one rate per group, from ``self.last_epoch`` and either
-    ``self.base_lrs`` or the present rates (which lets schedulers be chained).
+    A subclass writes ``get_lr(self)``, a list with one rate per group, from ``self.last_epoch`` and
+    either ``self.base_lrs`` or the present rates (which lets schedulers be chained).
 
     >>> class Halving(torch.optim.lr_scheduler.LRScheduler):
     ...     def get_lr(self):
@@ -98,7 +109,9 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list: the rates of the epoch ``last_epoch``, one per group. Written by subclasses."""
+        """get_lr() -> list: the rates of the epoch ``last_epoch``, one per group. Written by
+        subclasses.
+        """
         raise NotImplementedError
 
     def step(self, epoch: int | None = None) -> None:
@@ -145,7 +158,9 @@ def require_optimizer(optimizer: Any) -> None:
 
 
 def note_steps(optimizer: Optimizer) -> None:
-    """Let the optimizer remember that it was stepped. The wrapper holds it weakly: no cycle keeps it alive."""
+    """Let the optimizer remember that it was stepped. The wrapper holds it weakly: no cycle keeps
+    it alive.
+    """
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
     holder, function = ref(optimizer), optimizer.step.__func__

@@ -21,13 +21,17 @@ class _Composed(LRScheduler):
                 raise TypeError(f"{name} at index {i} should have `optimizer` as its attribute.")
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
-                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs to be specified "
-                    f"when calling `step`, but got one at index {i} in the given schedulers sequence."
+                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires "
+                    "additional kwargs to be specified "
+                    f"when calling `step`, but got one at index {i} in the given schedulers "
+                    "sequence."
                 )
             if optimizer != scheduler.optimizer:
                 raise ValueError(
-                    f"{name} expects all schedulers to belong to the same optimizer, but got scheduler "
-                    f"{type(scheduler).__name__} at index {i} has {scheduler.optimizer}, which is different from "
+                    f"{name} expects all schedulers to belong to the same optimizer, but got "
+                    "scheduler "
+                    f"{type(scheduler).__name__} at index {i} has {scheduler.optimizer}, which is "
+                    "different from "
                     f"{type(optimizer).__name__}."
                 )
 
@@ -47,12 +51,14 @@ class _Composed(LRScheduler):
 class SequentialLR(_Composed):
     """SequentialLR(optimizer, schedulers, milestones, last_epoch=-1)
 
-    One scheduler after the other: the next takes over at each epoch in ``milestones``, from its own beginning.
+    One scheduler after the other: the next takes over at each epoch in ``milestones``, from its own
+    beginning.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> warmup = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
     >>> decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
-    >>> scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, decay], milestones=[2])
+    >>> scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, decay],
+    milestones=[2])
     >>> for _ in range(3):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.5]
@@ -74,8 +80,10 @@ class SequentialLR(_Composed):
         self._check(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the number of milestone "
-                f"points, but got number of schedulers {len(schedulers)} and the number of milestones to be equal to "
+                "Sequential Schedulers expects number of schedulers provided to be one more than "
+                "the number of milestone "
+                f"points, but got number of schedulers {len(schedulers)} and the number of "
+                "milestones to be equal to "
                 f"{len(milestones)}"
             )
         self._schedulers = schedulers
@@ -90,7 +98,9 @@ class SequentialLR(_Composed):
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched: LRScheduler | None = None) -> None:
-        """recursive_undo(sched=None): take back the first step that every scheduler made when it was built."""
+        """recursive_undo(sched=None): take back the first step that every scheduler made when it
+        was built.
+        """
         scheduler = self if sched is None else sched
         if hasattr(scheduler, "_schedulers"):
             for inner in scheduler._schedulers:
@@ -128,7 +138,8 @@ class ChainedScheduler(_Composed):
     ) -> None:
         if len(schedulers) < 1:
             raise ValueError(
-                f"{type(self).__name__} expects at least one scheduler to be chained, but got no scheduler."
+                f"{type(self).__name__} expects at least one scheduler to be chained, but got no "
+                "scheduler."
             )
         optimizer = optimizer or schedulers[0].optimizer
         self._check(optimizer, schedulers)

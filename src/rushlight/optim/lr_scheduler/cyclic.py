@@ -1,4 +1,6 @@
-"""Schedules that rise and fall: cycles, warm restarts, one cycle. Some move the momentum against the rate."""
+"""Schedules that rise and fall: cycles, warm restarts, one cycle. Some move the momentum against
+the rate.
+"""
 
 import math
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from rushlight.optim.optimizer import Optimizer
 
 
 def _uses_betas(optimizer: Optimizer) -> bool:
-    """Whether momentum is the first of Adam's betas; an optimizer without either cannot cycle it."""
+    """Whether momentum is the first of Adam's betas; it must have one of the two."""
     if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
         raise ValueError(
             "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
@@ -42,16 +44,20 @@ def _start_momentum(optimizer: Optimizer, base: list, highest: list, betas: bool
 
 
 class CyclicLR(LRScheduler):
-    """CyclicLR(optimizer, base_lr, max_lr, step_size_up=2000, step_size_down=None, mode="triangular", gamma=1.0, scale_fn=None, scale_mode="cycle", cycle_momentum=True, base_momentum=0.8, max_momentum=0.9, last_epoch=-1)
+    """CyclicLR(optimizer, base_lr, max_lr, step_size_up=2000, step_size_down=None,
+        mode="triangular", gamma=1.0, scale_fn=None, scale_mode="cycle", cycle_momentum=True,
+        base_momentum=0.8, max_momentum=0.9, last_epoch=-1)
 
-    The rate goes up and down between ``base_lr`` and ``max_lr``, in steps to be taken after each batch.
+    The rate goes up and down between ``base_lr`` and ``max_lr``, in steps to be taken after each
+    batch.
 
-    ``mode``: ``"triangular"`` keeps the height, ``"triangular2"`` halves it each cycle, ``"exp_range"`` scales it by
-    ``gamma ** iteration``; or give ``scale_fn`` (of the cycle or the iteration, by ``scale_mode``). With
-    ``cycle_momentum`` the momentum goes the other way.
+    ``mode``: ``"triangular"`` keeps the height, ``"triangular2"`` halves it each cycle,
+    ``"exp_range"`` scales it by ``gamma ** iteration``; or give ``scale_fn`` (of the cycle or the
+    iteration, by ``scale_mode``). With ``cycle_momentum`` the momentum goes the other way.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
-    >>> scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, base_lr=0.0, max_lr=1.0, step_size_up=2)
+    >>> scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, base_lr=0.0, max_lr=1.0,
+    step_size_up=2)
     >>> for _ in range(3):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.5]
@@ -146,7 +152,7 @@ class CyclicLR(LRScheduler):
         return [low + (high - low) * height * scale for low, high in bounds]
 
     def state_dict(self) -> dict[str, Any]:
-        """state_dict() -> dict: a ``scale_fn`` is saved only if it is an object, by its attributes."""
+        """state_dict() -> dict: a ``scale_fn`` is saved if it is an object, by its attributes."""
         state = self._state_without("optimizer", "_scale_fn_ref", "_scale_fn_custom")
         custom = self._scale_fn_custom
         plain = custom is None or isinstance(custom, FunctionType)
@@ -165,8 +171,8 @@ class CyclicLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """CosineAnnealingWarmRestarts(optimizer, T_0, T_mult=1, eta_min=0.0, last_epoch=-1)
 
-    The rate falls along half a cosine to ``eta_min`` and starts again: after ``T_0`` epochs, then each time ``T_mult`` times
-    as many.
+    The rate falls along half a cosine to ``eta_min`` and starts again: after ``T_0`` epochs, then
+    each time ``T_mult`` times as many.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
@@ -179,8 +185,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        T_0: int,
-        T_mult: int = 1,
+        T_0: int,  # noqa: N803
+        T_mult: int = 1,  # noqa: N803
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
@@ -206,7 +212,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (base - self.eta_min) * height / 2 for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """step(epoch=None): go on to the next epoch, or to ``epoch``, which may be a fraction (after each batch)."""
+        """step(epoch=None): go on to the next epoch, or to ``epoch``, which may be a fraction
+        (after each batch).
+        """
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:
@@ -236,11 +244,15 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """OneCycleLR(optimizer, max_lr, total_steps=None, epochs=None, steps_per_epoch=None, pct_start=0.3, anneal_strategy="cos", cycle_momentum=True, base_momentum=0.85, max_momentum=0.95, div_factor=25.0, final_div_factor=1e4, three_phase=False, last_epoch=-1)
+    """OneCycleLR(optimizer, max_lr, total_steps=None, epochs=None, steps_per_epoch=None,
+        pct_start=0.3, anneal_strategy="cos", cycle_momentum=True, base_momentum=0.85,
+        max_momentum=0.95, div_factor=25.0, final_div_factor=1e4, three_phase=False, last_epoch=-1)
 
-    One rise from ``max_lr / div_factor`` to ``max_lr`` and a fall to almost nothing, in steps to be taken after each batch.
+    One rise from ``max_lr / div_factor`` to ``max_lr`` and a fall to almost nothing, in steps to be
+    taken after each batch.
 
-    ``pct_start`` is the share of the rise. With ``three_phase`` the fall stops at the initial rate before it goes on.
+    ``pct_start`` is the share of the rise. With ``three_phase`` the fall stops at the initial rate
+    before it goes on.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
     >>> scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=11)
@@ -302,7 +314,8 @@ class OneCycleLR(LRScheduler):
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(
-                f"Tried to step {step} times. The specified number of total steps is {self.total_steps}"
+                f"Tried to step {step} times. The specified number of total steps is "
+                f"{self.total_steps}"
             )
         start, phase = self._phase_of(step)
         share = (step - start) / (phase["end_step"] - start)

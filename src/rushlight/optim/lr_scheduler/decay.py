@@ -1,4 +1,6 @@
-"""Schedules by a formula of the epoch, most of them in a form that multiplies the present rate, so they can be chained."""
+"""Schedules by a formula of the epoch, most of them in a form that multiplies the present rate, so
+they can be chained.
+"""
 
 import math
 from bisect import bisect_right
@@ -16,7 +18,8 @@ Factor = Callable[[int], float]
 class LambdaLR(LRScheduler):
     """LambdaLR(optimizer, lr_lambda, last_epoch=-1)
 
-    The initial rate times ``lr_lambda(epoch)`` (a function, or a list with one per parameter group).
+    The initial rate times ``lr_lambda(epoch)`` (a function, or a list with one per parameter
+    group).
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5**epoch)
@@ -32,7 +35,9 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """state_dict() -> dict: of the functions, only those that are objects are saved, by their attributes."""
+        """state_dict() -> dict: of the functions, only those that are objects are saved, by their
+        attributes.
+        """
         state = self._state_without("optimizer", "lr_lambdas")
         state["lr_lambdas"] = [
             None if isinstance(f, FunctionType) else f.__dict__.copy() for f in self.lr_lambdas
@@ -207,7 +212,8 @@ class ConstantLR(LRScheduler):
 class LinearLR(LRScheduler):
     """LinearLR(optimizer, start_factor=1/3, end_factor=1.0, total_iters=5, last_epoch=-1)
 
-    The rate times a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters`` epochs.
+    The rate times a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters``
+    epochs.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -227,7 +233,8 @@ class LinearLR(LRScheduler):
     ) -> None:
         if start_factor > 1.0 or start_factor <= 0:
             raise ValueError(
-                "Starting multiplicative factor expected to be greater than 0 and less or equal to 1."
+                "Starting multiplicative factor expected to be greater than 0 and less or equal "
+                "to 1."
             )
         if end_factor > 1.0 or end_factor < 0:
             raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
@@ -316,7 +323,8 @@ class PolynomialLR(LRScheduler):
 class CosineAnnealingLR(LRScheduler):
     """CosineAnnealingLR(optimizer, T_max, eta_min=0.0, last_epoch=-1)
 
-    The rate follows half a cosine from the initial one to ``eta_min`` in ``T_max`` epochs, and back.
+    The rate follows half a cosine from the initial one to ``eta_min`` in ``T_max`` epochs, and
+    back.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
@@ -325,7 +333,11 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(
-        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        T_max: int,  # noqa: N803
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
     ) -> None:
         self.T_max = T_max
         self.eta_min = eta_min

@@ -15,12 +15,13 @@ from rushlight.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """ReduceLROnPlateau(optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", cooldown=0, min_lr=0, eps=1e-8)
+    """ReduceLROnPlateau(optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4,
+        threshold_mode="rel", cooldown=0, min_lr=0, eps=1e-8)
 
     The rate times ``factor`` once a metric has not improved for more than ``patience`` epochs.
 
-    A metric improves if it is less (``mode="max"``: more) than the best by ``threshold``, relative or absolute. After a
-    reduction ``cooldown`` epochs do not count.
+    A metric improves if it is less (``mode="max"``: more) than the best by ``threshold``, relative
+    or absolute. After a reduction ``cooldown`` epochs do not count.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
@@ -68,7 +69,9 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
 
     def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:
-        """step(metrics): take note of the metric of an epoch, and reduce the rates if it has stopped improving."""
+        """step(metrics): take note of the metric of an epoch, and reduce the rates if it has
+        stopped improving.
+        """
         current = float(metrics)
         if epoch is not None:
             warn(EPOCH_DEPRECATED, UserWarning, stacklevel=2)
@@ -92,9 +95,12 @@ class ReduceLROnPlateau(LRScheduler):
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise RuntimeError(
-                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when `ReduceLROnPlateau` was "
-                    f"initialized ({len(self.min_lrs)}), usually due to a new param group being added to the optimizer. Please "
-                    "modify the `min_lrs` field to match the length of the `optimizer` param groups."
+                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from "
+                    "when `ReduceLROnPlateau` was "
+                    f"initialized ({len(self.min_lrs)}), usually due to a new param group being "
+                    "added to the optimizer. Please "
+                    "modify the `min_lrs` field to match the length of the `optimizer` param "
+                    "groups."
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, lowest in zip(groups, self.min_lrs, strict=True):

@@ -42,15 +42,20 @@ class _InfiniteConstantSampler(Sampler):
 
 
 class DataLoader(Generic[T_co]):
-    """DataLoader(dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None, pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None, generator=None, *, prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True)
+    """DataLoader(dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None,
+        num_workers=0, collate_fn=None, pin_memory=False, drop_last=False, timeout=0,
+        worker_init_fn=None, multiprocessing_context=None, generator=None, *, prefetch_factor=None,
+        persistent_workers=False, pin_memory_device="", in_order=True)
 
-    Iterates over ``dataset`` in batches: in order, shuffled, or as ``sampler`` (indices) or ``batch_sampler`` (lists of indices) says.
+    Iterates over ``dataset`` in batches: in order, shuffled, or as ``sampler`` (indices) or
+    ``batch_sampler`` (lists of indices) says.
 
-    ``batch_size=None`` yields single samples. ``collate_fn`` makes a batch of a list of samples (default: stack them).
-    ``num_workers`` processes fetch ahead, ``prefetch_factor`` (2) batches each; ``timeout`` is the longest wait for one, in
-    seconds; ``worker_init_fn(id)`` runs first in each; ``persistent_workers`` keeps them from one epoch to the next;
-    without ``in_order`` a batch is yielded as soon as it is there. ``generator`` draws the order and the workers' seeds,
-    which are PyTorch's.
+    ``batch_size=None`` yields single samples. ``collate_fn`` makes a batch of a list of samples
+    (default: stack them). ``num_workers`` processes fetch ahead, ``prefetch_factor`` (2) batches
+    each; ``timeout`` is the longest wait for one, in seconds; ``worker_init_fn(id)`` runs first in
+    each; ``persistent_workers`` keeps them from one epoch to the next; without ``in_order`` a batch
+    is yielded as soon as it is there. ``generator`` draws the order and the workers' seeds, which
+    are PyTorch's.
 
     >>> data = torch.utils.data.TensorDataset(torch.arange(5), torch.arange(5) * 10)
     >>> for x, y in torch.utils.data.DataLoader(data, batch_size=2):
@@ -133,11 +138,15 @@ class DataLoader(Generic[T_co]):
     ) -> Sampler:
         if self._dataset_kind == _DatasetKind.Iterable:
             return _InfiniteConstantSampler()
-        return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        return (
+            RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        )
 
     @property
     def multiprocessing_context(self) -> BaseContext | None:
-        """How workers are started; None: by fork on Linux, or as ``multiprocessing.set_start_method`` said."""
+        """How workers are started; None: by fork on Linux, or as
+        ``multiprocessing.set_start_method`` said.
+        """
         return self.__multiprocessing_context
 
     @multiprocessing_context.setter
@@ -197,12 +206,15 @@ class DataLoader(Generic[T_co]):
         if count is not None:
             suggestion = (
                 f"Our suggested max number of worker in current system is {count}"
-                f"{'' if known else ' (`cpuset` is not taken into account)'}, which is smaller than what this DataLoader is "
+                f"{'' if known else ' (`cpuset` is not taken into account)'}, which is smaller "
+                "than what this DataLoader is "
                 "going to create."
             )
         warn(
-            f"This DataLoader will create {self.num_workers} worker processes in total. {suggestion} Please be aware that "
-            "excessive worker creation might get DataLoader running slow or even freeze, lower the worker number to avoid "
+            f"This DataLoader will create {self.num_workers} worker processes in total. "
+            f"{suggestion} Please be aware that "
+            "excessive worker creation might get DataLoader running slow or even freeze, lower "
+            "the worker number to avoid "
             "potential slowness/freeze if necessary.",
             stacklevel=3,
         )
@@ -217,7 +229,8 @@ def _check_workers(
     """The prefetch factor, which is 2 unless it is given."""
     if num_workers < 0:
         raise ValueError(
-            "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
+            "num_workers option should be non-negative; use num_workers=0 to disable "
+            "multiprocessing."
         )
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
@@ -238,7 +251,8 @@ def _check_stream(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValueError(
-                f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}"
+                f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                f"{name}={value}"
             )
 
 
@@ -250,7 +264,8 @@ def _check_order(
     if batch_sampler is not None:
         if batch_size != 1 or shuffle or sampler is not None or drop_last:
             raise ValueError(
-                "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
+                "and drop_last"
             )
     elif batch_size is None and drop_last:
         raise ValueError(
@@ -261,20 +276,23 @@ def _check_order(
 def _checked_context(context: BaseContext | str, num_workers: int) -> BaseContext:
     if num_workers <= 0:
         raise ValueError(
-            "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
+            "multiprocessing_context can only be used with multi-process loading (num_workers > "
+            "0), but got "
             f"num_workers={num_workers}"
         )
     if isinstance(context, str):
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:
             raise ValueError(
-                f"multiprocessing_context option should specify a valid start method in {methods!r}, but got "
+                "multiprocessing_context option should specify a valid start method in "
+                f"{methods!r}, but got "
                 f"multiprocessing_context={context!r}"
             )
         context = multiprocessing.get_context(context)
     if not isinstance(context, BaseContext):
         raise TypeError(
-            "multiprocessing_context option should be a valid context object or a string specifying the start method, but "
+            "multiprocessing_context option should be a valid context object or a string "
+            "specifying the start method, but "
             f"got multiprocessing_context={context}"
         )
     return context
@@ -289,7 +307,9 @@ def _default_context() -> BaseContext:
 
 
 class _BaseDataLoaderIter:
-    """One epoch. Drawing the seed of the workers is part of the order of random numbers, workers or not."""
+    """One epoch. Drawing the seed of the workers is part of the order of random numbers, workers or
+    not.
+    """
 
     def __init__(self, loader: DataLoader) -> None:
         self._dataset = loader.dataset
@@ -338,9 +358,11 @@ class _BaseDataLoaderIter:
         )
         if self._num_workers > 0:
             text += (
-                "For multiprocessing data-loading, this could be caused by not properly configuring the IterableDataset "
+                "For multiprocessing data-loading, this could be caused by not properly "
+                "configuring the IterableDataset "
                 "replica at each worker. Please see "
-                "https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset for examples."
+                "https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset for "
+                "examples."
             )
         warn(text, stacklevel=3)
 
@@ -353,7 +375,8 @@ def _warn_of_pinning(device: str) -> None:
             stacklevel=5,
         )
     warn(
-        "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be used.",
+        "'pin_memory' argument is set as true but no accelerator is found, then device pinned "
+        "memory won't be used.",
         stacklevel=5,
     )
 
@@ -372,7 +395,9 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
-    """Batches are numbered as they are asked for, from one worker after the other, and yielded by number."""
+    """Batches are numbered as they are asked for, from one worker after the other, and yielded by
+    number.
+    """
 
     def __init__(self, loader: DataLoader) -> None:
         super().__init__(loader)
@@ -397,7 +422,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             )
             for i in range(loader.num_workers)
         ]
-        self._workers: list[Worker] = start(loader.multiprocessing_context or _default_context(), jobs)
+        self._workers: list[Worker] = start(
+            loader.multiprocessing_context or _default_context(), jobs
+        )
         # Runs when the iterator is collected and when the interpreter exits, whichever is first.
         self._shutdown_workers = finalize(self, shut_down, self._workers, os.getpid())
         self._begin()
@@ -424,7 +451,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._begin()
 
     def _hear(self, workers: list[Worker]) -> tuple[Worker, Any]:
-        """The next answer of one of `workers`. An error, of a worker or of the user who is tired of waiting, ends them all."""
+        """The next answer of one of `workers`. An error, of a worker or of the user who is tired of
+        waiting, ends them all.
+        """
         watched = [w for w in self._workers if w.active or self._persistent_workers]
         try:
             return hear_one_of(workers, watched, self._timeout)
@@ -477,7 +506,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             return data
 
     def _expected(self) -> Worker | None:
-        """Who has the next batch in order; None when all is done. What was asked of a worker whose stream ended is dropped."""
+        """Who has the next batch in order; None when all is done. What was asked of a worker whose
+        stream ended is dropped.
+        """
         while self._rcvd_idx < self._send_idx:
             worker = self._asked.get(self._rcvd_idx)
             if worker is not None and worker.active:

@@ -26,9 +26,11 @@ T_co = TypeVar("T_co", covariant=True)
 class Dataset(Generic[T_co]):
     """Dataset()
 
-    Samples by index: a subclass writes ``__getitem__(self, index)`` and, for most uses, ``__len__``.
+    Samples by index: a subclass writes ``__getitem__(self, index)`` and, for most uses,
+    ``__len__``.
 
-    It may also write ``__getitems__(self, indices)``, which returns the samples of a whole batch as a list.
+    It may also write ``__getitems__(self, indices)``, which returns the samples of a whole batch as
+    a list.
 
     >>> class Squares(torch.utils.data.Dataset):
     ...     def __len__(self):
@@ -49,8 +51,8 @@ class Dataset(Generic[T_co]):
 class IterableDataset(Dataset[T_co], Iterable[T_co]):
     """IterableDataset()
 
-    Samples as a stream: a subclass writes ``__iter__``. Every worker of a DataLoader iterates a copy of its own, so share
-    the work by :func:`get_worker_info`.
+    Samples as a stream: a subclass writes ``__iter__``. Every worker of a DataLoader iterates a
+    copy of its own, so share the work by :func:`get_worker_info`.
 
     >>> class Count(torch.utils.data.IterableDataset):
     ...     def __iter__(self):
@@ -102,7 +104,8 @@ class StackDataset(Dataset):
     def __init__(self, *args: Dataset, **kwargs: Dataset) -> None:
         if args and kwargs:
             raise ValueError(
-                "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like input/output, but both types "
+                "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like "
+                "input/output, but both types "
                 "are given."
             )
         self.datasets = args or kwargs
@@ -237,10 +240,13 @@ class Subset(Dataset[T_co]):
         kind = type(self)
         if kind.__getitem__ is not Subset.__getitem__ and kind.__getitems__ is Subset.__getitems__:
             raise NotImplementedError(
-                f"{kind.__name__} overrides __getitem__ but not __getitems__. When subclassing Subset and overriding "
-                "__getitem__, you must also override __getitems__ to ensure DataLoader works correctly with your custom "
+                f"{kind.__name__} overrides __getitem__ but not __getitems__. When subclassing "
+                "Subset and overriding "
+                "__getitem__, you must also override __getitems__ to ensure DataLoader works "
+                "correctly with your custom "
                 "logic. A simple implementation:\n\n"
-                "def __getitems__(self, indices):\n    return [self.__getitem__(idx) for idx in indices]"
+                "def __getitems__(self, indices):\n    return [self.__getitem__(idx) for idx in "
+                "indices]"
             )
 
     def __getitem__(self, idx: Any) -> T_co:

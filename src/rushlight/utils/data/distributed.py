@@ -19,10 +19,11 @@ process_group: Callable[[], tuple[int, int]] | None = None
 class DistributedSampler(Sampler[T_co]):
     """DistributedSampler(dataset, num_replicas, rank, shuffle=True, seed=0, drop_last=False)
 
-    The indices of process ``rank`` of ``num_replicas``: every ``num_replicas``-th of an order all processes agree on.
+    The indices of process ``rank`` of ``num_replicas``: every ``num_replicas``-th of an order all
+    processes agree on.
 
-    That order is drawn from ``seed + epoch``; call :meth:`set_epoch` before each epoch. Indices are repeated, or with
-    ``drop_last`` left out, so that all processes have the same number.
+    That order is drawn from ``seed + epoch``; call :meth:`set_epoch` before each epoch. Indices are
+    repeated, or with ``drop_last`` left out, so that all processes have the same number.
 
     >>> list(torch.utils.data.DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
     [1, 3, 0]

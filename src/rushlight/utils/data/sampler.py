@@ -21,7 +21,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Sampler(Generic[T_co]):
     """Sampler()
 
-    An order of indices (or of lists of indices, for ``batch_sampler``): a subclass writes ``__iter__`` and perhaps ``__len__``.
+    An order of indices (or of lists of indices, for ``batch_sampler``): a subclass writes
+    ``__iter__`` and perhaps ``__len__``.
     """
 
     def __iter__(self) -> Iterator[T_co]:
@@ -52,7 +53,8 @@ class SequentialSampler(Sampler[int]):
 class RandomSampler(Sampler[int]):
     """RandomSampler(data_source, replacement=False, num_samples=None, generator=None)
 
-    A random order of all indices, or, with ``replacement``, independent draws; ``num_samples`` of them.
+    A random order of all indices, or, with ``replacement``, independent draws; ``num_samples`` of
+    them.
 
     >>> sorted(torch.utils.data.RandomSampler("abc"))
     [0, 1, 2]
@@ -78,7 +80,8 @@ class RandomSampler(Sampler[int]):
             )
         if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a positive integer value, but got num_samples={self.num_samples}"
+                "num_samples should be a positive integer value, but got "
+                f"num_samples={self.num_samples}"
             )
 
     @property
@@ -102,7 +105,9 @@ class RandomSampler(Sampler[int]):
             yield from block.tolist()
 
     def _permutations(self, n: int, generator: torch.Generator) -> Iterator[int]:
-        """Whole permutations, then one cut short: drawn even if nothing of it is used, as in PyTorch."""
+        """Whole permutations, then one cut short: drawn even if nothing of it is used, as in
+        PyTorch.
+        """
         for _ in range(self.num_samples // n):
             yield from torch.randperm(n, generator=generator).tolist()
         yield from torch.randperm(n, generator=generator).tolist()[: self.num_samples % n]
@@ -162,7 +167,8 @@ class WeightedRandomSampler(Sampler[int]):
         weights = torch.as_tensor(weights, dtype=torch.float64)
         if weights.dim() != 1:
             raise ValueError(
-                f"weights should be a 1d sequence but given weights have shape {tuple(weights.shape)}"
+                "weights should be a 1d sequence but given weights have shape "
+                f"{tuple(weights.shape)}"
             )
         self.weights = weights
         self.num_samples = num_samples
@@ -182,7 +188,8 @@ class WeightedRandomSampler(Sampler[int]):
 class BatchSampler(Sampler[list[int]]):
     """BatchSampler(sampler, batch_size, drop_last)
 
-    The indices of ``sampler`` in lists of ``batch_size``; ``drop_last`` leaves out a shorter one at the end.
+    The indices of ``sampler`` in lists of ``batch_size``; ``drop_last`` leaves out a shorter one at
+    the end.
 
     >>> list(torch.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))
     [[0, 1], [2, 3], [4]]

@@ -1,8 +1,9 @@
 """Messages between the loader and a worker.
 
-A message is one pickle. The arrays of a large one go through anonymous shared memory (memfd, Linux): the worker writes them there,
-sends the descriptor, and is free to work on; the loader copies them out and closes it. Memory without a name cannot
-be left behind, whoever dies. Elsewhere, and for small messages, the arrays are part of the pickle.
+A message is one pickle. The arrays of a large one go through anonymous shared memory (memfd,
+Linux): the worker writes them there, sends the descriptor, and is free to work on; the loader
+copies them out and closes it. Memory without a name cannot be left behind, whoever dies. Elsewhere,
+and for small messages, the arrays are part of the pickle.
 """
 
 import mmap
@@ -29,8 +30,10 @@ def _reduced(tensor: torch.Tensor) -> Any:
         return NotImplemented
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
-            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing "
-            "process boundaries.  If you just want to transfer the data, call detach() on the tensor before serializing "
+            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd "
+            "does not support crossing "
+            "process boundaries.  If you just want to transfer the data, call detach() on the "
+            "tensor before serializing "
             "(e.g., putting it on the queue)."
         )
     plain = tensor.detach().contiguous()
@@ -58,7 +61,9 @@ class Channel:
         self.connection.close()
 
     def send(self, message: Any) -> None:
-        """Send any object that can be pickled. Blocks while more than the system's buffer is unread."""
+        """Send any object that can be pickled. Blocks while more than the system's buffer is
+        unread.
+        """
         arrays: list[pickle.PickleBuffer] = []
         text = BytesIO()
         _Pickler(text, 5, True, _collector(arrays)).dump(message)
@@ -98,7 +103,9 @@ def packed(message: Any) -> bytes:
 
 
 def _collector(arrays: list) -> Any:
-    """Takes an array out of the pickle (by returning None) if it is large and there is shared memory."""
+    """Takes an array out of the pickle (by returning None) if it is large and there is shared
+    memory.
+    """
     if not hasattr(os, "memfd_create"):
         return None
 

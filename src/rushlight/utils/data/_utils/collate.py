@@ -13,7 +13,8 @@ _ANYTHING_ELSE = (
 )
 _UNEQUAL = "each element in list of batch should be of equal size"
 _NOT_BY_DEFAULT = (
-    "Batches of {} tensors are not currently supported by the default collate_fn; please provide a custom collate_fn to "
+    "Batches of {} tensors are not currently supported by the default collate_fn; please provide "
+    "a custom collate_fn to "
     "handle them appropriately."
 )
 
@@ -23,7 +24,8 @@ CollateMap = dict[type | tuple[type, ...], Callable]
 def default_convert(data: Any) -> Any:
     """default_convert(data)
 
-    NumPy arrays and numbers inside ``data`` (lists, tuples, dicts) as tensors; everything else as it is.
+    NumPy arrays and numbers inside ``data`` (lists, tuples, dicts) as tensors; everything else as
+    it is.
 
     >>> torch.utils.data.default_convert({"x": [1, "a"]})
     {'x': [1, 'a']}
@@ -47,8 +49,8 @@ def default_convert(data: Any) -> Any:
 def default_collate(batch: Sequence[Any]) -> Any:
     """default_collate(batch)
 
-    The batch of a list of samples: tensors and arrays are stacked, numbers become a tensor, strings a list; tuples, lists and
-    dicts are gone into.
+    The batch of a list of samples: tensors and arrays are stacked, numbers become a tensor, strings
+    a list; tuples, lists and dicts are gone into.
 
     >>> torch.utils.data.default_collate([(1.0, "a"), (2.0, "b")])
     [tensor([1., 2.], dtype=torch.float64), ('a', 'b')]

@@ -24,7 +24,9 @@ class ExceptionWrapper:
         self.where = where
 
     def reraise(self) -> NoReturn:
-        """reraise(): raise an exception of the same type whose message holds the original traceback."""
+        """reraise(): raise an exception of the same type whose message holds the original
+        traceback.
+        """
         text = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
         if self.exc_type is KeyError:
             text = _Verbatim(text)

@@ -11,7 +11,9 @@ Fetch = Callable[[Any], Any]
 
 
 def fetcher(dataset: Dataset, batched: bool, collate_fn: Callable, drop_last: bool) -> Fetch:
-    """A function from what the sampler gives (an index, or a list of them) to what the loader yields."""
+    """A function from what the sampler gives (an index, or a list of them) to what the loader
+    yields.
+    """
     if isinstance(dataset, IterableDataset):
         return _stream(dataset, batched, collate_fn, drop_last)
     if not batched:
@@ -59,7 +61,9 @@ def _is_tensors(dataset: Dataset) -> bool:
 
 
 def _gather(dataset: Dataset) -> Fetch:
-    """Batches of a TensorDataset with one gather per tensor in place of a thousand views and a stack."""
+    """Batches of a TensorDataset with one gather per tensor in place of a thousand views and a
+    stack.
+    """
 
     def fetch(indices: list) -> list[torch.Tensor]:
         source = dataset

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections import deque
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from time import monotonic
@@ -13,7 +14,8 @@ from rushlight.utils.data._utils.channel import Channel, packed
 from rushlight.utils.data._utils.worker import Job, run
 
 PATIENCE = 5.0  # seconds that a worker has to finish the batch it is at
-# Bytes sent and not yet answered, at most: so that a send cannot block, and both sides wait for each other.
+# Bytes sent and not yet answered, at most: so that a send cannot block, and both sides wait for
+# each other.
 WINDOW = 1 << 16 if sys.platform == "linux" else 1 << 12
 OVERHEAD = 1024  # what the system's buffer loses per message
 
@@ -61,10 +63,8 @@ class Worker:
     def stop(self) -> None:
         self.active = False
         self.waiting.clear()
-        try:
+        with suppress(OSError):  # it may have ended already
             self.channel.send_text(packed(None))
-        except OSError:
-            pass  # it has ended already
 
     def end(self, deadline: float) -> None:
         """See that the process is gone: by itself, or else by force."""
@@ -91,7 +91,9 @@ def start(context: BaseContext, jobs: list[Job]) -> list[Worker]:
 
 
 def hear_one_of(workers: list[Worker], watched: list[Worker], timeout: float) -> tuple[Worker, Any]:
-    """The next answer from one of `workers`. A death among `watched` is an error, and so is waiting for longer than `timeout`."""
+    """The next answer from one of `workers`. A death among `watched` is an error, and so is waiting
+    for longer than `timeout`.
+    """
     sentinels = [w.process.sentinel for w in watched]
     ready = wait([*(w.channel for w in workers), *sentinels], timeout or None)
     if not ready:
@@ -113,7 +115,9 @@ def raise_death(workers: list[Worker]) -> None:
         worker.process.join(1.0)
         worker.active = False
     pids = ", ".join(str(w.process.pid) for w in workers)
-    raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly") from _how(workers[0])
+    raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly") from _how(
+        workers[0]
+    )
 
 
 def _how(worker: Worker) -> RuntimeError:
@@ -122,12 +126,14 @@ def _how(worker: Worker) -> RuntimeError:
         text = f"DataLoader worker (pid {pid}) is killed by signal: {signal.strsignal(-code)}. "
         if -code == getattr(signal, "SIGBUS", None):
             text += (
-                "It is possible that dataloader's workers are out of shared memory. Please try to raise your shared memory "
+                "It is possible that dataloader's workers are out of shared memory. Please try to "
+                "raise your shared memory "
                 "limit."
             )
         return RuntimeError(text)
     return RuntimeError(
-        f"DataLoader worker (pid {pid}) exited unexpectedly with exit code {code}. Details are lost due to multiprocessing. "
+        f"DataLoader worker (pid {pid}) exited unexpectedly with exit code {code}. Details are "
+        "lost due to multiprocessing. "
         "Rerunning with num_workers=0 may give better error trace."
     )
 

@@ -28,7 +28,9 @@ class _RNG:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """WorkerInfo: ``id``, ``num_workers``, ``seed`` and ``dataset`` (this worker's copy) of a worker process."""
+    """WorkerInfo: ``id``, ``num_workers``, ``seed`` and ``dataset`` (this worker's copy) of a
+    worker process.
+    """
 
     id: int
     num_workers: int
@@ -82,7 +84,7 @@ class Job:
 
 
 def run(job: Job, connection: Any, inherited: list) -> None:
-    """The worker's life. `inherited`: the loader's ends of connections that a fork left open here."""
+    """The worker's life. `inherited`: the loader's ends of connections that a fork left open."""
     global _worker_info
     for other in inherited:
         other.close()
@@ -107,7 +109,7 @@ def seed_everything(job: Job) -> None:
     random.seed(seed)
     torch.manual_seed(seed)
     words = [job.worker_id, job.base_seed & 0xFFFFFFFF, job.base_seed >> 32, 0]
-    np.random.seed(np.random.SeedSequence(words).generate_state(4))
+    np.random.seed(np.random.SeedSequence(words).generate_state(4))  # noqa: NPY002
 
 
 def _prepare(job: Job) -> tuple[Fetch | None, ExceptionWrapper | None]:
