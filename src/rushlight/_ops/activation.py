@@ -191,7 +191,7 @@ class Hardtanh(Op):
                 raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
             min_val, max_val = int(min_val), int(max_val)
         if min_val > max_val:
-            raise RuntimeError("min_val cannot be greater than max_val")
+            raise ValueError("min_val cannot be greater than max_val")
         return xp.clip(x, min_val, max_val)
 
     def vjp(g, input, min_val, max_val):
@@ -282,7 +282,11 @@ class Softshrink(Op):
 
     def forward(xp, x, lambd=0.5):
         if lambd < 0:
-            raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+            name = "Double" if x.dtype.itemsize == 8 else "Float"
+            largest = "1.79769e+308" if x.dtype.itemsize == 8 else "3.40282e+38"
+            raise RuntimeError(
+                f"lambda must be in range [0, {largest}] for input dtype {name}, but found {lambd:g}"
+            )
         return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
     def vjp(g, input, lambd):

@@ -93,12 +93,18 @@ def _cropped(t, shape):
 
 
 def _check_dtypes(x, weight, bias):
+    if bias is not None and x.dtype != bias.dtype:
+        names = [_C_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, bias)]
+        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
     if x.dtype != weight.dtype:
         names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
-    if bias is not None and x.dtype != bias.dtype:
-        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)).lower() for a in (x, bias)]
-        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
+
+
+_C_NAMES = {
+    "float32": "float", "float64": "double", "int64": "long int", "int32": "int", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}  # fmt: skip
 
 
 def spread(value, n, name, function, position=None):
@@ -118,6 +124,8 @@ def spread(value, n, name, function, position=None):
 def _check(input, weight, bias, stride, padding, dilation, groups, transposed):
     """Refuse what does not fit together, in PyTorch's order and words."""
     n = weight.dim() - 2
+    if n < 1:
+        raise RuntimeError("weight should have at least three dimensions")
     for name, value in (("stride", stride), ("padding", padding), ("dilation", dilation)):
         if len(value) != n:
             raise RuntimeError(
@@ -187,6 +195,11 @@ def _batched(input, n, function):
 
 def _same(input, weight, stride, dilation):
     """The padding that keeps the size; where it is odd, ``input`` gets the odd element at its end."""
+    if input.dim() != weight.dim():
+        raise RuntimeError(
+            f"Expected {weight.dim()}-dimensional input for {weight.dim()}-dimensional weight{list(weight.shape)}, but "
+            f"got {input.dim()}-dimensional input of size {list(input.shape)} instead"
+        )
     if any(s != 1 for s in stride):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]

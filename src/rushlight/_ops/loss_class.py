@@ -1,7 +1,7 @@
 """Losses of classification: negative log likelihood, cross entropy, and the margins between classes."""
 
 from rushlight._core.op import Op, public
-from rushlight._ops.linear import TYPE_NAMES
+from rushlight._ops.linear import TYPE_NAMES, Linear
 from rushlight._ops.reduction import chosen, reduced
 from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward
 
@@ -316,6 +316,9 @@ def multi_margin_loss(
         )
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    if target.is_floating_point():
+        name = TYPE_NAMES.get(str(target.dtype).removeprefix("torch."))
+        raise RuntimeError(f"expected scalar type Long but found {name}")
     if rows and bool(((target < 0) | (target >= classes)).any()):
         raise RuntimeError("target out of range")
     at = target.reshape(-1, 1)
@@ -373,3 +376,26 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     if weight is not None:
         loss = loss * weight
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
+
+
+@public("nn.functional", out=False)
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    label_smoothing=0.0, options=None,
+):  # fmt: skip
+    """linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction='mean',
+    ignore_index=None, label_smoothing=0.0, options=None) -> Tensor
+
+    :func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``. ``linear_weight`` is (C, ..., in).
+    ``options`` say how PyTorch may save memory; the loss does not depend on them, and here it is computed at once.
+
+    >>> torch.nn.functional.linear_cross_entropy(torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([1]))
+    tensor(0.6931)
+    """
+    rows = linear_weight.reshape(-1, linear_weight.shape[-1])
+    logits = Linear.call(input, rows, None if linear_bias is None else linear_bias.reshape(-1))
+    logits = logits.reshape(*input.shape[:-1], *linear_weight.shape[:-1])
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )

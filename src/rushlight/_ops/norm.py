@@ -323,6 +323,9 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
         empty = input.new_empty(0)
         return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps), empty, empty
+    if input.numel() == 0:  # nothing to learn statistics from
+        empty = input.new_empty(0)
+        return input.clone(), empty, empty
     batch, channels = input.shape[:2]
     count = math.prod(input.shape[2:])
     out, mean, rstd, var = NativeBatchNorm.call(
@@ -350,7 +353,7 @@ def batch_norm(input, weight, bias, running_mean, running_var, training, momentu
     return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
 
 
-@public("torch", out=False)
+@public("torch")
 def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     -> (Tensor, Tensor, Tensor)

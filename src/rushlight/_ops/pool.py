@@ -145,8 +145,26 @@ def _axes(values, letter):
     return " ".join(f"{letter}{axis}: {v}" for axis, v in zip("THW"[-len(values) :], values, strict=True))
 
 
+def _check_line(input, kernel, stride, dilation):
+    """The texts that max_pool1d has for itself."""
+    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"{list(input.shape)}"
+        )
+    for what, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+        if value[0] <= 0:
+            raise RuntimeError(f"max_pool1d() {what} must be greater than zero, but got {value[0]}")
+
+
 def _check_input(n, name, input):
     """Refuse inputs without the dimensions, or with empty ones."""
+    if name == "max_pool3d" and input.dim() in (4, 5) and 0 in input.shape[-4:]:
+        at = next(i for i, s in enumerate(input.shape) if s == 0)
+        raise RuntimeError(
+            "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions to have positive length, "
+            f"but input has a shape of {list(input.shape)} and non-batch dimension {at} has length zero!"
+        )
     if input.dim() not in (n + 1, n + 2):
         raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
     if any(s == 0 for s in input.shape[-n - 1 :]):
@@ -172,9 +190,13 @@ def _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
     kernel = spread(kernel_size, n, "kernel_size", name, 2)
     stride = kernel if stride is None or stride == () or stride == [] else spread(stride, n, "stride", name, 3)
     padding, dilation = spread(padding, n, "padding", name, 4), spread(dilation, n, "dilation", name, 5)
+    if name == "max_pool1d":
+        _check_line(input, kernel, stride, dilation)
     _check_kernel(n, name, kernel, stride, padding, dilation)
     _check_input(n, name, input)
     out = kernels.output_size(input.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
+    if name == "max_pool1d" and out[0] < 1:
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {out[0]}")
     _check_output(input, n, out)
     return kernel, stride, padding, dilation
 
@@ -338,7 +360,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@public("nn.functional", out=False)
+@public("nn.functional")
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
@@ -353,7 +375,7 @@ def avg_pool2d(
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@public("nn.functional", out=False)
+@public("nn.functional")
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):

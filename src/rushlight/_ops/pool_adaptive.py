@@ -71,15 +71,33 @@ class AdaptiveMaxPool(Op):
 
 def _output_size(input, output_size, n, name):
     """``output_size`` as ``n`` ints; None keeps the input's."""
+    if n > 1 and input.dim() <= n and isinstance(output_size, (tuple, list)) and len(output_size) == n:
+        raise ValueError(f"Input dimension should be at least {n + 1}")
     if isinstance(output_size, (tuple, list)):
         if len(output_size) != n:
-            raise RuntimeError(f"{name}: Expected output_size to be of size {n}, but got {len(output_size)}")
+            raise RuntimeError(_wrong_count(name, n, len(output_size)))
         sizes = [input.shape[-n + i] if s is None else s for i, s in enumerate(output_size)]
     else:
         sizes = [input.shape[-n + i] if output_size is None else output_size for i in range(n)]
+    if min(sizes) < 0 and "max" in name:
+        made = [*input.shape[: input.dim() - n], *sizes]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {made}")
     if min(sizes) < 0:
-        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {sizes}")
+        shown = ([1] if n == 1 else []) + sizes
+        shown = ", ".join(map(str, shown[:2])) + "".join(f",{s}" for s in shown[2:])
+        raise RuntimeError(
+            f"{'adaptive_avg_pool2d' if n == 1 else name}: elements of output_size must be greater than or equal to 0 "
+            f"but received {{{shown}}}"
+        )
     return tuple(sizes)
+
+
+def _wrong_count(name, n, given):
+    if n == 1:
+        return f"{name}() argument 'output_size' should contain one int (got {given})"
+    if "max" in name:
+        return f"{name}(): internal error: output_size.size() must be {n}"
+    return f"{name}: output_size must be {n}"
 
 
 def _check_adaptive(n, name, input):

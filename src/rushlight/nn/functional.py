@@ -10,6 +10,8 @@ from rushlight import _api as torch
 _hidden = torch.namespace("_nn")
 globals().update(torch.namespace("nn.functional"))
 _primitive = torch.namespace("nn.functional")
+_canonical_mask, _none_or_dtype = _hidden["_canonical_mask"], _hidden["_none_or_dtype"]
+_in_projection, _in_projection_packed = _hidden["_in_projection"], _hidden["_in_projection_packed"]
 
 
 # ---- activations ---------------------------------------------------------------------------------
@@ -99,6 +101,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     >>> torch.nn.functional.hardtanh(torch.tensor([-3.0, 0.5]))
     tensor([-1.0000,  0.5000])
     """
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
     return _primitive["hardtanh_" if inplace else "hardtanh"](input, min_val, max_val)
 
 
