@@ -91,18 +91,18 @@ def draw_answers(images: torch.Tensor, truth: torch.Tensor, answers: torch.Tenso
     return make_grid(large, nrow=12, pad_value=0.3)
 
 
-def progress(batches: Iterable, label: str) -> Iterable:
+def progress(batches: DataLoader, label: str) -> Iterable:
     """Show a progress bar while ``batches`` are gone through: tqdm's, or a plain one."""
     if not sys.stderr.isatty():
         return batches
     try:
         from tqdm import tqdm
     except ImportError:
-        return plain_progress(list(batches), label)
+        return plain_progress(batches, label)
     return tqdm(batches, desc=label, leave=False)
 
 
-def plain_progress(batches: list, label: str) -> Iterator:
+def plain_progress(batches: DataLoader, label: str) -> Iterator:
     """A bar of forty characters on one line, wiped out at the end."""
     for index, batch in enumerate(batches):
         done = 40 * (index + 1) // len(batches)
