@@ -534,7 +534,7 @@ def many_tensor_entry(op: type) -> object:
     """Several tensors (some may be None), or several results, or a list of tensors."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
     outputs, variadic, grad = op.outputs, op.variadic, op.differentiable
-    keep_dtypes = op.promote == "keep"
+    keep_dtypes, widen = op.promote == "keep", op.half == "widen"
     # The inputs whose dtypes must agree; the others are taken as they are.
     same = None if keep_dtypes else range(10**9) if variadic else [i for i, p in enumerate(op.promotes) if p]
 
@@ -570,6 +570,10 @@ def many_tensor_entry(op: type) -> object:
                     if d is not None or x.dtype not in accept:
                         return general(op, tensors, args[count:], out)
                     d = x.dtype
+        elif widen:
+            for x in arrays:
+                if x is not None and x.dtype in dtypes.HALF:
+                    return general(op, tensors, args[count:], out)
         params = args[count:]
         try:
             r = run(np, arrays, *params) if variadic else run(np, *arrays, *params)
