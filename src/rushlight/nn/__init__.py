@@ -3,6 +3,7 @@
 from rushlight.nn import functional as functional
 from rushlight.nn import init as init
 from rushlight.nn import modules as modules
+from rushlight.nn import parallel as parallel
 from rushlight.nn import parameter as parameter
 from rushlight.nn import utils as utils
 from rushlight.nn.modules import CELU as CELU
@@ -91,6 +92,8 @@ from rushlight.nn.modules import LazyInstanceNorm3d as LazyInstanceNorm3d
 from rushlight.nn.modules import LazyLinear as LazyLinear
 from rushlight.nn.modules import LeakyReLU as LeakyReLU
 from rushlight.nn.modules import Linear as Linear
+from rushlight.nn.modules import LinearCrossEntropyLoss as LinearCrossEntropyLoss
+from rushlight.nn.modules import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from rushlight.nn.modules import LocalResponseNorm as LocalResponseNorm
 from rushlight.nn.modules import LogSigmoid as LogSigmoid
 from rushlight.nn.modules import LogSoftmax as LogSoftmax
@@ -166,6 +169,7 @@ from rushlight.nn.modules import UpsamplingNearest2d as UpsamplingNearest2d
 from rushlight.nn.modules import ZeroPad1d as ZeroPad1d
 from rushlight.nn.modules import ZeroPad2d as ZeroPad2d
 from rushlight.nn.modules import ZeroPad3d as ZeroPad3d
+from rushlight.nn.parallel import DataParallel as DataParallel
 from rushlight.nn.parameter import Buffer as Buffer
 from rushlight.nn.parameter import Parameter as Parameter
 from rushlight.nn.parameter import UninitializedBuffer as UninitializedBuffer

@@ -1,4 +1,6 @@
-"""Initial values of parameters. The draws and formulas are PyTorch's, so a seed gives the same weights."""
+"""Initial values of parameters. The draws and formulas are PyTorch's, so a seed gives the same
+weights.
+"""
 
 import math
 import warnings
@@ -35,7 +37,8 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """calculate_gain(nonlinearity, param=None): by how much the standard deviation should grow after it.
+    """calculate_gain(nonlinearity, param=None): by how much the standard deviation should grow
+    after it.
 
     ``param`` is the negative slope of 'leaky_relu' (0.01). Raises ValueError for an unknown name.
 
@@ -72,7 +75,10 @@ def _calculate_correct_fan(tensor: Any, mode: str) -> int:
 
 
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Any:
-    """uniform_(tensor, a=0.0, b=1.0, generator=None): fill from the uniform distribution on [a, b)."""
+    """uniform_(tensor, a=0.0, b=1.0, generator=None)
+
+    Fill from the uniform distribution on [a, b).
+    """
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
@@ -109,7 +115,10 @@ def eye_(tensor: Any) -> Any:
 
 
 def dirac_(tensor: Any, groups: int = 1) -> Any:
-    """dirac_(tensor, groups=1): a convolution weight (3-D to 5-D) that passes its input channels on."""
+    """dirac_(tensor, groups=1)
+
+    A convolution weight (3-D to 5-D) that passes its input channels on.
+    """
     if tensor.ndimension() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     sizes = tensor.size()
@@ -126,7 +135,10 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
 
 
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
-    """xavier_uniform_(tensor, gain=1.0, generator=None): uniform in ±gain sqrt(6 / (fan_in + fan_out))."""
+    """xavier_uniform_(tensor, gain=1.0, generator=None)
+
+    Uniform in ±gain sqrt(6 / (fan_in + fan_out)).
+    """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
     bound = math.sqrt(3.0) * std
@@ -134,7 +146,10 @@ def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> An
 
 
 def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
-    """xavier_normal_(tensor, gain=1.0, generator=None): normal with std gain sqrt(2 / (fan_in + fan_out))."""
+    """xavier_normal_(tensor, gain=1.0, generator=None)
+
+    Normal with std gain sqrt(2 / (fan_in + fan_out)).
+    """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
     return normal_(tensor, 0.0, std, generator)
@@ -173,13 +188,19 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Any:
-    """kaiming_normal_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None): std gain / sqrt(fan)."""
+    """kaiming_normal_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None)
+
+    Std gain / sqrt(fan).
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else normal_(tensor, 0, std, generator)
 
 
 def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
-    """orthogonal_(tensor, gain=1, generator=None): a (semi-)orthogonal matrix; later dimensions are joined."""
+    """orthogonal_(tensor, gain=1, generator=None)
+
+    A (semi-)orthogonal matrix; later dimensions are joined.
+    """
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0 or tensor.is_meta:
@@ -198,7 +219,10 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
-    """sparse_(tensor, sparsity, std=0.01, generator=None): normal, with that share of each column zero; 2-D only."""
+    """sparse_(tensor, sparsity, std=0.01, generator=None)
+
+    Normal, with that share of each column zero; 2-D only.
+    """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
@@ -218,7 +242,10 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Any:
-    """trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None): normal, drawn again outside [a, b]."""
+    """trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None)
+
+    Normal, drawn again outside [a, b].
+    """
     if tensor.is_meta:
         return tensor
     if mean < a - 2 * std or mean > b + 2 * std:
@@ -241,7 +268,9 @@ def _normal_cdf(x: float) -> float:
 def _redraw_outside(
     tensor: Any, mean: float, std: float, a: float, b: float, generator: Any
 ) -> Any:
-    """Most of the normal lies in [a, b]: draw whole tensors until every element has been inside once."""
+    """Most of the normal lies in [a, b]: draw whole tensors until every element has been inside
+    once.
+    """
     low, high = (tensor.new_tensor(x).item() for x in (a, b))  # as the tensor's dtype has them
     tensor.normal_(mean, std, generator=generator)
     outside = (tensor < low) | (tensor > high)

@@ -17,15 +17,22 @@ __all__ = [
 
 
 class UninitializedTensorMixin:
-    """What a tensor without a shape can do: hold a dtype and a device, be moved, and be materialized."""
+    """What a tensor without a shape can do: hold a dtype and a device, be moved, and be
+    materialized.
+    """
 
     _allowed_methods = frozenset(
-        "__hash__ size copy_ is_complex is_floating_point half float double char short int long bfloat16 "
-        "cuda cpu to type get_device detach requires_grad_ __get__ __set__ __delete__".split()
+        [
+            *("__hash__", "size", "copy_", "is_complex", "is_floating_point", "get_device"),
+            *("half", "float", "double", "char", "short", "int", "long", "bfloat16", "type"),
+            *("cuda", "cpu", "to", "to_copy", "detach", "requires_grad_"),
+            *("__get__", "__set__", "__delete__"),
+        ]
     )
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """materialize(shape, device=None, dtype=None): give it a shape; it becomes an ordinary parameter or buffer.
+        """materialize(shape, device=None, dtype=None): give it a shape; it becomes an ordinary
+        parameter or buffer.
 
         The values are not initialised; device and dtype stay as they are unless given.
         """
@@ -81,7 +88,10 @@ def is_lazy(param: Any) -> bool:
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """UninitializedParameter(requires_grad=True, device=None, dtype=None): a parameter without a shape yet."""
+    """UninitializedParameter(requires_grad=True, device=None, dtype=None)
+
+    A parameter without a shape yet.
+    """
 
     cls_to_become = Parameter
 
@@ -110,7 +120,10 @@ class _BufferMeta(type(torch.Tensor)):
 
 
 class Buffer(torch.Tensor, metaclass=_BufferMeta):
-    """Buffer(data=None, *, persistent=True): a tensor that a module registers as a buffer when it is assigned."""
+    """Buffer(data=None, *, persistent=True)
+
+    A tensor that a module registers as a buffer when it is assigned.
+    """
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
         """The detached data, marked."""
@@ -123,7 +136,10 @@ class Buffer(torch.Tensor, metaclass=_BufferMeta):
 
 
 class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
-    """UninitializedBuffer(requires_grad=False, device=None, dtype=None, persistent=True): a buffer without a shape."""
+    """UninitializedBuffer(requires_grad=False, device=None, dtype=None, persistent=True)
+
+    A buffer without a shape.
+    """
 
     cls_to_become = torch.Tensor
 

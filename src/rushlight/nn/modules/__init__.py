@@ -78,6 +78,9 @@ from rushlight.nn.modules.linear import Bilinear as Bilinear
 from rushlight.nn.modules.linear import Identity as Identity
 from rushlight.nn.modules.linear import LazyLinear as LazyLinear
 from rushlight.nn.modules.linear import Linear as Linear
+from rushlight.nn.modules.linear_cross_entropy_options import (
+    LinearCrossEntropyOptions as LinearCrossEntropyOptions,
+)
 from rushlight.nn.modules.loss import BCELoss as BCELoss
 from rushlight.nn.modules.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from rushlight.nn.modules.loss import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -88,6 +91,7 @@ from rushlight.nn.modules.loss import HingeEmbeddingLoss as HingeEmbeddingLoss
 from rushlight.nn.modules.loss import HuberLoss as HuberLoss
 from rushlight.nn.modules.loss import KLDivLoss as KLDivLoss
 from rushlight.nn.modules.loss import L1Loss as L1Loss
+from rushlight.nn.modules.loss import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from rushlight.nn.modules.loss import MarginRankingLoss as MarginRankingLoss
 from rushlight.nn.modules.loss import MSELoss as MSELoss
 from rushlight.nn.modules.loss import MultiLabelMarginLoss as MultiLabelMarginLoss

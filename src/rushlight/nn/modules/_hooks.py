@@ -1,4 +1,6 @@
-"""Hooks: their handles, the global ones, the methods that register them, and the call that runs them."""
+"""Hooks: their handles, the global ones, the methods that register them, and the call that runs
+them.
+"""
 
 import itertools
 import warnings
@@ -94,29 +96,44 @@ def _add(
 
 
 def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
-    """register_module_buffer_registration_hook(hook): ``hook(module, name, buffer)`` at every register_buffer."""
+    """register_module_buffer_registration_hook(hook)
+
+    ``hook(module, name, buffer)`` at every register_buffer.
+    """
     return _add(_global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
-    """register_module_module_registration_hook(hook): ``hook(module, name, child)`` at every registered child."""
+    """register_module_module_registration_hook(hook)
+
+    ``hook(module, name, child)`` at every registered child.
+    """
     return _add(_global_module_registration_hooks, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
-    """register_module_parameter_registration_hook(hook): ``hook(module, name, param)`` at every parameter."""
+    """register_module_parameter_registration_hook(hook)
+
+    ``hook(module, name, param)`` at every parameter.
+    """
     return _add(_global_parameter_registration_hooks, hook)
 
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
-    """register_module_forward_pre_hook(hook): ``hook(module, args)`` before the forward of every module."""
+    """register_module_forward_pre_hook(hook)
+
+    ``hook(module, args)`` before the forward of every module.
+    """
     return _add(_global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
     hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """register_module_forward_hook(hook): ``hook(module, args, output)`` after the forward of every module."""
+    """register_module_forward_hook(hook)
+
+    ``hook(module, args, output)`` after the forward of every module.
+    """
     flags = (
         (_global_forward_hooks_with_kwargs, with_kwargs),
         (_global_forward_hooks_always_called, always_call),
@@ -134,12 +151,18 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
 
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
-    """register_module_full_backward_pre_hook(hook): ``hook(module, grad_output)`` of every module."""
+    """register_module_full_backward_pre_hook(hook)
+
+    ``hook(module, grad_output)`` of every module.
+    """
     return _add(_global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
-    """register_module_full_backward_hook(hook): ``hook(module, grad_input, grad_output)`` of every module."""
+    """register_module_full_backward_hook(hook)
+
+    ``hook(module, grad_input, grad_output)`` of every module.
+    """
     global _global_is_full_backward_hook
     if _global_is_full_backward_hook is False:
         raise RuntimeError(_MIXED_GLOBAL)
@@ -148,7 +171,9 @@ def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
 
 
 class _WrappedHook:
-    """A hook that also wants its module, held weakly so that the hook does not keep the module alive."""
+    """A hook that also wants its module, held weakly so that the hook does not keep the module
+    alive.
+    """
 
     def __init__(self, hook: Callable, module: Any = None) -> None:
         self.hook = hook
@@ -189,21 +214,22 @@ class BackwardHookFunction(Function):
     def forward(ctx: Any, callback: Callable, materialize: bool, *tensors: Any) -> tuple:
         ctx.callback = callback
         ctx.set_materialize_grads(materialize)
-        ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
-        return tuple(t.view_as(t) for t in tensors)
+        outputs = tuple(t.view_as(t) for t in tensors)
+        pairs = zip(outputs, tensors, strict=True)
+        ctx.mark_non_differentiable(*[o for o, t in pairs if not t.requires_grad])
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple:
-        wanted = ctx.needs_input_grad[2:]
-        grads = tuple(g if need else None for g, need in zip(grads, wanted, strict=True))
         return (None, None, *ctx.callback(grads))
 
 
 class BackwardHook:
     """The full backward (pre-)hooks around one call of a module.
 
-    The inputs and the outputs each pass through one identity node. The output node learns the gradients of the
-    outputs (and runs the pre-hooks), the input node those of the inputs, and then runs the hooks with both.
+    The inputs and the outputs each pass through one identity node. The output node learns the
+    gradients of the outputs (and runs the pre-hooks), the input node those of the inputs, and then
+    runs the hooks with both.
     """
 
     def __init__(self, module: Any, user_hooks: Sequence, user_pre_hooks: Sequence) -> None:
@@ -269,7 +295,7 @@ class BackwardHook:
         self.grad_outputs = None
 
     def _on_inputs(self, grads: tuple) -> tuple:
-        # Gradient that reached the inputs without passing the outputs (a double backward) is not the module's.
+        # What came around the outputs (a double backward) is no gradient of the module's.
         if self.grad_outputs is None:
             return grads
         current = _spread(grads, self.inputs, self.n_inputs)
@@ -301,7 +327,8 @@ class HookMethods:
     def register_full_backward_pre_hook(
         self, hook: Callable, prepend: bool = False
     ) -> RemovableHandle:
-        """register_full_backward_pre_hook(hook, prepend=False): ``hook(module, grad_output)`` before backward.
+        """register_full_backward_pre_hook(hook, prepend=False): ``hook(module, grad_output)``
+        before backward.
 
         A returned tuple replaces ``grad_output``.
         """
@@ -315,9 +342,11 @@ class HookMethods:
         return _add(self._backward_hooks, hook)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """register_full_backward_hook(hook, prepend=False): ``hook(module, grad_input, grad_output)``.
+        """register_full_backward_hook(hook, prepend=False): ``hook(module, grad_input,
+        grad_output)``.
 
-        It runs when the gradients of the module's inputs are known; a returned tuple replaces ``grad_input``.
+        It runs when the gradients of the module's inputs are known; a returned tuple replaces
+        ``grad_input``.
         """
         if self._is_full_backward_hook is False:
             raise RuntimeError(_MIXED)
@@ -327,10 +356,11 @@ class HookMethods:
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """register_forward_pre_hook(hook, *, prepend=False, with_kwargs=False): ``hook(module, args)``.
+        """register_forward_pre_hook(hook, *, prepend=False, with_kwargs=False): ``hook(module,
+        args)``.
 
-        It runs before ``forward`` and may return new arguments; ``with_kwargs``: ``hook(module, args, kwargs)``, which
-        returns None or ``(args, kwargs)``.
+        It runs before ``forward`` and may return new arguments; ``with_kwargs``: ``hook(module,
+        args, kwargs)``, which returns None or ``(args, kwargs)``.
         """
         flags = ((self._forward_pre_hooks_with_kwargs, with_kwargs),)
         return _add(self._forward_pre_hooks, hook, prepend, flags)
@@ -343,9 +373,11 @@ class HookMethods:
         with_kwargs: bool = False,
         always_call: bool = False,
     ) -> RemovableHandle:
-        """register_forward_hook(hook, *, prepend, with_kwargs, always_call): ``hook(module, args, output)``.
+        """register_forward_hook(hook, *, prepend, with_kwargs, always_call): ``hook(module, args,
+        output)``.
 
-        It runs after ``forward`` and may return another output; ``always_call``: also where ``forward`` raised.
+        It runs after ``forward`` and may return another output; ``always_call``: also where
+        ``forward`` raised.
         """
         flags = (
             (self._forward_hooks_with_kwargs, with_kwargs),
@@ -445,7 +477,9 @@ class _HookedCall:
             self.result = changed
 
     def run_always_called(self) -> None:
-        """After an error: the ``always_call`` hooks that have not run yet; their own errors become warnings."""
+        """After an error: the ``always_call`` hooks that have not run yet; their own errors become
+        warnings.
+        """
         module = self.module
         groups = (
             ("global module", _global_forward_hooks, _global_forward_hooks_always_called),

@@ -1,9 +1,10 @@
 """The dictionaries of a module's parameters, buffers and children, mirrored as plain attributes.
 
-PyTorch finds ``self.weight`` in ``__getattr__``, after the ordinary look-up has failed; in Python that costs
-0.4-0.6 us an access. Here ``_parameters``, ``_buffers`` and ``_modules`` write every entry through to the module's
-``__dict__``, so the ordinary look-up finds it (0.03 us). The dictionary stays the truth: ``m._parameters["weight"] = p``
-and ``del m._modules["fc"]`` are seen at once.
+PyTorch finds ``self.weight`` in ``__getattr__``, after the ordinary look-up has failed; in Python
+that costs 0.4-0.6 us an access. Here ``_parameters``, ``_buffers`` and ``_modules`` write every
+entry through to the module's ``__dict__``, so the ordinary look-up finds it (0.03 us). The
+dictionary stays the truth: ``m._parameters["weight"] = p`` and ``del m._modules["fc"]`` are seen at
+once.
 """
 
 import copy
@@ -105,7 +106,10 @@ class Registry(dict):
 
 
 def mirrored(attributes: dict) -> Iterator[str]:
-    """mirrored(attributes): the names in a module's ``__dict__`` that only mirror its registries."""
+    """mirrored(attributes)
+
+    The names in a module's ``__dict__`` that only mirror its registries.
+    """
     for registry in NAMES:
         for name, value in attributes.get(registry, {}).items():
             if attributes.get(name, _MISSING) is value:

@@ -31,7 +31,10 @@ class StateDictMethods:
     _version: int = 1
 
     def get_extra_state(self) -> Any:
-        """get_extra_state(): what else belongs into the state_dict; to be overridden with set_extra_state."""
+        """get_extra_state()
+
+        What else belongs into the state_dict; to be overridden with set_extra_state.
+        """
         raise RuntimeError(_never("get"))
 
     def set_extra_state(self, state: Any) -> None:
@@ -50,12 +53,18 @@ class StateDictMethods:
         return _add(self._state_dict_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """register_state_dict_post_hook(hook): ``hook(module, state_dict, prefix, local_metadata) -> None``."""
+        """register_state_dict_post_hook(hook)
+
+        ``hook(module, state_dict, prefix, local_metadata) -> None``.
+        """
         hook._from_public_api = True
         return _add(self._state_dict_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """register_state_dict_pre_hook(hook): ``hook(module, prefix, keep_vars)`` before the state is gathered."""
+        """register_state_dict_pre_hook(hook)
+
+        ``hook(module, prefix, keep_vars)`` before the state is gathered.
+        """
         return _add(self._state_dict_pre_hooks, hook)
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
@@ -82,8 +91,9 @@ class StateDictMethods:
     ) -> dict:
         """state_dict(*, destination=None, prefix="", keep_vars=False) -> dict
 
-        The parameters and persistent buffers of this module and its children, by dotted name, in order of
-        registration. The tensors share memory with the module; they are detached unless ``keep_vars``.
+        The parameters and persistent buffers of this module and its children, by dotted name, in
+        order of registration. The tensors share memory with the module; they are detached unless
+        ``keep_vars``.
         """
         if args:
             warnings.warn(
@@ -130,12 +140,16 @@ class StateDictMethods:
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """register_load_state_dict_pre_hook(hook): runs before this module takes its entries.
 
-        ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
+        ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)``.
         """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """register_load_state_dict_post_hook(hook): ``hook(module, incompatible_keys)``; changes them in place."""
+        """register_load_state_dict_post_hook(hook)
+
+        ``hook(module, incompatible_keys)``; changes them in place.
+        """
         return _add(self._load_state_dict_post_hooks, hook)
 
     def _load_from_state_dict(
@@ -176,7 +190,9 @@ class StateDictMethods:
     def _load_entry(
         self, name: str, key: str, current: Any, given: Any, assign: bool
     ) -> str | None:
-        """Copy (or assign) one tensor; what is wrong comes back as text, so that all errors are told at once."""
+        """Copy (or assign) one tensor; what is wrong comes back as text, so that all errors are
+        told at once.
+        """
         if not isinstance(given, torch.Tensor) and not hasattr(given, "__torch_function__"):
             return (
                 f'While copying the parameter named "{key}", '
@@ -188,8 +204,8 @@ class StateDictMethods:
                 given = given[0]
             if given.shape != current.shape:
                 return (
-                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
-                    f"the shape in current model is {current.shape}."
+                    f"size mismatch for {key}: copying a param with shape {given.shape} "
+                    f"from checkpoint, the shape in current model is {current.shape}."
                 )
         if current.is_meta and not given.is_meta and not assign:
             warnings.warn(
@@ -227,8 +243,9 @@ class StateDictMethods:
     ) -> _IncompatibleKeys:
         """load_state_dict(state_dict, strict=True, assign=False) -> (missing_keys, unexpected_keys)
 
-        Copy the entries of ``state_dict`` into this module and its children. ``assign`` takes the given tensors
-        themselves. Raises RuntimeError that names every mismatch of keys (``strict``) and shapes.
+        Copy the entries of ``state_dict`` into this module and its children. ``assign`` takes the
+        given tensors themselves. Raises RuntimeError that names every mismatch of keys (``strict``)
+        and shapes.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -276,7 +293,7 @@ def _load(
 
 
 def _like_parameter(current: Any, given: Any) -> Any:
-    """The given tensor as what stands in the module: a parameter keeps the module's requires_grad."""
+    """The given tensor as what stands in the module: a parameter keeps its requires_grad."""
     if not isinstance(current, Parameter):
         return given
     if isinstance(given, Parameter):
@@ -287,6 +304,7 @@ def _like_parameter(current: Any, given: Any) -> Any:
 def _never(which: str) -> str:
     return (
         f"Reached a code path in Module.{which}_extra_state() that should never be called. "
-        "Please file an issue at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml "
+        "Please file an issue at "
+        "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml "
         "to report this bug."
     )

@@ -15,6 +15,7 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "SELU",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -28,7 +29,6 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
-    "SELU",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -46,7 +46,6 @@ __all__ = [
 class _InPlace(Module):
     """An activation that has no setting but whether it overwrites its input."""
 
-    __constants__ = ["inplace"]
     inplace: bool
 
     def __init__(self, inplace: bool = False) -> None:
@@ -63,8 +62,6 @@ class _InPlace(Module):
 
 class Threshold(_InPlace):
     """Threshold(threshold, value, inplace=False): x where x > threshold, else ``value``."""
-
-    __constants__ = ["threshold", "value", "inplace"]
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -89,9 +86,10 @@ class ReLU(_InPlace):
 
 
 class RReLU(_InPlace):
-    """RReLU(lower=1/8, upper=1/3, inplace=False): x, or a x where x < 0; a is random while training."""
+    """RReLU(lower=1/8, upper=1/3, inplace=False)
 
-    __constants__ = ["lower", "upper", "inplace"]
+    X, or a x where x < 0; a is random while training.
+    """
 
     def __init__(
         self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
@@ -111,8 +109,6 @@ class RReLU(_InPlace):
 
 class Hardtanh(_InPlace):
     """Hardtanh(min_val=-1.0, max_val=1.0, inplace=False): x clamped to the range."""
-
-    __constants__ = ["min_val", "max_val", "inplace"]
 
     def __init__(
         self,
@@ -223,8 +219,6 @@ class Hardswish(_InPlace):
 class ELU(_InPlace):
     """ELU(alpha=1.0, inplace=False): x, or alpha (exp(x) - 1) where x < 0."""
 
-    __constants__ = ["alpha", "inplace"]
-
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.alpha = alpha
@@ -240,8 +234,6 @@ class ELU(_InPlace):
 
 class CELU(_InPlace):
     """CELU(alpha=1.0, inplace=False): max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
-
-    __constants__ = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -267,8 +259,6 @@ class SELU(_InPlace):
 class GLU(Module):
     """GLU(dim=-1): a sigmoid(b), where a and b are the halves of the input along ``dim``."""
 
-    __constants__ = ["dim"]
-
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -283,9 +273,10 @@ class GLU(Module):
 
 
 class GELU(Module):
-    """GELU(approximate='none'): x times the normal distribution function at x; 'tanh' approximates it."""
+    """GELU(approximate='none')
 
-    __constants__ = ["approximate"]
+    X times the normal distribution function at x; 'tanh' approximates it.
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -303,8 +294,6 @@ class GELU(Module):
 class Hardshrink(Module):
     """Hardshrink(lambd=0.5): x where abs(x) > lambd, else 0."""
 
-    __constants__ = ["lambd"]
-
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
@@ -320,8 +309,6 @@ class Hardshrink(Module):
 
 class LeakyReLU(_InPlace):
     """LeakyReLU(negative_slope=0.01, inplace=False): x, or negative_slope x where x < 0."""
-
-    __constants__ = ["inplace", "negative_slope"]
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -345,9 +332,10 @@ class LogSigmoid(Module):
 
 
 class Softplus(Module):
-    """Softplus(beta=1.0, threshold=20.0): log(1 + exp(beta x)) / beta; x where beta x > threshold."""
+    """Softplus(beta=1.0, threshold=20.0)
 
-    __constants__ = ["beta", "threshold"]
+    Log(1 + exp(beta x)) / beta; x where beta x > threshold.
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -366,8 +354,6 @@ class Softplus(Module):
 class Softshrink(Module):
     """Softshrink(lambd=0.5): x moved towards 0 by lambd, and 0 in between."""
 
-    __constants__ = ["lambd"]
-
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
@@ -382,12 +368,11 @@ class Softshrink(Module):
 
 
 class PReLU(Module):
-    """PReLU(num_parameters=1, init=0.25, device=None, dtype=None): x, or a x where x < 0; a is learnt.
+    """PReLU(num_parameters=1, init=0.25, device=None, dtype=None): x, or a x where x < 0; a is
+    learnt.
 
     ``num_parameters`` is 1 or the number of channels (dimension 1 of the input).
     """
-
-    __constants__ = ["num_parameters"]
 
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
@@ -430,7 +415,6 @@ class Tanhshrink(Module):
 class _AlongDim(Module):
     """A function of all elements along one dimension."""
 
-    __constants__ = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:
@@ -483,13 +467,13 @@ class Softmax2d(Module):
 
 
 class MultiheadAttention(Module):
-    """MultiheadAttention(embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, add_zero_attn=False, ...)
+    """MultiheadAttention(embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False,
+    add_zero_attn=False, ...)
 
-    Attention of several heads, from "Attention Is All You Need". Query (L, N, E), key (S, N, kdim), value (S, N, vdim);
-    with ``batch_first`` N comes first; without a batch two dimensions. embed_dim must be divisible by num_heads.
+    Attention of several heads, from "Attention Is All You Need". Query (L, N, E), key (S, N, kdim),
+    value (S, N, vdim); with ``batch_first`` N comes first; without a batch two dimensions.
+    embed_dim must be divisible by num_heads.
     """
-
-    __constants__ = ["batch_first"]
 
     def __init__(
         self,
@@ -579,7 +563,8 @@ class MultiheadAttention(Module):
     ) -> tuple:
         """The attention's output, and its weights (averaged over the heads) if ``need_weights``.
 
-        ``key_padding_mask`` (N, S) and ``attn_mask`` (L, S) or (N*num_heads, L, S): True hides, floats are added.
+        ``key_padding_mask`` (N, S) and ``attn_mask`` (L, S) or (N*num_heads, L, S): True hides,
+        floats are added.
         """
         key_padding_mask = F._canonical_mask(
             mask=key_padding_mask,
@@ -632,7 +617,10 @@ class MultiheadAttention(Module):
         return (output.transpose(1, 0) if swap else output), weights
 
     def merge_masks(self, attn_mask: Any, key_padding_mask: Any, query: Any) -> tuple:
-        """merge_masks(attn_mask, key_padding_mask, query): one mask (N, num_heads, L, L) and its type (None, 1 or 2)."""
+        """merge_masks(attn_mask, key_padding_mask, query)
+
+        One mask (N, num_heads, L, L) and its type (None, 1 or 2).
+        """
         if attn_mask is None:
             return key_padding_mask, None if key_padding_mask is None else 1
         batch, length, _ = query.shape
@@ -647,7 +635,7 @@ class MultiheadAttention(Module):
 
 
 def _swapped(query: Any, key: Any, value: Any) -> tuple:
-    """Batch and length exchanged; what was one tensor stays one, which the projection makes use of."""
+    """Batch and length exchanged; what was one tensor stays one: the projection uses that."""
     seen: dict[int, Any] = {}
     for t in (query, key, value):
         if id(t) not in seen:

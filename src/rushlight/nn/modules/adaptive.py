@@ -17,10 +17,12 @@ _ASMoutput = namedtuple("_ASMoutput", ["output", "loss"])
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """AdaptiveLogSoftmaxWithLoss(in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, ...)
+    """AdaptiveLogSoftmaxWithLoss(in_features, n_classes, cutoffs, div_value=4.0, head_bias=False,
+    ...)
 
-    Classes are sorted from frequent to rare and cut into clusters at ``cutoffs``. The head decides between the first
-    cluster's classes and the other clusters, which have ever smaller projections. Input (N, in_features), target (N).
+    Classes are sorted from frequent to rare and cut into clusters at ``cutoffs``. The head decides
+    between the first cluster's classes and the other clusters, which have ever smaller projections.
+    Input (N, in_features), target (N).
     """
 
     def __init__(
@@ -108,7 +110,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return self._get_full_log_prob(input, self.head(input))
 
     def predict(self, input: Any) -> Any:
-        """predict(input): the most likely classes, (N); only samples outside the first cluster need the tail."""
+        """predict(input)
+
+        The most likely classes, (N); only samples outside the first cluster need the tail.
+        """
         head_output = self.head(input)
         output = torch.argmax(head_output, dim=1)
         rare = output >= self.shortlist_size

@@ -24,7 +24,6 @@ class _NormBase(Module):
     """What batch and instance norms share: scale and shift, and running statistics."""
 
     _version = 2  # since 2 num_batches_tracked is part of the state
-    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
 
     def __init__(
         self,
@@ -93,7 +92,7 @@ class _NormBase(Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        version = local_metadata.get("version", None)
+        version = local_metadata.get("version")
         key = prefix + "num_batches_tracked"
         if (version is None or version < 2) and self.track_running_stats and key not in state_dict:
             count = self.num_batches_tracked
@@ -123,7 +122,7 @@ class _BatchNorm(_NormBase):
 
     def _normalize(self, input: Any) -> Any:
         factor = self._count_batch()
-        # In training the running statistics are only passed to be updated; in evaluation they are used.
+        # In training the running statistics are passed to be updated, in evaluation to be used.
         use_running = not self.training or self.track_running_stats
         mean = self.running_mean if use_running else None
         variance = self.running_var if use_running else None
@@ -185,10 +184,11 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """BatchNorm1d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *, bias=True)
+    """BatchNorm1d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *,
+    bias=True)
 
-    (x - mean) / sqrt(var + eps) * weight + bias, over the batch (and length) of (N, C) or (N, C, L). Evaluation uses
-    the running statistics. ``momentum=None``: their plain average.
+    (x - mean) / sqrt(var + eps) * weight + bias, over the batch (and length) of (N, C) or (N, C,
+    L). Evaluation uses the running statistics. ``momentum=None``: their plain average.
     """
 
     def _check_input_dim(self, input: Any) -> None:
@@ -197,7 +197,10 @@ class BatchNorm1d(_BatchNorm):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """LazyBatchNorm1d(eps=1e-05, momentum=0.1, ...): a BatchNorm1d that learns num_features at its first call."""
+    """LazyBatchNorm1d(eps=1e-05, momentum=0.1, ...)
+
+    A BatchNorm1d that learns num_features at its first call.
+    """
 
     cls_to_become = BatchNorm1d
 
@@ -206,7 +209,8 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """BatchNorm2d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *, bias=True)
+    """BatchNorm2d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *,
+    bias=True)
 
     As BatchNorm1d, for (N, C, H, W).
     """
@@ -217,7 +221,10 @@ class BatchNorm2d(_BatchNorm):
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """LazyBatchNorm2d(eps=1e-05, momentum=0.1, ...): a BatchNorm2d that learns num_features at its first call."""
+    """LazyBatchNorm2d(eps=1e-05, momentum=0.1, ...)
+
+    A BatchNorm2d that learns num_features at its first call.
+    """
 
     cls_to_become = BatchNorm2d
 
@@ -226,7 +233,8 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """BatchNorm3d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *, bias=True)
+    """BatchNorm3d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, *,
+    bias=True)
 
     As BatchNorm1d, for (N, C, D, H, W).
     """
@@ -237,7 +245,10 @@ class BatchNorm3d(_BatchNorm):
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """LazyBatchNorm3d(eps=1e-05, momentum=0.1, ...): a BatchNorm3d that learns num_features at its first call."""
+    """LazyBatchNorm3d(eps=1e-05, momentum=0.1, ...)
+
+    A BatchNorm3d that learns num_features at its first call.
+    """
 
     cls_to_become = BatchNorm3d
 
@@ -246,10 +257,11 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """SyncBatchNorm(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, process_group=None)
+    """SyncBatchNorm(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True,
+    process_group=None)
 
-    Batch normalization for distributed training. In one process it is ordinary batch normalization; statistics are
-    not exchanged between processes here.
+    Batch normalization for distributed training. In one process it is ordinary batch normalization;
+    statistics are not exchanged between processes here.
     """
 
     def __init__(
@@ -270,7 +282,8 @@ class SyncBatchNorm(_BatchNorm):
         )
         if process_group is not None:
             raise NotImplementedError(
-                "SyncBatchNorm does not exchange statistics between processes: leave process_group out"
+                "SyncBatchNorm does not exchange statistics between processes: "
+                "leave process_group out"
             )
         self.process_group = process_group
 
@@ -287,7 +300,10 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """convert_sync_batchnorm(module, process_group=None): the module with all its BatchNorm layers replaced."""
+        """convert_sync_batchnorm(module, process_group=None)
+
+        The module with all its BatchNorm layers replaced.
+        """
         converted = module
         if isinstance(module, _BatchNorm):
             converted = SyncBatchNorm(

@@ -11,8 +11,6 @@ __all__ = ["ChannelShuffle"]
 class ChannelShuffle(Module):
     """ChannelShuffle(groups): divide the channels of (N, C, *) into groups and interleave them."""
 
-    __constants__ = ["groups"]
-
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups

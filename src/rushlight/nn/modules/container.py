@@ -77,7 +77,10 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Sequential(*modules) or Sequential(OrderedDict): each module is called with the output of the one before."""
+    """Sequential(*modules) or Sequential(OrderedDict)
+
+    Each module is called with the output of the one before.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -292,7 +295,9 @@ def _as_parameter(value: Any) -> Any:
 
 
 def _described(value: Any, dtype: Any) -> str:
-    """A value as ParameterList and ParameterDict print it; they name the type of the elements differently."""
+    """A value as ParameterList and ParameterDict print it; they name the type of the elements
+    differently.
+    """
     if not isinstance(value, torch.Tensor):
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
@@ -362,7 +367,10 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """ParameterDict(parameters=None): a dictionary whose tensors become parameters, all registered."""
+    """ParameterDict(parameters=None)
+
+    A dictionary whose tensors become parameters, all registered.
+    """
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()
@@ -407,7 +415,10 @@ class ParameterDict(Module):
         return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """setdefault(key, default=None): the value, after adding ``default`` where there is none."""
+        """setdefault(key, default=None)
+
+        The value, after adding ``default`` where there is none.
+        """
         if key not in self:
             self[key] = default
         return self[key]
@@ -432,7 +443,7 @@ class ParameterDict(Module):
 
     def get(self, key: str, default: Any = None) -> Any:
         """get(key, default=None): the value, or ``default``."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 (get is defined by this)
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> "ParameterDict":
         """fromkeys(keys, default=None): a ParameterDict with ``default`` under every key."""
@@ -451,7 +462,10 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters: Any) -> None:
-        """update(parameters): add the entries of a mapping (a plain dict's in sorted order) or of pairs."""
+        """update(parameters)
+
+        Add the entries of a mapping (a plain dict's in sorted order) or of pairs.
+        """
         ordered = isinstance(parameters, OrderedDict | ParameterDict)
         if isinstance(parameters, Mapping) and not ordered:
             parameters = OrderedDict(sorted(parameters.items()))

@@ -67,19 +67,9 @@ def _padding_for_pad(padding: Any, kernel_size: tuple, dilation: tuple) -> Any:
 
 
 class _ConvNd(Module):
-    """What convolutions share: the weight (out, in / groups, *kernel), transposed (in, out / groups, *kernel)."""
-
-    __constants__ = [
-        "stride",
-        "padding",
-        "dilation",
-        "groups",
-        "padding_mode",
-        "output_padding",
-        "in_channels",
-        "out_channels",
-        "kernel_size",
-    ]
+    """What convolutions share: the weight (out, in / groups, *kernel), transposed (in, out /
+    groups, *kernel).
+    """
 
     def __init__(
         self,
@@ -161,10 +151,11 @@ class _ConvNd(Module):
 
 
 class Conv1d(_ConvNd):
-    """Conv1d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, ...)
+    """Conv1d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+    bias=True, ...)
 
-    Cross-correlate (N, C, L) with learnt kernels. ``padding`` is a size, 'valid' or 'same'; ``padding_mode`` one of
-    'zeros', 'reflect', 'replicate', 'circular'.
+    Cross-correlate (N, C, L) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
+    ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
     """
 
     def __init__(
@@ -209,10 +200,11 @@ class Conv1d(_ConvNd):
 
 
 class Conv2d(_ConvNd):
-    """Conv2d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, ...)
+    """Conv2d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+    bias=True, ...)
 
-    Cross-correlate (N, C, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same'; ``padding_mode`` one of
-    'zeros', 'reflect', 'replicate', 'circular'.
+    Cross-correlate (N, C, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
+    ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
     """
 
     def __init__(
@@ -257,10 +249,11 @@ class Conv2d(_ConvNd):
 
 
 class Conv3d(_ConvNd):
-    """Conv3d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, ...)
+    """Conv3d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+    bias=True, ...)
 
-    Cross-correlate (N, C, D, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same'; ``padding_mode`` one of
-    'zeros', 'reflect', 'replicate', 'circular'.
+    Cross-correlate (N, C, D, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
+    ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
     """
 
     def __init__(
@@ -405,9 +398,11 @@ class _ConvTransposeNd(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTransposeNd):
-    """ConvTranspose1d(in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, ...)
+    """ConvTranspose1d(in_channels, out_channels, kernel_size, stride=1, padding=0,
+    output_padding=0, ...)
 
-    The gradient of Conv1d with respect to its input, as a layer of its own: (N, C, L) grows by ``stride``.
+    The gradient of Conv1d with respect to its input, as a layer of its own: (N, C, L) grows by
+    ``stride``.
     """
 
     def __init__(
@@ -442,14 +437,16 @@ class ConvTranspose1d(_ConvTransposeNd):
         )
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The output, (N, out_channels, ...); ``output_size`` settles what the stride leaves open."""
+        """The output; ``output_size`` settles what the stride leaves open."""
         return self._spread(input, output_size, F.conv_transpose1d)
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """ConvTranspose2d(in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, ...)
+    """ConvTranspose2d(in_channels, out_channels, kernel_size, stride=1, padding=0,
+    output_padding=0, ...)
 
-    The gradient of Conv2d with respect to its input, as a layer of its own: (N, C, H, W) grows by ``stride``.
+    The gradient of Conv2d with respect to its input, as a layer of its own: (N, C, H, W) grows by
+    ``stride``.
     """
 
     def __init__(
@@ -484,14 +481,16 @@ class ConvTranspose2d(_ConvTransposeNd):
         )
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The output, (N, out_channels, ...); ``output_size`` settles what the stride leaves open."""
+        """The output; ``output_size`` settles what the stride leaves open."""
         return self._spread(input, output_size, F.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTransposeNd):
-    """ConvTranspose3d(in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, ...)
+    """ConvTranspose3d(in_channels, out_channels, kernel_size, stride=1, padding=0,
+    output_padding=0, ...)
 
-    The gradient of Conv3d with respect to its input, as a layer of its own: (N, C, D, H, W) grows by ``stride``.
+    The gradient of Conv3d with respect to its input, as a layer of its own: (N, C, D, H, W) grows
+    by ``stride``.
     """
 
     def __init__(
@@ -526,7 +525,7 @@ class ConvTranspose3d(_ConvTransposeNd):
         )
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The output, (N, out_channels, ...); ``output_size`` settles what the stride leaves open."""
+        """The output; ``output_size`` settles what the stride leaves open."""
         return self._spread(input, output_size, F.conv_transpose3d)
 
 
@@ -565,7 +564,10 @@ class _LazyConvXdMixin(LazyModuleMixin):
 
 
 class LazyConv1d(_LazyConvXdMixin, Conv1d):
-    """LazyConv1d(out_channels, kernel_size, ...): a Conv1d that learns in_channels at its first call."""
+    """LazyConv1d(out_channels, kernel_size, ...)
+
+    A Conv1d that learns in_channels at its first call.
+    """
 
     cls_to_become = Conv1d
 
@@ -603,7 +605,10 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
 
 
 class LazyConv2d(_LazyConvXdMixin, Conv2d):
-    """LazyConv2d(out_channels, kernel_size, ...): a Conv2d that learns in_channels at its first call."""
+    """LazyConv2d(out_channels, kernel_size, ...)
+
+    A Conv2d that learns in_channels at its first call.
+    """
 
     cls_to_become = Conv2d
 
@@ -641,7 +646,10 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
 
 
 class LazyConv3d(_LazyConvXdMixin, Conv3d):
-    """LazyConv3d(out_channels, kernel_size, ...): a Conv3d that learns in_channels at its first call."""
+    """LazyConv3d(out_channels, kernel_size, ...)
+
+    A Conv3d that learns in_channels at its first call.
+    """
 
     cls_to_become = Conv3d
 
@@ -679,7 +687,10 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
 
 
 class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
-    """LazyConvTranspose1d(out_channels, kernel_size, ...): a ConvTranspose1d that learns in_channels at its first call."""
+    """LazyConvTranspose1d(out_channels, kernel_size, ...)
+
+    A ConvTranspose1d that learns in_channels at its first call.
+    """
 
     cls_to_become = ConvTranspose1d
 
@@ -719,7 +730,10 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
 
 
 class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
-    """LazyConvTranspose2d(out_channels, kernel_size, ...): a ConvTranspose2d that learns in_channels at its first call."""
+    """LazyConvTranspose2d(out_channels, kernel_size, ...)
+
+    A ConvTranspose2d that learns in_channels at its first call.
+    """
 
     cls_to_become = ConvTranspose2d
 
@@ -759,7 +773,10 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
 
 
 class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
-    """LazyConvTranspose3d(out_channels, kernel_size, ...): a ConvTranspose3d that learns in_channels at its first call."""
+    """LazyConvTranspose3d(out_channels, kernel_size, ...)
+
+    A ConvTranspose3d that learns in_channels at its first call.
+    """
 
     cls_to_become = ConvTranspose3d
 

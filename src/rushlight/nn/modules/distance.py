@@ -9,9 +9,10 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
 class PairwiseDistance(Module):
-    """PairwiseDistance(p=2.0, eps=1e-06, keepdim=False): the p-norm of x1 - x2 + eps over the last dimension."""
+    """PairwiseDistance(p=2.0, eps=1e-06, keepdim=False)
 
-    __constants__ = ["norm", "eps", "keepdim"]
+    The p-norm of x1 - x2 + eps over the last dimension.
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
@@ -25,9 +26,10 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """CosineSimilarity(dim=1, eps=1e-08): the cosine of the angle between x1 and x2 along ``dim``."""
+    """CosineSimilarity(dim=1, eps=1e-08)
 
-    __constants__ = ["dim", "eps"]
+    The cosine of the angle between x1 and x2 along ``dim``.
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

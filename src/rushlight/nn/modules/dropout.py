@@ -16,7 +16,6 @@ __all__ = [
 
 
 class _DropoutNd(Module):
-    __constants__ = ["p", "inplace"]
     p: float
     inplace: bool
 
@@ -33,7 +32,10 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """Dropout(p=0.5, inplace=False): zero each element with probability p; scale the others by 1/(1-p)."""
+    """Dropout(p=0.5, inplace=False)
+
+    Zero each element with probability p; scale the others by 1/(1-p).
+    """
 
     def forward(self, input: Any) -> Any:
         """The input with dropout, or the input itself in evaluation mode."""
@@ -65,7 +67,10 @@ class Dropout3d(_DropoutNd):
 
 
 class AlphaDropout(_DropoutNd):
-    """AlphaDropout(p=0.5, inplace=False): dropout that keeps mean and variance, for SELU networks."""
+    """AlphaDropout(p=0.5, inplace=False)
+
+    Dropout that keeps mean and variance, for SELU networks.
+    """
 
     def forward(self, input: Any) -> Any:
         """The input with dropout, or the input itself in evaluation mode."""

@@ -10,8 +10,6 @@ __all__ = ["Flatten", "Unflatten"]
 class Flatten(Module):
     """Flatten(start_dim=1, end_dim=-1): join the dimensions from start_dim to end_dim into one."""
 
-    __constants__ = ["start_dim", "end_dim"]
-
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim = start_dim
@@ -32,30 +30,11 @@ class Unflatten(Module):
     ``unflattened_size`` is a tuple of ints, one of which may be -1.
     """
 
-    __constants__ = ["dim", "unflattened_size"]
-
-    def __init__(self, dim: int | str, unflattened_size: Any) -> None:
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()
-        if isinstance(dim, str):
-            self._require_tuple_tuple(unflattened_size)
-        elif isinstance(dim, int):
-            self._require_tuple_int(unflattened_size)
-        else:
-            raise TypeError("invalid argument type for dim parameter")
+        self._require_tuple_int(unflattened_size)
         self.dim = dim
         self.unflattened_size = unflattened_size
-
-    def _require_tuple_tuple(self, input: Any) -> None:
-        if not isinstance(input, tuple):
-            raise TypeError(
-                f"unflattened_size must be a tuple of tuples, but found type {type(input).__name__}"
-            )
-        for place, element in enumerate(input):
-            if not isinstance(element, tuple):
-                raise TypeError(
-                    "unflattened_size must be tuple of tuples, "
-                    f"but found element of type {type(element).__name__} at pos {place}"
-                )
 
     def _require_tuple_int(self, input: Any) -> None:
         if not isinstance(input, tuple | list):

@@ -9,12 +9,11 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Fold(Module):
-    """Fold(output_size, kernel_size, dilation=1, padding=0, stride=1): sum patches back into an image.
+    """Fold(output_size, kernel_size, dilation=1, padding=0, stride=1): sum patches back into an
+    image.
 
     Input (N, C * prod(kernel_size), L), output (N, C, *output_size).
     """
-
-    __constants__ = ["output_size", "kernel_size", "dilation", "padding", "stride"]
 
     def __init__(
         self,
@@ -50,8 +49,6 @@ class Unfold(Module):
 
     Input (N, C, H, W), output (N, C * prod(kernel_size), L).
     """
-
-    __constants__ = ["kernel_size", "dilation", "padding", "stride"]
 
     def __init__(
         self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1

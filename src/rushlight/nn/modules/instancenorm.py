@@ -56,7 +56,7 @@ class _InstanceNorm(_NormBase):
         error_msgs: list[str],
     ) -> None:
         # Before version 1 the statistics were always tracked, and saved.
-        if local_metadata.get("version", None) is None and not self.track_running_stats:
+        if local_metadata.get("version") is None and not self.track_running_stats:
             found = [
                 k for k in (prefix + "running_mean", prefix + "running_var") if k in state_dict
             ]
@@ -126,7 +126,8 @@ def _old_statistics(keys: list[str], name: str) -> str:
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """InstanceNorm1d(num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False, *, bias=True)
+    """InstanceNorm1d(num_features, eps=1e-05, momentum=0.1, affine=False,
+    track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, L) or (C, L).
     """
@@ -135,14 +136,18 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """LazyInstanceNorm1d(eps=1e-05, momentum=0.1, ...): an InstanceNorm1d that learns num_features at its first call."""
+    """LazyInstanceNorm1d(eps=1e-05, momentum=0.1, ...)
+
+    An InstanceNorm1d that learns num_features at its first call.
+    """
 
     cls_to_become = InstanceNorm1d
     _space = 1
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """InstanceNorm2d(num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False, *, bias=True)
+    """InstanceNorm2d(num_features, eps=1e-05, momentum=0.1, affine=False,
+    track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, H, W) or (C, H, W).
     """
@@ -151,14 +156,18 @@ class InstanceNorm2d(_InstanceNorm):
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """LazyInstanceNorm2d(eps=1e-05, momentum=0.1, ...): an InstanceNorm2d that learns num_features at its first call."""
+    """LazyInstanceNorm2d(eps=1e-05, momentum=0.1, ...)
+
+    An InstanceNorm2d that learns num_features at its first call.
+    """
 
     cls_to_become = InstanceNorm2d
     _space = 2
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """InstanceNorm3d(num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False, *, bias=True)
+    """InstanceNorm3d(num_features, eps=1e-05, momentum=0.1, affine=False,
+    track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, D, H, W) or (C, D, H, W).
     """
@@ -167,7 +176,10 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """LazyInstanceNorm3d(eps=1e-05, momentum=0.1, ...): an InstanceNorm3d that learns num_features at its first call."""
+    """LazyInstanceNorm3d(eps=1e-05, momentum=0.1, ...)
+
+    An InstanceNorm3d that learns num_features at its first call.
+    """
 
     cls_to_become = InstanceNorm3d
     _space = 3

@@ -12,8 +12,8 @@ __all__ = ["LazyModuleMixin"]
 class LazyModuleMixin:
     """A module whose parameters get their shapes at the first call.
 
-    A subclass creates UninitializedParameters, defines ``initialize_parameters(*args, **kwargs)`` and names in
-    ``cls_to_become`` the class it turns into afterwards.
+    A subclass creates UninitializedParameters, defines ``initialize_parameters(*args, **kwargs)``
+    and names in ``cls_to_become`` the class it turns into afterwards.
     """
 
     cls_to_become: Any = None
@@ -45,7 +45,10 @@ class LazyModuleMixin:
             value.materialize(given.shape)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """initialize_parameters(*args, **kwargs): give the parameters shapes that fit this input."""
+        """initialize_parameters(*args, **kwargs)
+
+        Give the parameters shapes that fit this input.
+        """
         raise NotImplementedError(
             f"initialize_parameters is not implemented for {self.__class__.__name__}"
         )

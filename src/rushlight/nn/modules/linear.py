@@ -27,11 +27,10 @@ class Identity(Module):
 class Linear(Module):
     """Linear(in_features, out_features, bias=True, device=None, dtype=None): y = x Wᵀ + b.
 
-    ``weight`` is (out_features, in_features), ``bias`` (out_features); both start uniform in ±1/sqrt(in_features).
-    Input (*, in_features), output (*, out_features).
+    ``weight`` is (out_features, in_features), ``bias`` (out_features); both start uniform in
+    ±1/sqrt(in_features). Input (*, in_features), output (*, out_features).
     """
 
-    __constants__ = ["in_features", "out_features"]
     in_features: int
     out_features: int
 
@@ -80,12 +79,12 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 
 class Bilinear(Module):
-    """Bilinear(in1_features, in2_features, out_features, bias=True, device=None, dtype=None): y = x₁ᵀ A x₂ + b.
+    """Bilinear(in1_features, in2_features, out_features, bias=True, device=None, dtype=None): y =
+    x₁ᵀ A x₂ + b.
 
-    ``weight`` is (out_features, in1_features, in2_features). Inputs (*, in1_features) and (*, in2_features).
+    ``weight`` is (out_features, in1_features, in2_features). Inputs (*, in1_features) and (*,
+    in2_features).
     """
-
-    __constants__ = ["in1_features", "in2_features", "out_features"]
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class Bilinear(Module):
     ) -> None:
         super().__init__()
         if in1_features <= 0:
-            raise ValueError(f"in1_features must be > 0, but got {in1_features}")
+            raise ValueError(f"in1_features must be > 0, but got ({in1_features=})")
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features
@@ -130,7 +129,10 @@ class Bilinear(Module):
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """LazyLinear(out_features, bias=True, device=None, dtype=None): a Linear that learns in_features at its first call."""
+    """LazyLinear(out_features, bias=True, device=None, dtype=None)
+
+    A Linear that learns in_features at its first call.
+    """
 
     cls_to_become = Linear
 

@@ -3,6 +3,7 @@
 All take ``reduction``: 'mean', 'sum' or 'none'. ``size_average`` and ``reduce`` are its old form.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from rushlight.nn import _reduction
 from rushlight.nn import functional as F
 from rushlight.nn.modules.distance import PairwiseDistance
+from rushlight.nn.modules.linear import Linear
+from rushlight.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from rushlight.nn.modules.module import Module
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MarginRankingLoss",
     "MultiLabelMarginLoss",
@@ -65,17 +69,16 @@ class _WeightedLoss(_Loss):
 class L1Loss(_Loss):
     """L1Loss(reduction='mean'): abs(input - target)."""
 
-    __constants__ = ["reduction"]
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class NLLLoss(_WeightedLoss):
-    """NLLLoss(weight=None, ignore_index=-100, reduction='mean'): minus the log-probability (N, C, *) of the target class (N, *)."""
+    """NLLLoss(weight=None, ignore_index=-100, reduction='mean')
 
-    __constants__ = ["ignore_index", "reduction"]
+    Minus the log-probability (N, C, *) of the target class (N, *).
+    """
 
     def __init__(
         self,
@@ -114,9 +117,10 @@ class NLLLoss2d(NLLLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    """PoissonNLLLoss(log_input=True, full=False, eps=1e-8, reduction='mean'): exp(x) - target x, or x - target log(x + eps)."""
+    """PoissonNLLLoss(log_input=True, full=False, eps=1e-8, reduction='mean')
 
-    __constants__ = ["log_input", "full", "eps", "reduction"]
+    Exp(x) - target x, or x - target log(x + eps).
+    """
 
     def __init__(
         self,
@@ -145,9 +149,10 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """GaussianNLLLoss(*, full=False, eps=1e-6, reduction='mean'): (log(var) + (input - target)² / var) / 2."""
+    """GaussianNLLLoss(*, full=False, eps=1e-6, reduction='mean')
 
-    __constants__ = ["full", "eps", "reduction"]
+    (log(var) + (input - target)² / var) / 2.
+    """
 
     def __init__(
         self,
@@ -168,9 +173,10 @@ class GaussianNLLLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """KLDivLoss(reduction='mean', log_target=False): target (log(target) - input); the input holds log-probabilities."""
+    """KLDivLoss(reduction='mean', log_target=False)
 
-    __constants__ = ["reduction"]
+    Target (log(target) - input); the input holds log-probabilities.
+    """
 
     def __init__(
         self,
@@ -190,8 +196,6 @@ class KLDivLoss(_Loss):
 class MSELoss(_Loss):
     """MSELoss(reduction='mean'): (input - target)²."""
 
-    __constants__ = ["reduction"]
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.mse_loss(input, target, reduction=self.reduction)
@@ -200,17 +204,16 @@ class MSELoss(_Loss):
 class BCELoss(_WeightedLoss):
     """BCELoss(weight=None, reduction='mean'): cross entropy of probabilities and 0/1 targets."""
 
-    __constants__ = ["reduction"]
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """BCEWithLogitsLoss(weight=None, reduction='mean', pos_weight=None): BCELoss of sigmoid(input), computed safely."""
+    """BCEWithLogitsLoss(weight=None, reduction='mean', pos_weight=None)
 
-    __constants__ = ["reduction"]
+    BCELoss of sigmoid(input), computed safely.
+    """
 
     def __init__(
         self,
@@ -232,9 +235,10 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """HingeEmbeddingLoss(margin=1.0, reduction='mean'): x where the target is 1, max(0, margin - x) where it is -1."""
+    """HingeEmbeddingLoss(margin=1.0, reduction='mean')
 
-    __constants__ = ["margin", "reduction"]
+    X where the target is 1, max(0, margin - x) where it is -1.
+    """
 
     def __init__(
         self,
@@ -254,8 +258,6 @@ class HingeEmbeddingLoss(_Loss):
 class MultiLabelMarginLoss(_Loss):
     """MultiLabelMarginLoss(reduction='mean'): the hinge loss of several classes at once."""
 
-    __constants__ = ["reduction"]
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
@@ -263,8 +265,6 @@ class MultiLabelMarginLoss(_Loss):
 
 class SmoothL1Loss(_Loss):
     """SmoothL1Loss(reduction='mean', beta=1.0): squares below ``beta``, absolute values above."""
-
-    __constants__ = ["reduction"]
 
     def __init__(
         self,
@@ -282,9 +282,10 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """HuberLoss(reduction='mean', delta=1.0): squares below ``delta``, ``delta`` times absolute values above."""
+    """HuberLoss(reduction='mean', delta=1.0)
 
-    __constants__ = ["reduction", "delta"]
+    Squares below ``delta``, ``delta`` times absolute values above.
+    """
 
     def __init__(
         self,
@@ -304,20 +305,17 @@ class HuberLoss(_Loss):
 class SoftMarginLoss(_Loss):
     """SoftMarginLoss(reduction='mean'): log(1 + exp(-target input)), targets ±1."""
 
-    __constants__ = ["reduction"]
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """CrossEntropyLoss(weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0): minus log softmax(input)[target].
+    """CrossEntropyLoss(weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0):
+    minus log softmax(input)[target].
 
     Input (N, C, *); target class indices (N, *) or probabilities (N, C, *).
     """
-
-    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
 
     def __init__(
         self,
@@ -344,10 +342,77 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
-class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """MultiLabelSoftMarginLoss(weight=None, reduction='mean'): the mean over classes of their BCEWithLogits."""
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """LinearCrossEntropyLoss(in_features, num_classes, *, out_features=(), bias=False, ...): a
+    Linear and its loss.
 
-    __constants__ = ["reduction"]
+    Input (N, in_features), target (N) class indices; with ``out_features`` (d1, ...) the target is
+    (N, d1, ...).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: LinearCrossEntropyOptions | None = None,
+    ) -> None:
+        if weight is not None and weight.shape != (num_classes,):
+            raise RuntimeError(
+                f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}"
+            )
+        if label_smoothing < 0 or label_smoothing > 1.0:
+            raise RuntimeError(
+                f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
+            )
+        super().__init__(weight=weight, reduction=reduction)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        rows = math.prod(out_features, start=num_classes)
+        self.linear = Linear(in_features, rows, bias=bias, device=device, dtype=dtype)
+        self.options = options
+
+    def forward(self, input: Any, target: Any) -> Any:
+        """The loss."""
+        rows = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape((*rows, self.linear.in_features)),
+            target,
+            linear_bias=None if bias is None else bias.reshape(rows),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
+        )
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """MultiLabelSoftMarginLoss(weight=None, reduction='mean')
+
+    The mean over classes of their BCEWithLogits.
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -357,9 +422,10 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """CosineEmbeddingLoss(margin=0.0, reduction='mean'): 1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
+    """CosineEmbeddingLoss(margin=0.0, reduction='mean')
 
-    __constants__ = ["margin", "reduction"]
+    1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+    """
 
     def __init__(
         self,
@@ -379,9 +445,10 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """MarginRankingLoss(margin=0.0, reduction='mean'): max(0, -target (input1 - input2) + margin)."""
+    """MarginRankingLoss(margin=0.0, reduction='mean')
 
-    __constants__ = ["margin", "reduction"]
+    Max(0, -target (input1 - input2) + margin).
+    """
 
     def __init__(
         self,
@@ -401,9 +468,10 @@ class MarginRankingLoss(_Loss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """MultiMarginLoss(p=1, margin=1.0, weight=None, reduction='mean'): the hinge loss of many classes."""
+    """MultiMarginLoss(p=1, margin=1.0, weight=None, reduction='mean')
 
-    __constants__ = ["p", "margin", "reduction"]
+    The hinge loss of many classes.
+    """
 
     def __init__(
         self,
@@ -438,9 +506,10 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class TripletMarginLoss(_Loss):
-    """TripletMarginLoss(margin=1.0, p=2.0, eps=1e-6, swap=False, reduction='mean'): max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
+    """TripletMarginLoss(margin=1.0, p=2.0, eps=1e-6, swap=False, reduction='mean')
 
-    __constants__ = ["margin", "p", "eps", "swap", "reduction"]
+    Max(0, d(anchor, positive) - d(anchor, negative) + margin).
+    """
 
     def __init__(
         self,
@@ -477,9 +546,11 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """TripletMarginWithDistanceLoss(*, distance_function=None, margin=1.0, swap=False, reduction='mean'): TripletMarginLoss with a distance of one's own."""
+    """TripletMarginWithDistanceLoss(*, distance_function=None, margin=1.0, swap=False,
+    reduction='mean')
 
-    __constants__ = ["margin", "swap", "reduction"]
+    TripletMarginLoss with a distance of one's own.
+    """
 
     def __init__(
         self,
@@ -492,7 +563,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(None, None, reduction)
         if margin <= 0:
             raise ValueError(
-                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead"
+                "TripletMarginWithDistanceLoss: expected margin to be greater than 0, "
+                f"got {margin} instead"
             )
         self.distance_function = (
             PairwiseDistance() if distance_function is None else distance_function
@@ -514,12 +586,11 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """CTCLoss(blank=0, reduction='mean', zero_infinity=False): minus the log-probability of all alignments.
+    """CTCLoss(blank=0, reduction='mean', zero_infinity=False): minus the log-probability of all
+    alignments.
 
     Input (T, N, C) log-probabilities; targets (N, S), or joined in one dimension.
     """
-
-    __constants__ = ["blank", "reduction"]
 
     def __init__(
         self,

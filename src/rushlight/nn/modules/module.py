@@ -109,10 +109,11 @@ def _through(hooks: dict, owner: Any, name: str, value: Any) -> Any:
 
 
 class Module(HookMethods, StateDictMethods):
-    """Module(): the base class of all networks; subclasses register parts in ``__init__`` and define ``forward``.
+    """Module(): the base class of all networks; subclasses register parts in ``__init__`` and
+    define ``forward``.
 
-    Parameters, buffers and modules assigned as attributes are registered: they are moved, saved and trained
-    with the module.
+    Parameters, buffers and modules assigned as attributes are registered: they are moved, saved and
+    trained with the module.
     """
 
     dump_patches: bool = False
@@ -133,12 +134,16 @@ class Module(HookMethods, StateDictMethods):
                 )
         attributes = self.__dict__
         attributes["training"] = True
-        for registry in NAMES:
-            attributes[registry] = Registry(self)
+        # In PyTorch's order, so that a pickled module is the same bytes.
+        attributes["_parameters"] = Registry(self)
+        attributes["_buffers"] = Registry(self)
         attributes["_non_persistent_buffers_set"] = set()
-        attributes["_is_full_backward_hook"] = None
-        for hooks in _HOOK_DICTIONARIES:
+        for hooks in _HOOK_DICTIONARIES[:2]:
             attributes[hooks] = OrderedDict()
+        attributes["_is_full_backward_hook"] = None
+        for hooks in _HOOK_DICTIONARIES[2:]:
+            attributes[hooks] = OrderedDict()
+        attributes["_modules"] = Registry(self)
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -146,18 +151,29 @@ class Module(HookMethods, StateDictMethods):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``, and the hooks where there are any."""
+        # Subscripts, because with __getattr__ on the class attribute reads cost three times as much
+        # (0.48 us instead of 0.21 for the whole call).
+        own = self.__dict__
+        try:
+            hooked = (
+                own["_forward_hooks"]
+                or own["_forward_pre_hooks"]
+                or own["_backward_hooks"]
+                or own["_backward_pre_hooks"]
+            )
+        except KeyError as error:
+            return self.__getattr__(error.args[0])  # raises: Module.__init__ was not called
         if (
-            self._forward_hooks
-            or self._forward_pre_hooks
-            or self._backward_hooks
-            or self._backward_pre_hooks
+            hooked
             or _global_forward_hooks
             or _global_forward_pre_hooks
             or _global_backward_hooks
             or _global_backward_pre_hooks
         ):
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        if kwargs:
+            return self.forward(*args, **kwargs)
+        return self.forward(*args)
 
     _call_impl = _wrapped_call_impl = __call__
 
@@ -170,7 +186,8 @@ class Module(HookMethods, StateDictMethods):
     # ---- registration ----------------------------------------------------------------------------
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """register_buffer(name, tensor, persistent=True): keep a tensor (or None) that is no parameter.
+        """register_buffer(name, tensor, persistent=True): keep a tensor (or None) that is no
+        parameter.
 
         It moves with the module; if ``persistent`` it is part of the state_dict.
         """
@@ -368,7 +385,10 @@ class Module(HookMethods, StateDictMethods):
     # ---- finding parts ---------------------------------------------------------------------------
 
     def get_submodule(self, target: str) -> "Module":
-        """get_submodule(target): the module at a dotted path; AttributeError where there is none."""
+        """get_submodule(target)
+
+        The module at a dotted path; AttributeError where there is none.
+        """
         module: Module = self
         for name in target.split(".") if target else ():
             module = _child_at(module, name)
@@ -390,7 +410,10 @@ class Module(HookMethods, StateDictMethods):
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """get_parameter(target): the parameter at a dotted path; AttributeError where there is none."""
+        """get_parameter(target)
+
+        The parameter at a dotted path; AttributeError where there is none.
+        """
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         param = _attribute_at(module, name)
@@ -438,7 +461,10 @@ class Module(HookMethods, StateDictMethods):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """named_parameters(prefix="", recurse=True, remove_duplicate=True): (dotted name, parameter) pairs."""
+        """named_parameters(prefix="", recurse=True, remove_duplicate=True)
+
+        (dotted name, parameter) pairs.
+        """
         return self._named_members(
             lambda m: m._parameters.items(), prefix, recurse, remove_duplicate
         )
@@ -451,7 +477,10 @@ class Module(HookMethods, StateDictMethods):
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Any]]:
-        """named_buffers(prefix="", recurse=True, remove_duplicate=True): (dotted name, buffer) pairs."""
+        """named_buffers(prefix="", recurse=True, remove_duplicate=True)
+
+        (dotted name, buffer) pairs.
+        """
         return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
     def children(self) -> Iterator["Module"]:
@@ -460,7 +489,10 @@ class Module(HookMethods, StateDictMethods):
             yield module
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """named_children(): (name, module) pairs of the modules directly below, each module once."""
+        """named_children()
+
+        (name, module) pairs of the modules directly below, each module once.
+        """
         seen = set()
         for name, module in self._modules.items():
             if module is not None and id(module) not in seen:
@@ -475,7 +507,10 @@ class Module(HookMethods, StateDictMethods):
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, "Module"]]:
-        """named_modules(memo=None, prefix="", remove_duplicate=True): (dotted name, module), this one first."""
+        """named_modules(memo=None, prefix="", remove_duplicate=True)
+
+        (dotted name, module), this one first.
+        """
         if memo is None:
             memo = set()
         if self in memo:
@@ -510,13 +545,17 @@ class Module(HookMethods, StateDictMethods):
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """zero_grad(set_to_none=True): drop (or fill with zeros) the gradients of all parameters."""
+        """zero_grad(set_to_none=True)
+
+        Drop (or fill with zeros) the gradients of all parameters.
+        """
         if getattr(self, "_is_replica", False):
             warnings.warn(
                 "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. "
                 "The parameters are copied (in a differentiable manner) from the original module. "
                 "This means they are not leaf nodes in autograd and so don't accumulate gradients. "
-                "If you need gradients in your forward method, consider using autograd.grad instead.",
+                "If you need gradients in your forward method, "
+                "consider using autograd.grad instead.",
                 stacklevel=2,
             )
         for param in self.parameters():
@@ -539,7 +578,9 @@ class Module(HookMethods, StateDictMethods):
         return self
 
     def _apply(self, fn: Callable, recurse: bool = True) -> "Module":
-        """Replace every parameter, its gradient and every buffer by ``fn`` of it; parameters keep their identity."""
+        """Replace every parameter, its gradient and every buffer by ``fn`` of it; parameters keep
+        their identity.
+        """
         if recurse:
             for module in self.children():
                 module._apply(fn)
@@ -558,7 +599,8 @@ class Module(HookMethods, StateDictMethods):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> "Module":
-        """to(device=None, dtype=None, non_blocking=False, *, memory_format=None), to(tensor): move and cast.
+        """to(device=None, dtype=None, non_blocking=False, *, memory_format=None), to(tensor): move
+        and cast.
 
         Only floating-point and complex parameters and buffers are cast.
         """
@@ -570,9 +612,11 @@ class Module(HookMethods, StateDictMethods):
             )
         if dtype is not None and dtype.is_complex:
             warnings.warn(
-                "Complex modules are a new feature under active development whose design may change, "
-                "and some modules might not work as expected when using complex tensors as parameters or buffers. "
-                "Please file an issue at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml "
+                "Complex modules are a new feature under active development "
+                "whose design may change, and some modules might not work as expected "
+                "when using complex tensors as parameters or buffers. "
+                "Please file an issue at "
+                "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml "
                 "if a complex module does not work as expected.",
                 stacklevel=2,
             )
@@ -586,7 +630,10 @@ class Module(HookMethods, StateDictMethods):
         return self._apply(_explaining_meta(convert))
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> "Module":
-        """to_empty(*, device, recurse=True): move to a device without copying; the values are undefined."""
+        """to_empty(*, device, recurse=True)
+
+        Move to a device without copying; the values are undefined.
+        """
         return self._apply(lambda t: torch.empty_like(t, device=device), recurse=recurse)
 
     def cuda(self, device: Any = None) -> "Module":

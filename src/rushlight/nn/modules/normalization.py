@@ -20,9 +20,10 @@ def _shape(normalized_shape: Any) -> tuple:
 
 
 class LocalResponseNorm(Module):
-    """LocalResponseNorm(size, alpha=0.0001, beta=0.75, k=1.0): divide by (k + alpha mean(x²))^beta over ``size`` channels."""
+    """LocalResponseNorm(size, alpha=0.0001, beta=0.75, k=1.0)
 
-    __constants__ = ["size", "alpha", "beta", "k"]
+    Divide by (k + alpha mean(x²))^beta over ``size`` channels.
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
@@ -41,7 +42,10 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """CrossMapLRN2d(size, alpha=0.0001, beta=0.75, k=1): the Lua Torch form of LocalResponseNorm, for (N, C, H, W)."""
+    """CrossMapLRN2d(size, alpha=0.0001, beta=0.75, k=1)
+
+    The Lua Torch form of LocalResponseNorm, for (N, C, H, W).
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__()
@@ -62,7 +66,8 @@ class CrossMapLRN2d(Module):
 class _CrossMapLRN2d(Function):
     """PyTorch's arithmetic with its two oddities, which old checkpoints were trained with.
 
-    The window of channel c keeps the square of channel 0 for good, and backward sums over a window one place lower.
+    The window of channel c keeps the square of channel 0 for good, and backward sums over a window
+    one place lower.
     """
 
     @staticmethod
@@ -96,12 +101,12 @@ def _channel_window(x: Any, low: int, high: int) -> Any:
 
 
 class LayerNorm(Module):
-    """LayerNorm(normalized_shape, eps=1e-05, elementwise_affine=True, bias=True, device=None, dtype=None)
+    """LayerNorm(normalized_shape, eps=1e-05, elementwise_affine=True, bias=True, device=None,
+    dtype=None)
 
-    (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, whose sizes are ``normalized_shape``.
+    (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, whose sizes are
+    ``normalized_shape``.
     """
-
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(
         self,
@@ -142,12 +147,12 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """GroupNorm(num_groups, num_channels, eps=1e-05, affine=True, device=None, dtype=None, *, bias=True)
+    """GroupNorm(num_groups, num_channels, eps=1e-05, affine=True, device=None, dtype=None, *,
+    bias=True)
 
-    Normalize each group of channels of each sample of (N, C, *). num_channels must be divisible by num_groups.
+    Normalize each group of channels of each sample of (N, C, *). num_channels must be divisible by
+    num_groups.
     """
-
-    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
 
     def __init__(
         self,
@@ -196,10 +201,9 @@ class GroupNorm(Module):
 class RMSNorm(Module):
     """RMSNorm(normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None)
 
-    x / sqrt(mean(x²) + eps) * weight over the last dimensions; ``eps=None`` is the dtype's own epsilon.
+    x / sqrt(mean(x²) + eps) * weight over the last dimensions; ``eps=None`` is the dtype's own
+    epsilon.
     """
-
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(
         self,

@@ -28,7 +28,6 @@ __all__ = [
 class _PadNd(Module):
     """Padding by a mode of F.pad; one size, or (left, right, top, bottom, ...)."""
 
-    __constants__ = ["padding"]
     _mode: str
     _space: int  # how many dimensions are padded
 
@@ -68,7 +67,6 @@ class _ReplicationPadNd(_PadNd):
 
 
 class _ConstantPadNd(_PadNd):
-    __constants__ = ["padding", "value"]
     _mode = "constant"
 
     def __init__(self, padding: Any, value: float) -> None:
@@ -85,7 +83,10 @@ class _ConstantPadNd(_PadNd):
 
 
 class CircularPad1d(_CircularPadNd):
-    """CircularPad1d(padding): continue around from the other end, on all sides of (N, C, L) or (C, L)."""
+    """CircularPad1d(padding)
+
+    Continue around from the other end, on all sides of (N, C, L) or (C, L).
+    """
 
     _space = 1
 
@@ -97,7 +98,10 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ReflectionPad1d(_ReflectionPadNd):
-    """ReflectionPad1d(padding): mirror at the edge, without repeating it, on all sides of (N, C, L) or (C, L)."""
+    """ReflectionPad1d(padding)
+
+    Mirror at the edge, without repeating it, on all sides of (N, C, L) or (C, L).
+    """
 
     _space = 1
 
@@ -120,19 +124,28 @@ class ZeroPad1d(ConstantPad1d):
 
 
 class CircularPad2d(_CircularPadNd):
-    """CircularPad2d(padding): continue around from the other end, on all sides of (N, C, H, W) or (C, H, W)."""
+    """CircularPad2d(padding)
+
+    Continue around from the other end, on all sides of (N, C, H, W) or (C, H, W).
+    """
 
     _space = 2
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """ConstantPad2d(padding, value): fill with ``value``, on all sides of (N, C, H, W) or (C, H, W)."""
+    """ConstantPad2d(padding, value)
+
+    Fill with ``value``, on all sides of (N, C, H, W) or (C, H, W).
+    """
 
     _space = 2
 
 
 class ReflectionPad2d(_ReflectionPadNd):
-    """ReflectionPad2d(padding): mirror at the edge, without repeating it, on all sides of (N, C, H, W) or (C, H, W)."""
+    """ReflectionPad2d(padding)
+
+    Mirror at the edge, without repeating it, on all sides of (N, C, H, W) or (C, H, W).
+    """
 
     _space = 2
 
@@ -155,25 +168,37 @@ class ZeroPad2d(ConstantPad2d):
 
 
 class CircularPad3d(_CircularPadNd):
-    """CircularPad3d(padding): continue around from the other end, on all sides of (N, C, D, H, W) or (C, D, H, W)."""
+    """CircularPad3d(padding)
+
+    Continue around from the other end, on all sides of (N, C, D, H, W) or (C, D, H, W).
+    """
 
     _space = 3
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """ConstantPad3d(padding, value): fill with ``value``, on all sides of (N, C, D, H, W) or (C, D, H, W)."""
+    """ConstantPad3d(padding, value)
+
+    Fill with ``value``, on all sides of (N, C, D, H, W) or (C, D, H, W).
+    """
 
     _space = 3
 
 
 class ReflectionPad3d(_ReflectionPadNd):
-    """ReflectionPad3d(padding): mirror at the edge, without repeating it, on all sides of (N, C, D, H, W) or (C, D, H, W)."""
+    """ReflectionPad3d(padding)
+
+    Mirror at the edge, without repeating it, on all sides of (N, C, D, H, W) or (C, D, H, W).
+    """
 
     _space = 3
 
 
 class ReplicationPad3d(_ReplicationPadNd):
-    """ReplicationPad3d(padding): repeat the edge, on all sides of (N, C, D, H, W) or (C, D, H, W)."""
+    """ReplicationPad3d(padding)
+
+    Repeat the edge, on all sides of (N, C, D, H, W) or (C, D, H, W).
+    """
 
     _space = 3
 

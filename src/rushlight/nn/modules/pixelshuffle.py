@@ -11,8 +11,6 @@ __all__ = ["PixelShuffle", "PixelUnshuffle"]
 class PixelShuffle(Module):
     """PixelShuffle(upscale_factor): (*, C r², H, W) becomes (*, C, H r, W r)."""
 
-    __constants__ = ["upscale_factor"]
-
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -28,8 +26,6 @@ class PixelShuffle(Module):
 
 class PixelUnshuffle(Module):
     """PixelUnshuffle(downscale_factor): (*, C, H r, W r) becomes (*, C r², H, W)."""
-
-    __constants__ = ["downscale_factor"]
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

@@ -31,8 +31,6 @@ __all__ = [
 
 
 class _MaxPoolNd(Module):
-    __constants__ = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
-
     def __init__(
         self,
         kernel_size: Any,
@@ -65,15 +63,6 @@ class _MaxUnpoolNd(Module):
 
 
 class _AvgPoolNd(Module):
-    __constants__ = [
-        "kernel_size",
-        "stride",
-        "padding",
-        "ceil_mode",
-        "count_include_pad",
-        "divisor_override",
-    ]
-
     def __init__(
         self,
         kernel_size: Any,
@@ -104,7 +93,6 @@ class _AvgPoolNd(Module):
 
 
 class _FractionalMaxPoolNd(Module):
-    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
     _space: int
 
     def __init__(
@@ -134,8 +122,6 @@ class _FractionalMaxPoolNd(Module):
 
 
 class _LPPoolNd(Module):
-    __constants__ = ["norm_type", "kernel_size", "stride", "ceil_mode"]
-
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> None:
@@ -154,8 +140,6 @@ class _LPPoolNd(Module):
 
 
 class _AdaptiveMaxPoolNd(Module):
-    __constants__ = ["output_size", "return_indices"]
-
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__()
         self.output_size = output_size
@@ -167,8 +151,6 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class _AdaptiveAvgPoolNd(Module):
-    __constants__ = ["output_size"]
-
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
@@ -179,7 +161,8 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class MaxPool1d(_MaxPoolNd):
-    """MaxPool1d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False)
+    """MaxPool1d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
+    ceil_mode=False)
 
     The maximum of each window of (N, C, L) or (C, L); the stride defaults to the kernel size.
     """
@@ -198,7 +181,8 @@ class MaxPool1d(_MaxPoolNd):
 
 
 class MaxPool2d(_MaxPoolNd):
-    """MaxPool2d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False)
+    """MaxPool2d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
+    ceil_mode=False)
 
     The maximum of each window of (N, C, H, W) or (C, H, W); the stride defaults to the kernel size.
     """
@@ -217,9 +201,11 @@ class MaxPool2d(_MaxPoolNd):
 
 
 class MaxPool3d(_MaxPoolNd):
-    """MaxPool3d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False)
+    """MaxPool3d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
+    ceil_mode=False)
 
-    The maximum of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel size.
+    The maximum of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel
+    size.
     """
 
     def forward(self, input: Any) -> Any:
@@ -236,7 +222,10 @@ class MaxPool3d(_MaxPoolNd):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """MaxUnpool1d(kernel_size, stride=None, padding=0): put maxima back where they stood, zeros elsewhere."""
+    """MaxUnpool1d(kernel_size, stride=None, padding=0)
+
+    Put maxima back where they stood, zeros elsewhere.
+    """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
@@ -252,7 +241,10 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """MaxUnpool2d(kernel_size, stride=None, padding=0): put maxima back where they stood, zeros elsewhere."""
+    """MaxUnpool2d(kernel_size, stride=None, padding=0)
+
+    Put maxima back where they stood, zeros elsewhere.
+    """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
@@ -268,7 +260,10 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """MaxUnpool3d(kernel_size, stride=None, padding=0): put maxima back where they stood, zeros elsewhere."""
+    """MaxUnpool3d(kernel_size, stride=None, padding=0)
+
+    Put maxima back where they stood, zeros elsewhere.
+    """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
@@ -316,7 +311,8 @@ class AvgPool1d(_AvgPoolNd):
 
 
 class AvgPool2d(_AvgPoolNd):
-    """AvgPool2d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None)
+    """AvgPool2d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None)
 
     The mean of each window of (N, C, H, W) or (C, H, W); the stride defaults to the kernel size.
     """
@@ -335,9 +331,11 @@ class AvgPool2d(_AvgPoolNd):
 
 
 class AvgPool3d(_AvgPoolNd):
-    """AvgPool3d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None)
+    """AvgPool3d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None)
 
-    The mean of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel size.
+    The mean of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel
+    size.
     """
 
     def forward(self, input: Any) -> Any:
@@ -406,7 +404,10 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
 
 
 class LPPool1d(_LPPoolNd):
-    """LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False): the p-norm of each window of (N, C, L) or (C, L)."""
+    """LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)
+
+    The p-norm of each window of (N, C, L) or (C, L).
+    """
 
     def forward(self, input: Any) -> Any:
         """The norms."""
@@ -416,7 +417,10 @@ class LPPool1d(_LPPoolNd):
 
 
 class LPPool2d(_LPPoolNd):
-    """LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False): the p-norm of each window of (N, C, H, W) or (C, H, W)."""
+    """LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)
+
+    The p-norm of each window of (N, C, H, W) or (C, H, W).
+    """
 
     def forward(self, input: Any) -> Any:
         """The norms."""
@@ -426,7 +430,10 @@ class LPPool2d(_LPPoolNd):
 
 
 class LPPool3d(_LPPoolNd):
-    """LPPool3d(norm_type, kernel_size, stride=None, ceil_mode=False): the p-norm of each window of (N, C, D, H, W) or (C, D, H, W)."""
+    """LPPool3d(norm_type, kernel_size, stride=None, ceil_mode=False)
+
+    The p-norm of each window of (N, C, D, H, W) or (C, D, H, W).
+    """
 
     def forward(self, input: Any) -> Any:
         """The norms."""
@@ -436,7 +443,10 @@ class LPPool3d(_LPPoolNd):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """AdaptiveMaxPool1d(output_size, return_indices=False): maxima of windows chosen to give ``output_size``."""
+    """AdaptiveMaxPool1d(output_size, return_indices=False)
+
+    Maxima of windows chosen to give ``output_size``.
+    """
 
     def forward(self, input: Any) -> Any:
         """The maxima, and where they stood if ``return_indices``."""
@@ -444,7 +454,10 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """AdaptiveMaxPool2d(output_size, return_indices=False): maxima of windows chosen to give ``output_size``."""
+    """AdaptiveMaxPool2d(output_size, return_indices=False)
+
+    Maxima of windows chosen to give ``output_size``.
+    """
 
     def forward(self, input: Any) -> Any:
         """The maxima, and where they stood if ``return_indices``."""
@@ -452,7 +465,10 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """AdaptiveMaxPool3d(output_size, return_indices=False): maxima of windows chosen to give ``output_size``."""
+    """AdaptiveMaxPool3d(output_size, return_indices=False)
+
+    Maxima of windows chosen to give ``output_size``.
+    """
 
     def forward(self, input: Any) -> Any:
         """The maxima, and where they stood if ``return_indices``."""

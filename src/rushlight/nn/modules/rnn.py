@@ -21,7 +21,10 @@ def _apply_permutation(tensor: Any, permutation: Any, dim: int = 1) -> Any:
 
 
 def apply_permutation(tensor: Any, permutation: Any, dim: int = 1) -> Any:
-    """apply_permutation(tensor, permutation, dim=1): the old name of ``tensor.index_select(dim, permutation)``."""
+    """apply_permutation(tensor, permutation, dim=1)
+
+    The old name of ``tensor.index_select(dim, permutation)``.
+    """
     warnings.warn(
         "`apply_permutation` is deprecated, "
         "please use `tensor.index_select(dim, permutation)` instead",
@@ -78,23 +81,12 @@ def _check_type(name: str, value: Any, kind: type) -> None:
 
 
 class RNNBase(Module):
-    """RNNBase(mode, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, ...)
+    """RNNBase(mode, input_size, hidden_size, num_layers=1, bias=True, batch_first=False,
+    dropout=0.0, ...)
 
-    What RNN, LSTM and GRU share. Layer k has weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk (and weight_hr_lk with
-    ``proj_size``), those of the backward direction end in _reverse.
+    What RNN, LSTM and GRU share. Layer k has weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk
+    (and weight_hr_lk with ``proj_size``), those of the backward direction end in _reverse.
     """
-
-    __constants__ = [
-        "mode",
-        "input_size",
-        "hidden_size",
-        "num_layers",
-        "bias",
-        "batch_first",
-        "dropout",
-        "bidirectional",
-        "proj_size",
-    ]
 
     def __init__(
         self,
@@ -167,7 +159,10 @@ class RNNBase(Module):
         return [getattr(self, name, None) for name in self._flat_weights_names]
 
     def flatten_parameters(self) -> None:
-        """flatten_parameters(): nothing to do; on GPUs PyTorch lays the weights out in one block."""
+        """flatten_parameters()
+
+        Nothing to do; on GPUs PyTorch lays the weights out in one block.
+        """
 
     def reset_parameters(self) -> None:
         """reset_parameters(): draw all weights anew, uniform in ±1/sqrt(hidden_size)."""
@@ -269,7 +264,8 @@ class RNNBase(Module):
     def forward(self, input: Any, hx: Any = None) -> tuple:
         """The outputs of the last layer at all times, and the final states of all layers.
 
-        Input (L, N, input_size), (N, L, input_size) if ``batch_first``, (L, input_size), or a PackedSequence.
+        Input (L, N, input_size), (N, L, input_size) if ``batch_first``, (L, input_size), or a
+        PackedSequence.
         """
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
@@ -335,7 +331,8 @@ class RNNBase(Module):
 
 
 class RNN(RNNBase):
-    """RNN(input_size, hidden_size, num_layers=1, nonlinearity='tanh', bias=True, batch_first=False, dropout=0.0, ...)
+    """RNN(input_size, hidden_size, num_layers=1, nonlinearity='tanh', bias=True, batch_first=False,
+    dropout=0.0, ...)
 
     h(t) = tanh(W x(t) + b + V h(t-1) + c), in several layers and directions.
     """
@@ -357,9 +354,11 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, ...)
+    """LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
+    bidirectional=False, ...)
 
-    Long short-term memory. The state is the pair (h, c); with ``proj_size`` h is projected to that size.
+    Long short-term memory. The state is the pair (h, c); with ``proj_size`` h is projected to that
+    size.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -410,7 +409,8 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, ...)
+    """GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
+    bidirectional=False, ...)
 
     Gated recurrent units, in several layers and directions.
     """
@@ -422,9 +422,10 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """RNNCellBase(input_size, hidden_size, bias, num_chunks, device=None, dtype=None): what the cells share."""
+    """RNNCellBase(input_size, hidden_size, bias, num_chunks, device=None, dtype=None)
 
-    __constants__ = ["input_size", "hidden_size", "bias"]
+    What the cells share.
+    """
 
     def __init__(
         self,
@@ -487,12 +488,11 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """RNNCell(input_size, hidden_size, bias=True, nonlinearity='tanh', device=None, dtype=None): one step of an RNN.
+    """RNNCell(input_size, hidden_size, bias=True, nonlinearity='tanh', device=None, dtype=None):
+    one step of an RNN.
 
     Input (N, input_size) or (input_size), state and output (N, hidden_size) or (hidden_size).
     """
-
-    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]
 
     def __init__(
         self,

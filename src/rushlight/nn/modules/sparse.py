@@ -50,18 +50,9 @@ class _Table(Module):
 class Embedding(_Table):
     """Embedding(num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0, ...)
 
-    Rows of a learnt table by index: integers (*) become (*, embedding_dim). The row ``padding_idx`` gets no gradient.
+    Rows of a learnt table by index: integers (*) become (*, embedding_dim). The row ``padding_idx``
+    gets no gradient.
     """
-
-    __constants__ = [
-        "num_embeddings",
-        "embedding_dim",
-        "padding_idx",
-        "max_norm",
-        "norm_type",
-        "scale_grad_by_freq",
-        "sparse",
-    ]
 
     def __init__(
         self,
@@ -143,22 +134,12 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """EmbeddingBag(num_embeddings, embedding_dim, max_norm=None, norm_type=2.0, ..., mode='mean', ...)
+    """EmbeddingBag(num_embeddings, embedding_dim, max_norm=None, norm_type=2.0, ..., mode='mean',
+    ...)
 
-    Sums, means or maxima of bags of rows. Input (B, N), or (N) with the starts of the bags in ``offsets``.
+    Sums, means or maxima of bags of rows. Input (B, N), or (N) with the starts of the bags in
+    ``offsets``.
     """
-
-    __constants__ = [
-        "num_embeddings",
-        "embedding_dim",
-        "max_norm",
-        "norm_type",
-        "scale_grad_by_freq",
-        "mode",
-        "sparse",
-        "include_last_offset",
-        "padding_idx",
-    ]
 
     def __init__(
         self,

@@ -58,10 +58,11 @@ def _get_activation_fn(activation: str) -> Callable:
 
 
 class Transformer(Module):
-    """Transformer(d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048, ...)
+    """Transformer(d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6,
+    dim_feedforward=2048, ...)
 
-    An encoder and a decoder. Source (S, N, d_model), target and output (T, N, d_model); with ``batch_first`` N comes
-    first; without a batch two dimensions.
+    An encoder and a decoder. Source (S, N, d_model), target and output (T, N, d_model); with
+    ``batch_first`` N comes first; without a batch two dimensions.
     """
 
     def __init__(
@@ -144,7 +145,10 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Any:
-        """generate_square_subsequent_mask(sz, device=None, dtype=None): -inf above the diagonal, 0 elsewhere."""
+        """generate_square_subsequent_mask(sz, device=None, dtype=None)
+
+        -inf above the diagonal, 0 elsewhere.
+        """
         return _generate_square_subsequent_mask(sz, dtype=dtype, device=device)
 
     def _reset_parameters(self) -> None:
@@ -154,12 +158,12 @@ class Transformer(Module):
 
 
 class TransformerEncoder(Module):
-    """TransformerEncoder(encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True)
+    """TransformerEncoder(encoder_layer, num_layers, norm=None, enable_nested_tensor=True,
+    mask_check=True)
 
-    ``num_layers`` copies of a layer, one after another. Nested tensors are not used: padding is computed with.
+    ``num_layers`` copies of a layer, one after another. Nested tensors are not used: padding is
+    computed with.
     """
-
-    __constants__ = ["norm"]
 
     def __init__(
         self,
@@ -267,9 +271,10 @@ def _canonical_masks(src: Any, padding: Any, padding_name: str, mask: Any, mask_
 
 
 class TransformerDecoder(Module):
-    """TransformerDecoder(decoder_layer, num_layers, norm=None): copies of a layer, one after another."""
+    """TransformerDecoder(decoder_layer, num_layers, norm=None)
 
-    __constants__ = ["norm"]
+    Copies of a layer, one after another.
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -307,13 +312,12 @@ class TransformerDecoder(Module):
 
 
 class TransformerEncoderLayer(Module):
-    """TransformerEncoderLayer(d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu, ...)
+    """TransformerEncoderLayer(d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu,
+    ...)
 
-    Self-attention, then a network of two linear layers, each added to its input and normalized. ``norm_first``
-    normalizes before instead of after.
+    Self-attention, then a network of two linear layers, each added to its input and normalized.
+    ``norm_first`` normalizes before instead of after.
     """
-
-    __constants__ = ["norm_first"]
 
     def __init__(
         self,
@@ -394,13 +398,12 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerDecoderLayer(Module):
-    """TransformerDecoderLayer(d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu, ...)
+    """TransformerDecoderLayer(d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu,
+    ...)
 
-    Self-attention, attention to the encoder's output, then a network of two linear layers, each added to its input
-    and normalized.
+    Self-attention, attention to the encoder's output, then a network of two linear layers, each
+    added to its input and normalized.
     """
-
-    __constants__ = ["norm_first"]
 
     def __init__(
         self,

@@ -9,19 +9,12 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None, recompute_scale_factor=None)
+    """Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None,
+    recompute_scale_factor=None)
 
-    Resize (N, C, *) to ``size`` or by ``scale_factor``; modes 'nearest', 'linear', 'bilinear', 'bicubic', 'trilinear'.
+    Resize (N, C, *) to ``size`` or by ``scale_factor``; modes 'nearest', 'linear', 'bilinear',
+    'bicubic', 'trilinear'.
     """
-
-    __constants__ = [
-        "size",
-        "scale_factor",
-        "mode",
-        "align_corners",
-        "name",
-        "recompute_scale_factor",
-    ]
 
     def __init__(
         self,
@@ -72,7 +65,10 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """UpsamplingBilinear2d(size=None, scale_factor=None): bilinear upsampling with aligned corners."""
+    """UpsamplingBilinear2d(size=None, scale_factor=None)
+
+    Bilinear upsampling with aligned corners.
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -53,7 +53,10 @@ def _list_with_default(out_size: list[int], defaults: list[int]) -> list[int]:
 
 
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """consume_prefix_in_state_dict_if_present(state_dict, prefix): strip ``prefix`` from the keys, in place."""
+    """consume_prefix_in_state_dict_if_present(state_dict, prefix)
+
+    Strip ``prefix`` from the keys, in place.
+    """
     for key in list(state_dict):
         if key.startswith(prefix):
             state_dict[key[len(prefix) :]] = state_dict.pop(key)

@@ -28,7 +28,8 @@ def get_total_norm(
     """get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None) -> Tensor
 
     The norm of all tensors as if they were one vector. RuntimeError if it is not finite and
-    ``error_if_nonfinite``. ``foreach`` chooses an implementation in PyTorch; the result is the same.
+    ``error_if_nonfinite``. ``foreach`` chooses an implementation in PyTorch; the result is the
+    same.
     """
     with torch.no_grad():
         tensors = _listed(tensors)
@@ -59,7 +60,10 @@ def _by_dtype(tensors: list) -> list:
 def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
 ) -> None:
-    """clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None): scale by max_norm / total_norm if below 1."""
+    """clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None)
+
+    Scale by max_norm / total_norm if below 1.
+    """
     with torch.no_grad():
         grads = [p.grad for p in _listed(parameters) if p.grad is not None]
         if not grads:
@@ -76,9 +80,11 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Any:
-    """clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None) -> Tensor
+    """clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None)
+    -> Tensor
 
-    Scale the gradients, in place, so that their common norm is at most ``max_norm``; returns the norm before.
+    Scale the gradients, in place, so that their common norm is at most ``max_norm``; returns the
+    norm before.
     """
     generator = isinstance(parameters, types.GeneratorType)
     parameters = _listed(parameters)
@@ -111,7 +117,10 @@ def clip_grad_norm(
 
 
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
-    """clip_grad_value_(parameters, clip_value, foreach=None): clamp the gradients to ±clip_value, in place."""
+    """clip_grad_value_(parameters, clip_value, foreach=None)
+
+    Clamp the gradients to ±clip_value, in place.
+    """
     clip_value = float(clip_value)
     with torch.no_grad():
         for param in _listed(parameters):

@@ -24,7 +24,10 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Any:
 
 
 def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
-    """vector_to_parameters(vec, parameters): make the parameters views of consecutive pieces of ``vec``."""
+    """vector_to_parameters(vec, parameters)
+
+    Make the parameters views of consecutive pieces of ``vec``.
+    """
     if not isinstance(vec, torch.Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {_typename(vec)}")
     parameters = list(parameters)

@@ -43,7 +43,10 @@ def fuse_conv_bn_weights(
     bn_b: Any,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False): (weight, bias)."""
+    """fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False)
+
+    (weight, bias).
+    """
     along = 1 if transpose else 0
     return _fused(conv_w, conv_b, (bn_rm, bn_rv, bn_w, bn_b), bn_eps, along)
 
@@ -51,7 +54,10 @@ def fuse_conv_bn_weights(
 def fuse_linear_bn_weights(
     linear_w: Any, linear_b: Any, bn_rm: Any, bn_rv: Any, bn_eps: float, bn_w: Any, bn_b: Any
 ) -> tuple[Parameter, Parameter]:
-    """fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b): (weight, bias)."""
+    """fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
+
+    (weight, bias).
+    """
     return _fused(linear_w, linear_b, (bn_rm, bn_rv, bn_w, bn_b), bn_eps, 0)
 
 
@@ -67,7 +73,10 @@ def _fuse_eval(layer: Any, bn: Any, along: int) -> Any:
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """fuse_conv_bn_eval(conv, bn, transpose=False): one convolution that does both; both in evaluation mode."""
+    """fuse_conv_bn_eval(conv, bn, transpose=False)
+
+    One convolution that does both; both in evaluation mode.
+    """
     return _fuse_eval(conv, bn, 1 if transpose else 0)
 
 
@@ -78,6 +87,7 @@ def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
     """
     if linear.out_features != bn.num_features and bn.num_features != 1:
         raise AssertionError(
-            "To fuse, linear.out_features == bn.num_features or bn.num_features == 1"
+            "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, "
+            f"got linear.out_features={linear.out_features} and bn.num_features={bn.num_features}"
         )
     return _fuse_eval(linear, bn, 0)

@@ -18,10 +18,16 @@ def _convert(module: Module, kinds: tuple, memory_format: Any) -> Module:
 
 
 def convert_conv2d_weight_memory_format(module: Module, memory_format: Any) -> Module:
-    """convert_conv2d_weight_memory_format(module, memory_format): lay out the weights of 2-D convolutions so."""
+    """convert_conv2d_weight_memory_format(module, memory_format)
+
+    Lay out the weights of 2-D convolutions so.
+    """
     return _convert(module, (Conv2d, ConvTranspose2d), memory_format)
 
 
 def convert_conv3d_weight_memory_format(module: Module, memory_format: Any) -> Module:
-    """convert_conv3d_weight_memory_format(module, memory_format): lay out the weights of 3-D convolutions so."""
+    """convert_conv3d_weight_memory_format(module, memory_format)
+
+    Lay out the weights of 3-D convolutions so.
+    """
     return _convert(module, (Conv3d, ConvTranspose3d), memory_format)

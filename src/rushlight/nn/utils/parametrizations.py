@@ -119,8 +119,142 @@ def spectral_norm(
     eps: float = 1e-12,
     dim: int | None = None,
 ) -> Module:
-    """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None): divide by the spectral norm."""
+    """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None)
+
+    Divide by the spectral norm.
+    """
     weight = _tensor(module, name)
     dim = output_dim(module) if dim is None else dim
     parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return parametrize.register_parametrization(module, name, parametrization)
+
+
+_MAPS = ("matrix_exp", "cayley", "householder")
+
+
+def _is_orthogonal(q: Any) -> bool:
+    n, k = q.size(-2), q.size(-1)
+    identity = torch.eye(k, dtype=q.dtype, device=q.device)
+    eps = 10.0 * n * torch.finfo(q.dtype).eps
+    return torch.allclose(q.transpose(-2, -1).conj() @ q, identity, atol=eps)
+
+
+def _make_orthogonal(a: Any) -> Any:
+    """Q of a tall matrix A = Q R, with the diagonal of R real and not negative."""
+    packed, tau = torch.geqrf(a)
+    signs = packed.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+    return torch.orgqr(packed, tau) * signs
+
+
+class _Orthogonal(Module):
+    """A matrix with orthonormal columns (or rows, if it is wide), made from any matrix.
+
+    With ``base`` the map is around that matrix, so that any orthogonal matrix can be assigned.
+    """
+
+    def __init__(self, weight: Any, orthogonal_map: str, *, use_trivialization: bool) -> None:
+        super().__init__()
+        if weight.is_complex() and orthogonal_map == "householder":
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape = weight.shape
+        self.orthogonal_map = orthogonal_map
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, x: Any) -> Any:
+        """The orthogonal matrix."""
+        wide = x.size(-2) < x.size(-1)
+        if wide:
+            x = x.transpose(-2, -1)
+        q = self._reflected(x) if self.orthogonal_map == "householder" else self._rotated(x)
+        if hasattr(self, "base"):
+            q = self.base @ q
+        return q.transpose(-2, -1) if wide else q
+
+    def _rotated(self, x: Any) -> Any:
+        """By the exponential or the Cayley map of a skew-symmetric matrix."""
+        n, k = x.size(-2), x.size(-1)
+        x = x.tril()
+        if n != k:
+            x = torch.cat([x, x.new_zeros((*x.shape[:-1], n - k))], dim=-1)
+        a = x - x.transpose(-2, -1).conj()
+        if self.orthogonal_map == "matrix_exp":
+            q = torch.matrix_exp(a)
+        else:
+            identity = torch.eye(n, dtype=a.dtype, device=a.device)
+            q = torch.inverse(identity - a * 0.5) @ (identity + a * 0.5)
+        return q[..., :k]
+
+    def _reflected(self, x: Any) -> Any:
+        """By a product of Householder reflections."""
+        a = x.tril(-1)
+        tau = 2.0 / (1.0 + (a * a).sum(dim=-2))
+        # The diagonal only holds signs, which are not learnt.
+        signs = x.detach().diagonal(dim1=-2, dim2=-1).to(torch.int32).unsqueeze(-2)
+        return torch.orgqr(a, tau) * signs
+
+    def right_inverse(self, q: Any) -> Any:
+        """right_inverse(q): what gives the matrix q, made orthogonal first if it is not."""
+        with torch.no_grad():
+            if q.shape != self.shape:
+                raise ValueError(
+                    f"Expected a matrix or batch of matrices of shape {self.shape}. "
+                    f"Got a tensor of shape {q.shape}."
+                )
+            wide = q.size(-2) < q.size(-1)
+            tall = q.transpose(-2, -1) if wide else q
+            if not hasattr(self, "base"):
+                original = self._reflections(tall)
+                return original.transpose(-2, -1) if wide else original
+            n, k = tall.size(-2), tall.size(-1)
+            if n == k:
+                self.base = tall.clone() if _is_orthogonal(tall) else _make_orthogonal(tall)
+            else:  # complete it to a square matrix
+                more = torch.randn((*tall.shape[:-2], n, n - k), dtype=q.dtype, device=q.device)
+                self.base = _make_orthogonal(torch.cat([tall, more], dim=-1))
+            negative = torch.zeros_like(q)  # the reflections of -I give I
+            negative.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
+            return negative
+
+    def _reflections(self, q: Any) -> Any:
+        """The inverse of the Householder map."""
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                "It is not possible to assign to the matrix exponential "
+                "or the Cayley parametrizations when use_trivialization=False."
+            )
+        packed, tau = torch.geqrf(q)
+        diagonal = packed.diagonal(dim1=-2, dim2=-1)
+        # LAPACK leaves a reflection out where tau is exactly zero.
+        diagonal.copy_(diagonal.sign() * (1.0 - 2.0 * (tau == 0.0).to(q.dtype)))
+        return packed
+
+
+def orthogonal(
+    module: Module,
+    name: str = "weight",
+    orthogonal_map: str | None = None,
+    *,
+    use_trivialization: bool = True,
+) -> Module:
+    """orthogonal(module, name='weight', orthogonal_map=None, *, use_trivialization=True): keep a
+    matrix orthogonal.
+
+    ``orthogonal_map``: 'matrix_exp' (default for square and complex matrices), 'cayley' or
+    'householder'.
+    """
+    weight = _tensor(module, name)
+    if weight.ndim < 2:
+        raise ValueError(
+            f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions."
+        )
+    if orthogonal_map is None:
+        square = weight.size(-2) == weight.size(-1)
+        orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"
+    if orthogonal_map not in _MAPS:
+        raise ValueError(
+            'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". '
+            f"Got: {orthogonal_map}"
+        )
+    parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization)
+    return parametrize.register_parametrization(module, name, parametrization, unsafe=True)

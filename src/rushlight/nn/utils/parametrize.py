@@ -67,9 +67,11 @@ def _inverted(module: Module, value: Any) -> Any:
 
 
 class ParametrizationList(ModuleList):
-    """ParametrizationList(modules, original, unsafe=False): the parametrizations of one tensor, applied in order.
+    """ParametrizationList(modules, original, unsafe=False): the parametrizations of one tensor,
+    applied in order.
 
-    What they start from is ``original``, or ``original0``, ``original1``, ... where right_inverse returns several.
+    What they start from is ``original``, or ``original0``, ``original1``, ... where right_inverse
+    returns several.
     """
 
     unsafe: bool
@@ -124,7 +126,10 @@ class ParametrizationList(ModuleList):
             _register(self, f"original{i}", tensor)
 
     def right_inverse(self, value: Any) -> None:
-        """right_inverse(value): set the originals so that the parametrized tensor becomes ``value``."""
+        """right_inverse(value)
+
+        Set the originals so that the parametrized tensor becomes ``value``.
+        """
         with torch.no_grad():
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
@@ -188,7 +193,7 @@ def _inject_new_class(module: Module) -> None:
     """Give the module a class of its own, to hang properties on."""
     cls = type(module)
 
-    def __deepcopy__(self: Module, memo: dict) -> Module:
+    def deepcopy(self: Module, memo: dict) -> Module:
         if id(self) in memo:
             return memo[id(self)]
         replica = self.__new__(type(self))
@@ -196,7 +201,7 @@ def _inject_new_class(module: Module) -> None:
         replica.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return replica
 
-    def __getstate__(self: Module) -> dict:
+    def getstate(self: Module) -> dict:
         raise RuntimeError(
             "Serialization of parametrized modules is only "
             "supported through state_dict(). See:\n"
@@ -204,9 +209,9 @@ def _inject_new_class(module: Module) -> None:
             "#saving-loading-a-general-checkpoint-for-inference-and-or-resuming-training"
         )
 
-    members: dict[str, Any] = {"__getstate__": __getstate__}
+    members: dict[str, Any] = {"__getstate__": getstate}
     if not hasattr(cls, "__deepcopy__"):
-        members["__deepcopy__"] = __deepcopy__
+        members["__deepcopy__"] = deepcopy
     module.__class__ = type(f"Parametrized{cls.__name__}", (cls,), members)
 
 
@@ -233,8 +238,9 @@ def register_parametrization(
 ) -> Module:
     """register_parametrization(module, tensor_name, parametrization, *, unsafe=False) -> Module
 
-    From now on ``module.tensor_name`` is ``parametrization(original)``. Several may be registered one after another.
-    ValueError where the parametrization changes dtype or shape (unless ``unsafe``), or there is no such tensor.
+    From now on ``module.tensor_name`` is ``parametrization(original)``. Several may be registered
+    one after another. ValueError where the parametrization changes dtype or shape (unless
+    ``unsafe``), or there is no such tensor.
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -340,7 +346,10 @@ def type_before_parametrizations(module: Module) -> type:
 def transfer_parametrizations_and_params(
     from_module: Module, to_module: Module, tensor_name: str | None = None
 ) -> Module:
-    """transfer_parametrizations_and_params(from_module, to_module, tensor_name=None): copy them to another module."""
+    """transfer_parametrizations_and_params(from_module, to_module, tensor_name=None)
+
+    Copy them to another module.
+    """
     if not is_parametrized(from_module):
         return to_module
     names = list(from_module.parametrizations) if tensor_name is None else [tensor_name]

@@ -1,7 +1,7 @@
 """Pruning: masks that switch elements of a parameter off.
 
-A pruned parameter ``name`` is kept as ``name_orig``, its mask as the buffer ``name_mask``; a forward pre-hook sets
-``name`` to their product.
+A pruned parameter ``name`` is kept as ``name_orig``, its mask as the buffer ``name_mask``; a
+forward pre-hook sets ``name`` to their product.
 """
 
 import numbers
@@ -56,7 +56,10 @@ class BasePruningMethod(ABC):
     def apply(
         cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any
     ) -> "BasePruningMethod":
-        """apply(module, name, *args, importance_scores=None, **kwargs): prune a parameter, again if need be."""
+        """apply(module, name, *args, importance_scores=None, **kwargs)
+
+        Prune a parameter, again if need be.
+        """
         method = cls._after_earlier(module, name, cls(*args, **kwargs))
         first = not isinstance(method, PruningContainer)
         original = getattr(module, name)
@@ -119,7 +122,10 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(importance_scores, default_mask=default_mask)
 
     def remove(self, module: Any) -> None:
-        """remove(module): make the pruned values the parameter's own; the hook stays for the caller to remove."""
+        """remove(module)
+
+        Make the pruned values the parameter's own; the hook stays for the caller to remove.
+        """
         name = self._tensor_name
         weight = self.apply_mask(module)
         if hasattr(module, name):
@@ -357,7 +363,10 @@ def random_unstructured(module: Any, name: str, amount: float) -> Any:
 
 
 def l1_unstructured(module: Any, name: str, amount: float, importance_scores: Any = None) -> Any:
-    """l1_unstructured(module, name, amount, importance_scores=None): prune the smallest elements."""
+    """l1_unstructured(module, name, amount, importance_scores=None)
+
+    Prune the smallest elements.
+    """
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
@@ -371,7 +380,10 @@ def random_structured(module: Any, name: str, amount: float, dim: int) -> Any:
 def ln_structured(
     module: Any, name: str, amount: float, n: Any, dim: int, importance_scores: Any = None
 ) -> Any:
-    """ln_structured(module, name, amount, n, dim, importance_scores=None): prune the channels of smallest n-norm."""
+    """ln_structured(module, name, amount, n, dim, importance_scores=None)
+
+    Prune the channels of smallest n-norm.
+    """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 

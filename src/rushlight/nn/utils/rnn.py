@@ -1,7 +1,8 @@
 """Sequences of different lengths: padded, packed, and as lists.
 
-A packed batch holds no padding: ``data`` has first all elements of time 0, then those of time 1, ..., and
-``batch_sizes[t]`` says how many sequences are longer than t. For that they are sorted by length.
+A packed batch holds no padding: ``data`` has first all elements of time 0, then those of time 1,
+..., and ``batch_sizes[t]`` says how many sequences are longer than t. For that they are sorted by
+length.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-class PackedSequence_(NamedTuple):
+class PackedSequence_(NamedTuple):  # noqa: N801 (PyTorch's name)
     """The fields of a PackedSequence."""
 
     data: Any
@@ -125,7 +126,10 @@ class PackedSequence(PackedSequence_):
 
 
 def invert_permutation(permutation: Any) -> Any:
-    """invert_permutation(permutation): the 1-D permutation that undoes this one; None stays None."""
+    """invert_permutation(permutation)
+
+    The 1-D permutation that undoes this one; None stays None.
+    """
     if permutation is None:
         return None
     places = torch.arange(0, permutation.numel(), device=permutation.device)
@@ -168,10 +172,11 @@ def _check_lengths(lengths: Any, longest: int, batch: int) -> None:
 def pack_padded_sequence(
     input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True) -> PackedSequence
+    """pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True) ->
+    PackedSequence
 
-    Leave out the padding of (T, B, *), or (B, T, *) if ``batch_first``. ``lengths`` must be in decreasing order unless
-    ``enforce_sorted`` is False. RuntimeError for lengths that do not fit.
+    Leave out the padding of (T, B, *), or (B, T, *) if ``batch_first``. ``lengths`` must be in
+    decreasing order unless ``enforce_sorted`` is False. RuntimeError for lengths that do not fit.
     """
     if isinstance(lengths, torch.Tensor):
         lengths = lengths.to(dtype=torch.int64)
@@ -196,9 +201,11 @@ def pad_packed_sequence(
     padding_value: float = 0.0,
     total_length: int | None = None,
 ) -> tuple:
-    """pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None) -> (padded, lengths)
+    """pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None) ->
+    (padded, lengths)
 
-    The inverse of pack_padded_sequence: (T, B, *), or (B, T, *) if ``batch_first``, in the original order.
+    The inverse of pack_padded_sequence: (T, B, *), or (B, T, *) if ``batch_first``, in the original
+    order.
     """
     longest = sequence.batch_sizes.size(0)
     if total_length is not None:
@@ -256,7 +263,10 @@ def _pad_one(sequence: Any, missing: int, value: float, side: str) -> Any:
 
 
 def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list:
-    """unpad_sequence(padded_sequences, lengths, batch_first=False): the sequences without their padding, as a list."""
+    """unpad_sequence(padded_sequences, lengths, batch_first=False)
+
+    The sequences without their padding, as a list.
+    """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
     return [s[:n] for s, n in zip(padded_sequences, lengths.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Spectral normalization by a forward pre-hook (the old form; see parametrizations.spectral_norm)."""
+"""Spectral normalization by a forward pre-hook: the form before parametrizations."""
 
 from typing import Any
 
@@ -24,9 +24,11 @@ def output_dim(module: Any) -> int:
 
 
 class SpectralNorm:
-    """SpectralNorm(name='weight', n_power_iterations=1, dim=0, eps=1e-12): the hook that recomputes ``name``.
+    """SpectralNorm(name='weight', n_power_iterations=1, dim=0, eps=1e-12): the hook that recomputes
+    ``name``.
 
-    Weight = name_orig / σ, where σ, its largest singular value, is estimated with name_u and name_v.
+    Weight = name_orig / σ, where σ, its largest singular value, is estimated with name_u and
+    name_v.
     """
 
     _version: int = 1
@@ -56,7 +58,10 @@ class SpectralNorm:
         return weight.reshape(weight.size(0), -1)
 
     def compute_weight(self, module: Any, do_power_iteration: bool) -> Any:
-        """compute_weight(module, do_power_iteration): the weight divided by its largest singular value."""
+        """compute_weight(module, do_power_iteration)
+
+        The weight divided by its largest singular value.
+        """
         weight = getattr(module, self.name + "_orig")
         u = getattr(module, self.name + "_u")
         v = getattr(module, self.name + "_v")
@@ -92,7 +97,10 @@ class SpectralNorm:
     def apply(
         module: Any, name: str, n_power_iterations: int, dim: int, eps: float
     ) -> "SpectralNorm":
-        """apply(module, name, n_power_iterations, dim, eps): replace the parameter and register the hook."""
+        """apply(module, name, n_power_iterations, dim, eps)
+
+        Replace the parameter and register the hook.
+        """
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, SpectralNorm) and hook.name == name:
                 raise RuntimeError(
@@ -180,7 +188,10 @@ def spectral_norm(
     eps: float = 1e-12,
     dim: int | None = None,
 ) -> Any:
-    """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None): divide by the spectral norm."""
+    """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None)
+
+    Divide by the spectral norm.
+    """
     dim = output_dim(module) if dim is None else dim
     SpectralNorm.apply(module, name, n_power_iterations, dim, eps)
     return module
@@ -196,7 +207,10 @@ def _drop(hooks: dict, wanted: Any) -> Any:
 
 
 def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
-    """remove_spectral_norm(module, name='weight'): undo spectral_norm; ValueError where there is none."""
+    """remove_spectral_norm(module, name='weight')
+
+    Undo spectral_norm; ValueError where there is none.
+    """
     hook = _drop(
         module._forward_pre_hooks, lambda h: isinstance(h, SpectralNorm) and h.name == name
     )

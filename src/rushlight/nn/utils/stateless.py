@@ -84,7 +84,9 @@ def _reparametrize_module(
     tie_weights: bool = False,
     strict: bool = False,
 ) -> Iterator[None]:
-    """Inside this context the module uses the given tensors; what it wrote to them is put back into the dict."""
+    """Inside this context the module uses the given tensors; what it wrote to them is put back into
+    the dict.
+    """
     given = parameters_and_buffers
     tensors = _untie_named_tensors_map(module, given) if tie_weights else given
     if strict:
@@ -130,10 +132,11 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False)
+    """functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True,
+    strict=False)
 
-    ``module(*args, **kwargs)`` with the given tensors, by dotted name, in place of the module's own. ``strict``: all
-    must be given. The old place of torch.func.functional_call.
+    ``module(*args, **kwargs)`` with the given tensors, by dotted name, in place of the module's
+    own. ``strict``: all must be given. The old place of torch.func.functional_call.
     """
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 "

@@ -9,7 +9,10 @@ __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 
 def norm_except_dim(v: Any, dim: int | None) -> Any:
-    """norm_except_dim(v, dim): the 2-norm over all dimensions but one (-1 or None: over all), kept as size 1."""
+    """norm_except_dim(v, dim)
+
+    The 2-norm over all dimensions but one (-1 or None: over all), kept as size 1.
+    """
     if dim is None or dim == -1:
         return v.norm()
     others = tuple(d for d in range(v.dim()) if d != dim % v.dim())
@@ -24,7 +27,10 @@ def normalized(v: Any, g: Any, dim: int | None) -> Any:
 
 
 class WeightNorm:
-    """WeightNorm(name, dim): the hook that recomputes ``name`` from name_g and name_v before each call."""
+    """WeightNorm(name, dim)
+
+    The hook that recomputes ``name`` from name_g and name_v before each call.
+    """
 
     def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
@@ -77,13 +83,19 @@ class WeightNorm:
 
 
 def weight_norm(module: Any, name: str = "weight", dim: int = 0) -> Any:
-    """weight_norm(module, name='weight', dim=0): split a parameter into magnitude (name_g) and direction (name_v)."""
+    """weight_norm(module, name='weight', dim=0)
+
+    Split a parameter into magnitude (name_g) and direction (name_v).
+    """
     WeightNorm.apply(module, name, dim)
     return module
 
 
 def remove_weight_norm(module: Any, name: str = "weight") -> Any:
-    """remove_weight_norm(module, name='weight'): undo weight_norm; ValueError where there is none."""
+    """remove_weight_norm(module, name='weight')
+
+    Undo weight_norm; ValueError where there is none.
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             hook.remove(module)
