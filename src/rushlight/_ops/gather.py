@@ -364,6 +364,31 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     return ScatterReduce.call(input, index, src, dim, reduce, include_self)
 
 
+@public("torch", "Tensor", inplace=True)
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """index_reduce(input, dim, index, source, reduce, *, include_self=True) -> Tensor
+
+    Slices of ``source`` combined into a copy of ``input`` where an index vector says, by "prod", "mean", "amax" or
+    "amin".
+
+    >>> torch.ones(2).index_reduce(0, torch.tensor([0, 0]), torch.tensor([2.0, 3.0]), "prod")
+    tensor([6., 1.])
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    at = wrap_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise RuntimeError("index_reduce_(): Index is supposed to be a vector")
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError("index_reduce_(): Expected dtype int32/int64 for index")
+    if input.dtype is not source.dtype:
+        raise RuntimeError("index_reduce_(): self and source must have the same scalar type")
+    if not input.ndim:
+        return scatter_reduce(input, 0, index.reshape(()), source.reshape(()), reduce, include_self=include_self)
+    rows = index.reshape([-1 if d == at else 1 for d in range(input.ndim)]).long().expand(source.shape)
+    return scatter_reduce(input, at, rows, source, reduce, include_self=include_self)
+
+
 # ---- whole slices ----------------------------------------------------------------------------------
 
 

@@ -686,3 +686,84 @@ def nonzero(input, *, as_tuple=False):
 def argwhere(input):
     """argwhere(input) -> Tensor: the indices of elements that are not zero, as rows."""
     return Nonzero.call(input)
+
+
+@public("torch", "Tensor")
+def nonzero_static(input, *, size, fill_value=-1):
+    """nonzero_static(input, *, size, fill_value=-1) -> Tensor: ``nonzero`` cut or padded to ``size`` rows."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    rows = Nonzero.call(input)[:size]
+    padding = rows.new_full((size - len(rows), rows.shape[1]), fill_value)
+    return Cat.call([rows, padding], 0)
+
+
+@public("torch", out=False)
+def unravel_index(indices, shape):
+    """unravel_index(indices, shape) -> tuple of Tensors
+
+    Flat indices as coordinates of a tensor of this shape.
+
+    >>> torch.unravel_index(torch.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if indices.dtype.category != dtypes.INTEGER:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    sizes = [int(s) for s in (shape if isinstance(shape, (tuple, list, Tensor)) else (shape,))]
+    if any(s < 0 for s in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
+    result = []
+    for s in reversed(sizes):
+        result.append(indices % s)
+        indices = indices // s
+    return tuple(reversed(result))
+
+
+@public("torch", "Tensor", out=False)
+def trace(input):
+    """trace(input) -> Tensor
+
+    The sum of a matrix's diagonal.
+
+    >>> torch.trace(torch.eye(3))
+    tensor(3.)
+    """
+    if input.ndim != 2:
+        raise RuntimeError("trace: expected a matrix")
+    return input.diagonal().sum()
+
+
+@public("Tensor", out=False)
+def sum_to_size(self, *size):
+    """sum_to_size(*size) -> Tensor: summed down to a shape that broadcasts to this one's."""
+    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    lead = self.ndim - len(size)
+    fits = lead >= 0 and all(s in (1, have) for s, have in zip(size, self.shape[max(lead, 0) :], strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(self.shape)}}}.")
+    dims = [*range(lead), *[i + lead for i, s in enumerate(size) if s == 1 and self.shape[i + lead] != 1]]
+    summed = self.sum(dims, True) if dims else self
+    return summed.reshape(size) if lead else summed
+
+
+@public("Tensor", out=False)
+def fill_diagonal_(self, fill_value, wrap=False):
+    """fill_diagonal_(fill_value, wrap=False) -> Tensor: the main diagonal set to a number, in place.
+
+    With ``wrap``, the diagonal of a tall matrix starts again after each block of columns.
+    """
+    if self.ndim < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if self.ndim > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    steps = sum(self.stride())
+    count = min(self.shape)
+    offset = self.storage_offset()
+    self.as_strided((count,), (steps,), offset).fill_(fill_value)
+    rows, columns = self.shape[0], self.shape[1]
+    if wrap and self.ndim == 2 and rows > columns + 1:
+        start = (columns + 1) * self.stride(0)
+        left = (rows - columns - 1) * columns
+        more = -(-left // (columns + 1))
+        self.as_strided((more,), (steps,), offset + start).fill_(fill_value)
+    return self

@@ -654,6 +654,24 @@ def pieces(tensor, at, sections):
 
 
 @public("torch", "Tensor", out=False)
+def unsafe_split(input, split_size, dim=0):
+    """unsafe_split(input, split_size, dim=0) -> tuple of Tensors: ``split``; the pieces may be written to."""
+    return split(input, split_size, dim)
+
+
+@public("torch", "Tensor", out=False)
+def unsafe_chunk(input, chunks, dim=0):
+    """unsafe_chunk(input, chunks, dim=0) -> tuple of Tensors: ``chunk``; the pieces may be written to."""
+    return chunk(input, chunks, dim)
+
+
+@public("torch", "Tensor", out=False)
+def unsafe_split_with_sizes(input, split_sizes, dim=0):
+    """unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors: pieces of these sizes."""
+    return split(input, list(split_sizes), dim)
+
+
+@public("torch", "Tensor", out=False)
 def split_with_sizes(input, split_sizes, dim=0):
     """split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors: pieces of these sizes."""
     return split(input, list(split_sizes), dim)
