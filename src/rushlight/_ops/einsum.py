@@ -139,7 +139,12 @@ def _expand(operands, inputs):
         if ELLIPSIS in labels:
             at, count = labels.index(ELLIPSIS), t.ndim - len(labels) + 1
             labels = labels[:at] + ellipsis[len(ellipsis) - count :] + labels[at + 1 :]
-        for label, size in zip(labels, t.shape, strict=True):
+        for j, (label, size) in enumerate(zip(labels, t.shape, strict=True)):
+            if label in labels[:j] and t.shape[labels.index(label)] != size:
+                raise RuntimeError(
+                    f"einsum(): subscript {_shown(label)} is repeated for operand {i} but the sizes don't match, "
+                    f"{size} != {t.shape[labels.index(label)]}"
+                )
             known = sizes.setdefault(label, size)
             if known != size and 1 not in (known, size):
                 raise RuntimeError(
@@ -157,11 +162,6 @@ def _diagonal(t, labels):
         while labels.count(label) > 1:
             i = labels.index(label)
             j = labels.index(label, i + 1)
-            if t.shape[i] != t.shape[j]:
-                raise RuntimeError(
-                    f"einsum(): subscript {_shown(label)} is repeated for operand but the sizes don't match, "
-                    f"{t.shape[j]} != {t.shape[i]}"
-                )
             t = t.diagonal(0, i, j)
             labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + [label]
     return t, labels

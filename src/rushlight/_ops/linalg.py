@@ -3,6 +3,7 @@
 import math
 
 from rushlight._core import dtypes
+from rushlight._core.errors import broadcast
 from rushlight._core.op import Op, public
 from rushlight._core.return_types import make
 from rushlight._core.shape import wrap_dim
@@ -306,11 +307,6 @@ def _check_solve(A, B, left):
     _one_dtype("linalg.solve", A, B)
     check_square("linalg.solve", A)
     vector = is_vector(tuple(A.shape), tuple(B.shape))
-    if vector and not left:
-        raise RuntimeError(
-            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
-            "linalg.solve is equivalent to B / A.squeeze(-1)"
-        )
     _fits("linalg.solve", A, B.unsqueeze(-1) if vector else B, left)
 
 
@@ -383,7 +379,7 @@ def inv_ex(A, *, check_errors=False):
     >>> torch.linalg.inv_ex(torch.eye(2)).info
     tensor(0, dtype=torch.int32)
     """
-    return LinalgInvEx.call(A, check_errors)
+    return LinalgInvEx.call(A, check_errors, "linalg.inv_ex")
 
 
 @public("linalg")
@@ -405,6 +401,8 @@ def lstsq(input, b, *, rcond=None, driver=None):
             "torch.linalg.lstsq: input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
         )
     vector = input.ndim - b.ndim == 1
+    if vector:
+        _same_batch(tuple(input.shape[:-2]), tuple(b.shape[:-1]))
     if input.shape[-2] != b.shape[-1 if vector else -2]:
         place = -1 if vector else -2
         raise RuntimeError(f"torch.linalg.lstsq: input.size(-2) should match other.size({place})")
@@ -418,6 +416,12 @@ def lstsq(input, b, *, rcond=None, driver=None):
     if rcond is None:
         rcond = dtypes.finfo(input.dtype).eps * max(input.shape[-2:])
     return LinalgLstsq.call(input, b, float(rcond), driver or "gelsy")
+
+
+def _same_batch(a, b):
+    error = broadcast([a, b])
+    if any(p != q and 1 not in (p, q) for p, q in zip(a[::-1], b[::-1], strict=False)):
+        raise error
 
 
 # ---- numbers of a matrix -------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class LinalgCholeskyEx(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("L", "info")
 
     def forward(xp, A, upper=False, check_errors=False, name="linalg.cholesky"):
@@ -86,6 +87,7 @@ class LinalgQr(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("Q", "R")
     grads = ("Q", "R")
 
@@ -155,7 +157,12 @@ class Geqrf(Op):
     differentiable = False  # PyTorch has no gradient either
 
     def forward(xp, x):
-        check_matrix("torch.geqrf", x, "input")
+        if x.ndim < 2:
+            raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
+        if x.dtype.kind in "biu":
+            kind = dtypes.scalar_name(dtypes.of_array(x))
+            raise NotImplementedError(f"\"geqrf_cpu\" not implemented for '{kind}'")
+        check_matrix("torch.geqrf", x)
         h, tau = np.linalg.qr(x, "raw")
         return h.swapaxes(-1, -2), tau
 
@@ -172,6 +179,7 @@ class LinalgSvd(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("U", "S", "Vh")
     grads = ("U", "S", "Vh")
 
@@ -226,6 +234,7 @@ class LinalgSvdvals(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     grad_name = "LinalgSvdBackward0"
 
     def forward(xp, A):
@@ -249,6 +258,7 @@ class LinalgEig(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("eigenvalues", "eigenvectors")
     grads = ("eigenvalues", "eigenvectors")
 
@@ -283,6 +293,7 @@ class LinalgEigvals(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     grad_name = "LinalgEigBackward0"
 
     def forward(xp, A):
@@ -307,6 +318,7 @@ class LinalgEigh(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("eigenvalues", "eigenvectors")
     grads = ("eigenvalues", "eigenvectors")
 
@@ -333,6 +345,7 @@ class LinalgEigvalsh(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     grad_name = "LinalgEighBackward0"
 
     def forward(xp, A, UPLO="L"):
@@ -362,6 +375,7 @@ class LinalgPinv(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
 
     def forward(xp, A, atol=None, rtol=None, hermitian=False):
         check_matrix("linalg.pinv", A)
@@ -399,6 +413,7 @@ class LinalgLstsq(Op):
 
     public = ()
     tensors = ("A", "B")
+    half = "native"
     outputs = ("solution", "residuals", "rank", "singular_values")
     grads = ("solution", "residuals")
 
@@ -517,6 +532,7 @@ class LinalgDet(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
 
     def forward(xp, A):
         check_square("linalg.det", A)
@@ -546,6 +562,7 @@ class LinalgSlogdet(Op):
     return_name = "linalg_slogdet"
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("sign", "logabsdet")
     grads = ("sign", "logabsdet")
 

@@ -109,6 +109,7 @@ class LinalgLdlFactorEx(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("LD", "pivots", "info")
     differentiable = False  # PyTorch has no gradient either
 
@@ -128,6 +129,7 @@ class LinalgLdlSolve(Op):
 
     public = ()
     tensors = ("LD", "pivots", "B")
+    half = "native"
     promoted = ("LD", "B")
     differentiable = False  # PyTorch has no gradient either
 

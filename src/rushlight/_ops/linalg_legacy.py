@@ -361,3 +361,15 @@ def _batch(a, b):
 def lu_solve(b, LU_data, LU_pivots):
     """lu_solve(b, LU_data, LU_pivots, *, out=None) -> Tensor: see :func:`torch.linalg.lu_solve`."""
     return linalg.lu_solve(LU_data, LU_pivots, b)
+
+
+@public("torch")
+def frobenius_norm(input, dim=(), keepdim=False):
+    """frobenius_norm(input, dim=(), keepdim=False, *, out=None) -> Tensor: the norm of order 2 over ``dim``."""
+    return vector_norm(input, 2, dim, keepdim)
+
+
+@public("torch")
+def nuclear_norm(input, dim=(-2, -1), keepdim=False):
+    """nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None) -> Tensor: the sum of singular values."""
+    return matrix_norm(input, "nuc", dim, keepdim)

@@ -19,6 +19,14 @@ class LinAlgError(RuntimeError):
 # ---- what every function here refuses ------------------------------------------------------------
 
 
+# LAPACK-backed functions that only say so when they reach their kernel.
+_KERNELS = {
+    "linalg.svd": "linalg_svd_cpu", "linalg.qr": "geqrf_cpu", "linalg.cholesky": "cholesky_cpu",
+    "linalg.eigh": "linalg_eigh_cpu", "torch.lu_factor": "lu_cpu", "linalg.lu": "lu_cpu",
+    "linalg.solve_triangular": "triangular_solve_cpu", "torch.geqrf": "geqrf_cpu",
+}  # fmt: skip
+
+
 def check_matrix(name, x, letter="A"):
     """At least two dimensions, floating point or complex, not half precision."""
     if x.ndim < 2:
@@ -33,6 +41,8 @@ def check_floating(name, x):
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.scalar_name(dtype)}"
         )
+    if dtype.itemsize < 4 and name in _KERNELS:
+        raise NotImplementedError(f"\"{_KERNELS[name]}\" not implemented for '{dtypes.scalar_name(dtype)}'")
     if dtype.itemsize < 4:
         raise RuntimeError(
             f"{name}: Low precision dtypes not supported. Got {dtypes.scalar_name(dtype)}"
@@ -132,6 +142,7 @@ class LinalgLuFactorEx(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("LU", "pivots", "info")
 
     def forward(xp, A, pivot=True):
@@ -162,6 +173,7 @@ class PermutationMatrix(Op):
 
     public = ()
     tensors = ("pivots",)
+    half = "native"
     promote = "keep"
     differentiable = False  # integers
 
@@ -203,6 +215,7 @@ class LinalgLu(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("P", "L", "U")
     grads = ("L", "U")
 
@@ -236,6 +249,7 @@ class SolveTriangular(Op):
     name = "linalg_solve_triangular"
     public = ()
     tensors = ("A", "B")
+    half = "native"
     grad_name = "LinalgSolveTriangularBackward0"
 
     def forward(xp, A, B, upper, left=True, unitriangular=False):
@@ -282,6 +296,7 @@ class LinalgSolveEx(Op):
 
     public = ()
     tensors = ("A", "B")
+    half = "native"
     outputs = ("result", "info")
 
     def forward(xp, A, B, left=True, check_errors=False):
@@ -312,9 +327,10 @@ class LinalgInvEx(Op):
 
     public = ()
     tensors = ("A",)
+    half = "native"
     outputs = ("inverse", "info")
 
-    def forward(xp, A, check_errors=False):
+    def forward(xp, A, check_errors=False, name="linalg.inv"):
         check_square("linalg.inv", A)
         info = np.zeros(A.shape[:-2], np.int32)
         try:
@@ -325,7 +341,7 @@ class LinalgInvEx(Op):
             if check_errors:
                 where, at = first_failure(info)
                 raise LinAlgError(
-                    f"linalg.inv: {where}The diagonal element {at} is zero, the inversion could not be completed "
+                    f"{name}: {where}The diagonal element {at} is zero, the inversion could not be completed "
                     "because the input matrix is singular."
                 ) from None
             return inverse, info

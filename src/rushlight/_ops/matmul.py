@@ -113,9 +113,9 @@ class Mv(Op):
                 f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[1]}), vec ({y.shape[0]})"
             )
         if x.dtype != y.dtype:
+            first, second = (dtypes.scalar_name(dtypes.of_array(a)) for a in (x, y))
             raise RuntimeError(
-                f"expected scalar type {dtypes.scalar_name(dtypes.of_array(x))} but found "
-                f"{dtypes.scalar_name(dtypes.of_array(y))}"
+                f"addmv input tensors must have the same dtype, but got {second}, {first}, and {second}"
             )
         _no_bool("addmv_impl_cpu", x)
         return _product(xp, xp.matmul, x, y)
@@ -286,26 +286,16 @@ class BatchedMatmul(Op):
 
 
 def _matmul_mismatch(x, y):
-    if x.ndim > 2 and y.ndim > 2:
+    if y.ndim > 2:
         batch = math.prod(broadcast_shapes(x.shape[:-2], y.shape[:-2]))
         return RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {x.shape[-1]}] but got: "
             f"[{batch}, {y.shape[-2]}]."
         )
-    if x.ndim == 1:
-        return RuntimeError(
-            f"size mismatch, got input ({math.prod(y.shape[:-2]) * y.shape[-1]}), mat "
-            f"({math.prod(y.shape[:-2]) * y.shape[-1]}x{y.shape[-2]}), vec ({x.shape[0]})"
-        )
     rows = math.prod(x.shape[:-1])
     if y.ndim == 1:
         return RuntimeError(
             f"size mismatch, got input ({rows}), mat ({rows}x{x.shape[-1]}), vec ({y.shape[0]})"
-        )
-    if x.ndim == 2:  # torch folds the transposed product
-        return RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({math.prod(y.shape[:-2]) * y.shape[-1]}x{y.shape[-2]} "
-            f"and {x.shape[1]}x{x.shape[0]})"
         )
     return RuntimeError(
         f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and {y.shape[-2]}x{y.shape[-1]})"

@@ -81,8 +81,8 @@ class Addmm(Op):
             raise RuntimeError(f"{which[0]} must be a matrix, got {which[1].ndim}-D tensor")
         if x.shape[1] != y.shape[0]:
             raise cannot_multiply(x, y)
+        _check_bias(bias, y)
         same_dtype(x, y)
-        _check_bias(bias, x)
         return _add_product(xp, bias, x, y, beta, alpha, (x.shape[0], y.shape[1]))
 
     def vjp_input(g, beta):

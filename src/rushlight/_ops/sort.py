@@ -5,7 +5,8 @@ import math
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
-from rushlight._ops.reduce import require_elements, select, select_vjp
+from rushlight._ops.extrema import select, select_vjp
+from rushlight._ops.reduce import require_elements
 
 _INT64 = dtypes.int64.numpy
 
@@ -168,16 +169,9 @@ def _kth(xp, x, k, axis, keepdim):
 
 
 class Kthvalue(Op):
-    """kthvalue(input, k, dim=-1, keepdim=False, *, out=None) -> (Tensor values, LongTensor indices)
+    """The element of a given rank along one dimension, and where it is."""
 
-    The ``k``-th smallest element along ``dim``, counted from one, and where it is.
-
-    >>> torch.kthvalue(torch.tensor([3, 1, 2]), 2)
-    torch.return_types.kthvalue(
-    values=tensor(2),
-    indices=tensor(2))
-    """
-
+    public = ()
     tensors = ("input",)
     outputs = ("values", "indices")
 
@@ -191,6 +185,25 @@ class Kthvalue(Op):
         return _kth(xp, x, k - 1, axis, keepdim)
 
     vjp = select_vjp
+
+
+@public("torch", "Tensor")
+def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
+    """kthvalue(input, k, dim=-1, keepdim=False, *, out=None) -> (Tensor values, LongTensor indices)
+
+    The ``k``-th smallest element along ``dim``, counted from one, and where it is.
+
+    >>> torch.kthvalue(torch.tensor([3, 1, 2]), 2)
+    torch.return_types.kthvalue(
+    values=tensor(2),
+    indices=tensor(2))
+    """
+    if out is not None and input.numel() and any(o.data_ptr() == input.data_ptr() for o in out):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+    return Kthvalue.call(input, k, dim, keepdim, out=out)
 
 
 # ---- median and mode -----------------------------------------------------------------------------
@@ -398,7 +411,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
             "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
         )
     if not hasattr(input, "dtype"):
-        input = sorted_sequence.new_tensor(input)
+        input = sorted_sequence.new_tensor(input, dtype=dtypes.scalar_dtype(input))
     if not sorted_sequence.ndim:
         raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
     if input.ndim == 0 and sorted_sequence.ndim != 1:
@@ -411,12 +424,6 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
             f"boundaries tensor and input value tensor must match, but we got boundaries tensor "
             f"{list(sorted_sequence.shape)} and input value tensor {list(input.shape)}"
-        )
-    if sorted_sequence.dtype is not input.dtype:
-        raise RuntimeError(
-            "torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but got boundary "
-            f"tensor dtype {dtypes.scalar_name(sorted_sequence.dtype)} and input value tensor dtype "
-            f"{dtypes.scalar_name(input.dtype)}"
         )
     if sorter is not None:
         _check_sorter(sorted_sequence, sorter)
@@ -451,5 +458,5 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
             f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
         )
     if not hasattr(input, "dtype"):
-        input = boundaries.new_tensor(input)
+        input = boundaries.new_tensor(input, dtype=dtypes.scalar_dtype(input))
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

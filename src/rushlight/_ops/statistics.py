@@ -5,6 +5,7 @@ import warnings
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
+from rushlight._core.return_types import make
 from rushlight._core.shape import wrap_dim
 
 # ---- quantiles -----------------------------------------------------------------------------------
@@ -289,23 +290,10 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     ends = [(None, None)] * count if range is None else [range[2 * i : 2 * i + 2] for i in _upto(count)]
     edges = [_edges("torch.histogramdd", input, flat.select(1, i), bins[i], *ends[i], i) for i in _upto(count)]
     counts = HistogramCounts.call(flat, weight, tuple([e.detach().numpy() for e in edges]), density)
-    return HistogramddResult(counts, edges)
+    return make("histogramdd", ("hist", "bin_edges"), (counts, tuple(edges)))
 
 
 _upto = range
-
-
-class HistogramddResult(tuple):
-    """torch.return_types.histogramdd: ``hist`` and the list ``bin_edges``."""
-
-    __match_args__ = ("hist", "bin_edges")
-    n_fields = 2
-
-    def __new__(cls, hist, bin_edges):
-        return super().__new__(cls, (hist, tuple(bin_edges)))
-
-    hist = property(lambda self: self[0])
-    bin_edges = property(lambda self: self[1])
 
 
 # ---- covariance ----------------------------------------------------------------------------------

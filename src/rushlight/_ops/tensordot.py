@@ -2,6 +2,7 @@
 
 import math
 
+from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.shape import broadcast_shapes, wrap_dim
 
@@ -62,8 +63,9 @@ def tensordot(a, b, dims=2):
             elif b.shape[q] == 1:
                 a = a.sum(p, True)
             else:
+                shown = p - a.ndim if isinstance(dims, int) else p
                 raise RuntimeError(
-                    f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {p} and "
+                    f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {shown} and "
                     f"second has size {b.shape[q]} in dim {q}"
                 )
     free_a = [d for d in range(a.ndim) if d not in dims_a]
@@ -164,10 +166,8 @@ def _check_chain(tensors):
     for i, t in enumerate(tensors):
         ends = i in (0, len(tensors) - 1)
         if not (t.ndim == 2 or (ends and t.ndim == 1)):
-            what = "first" if i == 0 else "last" if ends else f"tensor {i}"
-            wanted = "1D or 2D" if ends else "2D"
-            subject = f"the {what} tensor to be" if ends else f"tensor {i} to be"
-            raise RuntimeError(f"multi_dot(): {subject} {wanted} but got {t.ndim}D".replace("(): ", "(): expected "))
+            what = f"the {'first' if i == 0 else 'last'} tensor must be 1D or" if ends else f"tensor {i} must be"
+            raise RuntimeError(f"multi_dot(): {what} 2D but got {t.ndim}D")
 
 
 def _chain_order(sizes):
@@ -253,5 +253,8 @@ def vecdot(x, y, *, dim=-1):
     tensor([11.])
     """
     if x.dtype is not y.dtype:
-        raise RuntimeError("linalg.vecdot: Expected vectors with the same dtype")
+        raise RuntimeError(
+            "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
+            f"{dtypes.scalar_name(x.dtype)} and y of type {dtypes.scalar_name(y.dtype)} instead"
+        )
     return (x.conj() * y).sum(dim)

@@ -84,13 +84,13 @@ def _chosen(results, return_inverse, return_counts):
     return picked if len(picked) > 1 else values
 
 
-def _check(name, input, dim):
+def _check(input, dim):
     if dim is None:
         return
     axis = wrap_dim(dim, input.ndim)
     if input.numel() == 0 and 0 in [s for i, s in enumerate(input.shape) if i != axis]:
         raise RuntimeError(
-            f"{name}(): There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
+            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
 
 
@@ -104,7 +104,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    _check("unique", input, dim)
+    _check(input, dim)
     if not input.ndim and dim is not None:
         dim = None
     return _chosen(UniqueValues.call(input, dim), return_inverse, return_counts)
@@ -119,7 +119,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 2, 1]), return_counts=True)
     (tensor([1, 2, 1]), tensor([2, 2, 1]))
     """
-    _check("unique_consecutive", input, dim)
+    _check(input, dim)
     if not input.ndim and dim is not None:
         dim = None
     return _chosen(UniqueRuns.call(input, dim), return_inverse, return_counts)
