@@ -70,7 +70,7 @@ def unexpected_keyword(name: str, keyword: str) -> TypeError:
 def missing(name: str, arguments: list[str]) -> TypeError:
     """Required arguments that were not given."""
     shown = ", ".join(f'"{a}"' for a in arguments)
-    noun = "argument" if len(arguments) == 1 else "arguments"
+    noun = "arguments"  # also for one, as PyTorch says it
     return TypeError(f"{name}() missing {len(arguments)} required positional {noun}: {shown}")
 
 
