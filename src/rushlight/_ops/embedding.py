@@ -6,7 +6,7 @@ from rushlight._core.op import Meta, Op, public
 class Embedding(Op):
     """embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False) -> Tensor
 
-    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D).
+    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D). The gradient is dense, with ``sparse`` too.
 
     >>> torch.embedding(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 0]))
     tensor([[2.],
@@ -234,7 +234,7 @@ def embedding_bag(
     sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None) -> Tensor
 
     Sums, means or maxima of bags of rows of ``weight`` (V, D). Each row of a 2-D ``input`` is a bag; a 1-D one is
-    split at ``offsets``.
+    split at ``offsets``. The gradient is dense, with ``sparse`` too.
 
     >>> weight = torch.tensor([[1.0], [2.0], [4.0]])
     >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 2]]), weight, mode="sum")
@@ -247,8 +247,6 @@ def embedding_bag(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
             f"same shape as the input ({input.shape})"
         )
-    if sparse:
-        raise NotImplementedError("embedding_bag: sparse gradients are not supported; use sparse=False")
     flat, bags, scales, count = _bag_arguments(input, offsets, per_sample_weights, include_last_offset)
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")

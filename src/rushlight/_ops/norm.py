@@ -302,7 +302,7 @@ def require_several(size):
 
 def _check_channels(input, **given):
     """Refuse statistics and weights of another length than the channels."""
-    channels = input.shape[1]
+    channels = input.shape[1] if input.dim() > 1 else 0
     for name, t in given.items():
         if t is not None and t.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
@@ -321,6 +321,8 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
         for name, t in (("running_mean", running_mean), ("running_var", running_var)):
             if t is None:
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
+        if input.dim() < 2:
+            return input.clone(), input.new_empty(0), input.new_empty(0)
         empty = input.new_empty(0)
         return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps), empty, empty
     if input.numel() == 0:  # nothing to learn statistics from
