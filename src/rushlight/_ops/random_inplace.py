@@ -41,7 +41,7 @@ def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
     x = t._data
     if type(x) is MetaArray:
         return t
-    if any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
+    if x.size and any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
