@@ -584,14 +584,6 @@ class MultiheadAttention(Module):
         swap = self.batch_first and query.dim() == 3
         if swap:
             query, key, value = _swapped(query, key, value)
-        separate = {}
-        if not self._qkv_same_embed_dim:
-            separate = {
-                "use_separate_proj_weight": True,
-                "q_proj_weight": self.q_proj_weight,
-                "k_proj_weight": self.k_proj_weight,
-                "v_proj_weight": self.v_proj_weight,
-            }
         output, weights = F.multi_head_attention_forward(
             query,
             key,
@@ -612,9 +604,20 @@ class MultiheadAttention(Module):
             attn_mask=attn_mask,
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
-            **separate,
+            **self._separate_weights(),
         )
         return (output.transpose(1, 0) if swap else output), weights
+
+    def _separate_weights(self) -> dict:
+        """The projections of query, key and value where they differ in size."""
+        if self._qkv_same_embed_dim:
+            return {}
+        return {
+            "use_separate_proj_weight": True,
+            "q_proj_weight": self.q_proj_weight,
+            "k_proj_weight": self.k_proj_weight,
+            "v_proj_weight": self.v_proj_weight,
+        }
 
     def merge_masks(self, attn_mask: Any, key_padding_mask: Any, query: Any) -> tuple:
         """merge_masks(attn_mask, key_padding_mask, query)
