@@ -264,7 +264,9 @@ def _slopes(x: np.ndarray, lower: float, upper: float, training: bool) -> np.nda
         noise[~positive] = (lower + upper) / 2
         return noise
     drawn = np.empty(int(x.size - np.count_nonzero(positive)))
-    noise[~positive] = draws.uniform(None, drawn, lower, upper).astype(np.float32).astype(x.dtype)
+    lower, upper = (float(x.dtype.type(bound)) for bound in (lower, upper))
+    drawn = draws.uniform(None, drawn, lower, upper)
+    noise[~positive] = drawn.astype(np.float32) if x.dtype in dtypes.HALF else drawn
     return noise
 
 
