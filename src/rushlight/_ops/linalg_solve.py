@@ -16,6 +16,10 @@ class LinAlgError(RuntimeError):
     """torch.linalg.LinAlgError: a matrix does not allow what was asked of it."""
 
 
+_LinAlgError = LinAlgError  # what PyTorch's calls itself
+LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
+
+
 # ---- what every function here refuses ------------------------------------------------------------
 
 
@@ -42,7 +46,9 @@ def check_floating(name, x):
             f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.scalar_name(dtype)}"
         )
     if dtype.itemsize < 4 and name in _KERNELS:
-        raise NotImplementedError(f"\"{_KERNELS[name]}\" not implemented for '{dtypes.scalar_name(dtype)}'")
+        raise NotImplementedError(
+            f"\"{_KERNELS[name]}\" not implemented for '{dtypes.scalar_name(dtype)}'"
+        )
     if dtype.itemsize < 4:
         raise RuntimeError(
             f"{name}: Low precision dtypes not supported. Got {dtypes.scalar_name(dtype)}"
@@ -94,7 +100,9 @@ def lu_arrays(x, pivot=True):
             lu[:, j + 1 :, j] /= np.where(head == 0, 1, head)[:, None]
             lu[:, j + 1 :, j + 1 : stop] -= lu[:, j + 1 :, j, None] * lu[:, j, None, j + 1 : stop]
         if stop < n:
-            right = triangular_solve(lu[:, start:stop, start:stop], lu[:, start:stop, stop:], False, True)
+            right = triangular_solve(
+                lu[:, start:stop, start:stop], lu[:, start:stop, stop:], False, True
+            )
             lu[:, start:stop, stop:] = right
             lu[:, stop:, stop:] -= lu[:, stop:, start:stop] @ right
     batch = shape[:-2]
@@ -122,7 +130,9 @@ def triangular_solve(a, b, upper, unit):
     n = a.shape[-1]
     if n > 16:
         h = n // 2
-        first, second = (slice(h, None), slice(None, h)) if upper else (slice(None, h), slice(h, None))
+        first, second = (
+            (slice(h, None), slice(None, h)) if upper else (slice(None, h), slice(h, None))
+        )
         x = triangular_solve(a[..., first, first], b[..., first, :], upper, unit)
         rest = b[..., second, :] - a[..., second, first] @ x
         y = triangular_solve(a[..., second, second], rest, upper, unit)

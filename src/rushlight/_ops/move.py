@@ -547,10 +547,20 @@ class MaskedFill(Op):
         return g.where(mask, 0).sum()
 
 
+# What C++ calls the types that a mask may not have.
+_C_NAMES = {
+    "int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
+    "uint8": "unsigned char", "float32": "float", "float64": "double", "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
 def check_bool_mask(name, mask):
     """Masks are bool tensors."""
     if mask.dtype != bool:
-        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {mask.dtype}")
+        kind = _C_NAMES.get(str(mask.dtype), str(mask.dtype))
+        raise RuntimeError(f"{name}_ only supports boolean masks, but got mask with dtype {kind}")
 
 
 @public("torch", "Tensor")
@@ -572,7 +582,8 @@ def masked_select(input, mask):
 def masked_scatter(input, mask, source):
     """masked_scatter(input, mask, source) -> Tensor: a copy with elements of ``source``, in order, where ``mask`` holds."""
     if mask.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}")
+        kind = dtypes.scalar_name(mask.dtype)
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {kind}")
     if source.dtype is not input.dtype:
         raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
     shape = common_shape(input.shape, mask.shape)
@@ -731,19 +742,6 @@ def trace(input):
     if input.ndim != 2:
         raise RuntimeError("trace: expected a matrix")
     return input.diagonal().sum()
-
-
-@public("Tensor", out=False)
-def sum_to_size(self, *size):
-    """sum_to_size(*size) -> Tensor: summed down to a shape that broadcasts to this one's."""
-    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-    lead = self.ndim - len(size)
-    fits = lead >= 0 and all(s in (1, have) for s, have in zip(size, self.shape[max(lead, 0) :], strict=True))
-    if not fits:
-        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(self.shape)}}}.")
-    dims = [*range(lead), *[i + lead for i, s in enumerate(size) if s == 1 and self.shape[i + lead] != 1]]
-    summed = self.sum(dims, True) if dims else self
-    return summed.reshape(size) if lead else summed
 
 
 @public("Tensor", out=False)

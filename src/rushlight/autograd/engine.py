@@ -381,8 +381,8 @@ def grad(
         if g is None:
             if not allow:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
-                    "allow_unused=True if this is the desired behavior."
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
+                    "Set allow_unused=True if this is the desired behavior."
                 )
             if materialize_grads:
                 results[i] = wrap(np.zeros(t._data.shape, t._data.dtype))
