@@ -138,11 +138,6 @@ _ORDER = [uint8, int8, int16, int32, int64]
 def _promote_integers(a: dtype, b: dtype) -> dtype:
     small = {a, b}
     if small & {uint16, uint32, uint64}:
-        # Wide unsigned types promote only among themselves and with the bytes below them.
-        wide = uint64 if uint64 in small else uint32 if uint32 in small else uint16
-        other = b if a is wide else a
-        if other in (uint8, uint16, uint32, uint64):
-            return wide
         raise RuntimeError(
             f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
             f"{_SCALAR_NAMES.get(a, a.name)} and {_SCALAR_NAMES.get(b, b.name)}"
