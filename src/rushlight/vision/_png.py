@@ -20,8 +20,11 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     )
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode ``uint8`` pixels of shape (H, W) or (H, W, C), C from 1 to 4, as a PNG file."""
+def encode_png(pixels: np.ndarray, level: int = 9) -> bytes:
+    """Encode ``uint8`` pixels of shape (H, W) or (H, W, C), C from 1 to 4, as a PNG file.
+
+    ``level`` is zlib's: 0 is fastest, 9 makes the smallest file.
+    """
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in _COLOR_TYPES:
@@ -38,7 +41,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return (
         _SIGNATURE
         + _chunk(b"IHDR", header)
-        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
+        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), level))
         + _chunk(b"IEND", b"")
     )
 
