@@ -8,7 +8,7 @@ import pytest
 import rushlight as torch
 
 NAMES = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
-         "complex128", "bool", "uint16", "uint32", "uint64")  # fmt: skip
+         "complex128", "bool", "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")  # fmt: skip
 
 
 def test_names_and_aliases():

@@ -136,13 +136,7 @@ _ORDER = [uint8, int8, int16, int32, int64]
 
 
 def _promote_integers(a: dtype, b: dtype) -> dtype:
-    small = {a, b}
-    if small & {uint16, uint32, uint64}:
-        raise RuntimeError(
-            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
-            f"{_SCALAR_NAMES.get(a, a.name)} and {_SCALAR_NAMES.get(b, b.name)}"
-        )
-    if small == {uint8, int8}:
+    if {a, b} == {uint8, int8}:
         return int16
     return max(a, b, key=_ORDER.index)
 
@@ -150,20 +144,27 @@ def _promote_integers(a: dtype, b: dtype) -> dtype:
 def _promote_floats(a: dtype, b: dtype) -> dtype:
     if {a, b} == {float16, bfloat16}:
         return float32
-    if a.itemsize == 1 or b.itemsize == 1:  # float8 has no promotion with anything but itself
-        raise RuntimeError(f"Promotion for Float8 Types is not supported, attempted to promote {a} and {b}")
     return a if a.itemsize >= b.itemsize else b
+
+
+def _refuse(a: dtype, b: dtype) -> None:
+    """float8 promotes with nothing but itself, wide unsigned integers only with real floats."""
+    pair = f"attempted to promote {scalar_name(a)} and {scalar_name(b)}"
+    for d, other in ((a, b), (b, a)):
+        if d.category == FLOATING and d.itemsize == 1:
+            raise RuntimeError(f"Promotion for Float8 Types is not supported, {pair}")
+        if d in (uint16, uint32, uint64) and other.category != FLOATING:
+            raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, {pair}")
 
 
 def _promote(a: dtype, b: dtype) -> dtype:
     if a is b:
         return a
+    _refuse(a, b)
     if a.category == b.category:
         if a.category == INTEGER:
             return _promote_integers(a, b)
-        if a.category == FLOATING:
-            return _promote_floats(a, b)
-        return a if a.itemsize >= b.itemsize else b
+        return _promote_floats(a, b)
     low, high = (a, b) if a.category < b.category else (b, a)
     if high.category == COMPLEX and low.category == FLOATING:
         if low is bfloat16:
