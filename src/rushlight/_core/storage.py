@@ -8,6 +8,7 @@ import mmap
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,8 @@ def untyped_storage(tensor: Tensor) -> "UntypedStorage":
     """
     array = tensor._data
     if type(array) is MetaArray:
-        return UntypedStorage(_span(array.shape, tensor.stride()) * array.itemsize, device="meta")
+        span = _span(array.shape, tensor.stride())  # type: ignore[attr-defined]  # attached later
+        return UntypedStorage(span * array.itemsize, device="meta")
     root = root_of(array)
     found = _wrappers.get(id(root))
     return found if found is not None else UntypedStorage._over(root)
@@ -134,19 +136,21 @@ class UntypedStorage:
 
     __slots__ = ("__weakref__", "_bytes", "_file", "_nbytes", "_root", "device")
     is_cuda = is_hpu = is_sparse = is_sparse_csr = False
+    _root: Any
+    _bytes: Any
+    _file: str | None
 
-    def __init__(self, data: int | Sequence[int] = 0, *, device: object = None) -> None:
+    def __init__(self, data: int | Sequence[int] = 0, *, device: Any = None) -> None:
         self.device = devices.resolve(device if device is not None else devices.CPU)
         self._file = None
-        if not isinstance(data, int):
-            data = _byte_values(data)
-        elif data < 0:
+        if isinstance(data, int) and data < 0:
             raise RuntimeError(f"Storage size must not be negative, got {data}")
         if self.device.type == "meta":
             self._root = self._bytes = None
-            self._nbytes = data if isinstance(data, int) else data.size
+            self._nbytes = data if isinstance(data, int) else len(data)
         else:
-            self._look_at(np.zeros(data, np.uint8) if isinstance(data, int) else data)
+            values = np.zeros(data, np.uint8) if isinstance(data, int) else _byte_values(data)
+            self._look_at(values)
 
     @classmethod
     def _over(cls, root: np.ndarray) -> "UntypedStorage":
@@ -345,7 +349,7 @@ class UntypedStorage:
         """A copy on a CUDA device."""
         return self.to(device="cuda" if device is None else device)
 
-    def to(self, *, device: object, non_blocking: bool = False) -> "UntypedStorage":
+    def to(self, *, device: Any, non_blocking: bool = False) -> "UntypedStorage":
         """The storage on `device`: itself if it is there."""
         target = devices.resolve(device)
         if target.type == self.device.type:

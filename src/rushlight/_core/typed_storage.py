@@ -1,6 +1,7 @@
 """Storages by elements, as PyTorch's older programs and its files know them."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class TypedStorage:
 
     __slots__ = ("_untyped_storage", "dtype")
     is_cuda = is_hpu = is_sparse = False
+    _untyped_storage: UntypedStorage
+    dtype: Any
 
     def __new__(
         cls, data=0, *, wrap_storage=None, dtype=None, device=None, _internal=False
@@ -246,6 +249,8 @@ for _name, _dtype in {
 class _LegacyStorage(type):
     """The classes ``torch.FloatStorage`` ...: constructors of `TypedStorage`, and tests for it."""
 
+    dtype: Any
+
     def __instancecheck__(cls, obj: object) -> bool:
         return isinstance(obj, TypedStorage) and obj.dtype is cls.dtype
 
@@ -253,14 +258,14 @@ class _LegacyStorage(type):
         return f"<class 'torch.{cls.__name__}'>"
 
 
-def _legacy(name, dtype):
+def _legacy(name: str, dtype: dtypes.dtype) -> _LegacyStorage:
     doc = f"{name}(size_or_values=0)\n\nMakes a `TypedStorage` of {dtype}."
     space = {"dtype": dtype, "__slots__": (), "__doc__": doc, "__module__": "torch"}
     return _LegacyStorage(name, (TypedStorage,), space)
 
 
 # torch.<name>: the storage classes by the names that files know them by
-CLASSES: dict[str, type] = {
+CLASSES: dict[str, _LegacyStorage] = {
     f"{name}Storage": _legacy(f"{name}Storage", dtype)
     for name, dtype in {
         "Float": dtypes.float32, "Double": dtypes.float64, "Half": dtypes.float16,

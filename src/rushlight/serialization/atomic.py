@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def atomic_writer(path: str | Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: "str | os.PathLike") -> Iterator[BinaryIO]:
     """atomic_writer(path)
 
     Context manager: a file to write to, which takes the place of `path` when the block ends.

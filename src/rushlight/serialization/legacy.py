@@ -5,7 +5,7 @@ import io
 import pickle
 import struct
 import sys
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -60,13 +60,13 @@ def _source(cls):
 
 
 def legacy_save(
-    obj, file: BinaryIO, pickle_module, protocol: int, module_class: type | None
+    obj, file: IO[bytes], pickle_module, protocol: int, module_class: type | None
 ) -> None:
     """Write `obj` to `file`; classes derived from `module_class` go with their source text."""
     table = _LegacyTable(module_class)
     base = pickler_class(pickle_module)
 
-    class Pickler(base):
+    class Pickler(base):  # type: ignore[valid-type, misc]  # known at run time
         def persistent_id(self, item):
             if (
                 module_class is not None

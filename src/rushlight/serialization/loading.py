@@ -67,7 +67,7 @@ def load(
     elif pickle_module is None:
         pickle_module = pickle
     pickle_load_args.setdefault("encoding", "utf-8")
-    if _is_path(f) and os.fspath(f).endswith(".safetensors"):
+    if isinstance(f, (str, os.PathLike)) and os.fspath(f).endswith(".safetensors"):
         return load_file(f, device=_safetensors_device(map_location))
     with _opened(f) as file:
         try:

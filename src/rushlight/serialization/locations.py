@@ -1,6 +1,7 @@
 """Where storages were saved from, and where they are to go when loaded."""
 
 from collections.abc import Callable
+from typing import Any
 
 from rushlight._core import device as devices
 from rushlight._core.storage import UntypedStorage
@@ -45,7 +46,7 @@ def default_restore_location(storage: object, location: str) -> object:
     )
 
 
-def restorer(map_location: object) -> Callable[[object, str], object]:
+def restorer(map_location: Any) -> Callable[[object, str], object]:
     """The function (storage, tag) -> storage that `map_location` means, in any of its forms."""
     if map_location is None:
         return default_restore_location

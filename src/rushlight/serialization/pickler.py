@@ -35,6 +35,7 @@ class StorageTable:
     def describe(self, obj: TypedStorage | UntypedStorage) -> tuple:
         """The persistent id of a storage: its class, key, location, and number of elements."""
         storage = obj.untyped()
+        cls: type
         if isinstance(obj, TypedStorage):
             dtype, cls, count = obj.dtype, CLASSES[NAMES[obj.dtype]], obj.size()
         else:

@@ -1,5 +1,7 @@
 """The functions that files call to make tensors again (`torch._utils._rebuild_*`)."""
 
+from typing import Any
+
 from rushlight._core.storage import UntypedStorage, rebuild_tensor
 from rushlight._core.tensor import Parameter, Tensor
 
@@ -52,7 +54,7 @@ def _rebuild_from_type_v2(func, new_type, args, state):
     return tensor
 
 
-def set_state(obj: object, state: object) -> None:
+def set_state(obj: Any, state: Any) -> None:
     """Give `obj` its Python attributes: a dict, or a pair of a dict and the slots' dict."""
     slots = None
     if isinstance(state, tuple):

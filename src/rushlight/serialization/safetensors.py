@@ -90,7 +90,7 @@ def load_file(
         for name, dtype, shape, begin, end in entries:
             raw = np.empty(end - begin, np.uint8)
             file.seek(start + begin)
-            if file.readinto(raw) != raw.size:
+            if file.readinto(raw.data) != raw.size:
                 raise SafetensorError(f"the file ends before the end of tensor {name!r}")
             loaded[name] = _tensor(raw, dtype, shape)
     target = devices.resolve(device)

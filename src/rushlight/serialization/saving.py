@@ -6,7 +6,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rushlight.serialization import settings
 from rushlight.serialization.atomic import atomic_writer
@@ -54,7 +54,7 @@ def _module_class():
 
 
 @contextlib.contextmanager
-def _destination(f: object) -> Iterator[tuple[IO[bytes], str]]:
+def _destination(f: Any) -> Iterator[tuple[IO[bytes], str]]:
     """The file to write to, and the name of the archive's top folder."""
     if isinstance(f, (str, os.PathLike)):
         path = os.fspath(f)

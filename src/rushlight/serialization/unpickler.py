@@ -5,6 +5,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable
+from typing import Any
 
 from rushlight._core import dtypes
 from rushlight._core.storage import UntypedStorage
@@ -17,7 +18,7 @@ from rushlight.serialization.zip_reader import ZipReader
 def full_unpickler(pickle_module: types.ModuleType) -> type:
     """The Unpickler of `pickle_module`, which finds our classes under PyTorch's names."""
 
-    class Unpickler(pickle_module.Unpickler):
+    class Unpickler(pickle_module.Unpickler):  # type: ignore[name-defined]  # known at run time
         def find_class(self, module, name):
             module = {"torch.tensor": "torch._tensor"}.get(module, module)
             if names.is_torch(module):
@@ -35,7 +36,7 @@ def load_pickle(file, persistent_load: Callable, pickle_module, **options) -> ob
     return unpickler.load()
 
 
-def element_type(storage_class: object) -> dtypes.dtype:
+def element_type(storage_class: Any) -> dtypes.dtype:
     """The dtype of the elements of a storage class named in a file."""
     if isinstance(storage_class, Unsupported):
         storage_class()

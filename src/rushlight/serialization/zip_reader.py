@@ -68,7 +68,7 @@ class ZipReader:
             raw = np.frombuffer(bytearray(_inflate(raw, record.size, name)), np.uint8)
         elif record.packed != record.size:
             raise _broken(f"the sizes of {name} disagree")
-        if self._check_crc and record.crc and zlib.crc32(raw) != record.crc:
+        if self._check_crc and record.crc and zlib.crc32(raw.data) != record.crc:
             raise _broken("CRC-32 check failed", f"reading file {name}")
         return raw
 
@@ -124,7 +124,8 @@ class ZipReader:
     def _add_entry(self, directory, at, fields):
         """Note the directory entry at `at`; returns where the next one begins."""
         method, crc, packed, size = fields[4], fields[7], fields[8], fields[9]
-        name_length, extra_length, comment_length, header = *fields[10:13], fields[16]
+        name_length, extra_length, comment_length = fields[10:13]
+        header = fields[16]
         name = directory[at + 46 : at + 46 + name_length].decode("utf-8", "replace")
         end = at + 46 + name_length + extra_length
         wide = iter(_zip64_numbers(directory[at + 46 + name_length : end]))

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rushlight.serialization.serialization_id import serialization_id
 
@@ -42,7 +43,7 @@ class ZipWriter:
         self._entries: list[Entry] = []
         self._position = 0
 
-    def write_record(self, name: str, data: object) -> None:
+    def write_record(self, name: str, data: Any) -> None:
         """Append a record; `data` is bytes or anything with the buffer protocol."""
         view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
         size = view.nbytes
