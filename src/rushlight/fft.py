@@ -3,4 +3,4 @@
 from rushlight import _api
 
 globals().update(_api.namespace("fft"))
-__all__ = sorted(_api.namespace("fft"))  # noqa: PLE0605
+__all__ = sorted(_api.namespace("fft"))

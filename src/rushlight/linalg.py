@@ -1,7 +1,8 @@
-"""torch.linalg: linear algebra. The operators live in ``rushlight._ops.linalg`` and its neighbours."""
+"""torch.linalg: linear algebra. The operators live in ``rushlight._ops.linalg`` and its "
+"neighbours."""
 
 from rushlight import _api
 from rushlight._ops.linalg_solve import LinAlgError as LinAlgError
 
 globals().update(_api.namespace("linalg"))
-__all__ = sorted([*_api.namespace("linalg"), "LinAlgError"])  # noqa: PLE0605
+__all__ = sorted([*_api.namespace("linalg"), "LinAlgError"])

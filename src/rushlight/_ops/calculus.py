@@ -56,8 +56,9 @@ def vander(x, N=None, increasing=False):
 def gradient(input, *, spacing=1, dim=None, edge_order=1):
     """gradient(input, *, spacing=1, dim=None, edge_order=1) -> tuple of Tensors
 
-    Central differences along each ``dim`` (all by default): of samples ``spacing`` apart (a number, or one
-    per dim), or at coordinates given as tensors. At the ends, differences of order ``edge_order`` (1 or 2).
+    Central differences along each ``dim`` (all by default): of samples ``spacing`` apart (a number,
+    or one per dim), or at coordinates given as tensors. At the ends, differences of order
+    ``edge_order`` (1 or 2).
 
     >>> torch.gradient(torch.tensor([1.0, 2.0, 4.0, 8.0]))
     (tensor([1.0000, 1.5000, 3.0000, 4.0000]),)
@@ -72,11 +73,13 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
         expected = "torch.gradient expected spacing to be unspecified, a scalar"
         if dim is None:
             raise RuntimeError(
-                f"{expected}, or a list of length equal to 'self.dim() = {input.ndim}', since dim argument was not "
+                f"{expected}, or a list of length equal to 'self.dim() = {input.ndim}', since dim "
+                "argument was not "
                 f"given, but got a list of length {len(spacing)}"
             )
         raise RuntimeError(
-            f"{expected} or it's spacing and dim arguments to have the same length, but got a spacing argument of "
+            f"{expected} or it's spacing and dim arguments to have the same length, but got a "
+            "spacing argument of "
             f"length {len(spacing)} and a dim argument of length {len(dims)}."
         )
     results = []
@@ -86,7 +89,11 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
                 "torch.gradient expected each dimension size to be at least edge_order+1"
             )
         points = hasattr(step, "ndim") and step.ndim == 1
-        results.append(_along_points(input, d, step, edge_order) if points else _along(input, d, step, edge_order))
+        results.append(
+            _along_points(input, d, step, edge_order)
+            if points
+            else _along(input, d, step, edge_order)
+        )
     return tuple(results)
 
 
@@ -111,7 +118,8 @@ def _along_points(t, dim, points, order):
     n = t.shape[dim]
     if points.shape[0] != n:
         raise RuntimeError(
-            f"torch.gradient expected each coordinate tensor to have as many elements as the dimension, got {points.shape[0]}"
+            "torch.gradient expected each coordinate tensor to have as many elements as the "
+            f"dimension, got {points.shape[0]}"
         )
     shape = [-1 if i == dim else 1 for i in range(t.ndim)]
     gaps = points.diff().to(t.dtype).reshape(shape)
@@ -143,7 +151,9 @@ def sum_to_size(self, *size):
     """
     size = list(size[0]) if len(size) == 1 and not isinstance(size[0], int) else list(size)
     extra = self.ndim - len(size)
-    fits = extra >= 0 and all(s in (1, t) for s, t in zip(size, self.shape[max(extra, 0) :], strict=False))
+    fits = extra >= 0 and all(
+        s in (1, t) for s, t in zip(size, self.shape[max(extra, 0) :], strict=False)
+    )
     if not fits:
         raise RuntimeError(f"size {{{size}}} is not expandable to size {{{list(self.shape)}}}.")
     if not size:

@@ -18,8 +18,10 @@ def einsum(*args):
     tensor([3., 3.])
     """
     if not args:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one "
-                         "operand and its subscripts list")  # fmt: skip
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one "
+            "operand and its subscripts list"
+        )
     if isinstance(args[0], str):
         operands = args[1] if len(args) == 2 and isinstance(args[1], (list, tuple)) else args[1:]
         inputs, output = _parse(args[0])
@@ -35,10 +37,13 @@ def einsum(*args):
     for label in output:
         if label not in seen:
             raise RuntimeError(
-                f"einsum(): output subscript {_shown(label)} does not appear in the equation for any input operand"
+                f"einsum(): output subscript {_shown(label)} does not appear in the equation for "
+                "any input operand"
             )
         if output.count(label) > 1:
-            raise RuntimeError(f"einsum(): output subscript {_shown(label)} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {_shown(label)} appears more than once in the output"
+            )
     return _contract(terms, output)
 
 
@@ -52,7 +57,8 @@ def _shown(label):
 
 
 def _letters(text, start):
-    """The labels of one term; A-Z are 0-25 and a-z 26-51, so that sorting labels is PyTorch's order."""
+    """The labels of one term; A-Z are 0-25 and a-z 26-51, so that sorting labels is PyTorch's
+    order."""
     labels, i = [], 0
     while i < len(text):
         c = text[i]
@@ -71,7 +77,8 @@ def _letters(text, start):
             continue
         if not (c.isascii() and c.isalpha()):
             raise RuntimeError(
-                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]"
+                f"einsum(): invalid subscript given at index {i} in the equation string, "
+                "subscripts must be in [a-zA-Z]"
             )
         labels.append(ord(c) - ord("A") if c <= "Z" else ord(c) - ord("a") + 26)
         i += 1
@@ -114,24 +121,29 @@ def _numbered(sublist):
 def _check_operands(operands, inputs):
     if len(operands) != len(inputs):
         which = "more" if len(operands) > len(inputs) else "fewer"
-        raise RuntimeError(f"einsum(): {which} operands were provided than specified in the equation")
+        raise RuntimeError(
+            f"einsum(): {which} operands were provided than specified in the equation"
+        )
     for i, (t, labels) in enumerate(zip(operands, inputs, strict=True)):
         named = len([x for x in labels if x != ELLIPSIS])
         if ELLIPSIS in labels:
             if named > t.ndim:
                 raise RuntimeError(
-                    f"einsum(): the number of subscripts in the equation ({named}) is more than the number of "
+                    f"einsum(): the number of subscripts in the equation ({named}) is more than "
+                    "the number of "
                     f"dimensions ({t.ndim}) for operand {i}"
                 )
         elif named != t.ndim:
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
+                f"einsum(): the number of subscripts in the equation ({named}) does not match the "
+                "number of "
                 f"dimensions ({t.ndim}) for operand {i} and no ellipsis was given"
             )
 
 
 def _expand(operands, inputs):
-    """Terms (tensor, labels) with ``...`` spelt out (labels from 100, right-aligned), diagonals taken."""
+    """Terms (tensor, labels) with ``...`` spelt out (labels from 100, right-aligned), diagonals
+    taken."""
     covered = [t.ndim - len(x) + 1 for t, x in zip(operands, inputs, strict=True) if ELLIPSIS in x]
     ellipsis = list(range(100, 100 + max(covered, default=0)))
     terms, sizes = [], {}
@@ -142,13 +154,15 @@ def _expand(operands, inputs):
         for j, (label, size) in enumerate(zip(labels, t.shape, strict=True)):
             if label in labels[:j] and t.shape[labels.index(label)] != size:
                 raise RuntimeError(
-                    f"einsum(): subscript {_shown(label)} is repeated for operand {i} but the sizes don't match, "
+                    f"einsum(): subscript {_shown(label)} is repeated for operand {i} but the "
+                    "sizes don't match, "
                     f"{size} != {t.shape[labels.index(label)]}"
                 )
             known = sizes.setdefault(label, size)
             if known != size and 1 not in (known, size):
                 raise RuntimeError(
-                    f"einsum(): subscript {_shown(label)} has size {size} for operand {i} which does not "
+                    f"einsum(): subscript {_shown(label)} has size {size} for operand {i} which "
+                    "does not "
                     f"broadcast with previously seen size {known}"
                 )
             sizes[label] = max(known, size) if 0 not in (known, size) else 0
@@ -194,7 +208,8 @@ def _contract(terms, output):
 
 
 def _pair(a, la, b, lb, keep):
-    """One batched matrix product: labels in both are contracted, or batch if something later needs them."""
+    """One batched matrix product: labels in both are contracted, or batch if something later needs
+    them."""
     a, la = _drop_ones(a, la, lb)
     b, lb = _drop_ones(b, lb, la)
     a, la = _sum_alone(a, la, lb, keep)
@@ -209,7 +224,9 @@ def _pair(a, la, b, lb, keep):
     if not inner:  # nothing is summed: a product that broadcasts
         product = x.reshape(count[0], count[1], 1) * y.reshape(count[0], 1, count[3])
     elif batch:
-        product = x.reshape(count[0], count[1], count[2]).bmm(y.reshape(count[0], count[2], count[3]))
+        product = x.reshape(count[0], count[1], count[2]).bmm(
+            y.reshape(count[0], count[2], count[3])
+        )
     else:
         product = x.reshape(count[1], count[2]).mm(y.reshape(count[2], count[3]))
     labels = batch + left + right

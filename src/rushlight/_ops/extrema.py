@@ -9,7 +9,8 @@ from rushlight._ops.reduce import axes, require_elements, restore
 
 
 def share_among_ties(g, input, result, dim, keepdim):
-    """The gradient of an extremum, divided evenly among the elements that attain it (NaN included)."""
+    """The gradient of an extremum, divided evenly among the elements that attain it (NaN
+    included)."""
     g, result = (restore(t, input.ndim, dim, keepdim) for t in (g, result))
     mask = (input == result).logical_or(input.isnan().logical_and(result.isnan()))
     if dim is None or dim in ((), []) or not input.ndim:
@@ -20,14 +21,17 @@ def share_among_ties(g, input, result, dim, keepdim):
 def _same_out(input, out):
     if out is not None and out.dtype is not input.dtype:
         raise RuntimeError(
-            f"Expected the dtype for input and out to match, but got {dtypes.scalar_name(input.dtype)} for input's "
+            "Expected the dtype for input and out to match, but got "
+            f"{dtypes.scalar_name(input.dtype)} for input's "
             f"dtype and {dtypes.scalar_name(out.dtype)} for out's dtype."
         )
 
 
 def _no_complex(name, x):
     if x.dtype.kind == "c":
-        raise NotImplementedError(f'"{name}" not implemented for \'{dtypes.scalar_name(dtypes.of_array(x))}\'')
+        raise NotImplementedError(
+            f"\"{name}\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
+        )
 
 
 class Amax(Reduce):
@@ -76,8 +80,8 @@ class Amin(Reduce):
 def amin(input, dim=(), keepdim=False, *, out=None):
     """amin(input, dim=(), keepdim=False, *, out=None) -> Tensor
 
-    Smallest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is shared
-    evenly among equal minima.
+    Smallest value over ``dim`` (an int or several; by default all). NaN wins. The gradient is
+    shared evenly among equal minima.
 
     >>> torch.amin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
     tensor([1., 2.])
@@ -97,7 +101,8 @@ class Aminmax(Op):
     def forward(xp, x, *, dim=None, keepdim=False):
         if dim is None and not x.size:
             raise RuntimeError(
-                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+                "identity."
             )
         if dim is not None and x.ndim and x.shape[wrap_dim(dim, x.ndim)] == 0:
             raise IndexError(f"aminmax: Expected reduction dim {dim} to have non-zero size.")
@@ -107,8 +112,11 @@ class Aminmax(Op):
         return low, xp.maximum.reduce(x, axis, None, None, keepdim)
 
     def vjp(g, input, min, max, dim, keepdim):
-        parts = [share_among_ties(gi, input, r, dim, keepdim) for gi, r in zip(g, (min, max), strict=True)
-                 if gi is not None]  # fmt: skip
+        parts = [
+            share_among_ties(gi, input, r, dim, keepdim)
+            for gi, r in zip(g, (min, max), strict=True)
+            if gi is not None
+        ]
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
@@ -164,7 +172,8 @@ class MinFull(Reduce):
 
 
 def select(xp, x, index, axis, keepdim):
-    """The elements of ``x`` that ``index`` (with ``axis`` kept) names; both without ``axis`` unless kept."""
+    """The elements of ``x`` that ``index`` (with ``axis`` kept) names; both without ``axis``
+    unless kept."""
     values = xp.take_along_axis(x, index, axis)
     return (values, index) if keepdim else (values.squeeze(axis), index.squeeze(axis))
 
@@ -186,7 +195,9 @@ def _extreme(name, reduce, x, dim, keepdim):
     if not x.size:
         require_elements(name, x.shape, dim)
     _no_complex(name, x)
-    return reduce(x, axis, None, None, keepdim), getattr(x, f"arg{name}")(axis, None, keepdims=keepdim)
+    return reduce(x, axis, None, None, keepdim), getattr(x, f"arg{name}")(
+        axis, None, keepdims=keepdim
+    )
 
 
 class MaxDim(Op):
@@ -233,13 +244,20 @@ def _extremum(name, full, along, input, args, kwargs):
     if hasattr(other, "dtype") and hasattr(input, "dtype") and len(args) + len(kwargs) == 1:
         return getattr(input, f"{name}imum")(other)
     given = dict(zip(("dim", "keepdim"), args, strict=False)) | kwargs
-    valid = hasattr(input, "dtype") and isinstance(given.get("dim"), int) and given.keys() <= {"dim", "keepdim"} and len(args) < 3
+    valid = (
+        hasattr(input, "dtype")
+        and isinstance(given.get("dim"), int)
+        and given.keys() <= {"dim", "keepdim"}
+        and len(args) < 3
+    )
     if not valid or not isinstance(given.get("keepdim", False), bool):
         shown = [type(a).__name__ for a in (input, *args)]
         shown += [f"{k}={type(v).__name__}" for k, v in kwargs.items()]
         raise TypeError(
-            f"{name}() received an invalid combination of arguments - got ({', '.join(shown)}), but expected "
-            f"one of:\n * (Tensor input)\n * (Tensor input, Tensor other)\n * (Tensor input, int dim, bool "
+            f"{name}() received an invalid combination of arguments - got ({', '.join(shown)}), "
+            "but expected "
+            "one of:\n * (Tensor input)\n * (Tensor input, Tensor other)\n * (Tensor input, int "
+            "dim, bool "
             "keepdim = False)"
         )
     return along.call(input, given["dim"], given.get("keepdim", False))
@@ -247,10 +265,11 @@ def _extremum(name, full, along, input, args, kwargs):
 
 @public("torch", "Tensor")
 def max(input, *args, **kwargs):
-    """max(input) -> Tensor; max(input, dim, keepdim=False) -> (values, indices); max(input, other) -> Tensor
+    """max(input) -> Tensor; max(input, dim, keepdim=False) -> (values, indices); max(input, other)
+        -> Tensor
 
-    Largest element; or the largest along ``dim`` with their indices; or the elementwise maximum of two
-    tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
+    Largest element; or the largest along ``dim`` with their indices; or the elementwise maximum of
+    two tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
 
     >>> torch.max(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
     torch.return_types.max(
@@ -262,10 +281,11 @@ def max(input, *args, **kwargs):
 
 @public("torch", "Tensor")
 def min(input, *args, **kwargs):
-    """min(input) -> Tensor; min(input, dim, keepdim=False) -> (values, indices); min(input, other) -> Tensor
+    """min(input) -> Tensor; min(input, dim, keepdim=False) -> (values, indices); min(input, other)
+        -> Tensor
 
-    Smallest element; or the smallest along ``dim`` with their indices; or the elementwise minimum of two
-    tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
+    Smallest element; or the smallest along ``dim`` with their indices; or the elementwise minimum
+    of two tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
 
     >>> torch.min(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
     tensor(1.)
@@ -280,7 +300,9 @@ def _arg_extreme(name, x, dim, keepdim):
         raise RuntimeError(f"{name}(): does not support {what} input")
     if dim is None:
         if not x.size:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            raise IndexError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
+            )
         return find(None, None, keepdims=keepdim)
     axis = wrap_dim(dim, x.ndim)
     if not x.size:
@@ -307,8 +329,8 @@ class Argmax(Reduce):
 class Argmin(Reduce):
     """argmin(input, dim=None, keepdim=False) -> Tensor
 
-    Index of the smallest element (of the flattened tensor, or along ``dim``), as int64; the first of
-    equals, and NaN is the smallest.
+    Index of the smallest element (of the flattened tensor, or along ``dim``), as int64; the first
+    of equals, and NaN is the smallest.
 
     >>> torch.argmin(torch.tensor([[4.0, 5.0], [3.0, 7.0]]), 0)
     tensor([1, 0])
@@ -318,5 +340,3 @@ class Argmin(Reduce):
 
     def forward(xp, x, dim=None, keepdim=False):
         return _arg_extreme("argmin", x, dim, keepdim)
-
-

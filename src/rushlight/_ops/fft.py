@@ -1,8 +1,7 @@
-"""Discrete Fourier transforms: three primitives (complex, real to complex, complex to real) and torch.fft on them."""
+"""Discrete Fourier transforms: three primitives (complex, real to complex, complex to real) and
+torch.fft on them."""
 
 import math
-
-import numpy as np
 
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
@@ -38,7 +37,8 @@ class FftC2C(Op):
 
 
 class FftR2C(Op):
-    """Real to complex over ``dims``: the half spectrum of the last one, or all of it (``onesided`` False)."""
+    """Real to complex over ``dims``: the half spectrum of the last one, or all of it (``onesided``
+    False)."""
 
     name = "fft_r2c"
     public = ()
@@ -47,7 +47,9 @@ class FftR2C(Op):
 
     def forward(xp, x, dims, scale, onesided):
         if not onesided:
-            return _scaled(xp.fft.fftn(x, axes=dims), scale).astype(xp.result_type(x.dtype, xp.complex64))
+            return _scaled(xp.fft.fftn(x, axes=dims), scale).astype(
+                xp.result_type(x.dtype, xp.complex64)
+            )
         return _scaled(xp.fft.rfftn(x, axes=dims), scale)
 
     def vjp(g, input: Meta, dims, scale, onesided):
@@ -57,7 +59,8 @@ class FftR2C(Op):
 
 
 class FftC2R(Op):
-    """The real result of a half spectrum over ``dims``, of length ``size`` in the last; positive exponent."""
+    """The real result of a half spectrum over ``dims``, of length ``size`` in the last; positive
+    exponent."""
 
     name = "fft_c2r"
     public = ()
@@ -76,7 +79,9 @@ class FftC2R(Op):
         half = input.shape[dims[-1]]
         twice = (size - 1) // 2
         weight = [1.0] + [2.0] * twice + [1.0] * (half - 1 - twice)
-        weight = g.new_tensor(weight).reshape([-1 if i == dims[-1] % g.ndim else 1 for i in range(g.ndim)])
+        weight = g.new_tensor(weight).reshape(
+            [-1 if i == dims[-1] % g.ndim else 1 for i in range(g.ndim)]
+        )
         return spectrum * weight
 
 
@@ -111,7 +116,9 @@ def _complex(name, t):
 
 def _real_only(name, t):
     if t.is_complex():
-        raise RuntimeError(f"{name} expects a real input tensor, but got {dtypes.scalar_name(t.dtype)}")
+        raise RuntimeError(
+            f"{name} expects a real input tensor, but got {dtypes.scalar_name(t.dtype)}"
+        )
     return _floating(name, t)
 
 
@@ -191,8 +198,8 @@ def _many(name, t, s, dim, norm, forward):
 def fft(input, n=None, dim=-1, norm=None):
     """fft(input, n=None, dim=-1, norm=None, *, out=None) -> Tensor
 
-    Discrete Fourier transform along ``dim``, cut or padded to ``n`` points. ``norm`` is ``backward`` (no
-    factor, the default), ``ortho`` (1/sqrt(n)) or ``forward`` (1/n).
+    Discrete Fourier transform along ``dim``, cut or padded to ``n`` points. ``norm`` is
+    ``backward`` (no factor, the default), ``ortho`` (1/sqrt(n)) or ``forward`` (1/n).
 
     >>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
@@ -361,7 +368,8 @@ def _half_backward(name, t, s, dim, norm, forward):
 def rfftn(input, s=None, dim=None, norm=None):
     """rfftn(input, s=None, dim=None, norm=None, *, out=None) -> Tensor
 
-    Transform of a real input over several dimensions; of the last one, the non-negative frequencies.
+    Transform of a real input over several dimensions; of the last one, the non-negative
+    frequencies.
 
     >>> torch.fft.rfftn(torch.ones(2, 2)).real
     tensor([[4., 0.],
@@ -469,7 +477,8 @@ def ihfft2(input, s=None, dim=(-2, -1), norm=None):
 
 @public("fft")
 def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
-    """fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None) -> Tensor
+    """fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None) ->
+        Tensor
 
     The frequencies of a transform of ``n`` points spaced ``d`` apart, in the order of :func:`fft`.
 
@@ -485,7 +494,8 @@ def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=Fal
 
 @public("fft")
 def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
-    """rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None) -> Tensor
+    """rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False, out=None)
+        -> Tensor
 
     The frequencies of :func:`rfft` of ``n`` points spaced ``d`` apart.
 

@@ -1,4 +1,5 @@
-"""Matrix decompositions: Cholesky, QR, SVD, eigenvalues; determinants, pseudo-inverse, least squares, exponential."""
+"""Matrix decompositions: Cholesky, QR, SVD, eigenvalues; determinants, pseudo-inverse, least
+squares, exponential."""
 
 import numpy as np
 
@@ -95,7 +96,8 @@ class LinalgQr(Op):
         check_matrix("linalg.qr", A)
         if mode not in ("reduced", "complete", "r"):
             raise RuntimeError(
-                f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+                f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
+                "'r', or 'complete'"
             )
         if mode == "r":
             return np.zeros(0, A.dtype), np.linalg.qr(A, "r")
@@ -103,10 +105,12 @@ class LinalgQr(Op):
         return Q, R
 
     def vjp(g, Q, R, mode):
-        # Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR decomposition" (2012)
+        # Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR
+        # decomposition" (2012)
         if mode == "r":
             raise RuntimeError(
-                "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use "
+                "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
+                "Please use "
                 "linalg.qr(A, mode='reduced') if you are going to require gradients."
             )
         gQ, gR = g
@@ -119,7 +123,9 @@ class LinalgQr(Op):
             return _qr_gradient(Q, R, gQ, gR)
         R1, R2 = R.narrow(-1, 0, m), R.narrow(-1, m, n - m)  # A = [A1 A2], Q R1 = A1, R2 = Qᴴ A2
         if gR is None:
-            return Cat.call([_qr_gradient(Q, R1, gQ, None), R2.new_zeros((*Q.shape[:-1], n - m))], -1)
+            return Cat.call(
+                [_qr_gradient(Q, R1, gQ, None), R2.new_zeros((*Q.shape[:-1], n - m))], -1
+            )
         g2 = gR.narrow(-1, m, n - m)
         from_right = Q @ (R2 @ g2.mH)
         gQ = from_right if gQ is None else gQ + from_right
@@ -146,7 +152,8 @@ def _real(t):
 class Geqrf(Op):
     """geqrf(input, *, out=None) -> (Tensor a, Tensor tau)
 
-    QR in LAPACK's form: R above the diagonal, the Householder vectors below it, their scales in ``tau``.
+    QR in LAPACK's form: R above the diagonal, the Householder vectors below it, their scales in
+    ``tau``.
 
     >>> torch.geqrf(torch.eye(2)).tau
     tensor([0., 0.])
@@ -362,7 +369,8 @@ class LinalgEigvalsh(Op):
 
 
 def tolerances(A, atol, rtol):
-    """(atol, rtol) arrays per matrix with PyTorch's defaults: eps * max(m, n), or 0 if atol is given."""
+    """(atol, rtol) arrays per matrix with PyTorch's defaults: eps * max(m, n), or 0 if atol is
+    given."""
     default = np.finfo(A.dtype).eps * max(A.shape[-2:])
     atol = 0.0 if atol is None else atol
     if rtol is None:
@@ -427,7 +435,7 @@ class LinalgLstsq(Op):
             values = np.zeros(0, A.real.dtype)
         else:
             U, S, Vh = np.linalg.svd(A, full_matrices=False)
-            kept = S > rcond * S.max(-1, keepdims=True, initial=0)
+            kept = rcond * S.max(-1, keepdims=True, initial=0) < S
             inverse = np.where(kept, 1 / np.where(kept, S, 1), 0).astype(S.dtype)[..., None]
             X = Vh.swapaxes(-1, -2).conj() @ (inverse * (U.swapaxes(-1, -2).conj() @ b))
             rank = kept.sum(-1).astype(np.int64)
@@ -453,7 +461,9 @@ class LinalgLstsq(Op):
             P = LinalgPinv.call(A, None, None, False)
             gB = P.mH @ g
             gA = pinv_gradient(g @ B.mH, A, P) if need[0] else None
-        if from_residuals is not None and residuals.numel():  # X is optimal: only A and B themselves count
+        if (
+            from_residuals is not None and residuals.numel()
+        ):  # X is optimal: only A and B themselves count
             scale = (from_residuals.unsqueeze(-1) if vector else from_residuals).unsqueeze(-2)
             away = (B - A @ X) * scale * 2
             gA, gB = gA - away @ X.mH if need[0] else None, gB + away
@@ -471,8 +481,10 @@ def _full_rank_solution(A, b):
 
 # ---- exponential ---------------------------------------------------------------------------------
 
-_PADE = (64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
-         670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1)  # fmt: skip
+_PADE = (
+    64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000,
+    10559470521600, 670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
+)  # fmt: skip
 
 
 class LinalgMatrixExp(Op):
@@ -483,7 +495,9 @@ class LinalgMatrixExp(Op):
 
     def forward(xp, A):
         if A.ndim < 2:
-            raise RuntimeError("linalg.matrix_exp: The input tensor A must have at least 2 dimensions.")
+            raise RuntimeError(
+                "linalg.matrix_exp: The input tensor A must have at least 2 dimensions."
+            )
         if A.dtype.kind in "biu":
             raise RuntimeError(
                 "linalg.matrix_exp: Expected a floating point or complex tensor as input. Got "
@@ -519,8 +533,12 @@ def _pade(A):
     A4 = A2 @ A2
     A6 = A4 @ A2
     b = [float(c) for c in _PADE]
-    odd = A @ (A6 @ (b[13] * A6 + b[11] * A4 + b[9] * A2) + b[7] * A6 + b[5] * A4 + b[3] * A2 + b[1] * eye)
-    even = A6 @ (b[12] * A6 + b[10] * A4 + b[8] * A2) + b[6] * A6 + b[4] * A4 + b[2] * A2 + b[0] * eye
+    odd = A @ (
+        A6 @ (b[13] * A6 + b[11] * A4 + b[9] * A2) + b[7] * A6 + b[5] * A4 + b[3] * A2 + b[1] * eye
+    )
+    even = (
+        A6 @ (b[12] * A6 + b[10] * A4 + b[8] * A2) + b[6] * A6 + b[4] * A4 + b[2] * A2 + b[0] * eye
+    )
     return np.linalg.solve(even - odd, even + odd)
 
 
@@ -580,4 +598,6 @@ class LinalgSlogdet(Op):
         if total is None:
             return None
         total = total.to(A.dtype).unsqueeze(-1).unsqueeze(-1)
-        return LinalgSolveEx.call(A.mH, total * A.new_ones(A.shape[-1]).diag_embed(), True, False)[0]
+        return LinalgSolveEx.call(A.mH, total * A.new_ones(A.shape[-1]).diag_embed(), True, False)[
+            0
+        ]

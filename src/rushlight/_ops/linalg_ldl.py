@@ -1,4 +1,5 @@
-"""LDL factors of symmetric and Hermitian matrices by Bunch and Kaufman's pivoting (1977), in LAPACK's packed form."""
+"""LDL factors of symmetric and Hermitian matrices by Bunch and Kaufman's pivoting (1977), in
+LAPACK's packed form."""
 
 import math
 
@@ -165,14 +166,16 @@ def _refuse_singular(name, info):
     if failed is not None:
         where, at = failed
         raise RuntimeError(
-            f"{name}: {where}D[{at},{at}] is zero and using it on ldl_solve would result in a division by zero. If you "
+            f"{name}: {where}D[{at},{at}] is zero and using it on ldl_solve would result in a "
+            "division by zero. If you "
             "still want to perform the factorization, consider calling linalg.ldl_factor_ex(A)"
         )
 
 
 @public("linalg")
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
-    """ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None) -> (Tensor LD, Tensor pivots, Tensor info)
+    """ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None) -> (Tensor LD, Tensor
+        pivots, Tensor info)
 
     As :func:`ldl_factor`; ``info`` has the place of the first zero block, or 0.
 
@@ -198,15 +201,18 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
     check_square("torch.linalg.ldl_solve", LD, "LD")
     if B.ndim < 2:
         raise RuntimeError(
-            f"torch.linalg.ldl_solve: Expected B to have at least 2 dimensions, but it has {B.ndim} dimensions instead"
+            "torch.linalg.ldl_solve: Expected B to have at least 2 dimensions, but it has "
+            f"{B.ndim} dimensions instead"
         )
     if pivots.dtype.category != dtypes.INTEGER:
         raise RuntimeError(
-            f"torch.linalg.ldl_solve: Expected pivots to be integers. Got {dtypes.scalar_name(pivots.dtype)}"
+            "torch.linalg.ldl_solve: Expected pivots to be integers. Got "
+            f"{dtypes.scalar_name(pivots.dtype)}"
         )
     if LD.shape[-1] != B.shape[-2]:
         raise RuntimeError(
-            f"torch.linalg.ldl_solve: Incompatible shapes of A and B for the equation AX = B ({LD.shape[-2]}x"
+            "torch.linalg.ldl_solve: Incompatible shapes of A and B for the equation AX = B "
+            f"({LD.shape[-2]}x"
             f"{LD.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     return LinalgLdlSolve.call(LD, pivots, B, hermitian)

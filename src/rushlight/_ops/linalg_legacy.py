@@ -5,7 +5,7 @@ import math
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.return_types import make
-from rushlight._ops import linalg
+from rushlight._ops import linalg, linalg_numbers, linalg_tensors
 from rushlight._ops.linalg_decomp import LinalgCholeskyEx, LinalgQr, LinalgSvd
 from rushlight._ops.linalg_norm import matrix_norm, vector_norm
 from rushlight._ops.linalg_solve import (
@@ -22,13 +22,14 @@ from rushlight._ops.linalg_solve import (
 @public("torch", "Tensor", aliases=())
 def det(A):
     """det(A, *, out=None) -> Tensor: see :func:`torch.linalg.det`."""
-    return linalg.det(A)
+    return linalg_numbers.det(A)
 
 
 @public("torch", "Tensor")
 def slogdet(input):
-    """slogdet(input, *, out=None) -> (Tensor sign, Tensor logabsdet): see :func:`torch.linalg.slogdet`."""
-    return make("slogdet", ("sign", "logabsdet"), tuple(linalg.slogdet(input)))
+    """slogdet(input, *, out=None) -> (Tensor sign, Tensor logabsdet): see
+    :func:`torch.linalg.slogdet`."""
+    return make("slogdet", ("sign", "logabsdet"), tuple(linalg_numbers.slogdet(input)))
 
 
 @public("torch", "Tensor", out=False)
@@ -41,7 +42,7 @@ def logdet(input):
     tensor(0.)
     """
     check_square("logdet", input)
-    sign, logabsdet = linalg.slogdet(input)
+    sign, logabsdet = linalg_numbers.slogdet(input)
     if input.is_complex():
         return sign.log() + logabsdet
     return logabsdet.masked_fill(sign == -1, math.nan)
@@ -66,13 +67,13 @@ def pinverse(input, rcond=1e-15):
     tensor([[0.5000, 0.0000],
             [0.0000, 0.2500]])
     """
-    return linalg.pinv(input, rcond)
+    return linalg_numbers.pinv(input, rcond)
 
 
 @public("torch", "Tensor")
 def matrix_power(input, n):
     """matrix_power(input, n, *, out=None) -> Tensor: see :func:`torch.linalg.matrix_power`."""
-    return linalg.matrix_power(input, n)
+    return linalg_numbers.matrix_power(input, n)
 
 
 # ---- norms ---------------------------------------------------------------------------------------
@@ -86,8 +87,9 @@ def _both_dims(dim):
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None) -> Tensor
 
-    A vector norm over ``dim`` (all by default) of order ``p``, or the matrix norm ``"nuc"``; ``"fro"`` is
-    order 2. Prefer :func:`torch.linalg.vector_norm` and :func:`torch.linalg.matrix_norm`.
+    A vector norm over ``dim`` (all by default) of order ``p``, or the matrix norm ``"nuc"``;
+    ``"fro"`` is order 2. Prefer :func:`torch.linalg.vector_norm` and
+    :func:`torch.linalg.matrix_norm`.
 
     >>> torch.norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
@@ -95,7 +97,8 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     dims = _both_dims(dim)
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
-            f"linalg.vector_norm: dtype should be floating point or complex, but got {dtypes.scalar_name(dtype)}"
+            "linalg.vector_norm: dtype should be floating point or complex, but got "
+            f"{dtypes.scalar_name(dtype)}"
         )
     if p == "fro" and (dims is None or len(dims) <= 2):
         return vector_norm(input, 2, dims, keepdim, dtype=dtype)
@@ -118,7 +121,8 @@ public("Tensor", out=False)(_tensor_norm)
 class Renorm(Op):
     """renorm(input, p, dim, maxnorm, *, out=None) -> Tensor
 
-    Slices along ``dim`` whose ``p``-norm exceeds ``maxnorm``, scaled down to it; others as they are.
+    Slices along ``dim`` whose ``p``-norm exceeds ``maxnorm``, scaled down to it; others as they
+    are.
 
     >>> torch.renorm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
     tensor([[0.6000, 0.8000],
@@ -130,14 +134,20 @@ class Renorm(Op):
 
     def forward(xp, x, p, dim, maxnorm):
         if x.ndim < 2:
-            raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions")
+            raise RuntimeError(
+                f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions"
+            )
         if p <= 0:
             raise RuntimeError("renorm: non-positive-norm not supported")
         if maxnorm < 0:
             raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
         others = tuple(i for i in range(x.ndim) if i != dim % x.ndim)
         size = xp.abs(x)
-        size = size.max(others, keepdims=True) if p == math.inf else (size**p).sum(others, keepdims=True) ** (1 / p)
+        size = (
+            size.max(others, keepdims=True)
+            if p == math.inf
+            else (size**p).sum(others, keepdims=True) ** (1 / p)
+        )
         return x * xp.where(size > maxnorm, maxnorm / (size + 1e-7), 1).astype(size.dtype)
 
     def vjp(g, input, p, dim, maxnorm):
@@ -184,7 +194,10 @@ def svd(input, some=True, compute_uv=True):
     tensor([3., 2.])
     """
     if input.ndim < 2:
-        raise RuntimeError("linalg.svd: input should have at least 2 dimensions, but has {} dimensions instead".format(input.ndim))
+        raise RuntimeError(
+            "linalg.svd: input should have at least 2 dimensions, but has "
+            f"{input.ndim} dimensions instead"
+        )
     fields = ("U", "S", "V")
     if not compute_uv:
         m, n = input.shape[-2:]
@@ -196,7 +209,8 @@ def svd(input, some=True, compute_uv=True):
 
 @public("torch", "Tensor")
 def lu(A, pivot=True, get_infos=False):
-    """lu(A, pivot=True, get_infos=False, *, out=None) -> (Tensor LU, IntTensor pivots, IntTensor info optional)
+    """lu(A, pivot=True, get_infos=False, *, out=None) -> (Tensor LU, IntTensor pivots, IntTensor
+        info optional)
 
     Packed LU factors. Prefer :func:`torch.linalg.lu_factor`.
 
@@ -214,7 +228,8 @@ def lu(A, pivot=True, get_infos=False):
 
 @public("torch")
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
-    """lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None) -> (Tensor P, Tensor L, Tensor U)
+    """lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None) -> (Tensor
+        P, Tensor L, Tensor U)
 
     The three factors of ``A = P L U`` out of :func:`torch.linalg.lu_factor`'s result.
 
@@ -224,11 +239,13 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """
     if LU_data.ndim < 2:
         raise RuntimeError(
-            f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(LU_data.shape)} instead"
+            "torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: "
+            f"{list(LU_data.shape)} instead"
         )
     if unpack_pivots and LU_pivots.dtype is not dtypes.int32:
         raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this "
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 "
+            "dtype.\nNote: this "
             "function is intended to be used with the output produced by torch.linalg.lu_factor"
         )
     m, n = LU_data.shape[-2:]
@@ -242,15 +259,15 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
 @public("torch", "Tensor")
 def orgqr(input, input2):
     """orgqr(input, tau, *, out=None) -> Tensor: see :func:`torch.linalg.householder_product`."""
-    return linalg.householder_product(input, input2)
+    return linalg_tensors.householder_product(input, input2)
 
 
 @public("torch", "Tensor")
 def ormqr(input, tau, other, left=True, transpose=False):
     """ormqr(input, tau, other, left=True, transpose=False, *, out=None) -> Tensor
 
-    ``other`` multiplied by the full Q of Householder reflections (its adjoint if ``transpose``), from the
-    left or the right.
+    ``other`` multiplied by the full Q of Householder reflections (its adjoint if ``transpose``),
+    from the left or the right.
 
     >>> torch.ormqr(*torch.geqrf(torch.eye(2)), torch.ones(2, 1))
     tensor([[1.],
@@ -263,7 +280,9 @@ def ormqr(input, tau, other, left=True, transpose=False):
     for i in order:
         v, scale = V.narrow(-1, i, 1), tau.narrow(-1, i, 1).unsqueeze(-1)
         scale = scale.conj() if transpose else scale
-        other = other - scale * (v @ (v.mH @ other)) if left else other - scale * ((other @ v) @ v.mH)
+        other = (
+            other - scale * (v @ (v.mH @ other)) if left else other - scale * ((other @ v) @ v.mH)
+        )
     return other
 
 
@@ -279,13 +298,16 @@ def _check_ormqr(input, tau, other, left):
         )
     if other.shape[at] != input.shape[-2]:
         raise RuntimeError(f"{where}: other.shape[{at}] must be equal to input.shape[-2]")
-    if tau.shape[-1] > min(input.shape[-2:]) or tau.shape[-1] != min(other.shape[at], input.shape[-1]):
+    if tau.shape[-1] > min(input.shape[-2:]) or tau.shape[-1] != min(
+        other.shape[at], input.shape[-1]
+    ):
         raise RuntimeError(
             f"{where}: tau.shape[-1] must be equal to min(other.shape[{at}], input.shape[-1])"
         )
     if input.ndim - tau.ndim != 1:
         raise RuntimeError(
-            f"{where}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} and "
+            f"{where}: Expected tau to have one dimension less than input, but got tau.ndim equal "
+            f"to {tau.ndim} and "
             f"input.ndim is equal to {input.ndim}"
         )
 
@@ -304,10 +326,13 @@ def cholesky_solve(B, L, upper=False):
     """
     for name, t in (("b", B), ("u", L)):
         if t.ndim < 2:
-            raise RuntimeError(f"{name} should have at least 2 dimensions, but has {t.ndim} dimensions instead")
+            raise RuntimeError(
+                f"{name} should have at least 2 dimensions, but has {t.ndim} dimensions instead"
+            )
     if L.shape[-1] != B.shape[-2]:
         raise RuntimeError(
-            f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by {L.shape[-1]} but each b "
+            f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by "
+            f"{L.shape[-1]} but each b "
             f"matrix is {B.shape[-2]} by {B.shape[-1]}"
         )
     first, second = (L.mH, L) if upper else (L, L.mH)
@@ -331,7 +356,8 @@ def cholesky_inverse(L, upper=False):
 
 @public("torch", "Tensor")
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
-    """triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, out=None) -> (solution, cloned_coefficient)
+    """triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, out=None) ->
+        (solution, cloned_coefficient)
 
     Prefer :func:`torch.linalg.solve_triangular`.
 
@@ -341,7 +367,8 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     for name, t in (("b", b), ("A", A)):
         if t.ndim < 2:
             raise RuntimeError(
-                f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it has {t.ndim} "
+                f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it "
+                f"has {t.ndim} "
                 "dimensions instead"
             )
     coefficient = A.expand((*_batch(A, b), *A.shape[-2:])).clone()
@@ -365,11 +392,13 @@ def lu_solve(b, LU_data, LU_pivots):
 
 @public("torch")
 def frobenius_norm(input, dim=(), keepdim=False):
-    """frobenius_norm(input, dim=(), keepdim=False, *, out=None) -> Tensor: the norm of order 2 over ``dim``."""
+    """frobenius_norm(input, dim=(), keepdim=False, *, out=None) -> Tensor: the norm of order 2
+    over ``dim``."""
     return vector_norm(input, 2, dim, keepdim)
 
 
 @public("torch")
 def nuclear_norm(input, dim=(-2, -1), keepdim=False):
-    """nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None) -> Tensor: the sum of singular values."""
+    """nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None) -> Tensor: the sum of singular
+    values."""
     return matrix_norm(input, "nuc", dim, keepdim)

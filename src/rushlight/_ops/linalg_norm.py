@@ -1,4 +1,5 @@
-"""Norms of vectors and matrices: linalg.vector_norm, matrix_norm, norm, cond; torch.norm; renorm."""
+"""Norms of vectors and matrices: linalg.vector_norm, matrix_norm, norm, cond; torch.norm;
+renorm."""
 
 import math
 
@@ -25,13 +26,15 @@ def _check_vector_norm(x, order, dim, dtype):
     given = dim is not None and (type(dim) is int or len(dim))
     if not given and not x.size:
         raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {_shown(order)} norm on an empty tensor because the operation "
+            f"linalg.vector_norm cannot compute the {_shown(order)} norm on an empty tensor "
+            "because the operation "
             "does not have an identity"
         )
     for d in wrap_dims(dim, x.ndim) if given else ():
         if x.ndim and x.shape[d] == 0:
             raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {_shown(order)} norm on the dimension {d}because this "
+                f"linalg.vector_norm cannot compute the {_shown(order)} norm on the dimension "
+                f"{d}because this "
                 "dimension is empty and the operation does not have an identity"
             )
 
@@ -51,12 +54,22 @@ class LinalgVectorNorm(Op):
     def forward(xp, x, ord, dim, keepdim, dtype):
         _check_vector_norm(x, ord, dim, dtype)
         if dtype is not None:
-            x = cast(x, dtype) if x.dtype.kind != "c" or dtype.is_complex else cast(x, dtype.to_complex())
+            x = (
+                cast(x, dtype)
+                if x.dtype.kind != "c" or dtype.is_complex
+                else cast(x, dtype.to_complex())
+            )
         target = x.real.dtype
         if target in dtypes.HALF:
             x = x.astype(dtypes.float32.numpy)
         axis = axes(dim, x.ndim)
-        if ord == 2 and axis is None and x.dtype.char in "fd" and not keepdim and x.flags.c_contiguous:
+        if (
+            ord == 2
+            and axis is None
+            and x.dtype.char in "fd"
+            and not keepdim
+            and x.flags.c_contiguous
+        ):
             flat = x.reshape(-1)
             return xp.sqrt(xp.dot(flat, flat)).astype(target)
         return xp.asarray(_norm(xp, x, ord, axis, keepdim)).astype(target)
@@ -73,7 +86,11 @@ class LinalgVectorNorm(Op):
         size = x.abs()
         if math.isinf(ord):
             hit = (size == norm).logical_or(size.isnan().logical_and(norm.isnan()))
-            count = hit.sum() if dim is None or not input.ndim or dim in ((), []) else hit.sum(dim, True)
+            count = (
+                hit.sum()
+                if dim is None or not input.ndim or dim in ((), [])
+                else hit.sum(dim, True)
+            )
             return x.sgn() * (g / count) * hit
         if ord < 2:
             direction = x.sgn() * size.pow(ord - 1)
@@ -110,9 +127,10 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    if isinstance(ord, str) or isinstance(ord, complex):
+    if isinstance(ord, (str, complex)):
         raise TypeError(
-            f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type(ord).__name__}"
+            "linalg_vector_norm(): argument 'ord' (position 2) must be Number, not "
+            f"{type(ord).__name__}"
         )
     if dim is not None:
         wrap_dims(dim, x.ndim)
@@ -124,7 +142,9 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 
 def _two_dims(A, dim):
     if A.ndim < 2:
-        raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
+        raise RuntimeError(
+            "linalg.matrix_norm: The input tensor A must have at least 2 dimensions."
+        )
     if A.dtype.category < dtypes.FLOATING:
         raise RuntimeError(
             "linalg.matrix_norm: Expected a floating point or complex tensor as input. Got "
@@ -146,7 +166,8 @@ def _dims_shown(dim):
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None) -> Tensor
 
-    A norm of the matrices in two dimensions: ``"fro"``, ``"nuc"``, or of order 1, -1, 2, -2, inf, -inf.
+    A norm of the matrices in two dimensions: ``"fro"``, ``"nuc"``, or of order 1, -1, 2, -2, inf,
+    -inf.
 
     >>> torch.linalg.matrix_norm(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
     tensor(6.)
@@ -199,17 +220,23 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if isinstance(ord, str):
         if dim is None:
             if A.ndim != 2:
-                raise RuntimeError(
-                    "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
-                    f"{A.ndim}D."
-                ) if A.ndim > 2 or ord not in ("fro", "nuc") else RuntimeError(
-                    "linalg.matrix_norm: The input tensor A must have at least 2 dimensions."
+                raise (
+                    RuntimeError(
+                        "linalg.norm: If dim is not specified but ord is, the input must be 1D or "
+                        "2D. Got "
+                        f"{A.ndim}D."
+                    )
+                    if A.ndim > 2 or ord not in ("fro", "nuc")
+                    else RuntimeError(
+                        "linalg.matrix_norm: The input tensor A must have at least 2 dimensions."
+                    )
                 )
             dim = (0, 1)
         return matrix_norm(A, ord, dim, keepdim, dtype=dtype)
     if ord is not None and dim is None and A.ndim not in (1, 2):
         raise RuntimeError(
-            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{A.ndim}D."
         )
     if dim is not None and isinstance(dim, (tuple, list)) and len(dim) not in (1, 2):
         raise RuntimeError(

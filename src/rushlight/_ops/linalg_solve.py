@@ -43,7 +43,8 @@ def check_floating(name, x):
     dtype = x.dtype if isinstance(x.dtype, dtypes.dtype) else dtypes.of_array(x)
     if dtype.category < dtypes.FLOATING:
         raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.scalar_name(dtype)}"
+            f"{name}: Expected a floating point or complex tensor as input. Got "
+            f"{dtypes.scalar_name(dtype)}"
         )
     if dtype.itemsize < 4 and name in _KERNELS:
         raise NotImplementedError(
@@ -60,13 +61,15 @@ def check_square(name, x, letter="A"):
     check_matrix(name, x, letter)
     if x.shape[-1] != x.shape[-2]:
         raise RuntimeError(
-            f"{name}: {letter} must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} "
+            f"{name}: {letter} must be batches of square matrices, but they are {x.shape[-2]} by "
+            f"{x.shape[-1]} "
             "matrices"
         )
 
 
 def first_failure(info):
-    """(text naming the batch element, its info) of the first matrix that failed; None if none did."""
+    """(text naming the batch element, its info) of the first matrix that failed; None if none
+    did."""
     bad = np.flatnonzero(info)
     if not len(bad):
         return None
@@ -78,7 +81,8 @@ def first_failure(info):
 
 
 def lu_arrays(x, pivot=True):
-    """LU factors in place of a copy of ``x``, LAPACK's 1-based row swaps, and the first zero pivot (0: none)."""
+    """LU factors in place of a copy of ``x``, LAPACK's 1-based row swaps, and the first zero pivot
+    (0: none)."""
     shape, (m, n) = x.shape, x.shape[-2:]
     k = min(m, n)
     lu = np.array(x, copy=True).reshape(math.prod(shape[:-2]), m, n)
@@ -126,7 +130,8 @@ def permutation(pivots, m):
 
 
 def triangular_solve(a, b, upper, unit):
-    """Solve ``a x = b`` for triangular ``a`` by halving: two small solves and one matrix product."""
+    """Solve ``a x = b`` for triangular ``a`` by halving: two small solves and one matrix
+    product."""
     n = a.shape[-1]
     if n > 16:
         h = n // 2
@@ -318,7 +323,8 @@ class LinalgSolveEx(Op):
         if check_errors and info.any():
             where, _ = first_failure(info)
             raise LinAlgError(
-                f"torch.linalg.solve: {where}The solver failed because the input matrix is singular."
+                f"torch.linalg.solve: {where}The solver failed because the input matrix is "
+                "singular."
             )
         x = x if left else x.swapaxes(-1, -2)
         return x[..., 0] if vector else x, info
@@ -351,7 +357,8 @@ class LinalgInvEx(Op):
             if check_errors:
                 where, at = first_failure(info)
                 raise LinAlgError(
-                    f"{name}: {where}The diagonal element {at} is zero, the inversion could not be completed "
+                    f"{name}: {where}The diagonal element {at} is zero, the inversion could not be "
+                    "completed "
                     "because the input matrix is singular."
                 ) from None
             return inverse, info

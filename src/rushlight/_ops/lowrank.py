@@ -20,7 +20,8 @@ def _approximate_basis(A, q, niter, M):
 def svd_lowrank(A, q=6, niter=2, M=None):
     """svd_lowrank(A, q=6, niter=2, M=None) -> (Tensor U, Tensor S, Tensor V)
 
-    The ``q`` leading singular values and vectors of ``A`` (of ``A - M``), approximately: ``A = U diag(S) Vᴴ``.
+    The ``q`` leading singular values and vectors of ``A`` (of ``A - M``), approximately: ``A = U
+    diag(S) Vᴴ``.
 
     >>> [t.shape for t in torch.svd_lowrank(torch.ones(5, 4), q=2)]
     [torch.Size([5, 2]), torch.Size([2]), torch.Size([4, 2])]
@@ -31,8 +32,8 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     A, M = (A, M) if tall else (A.mH, None if M is None else M.mH)
     Q = _approximate_basis(A, q, niter, M)
     B = Q.mH @ (A if M is None else A - M)
-    U, S, Vh = linalg.svd(B, False)
-    U, V = Q @ U, Vh.mH
+    left, S, right = linalg.svd(B, False)
+    U, V = Q @ left, right.mH
     return (U, S, V) if tall else (V, S, U)
 
 
@@ -49,7 +50,9 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     if q is None:
         q = min(6, m, n)
     elif not 0 <= q <= min(m, n):
-        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+        raise ValueError(
+            f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}"
+        )
     if niter < 0:
         raise ValueError(f"niter(={niter}) must be non-negative integer")
     if center:

@@ -12,8 +12,9 @@ from rushlight._core.tensor import Tensor
 
 _F4 = dtypes.float32.numpy
 _C_NAMES = {
-    "Float": "float", "Double": "double", "Long": "long long", "Int": "int", "Short": "short", "Byte": "unsigned char",
-    "Char": "signed char", "Bool": "bool", "Half": "c10::Half", "BFloat16": "c10::BFloat16",
+    "Float": "float", "Double": "double", "Long": "long long", "Int": "int", "Short": "short",
+    "Byte": "unsigned char", "Char": "signed char", "Bool": "bool", "Half": "c10::Half",
+    "BFloat16": "c10::BFloat16",
     "ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>",
 }  # fmt: skip
 
@@ -32,7 +33,7 @@ def same_dtype(x, y):
 
 def _no_bool(name, x):
     if x.dtype.kind == "b":
-        raise NotImplementedError(f'"{name}" not implemented for \'Bool\'')
+        raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
 
 
 def cannot_multiply(x, y):
@@ -40,9 +41,8 @@ def cannot_multiply(x, y):
     return RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({n}x{m} and {p}x{q})")
 
 
-# Half arrays are multiplied in float32 and rounded once; a bfloat16 array reaches forward as it is so that
-# mismatched dtypes can be named.
 def _product(xp, multiply, x, y):
+    """Half arrays are multiplied in float32 and rounded once."""
     if x.dtype in dtypes.HALF:
         wide = dtypes.float32.numpy
         return multiply(x.astype(wide), y.astype(wide)).astype(x.dtype)
@@ -67,7 +67,13 @@ class Mm(Op):
     make_entry = staticmethod(pair_entry)
 
     def forward(xp, x, y):
-        if x.dtype is _F4 and y.dtype is _F4 and x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]:
+        if (
+            x.dtype is _F4
+            and y.dtype is _F4
+            and x.ndim == 2
+            and y.ndim == 2
+            and x.shape[1] == y.shape[0]
+        ):
             return xp.dot(x, y)  # 0.4 us less than matmul
         if x.ndim != 2:
             raise RuntimeError("self must be a matrix")
@@ -105,17 +111,17 @@ class Mv(Op):
 
     def forward(xp, x, y):
         if x.ndim != 2 or y.ndim != 1:
-            raise RuntimeError(
-                f"vector + matrix @ vector expected, got 1, {x.ndim}, {y.ndim}"
-            )
+            raise RuntimeError(f"vector + matrix @ vector expected, got 1, {x.ndim}, {y.ndim}")
         if x.shape[1] != y.shape[0]:
             raise RuntimeError(
-                f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[1]}), vec ({y.shape[0]})"
+                f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[1]}), vec "
+                f"({y.shape[0]})"
             )
         if x.dtype != y.dtype:
             first, second = (dtypes.scalar_name(dtypes.of_array(a)) for a in (x, y))
             raise RuntimeError(
-                f"addmv input tensors must have the same dtype, but got {second}, {first}, and {second}"
+                f"addmv input tensors must have the same dtype, but got {second}, {first}, and "
+                f"{second}"
             )
         _no_bool("addmv_impl_cpu", x)
         return _product(xp, xp.matmul, x, y)
@@ -138,7 +144,8 @@ def _check_dot(x, y):
     if x.shape != y.shape:
         raise RuntimeError(
             "inconsistent tensor size, expected tensor "
-            f"[{x.shape[0]}] and src [{y.shape[0]}] to have the same number of elements, but got {x.shape[0]} "
+            f"[{x.shape[0]}] and src [{y.shape[0]}] to have the same number of elements, but got "
+            f"{x.shape[0]} "
             f"and {y.shape[0]} elements respectively"
         )
     _no_bool("dot", x)
@@ -201,7 +208,8 @@ def check_batches(x, y):
         raise RuntimeError("batch2 must be a 3D tensor")
     if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, {x.shape[2]}] "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, "
+            f"{x.shape[2]}] "
             f"but got: [{y.shape[0]}, {y.shape[1]}]."
         )
     if x.dtype != y.dtype:
@@ -263,7 +271,9 @@ class BatchedMatmul(Op):
             same_dtype(x, y)
         _no_bool("baddbmm_kernel", x)
         if y.ndim <= 2 and x.flags.c_contiguous and x.dtype.char in "fd":
-            flat = xp.dot(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y)  # one large product instead of many small ones
+            flat = xp.dot(
+                x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y
+            )  # one large product instead of many small ones
             return flat.reshape(x.shape[:-1] + y.shape[1:])
         return _product(xp, xp.matmul, x, y)
 
@@ -289,7 +299,8 @@ def _matmul_mismatch(x, y):
     if y.ndim > 2:
         batch = math.prod(broadcast_shapes(x.shape[:-2], y.shape[:-2]))
         return RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {x.shape[-1]}] but got: "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, "
+            f"{x.shape[-1]}] but got: "
             f"[{batch}, {y.shape[-2]}]."
         )
     rows = math.prod(x.shape[:-1])
@@ -298,7 +309,8 @@ def _matmul_mismatch(x, y):
             f"size mismatch, got input ({rows}), mat ({rows}x{x.shape[-1]}), vec ({y.shape[0]})"
         )
     return RuntimeError(
-        f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and {y.shape[-2]}x{y.shape[-1]})"
+        f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and "
+        f"{y.shape[-2]}x{y.shape[-1]})"
     )
 
 
@@ -306,8 +318,8 @@ def _matmul_mismatch(x, y):
 def matmul(input, other, *, out=None):
     """matmul(input, other, *, out=None) -> Tensor
 
-    Matrix product with PyTorch's rank rules: two vectors give their dot product, a matrix and a vector a
-    vector, and leading dimensions are batches that broadcast. ``a @ b`` is the same.
+    Matrix product with PyTorch's rank rules: two vectors give their dot product, a matrix and a
+    vector a vector, and leading dimensions are batches that broadcast. ``a @ b`` is the same.
 
     >>> torch.matmul(torch.ones(2, 3, 4), torch.ones(4, 5)).shape
     torch.Size([2, 3, 5])
@@ -338,12 +350,12 @@ def _ranks(input, other):
 
 
 @public("Tensor", out=False)
-def __matmul__(self, other):
+def __matmul__(self, other):  # noqa: N807
     """__matmul__(other) -> Tensor: ``self @ other``."""
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
 @public("Tensor", out=False)
-def __rmatmul__(self, other):
+def __rmatmul__(self, other):  # noqa: N807
     """__rmatmul__(other) -> Tensor: ``other @ self``."""
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented

@@ -7,7 +7,8 @@ from rushlight._ops.matmul import cannot_multiply, check_batches, same_dtype
 
 
 def _scaled_sum(xp, bias, product, beta, alpha):
-    """``beta * bias + alpha * product`` as PyTorch has it: with beta 0, NaN in ``bias`` does not count."""
+    """``beta * bias + alpha * product`` as PyTorch has it: with beta 0, NaN in ``bias`` does not
+    count."""
     if alpha != 1:
         product = product * product.dtype.type(alpha)
     if beta == 0:
@@ -30,7 +31,11 @@ def _add_product(xp, bias, x, y, beta, alpha, shape):
     if not fits:
         raise _cannot_expand(bias.shape, shape)
     wide_bias, wide_x, wide_y = _widened(bias, x, y)
-    product = xp.dot(wide_x, wide_y) if x.ndim == 2 and x.dtype.char in "fd" else xp.matmul(wide_x, wide_y)
+    product = (
+        xp.dot(wide_x, wide_y)
+        if x.ndim == 2 and x.dtype.char in "fd"
+        else xp.matmul(wide_x, wide_y)
+    )
     result = _scaled_sum(xp, wide_bias, product, beta, alpha)
     return result.astype(x.dtype) if x.dtype in dtypes.HALF else result
 
@@ -38,13 +43,17 @@ def _add_product(xp, bias, x, y, beta, alpha, shape):
 def _cannot_expand(shape, target):
     if len(shape) > len(target):
         return RuntimeError(
-            f"The expanded size of the tensor ({target[0] if target else 0}) must match the existing size "
-            f"({shape[0]}) at non-singleton dimension 0.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
+            f"The expanded size of the tensor ({target[0] if target else 0}) must match the "
+            "existing size "
+            f"({shape[0]}) at non-singleton dimension 0.  Target sizes: {list(target)}.  Tensor "
+            f"sizes: {list(shape)}"
         )
     at = next(i for i in range(-1, -len(shape) - 1, -1) if shape[i] not in (1, target[i]))
     return RuntimeError(
-        f"The expanded size of the tensor ({target[at]}) must match the existing size ({shape[at]}) at "
-        f"non-singleton dimension {len(target) + at}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
+        f"The expanded size of the tensor ({target[at]}) must match the existing size "
+        f"({shape[at]}) at "
+        f"non-singleton dimension {len(target) + at}.  Target sizes: {list(target)}.  Tensor "
+        f"sizes: {list(shape)}"
     )
 
 
@@ -52,7 +61,8 @@ def _check_bias(bias, x):
     if bias.dtype != x.dtype:
         raise RuntimeError(
             "self and mat2 must have the same dtype, but got "
-            f"{dtypes.scalar_name(dtypes.of_array(bias))} and {dtypes.scalar_name(dtypes.of_array(x))}"
+            f"{dtypes.scalar_name(dtypes.of_array(bias))} and "
+            f"{dtypes.scalar_name(dtypes.of_array(x))}"
         )
 
 
@@ -116,7 +126,8 @@ class Addmv(Op):
             )
         if x.shape[1] != y.shape[0] or (bias.size != 1 and bias.shape[0] != x.shape[0]):
             raise RuntimeError(
-                f"size mismatch, got input ({bias.size}), mat ({x.shape[0]}x{x.shape[1]}), vec ({y.shape[0]})"
+                f"size mismatch, got input ({bias.size}), mat ({x.shape[0]}x{x.shape[1]}), vec "
+                f"({y.shape[0]})"
             )
         same_dtype(x, y)
         _check_bias(bias, x)
@@ -176,8 +187,12 @@ class Addbmm(Op):
 
     def forward(xp, bias, x, y, beta=1, alpha=1):
         check_batches(x, y)
-        x = x.transpose(1, 0, 2).reshape(x.shape[1], -1)  # (n, b m): the sum over batches is one product
-        return _add_product(xp, bias, x, y.reshape(-1, y.shape[2]), beta, alpha, (x.shape[0], y.shape[2]))
+        x = x.transpose(1, 0, 2).reshape(
+            x.shape[1], -1
+        )  # (n, b m): the sum over batches is one product
+        return _add_product(
+            xp, bias, x, y.reshape(-1, y.shape[2]), beta, alpha, (x.shape[0], y.shape[2])
+        )
 
     def vjp_input(g, beta):
         return _times(g, conj(beta))
@@ -213,8 +228,7 @@ class Addr(Op):
         if x.dtype.kind == "b":
             outer = x[:, None] & y if alpha else xp.zeros(shape, bool)
             return outer | bias if beta else outer
-        result = _scaled_sum(xp, bias, x[:, None] * y, beta, alpha)
-        return result
+        return _scaled_sum(xp, bias, x[:, None] * y, beta, alpha)
 
     def vjp_input(g, beta):
         return _times(g, conj(beta))
@@ -224,5 +238,3 @@ class Addr(Op):
 
     def vjp_vec2(g, vec1, alpha):
         return _times(g.t().mv(vec1.conj()), conj(alpha))
-
-

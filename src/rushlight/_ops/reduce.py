@@ -58,7 +58,8 @@ def require_elements(name, shape, dim):
     if dim is None or (type(dim) is not int and not len(dim)):
         if math.prod(shape) == 0:
             raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
+                "the "
                 "reduction dim with the 'dim' argument."
             )
         return
@@ -138,19 +139,23 @@ class Nansum(Reduce):
         return _accumulate(xp.add, x, dim, keepdim, dtype)
 
     def vjp(g, input, dim, keepdim):
-        return restore(g, input.ndim, dim, keepdim).expand(input.shape) * input.isnan().logical_not()
+        return (
+            restore(g, input.ndim, dim, keepdim).expand(input.shape) * input.isnan().logical_not()
+        )
 
 
 def _mean_dtype(name, x, dtype):
     """Refuse integers as PyTorch does."""
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. Optional dtype must be either a floating point or "
+            f"{name}(): could not infer output dtype. Optional dtype must be either a floating "
+            "point or "
             f"complex dtype. Got: {dtypes.scalar_name(dtype)}"
         )
     if dtype is None and x.dtype.kind in "biu":
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"{name}(): could not infer output dtype. Input dtype must be either a floating point "
+            "or "
             f"complex dtype. Got: {dtypes.scalar_name(dtypes.of_array(x))}"
         )
 
@@ -158,7 +163,8 @@ def _mean_dtype(name, x, dtype):
 class Mean(Reduce):
     """mean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor
 
-    Mean over all elements, or over ``dim``. ``input`` (or ``dtype``) must be floating point or complex.
+    Mean over all elements, or over ``dim``. ``input`` (or ``dtype``) must be floating point or
+    complex.
 
     >>> torch.mean(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 0)
     tensor([2., 3.])
@@ -180,7 +186,9 @@ class Mean(Reduce):
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
-            total = xp.add.reduce(x, None if dim is None else axes(dim, x.ndim), None, None, keepdim)
+            total = xp.add.reduce(
+                x, None if dim is None else axes(dim, x.ndim), None, None, keepdim
+            )
             return total / (x.size // total.size if total.size else 1)
         _mean_dtype("mean", x, dtype)
         x = cast(x, dtype)
@@ -209,7 +217,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
         )
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
-            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or "
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating "
+            "point or "
             f"complex dtype. Got: {dtypes.scalar_name(dtype)}"
         )
     count = input.detach().isnan().logical_not().sum(dim, keepdim)
@@ -222,7 +231,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 class Prod(Reduce):
     """prod(input, dim=None, keepdim=False, *, dtype=None) -> Tensor
 
-    Product of all elements, or along one ``dim``. Integers and bools give int64 unless ``dtype`` is given.
+    Product of all elements, or along one ``dim``. Integers and bools give int64 unless ``dtype`` is
+    given.
 
     >>> torch.prod(torch.tensor([1.0, 2.0, 4.0]))
     tensor(8.)
@@ -244,7 +254,8 @@ class Prod(Reduce):
 
 
 def _product_of_others(t, dim):
-    """For each element the product of all others along ``dim``: no division, so zeros are no exception."""
+    """For each element the product of all others along ``dim``: no division, so zeros are no
+    exception."""
     n = t.shape[dim]
     if n < 2:
         return t.new_ones(t.shape)
@@ -343,10 +354,11 @@ class CountNonzero(Reduce):
 class Logsumexp(Reduce):
     """logsumexp(input, dim, keepdim=False, *, out=None) -> Tensor
 
-    ``log(sum(exp(input)))`` over ``dim``, computed without overflow. Integers become floating point.
+    ``log(sum(exp(input)))`` over ``dim``, computed without overflow. Integers become floating
+    point.
 
     >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
 
     promote = "float"

@@ -1,4 +1,5 @@
-"""Scans along one dimension: cumulative sums, products, extrema, logsumexp; differences and trapezoids."""
+"""Scans along one dimension: cumulative sums, products, extrema, logsumexp; differences and
+trapezoids."""
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
@@ -10,7 +11,7 @@ from rushlight._ops.reduce import cast
 def _accumulate(name, ufunc, x, dim, dtype):
     """``ufunc.accumulate`` in PyTorch's dtype: int64 for integers, float32 inside for halves."""
     if dtype is dtypes.bool_:
-        raise NotImplementedError(f'"{name}_out_cpu" not implemented for \'Bool\'')
+        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     x = cast(x, dtype)
     axis = wrap_dim(dim, x.ndim)
     if dtype is None and x.dtype.kind in "biu":
@@ -60,7 +61,8 @@ class Cumprod(Op):
         return _accumulate("cumprod", xp.multiply, x, dim, dtype)
 
     def vjp(g, input, dim, dtype):
-        # dx_i = (product before i) * S_i with S_i = g_i + x_{i+1} S_{i+1}: no division, so zeros are fine.
+        # dx_i = (product before i) * S_i with S_i = g_i + x_{i+1} S_{i+1}: no division, so
+        # zeros are no exception.
         if not g.ndim:
             return g
         n = g.shape[dim]
@@ -173,14 +175,15 @@ class Logcumsumexp(Op):
     ``log(cumsum(exp(input)))`` along ``dim``, without overflow.
 
     >>> torch.logcumsumexp(torch.tensor([1000.0, 1000.0]), 0)
-    tensor([1000.0000, 1000.6931])
+    tensor([1000.0000, 1000.6932])
     """
 
     def forward(xp, x, dim):
         axis = wrap_dim(dim, x.ndim)
         if x.dtype.kind in "biu":
             raise NotImplementedError(
-                f"\"logcumsumexp_out_cpu\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
+                '"logcumsumexp_out_cpu" not implemented for '
+                f"'{dtypes.scalar_name(dtypes.of_array(x))}'"
             )
         if not x.ndim or not x.size:
             return x.copy()
@@ -224,8 +227,8 @@ def _complex_logcumsumexp(xp, x, axis):
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None) -> Tensor
 
-    The ``n``-th difference of neighbours along ``dim``, after joining ``prepend`` and ``append`` to it.
-    For bool, whether neighbours differ.
+    The ``n``-th difference of neighbours along ``dim``, after joining ``prepend`` and ``append`` to
+    it. For bool, whether neighbours differ.
 
     >>> torch.diff(torch.tensor([1, 3, 6]))
     tensor([2, 3])
@@ -258,8 +261,10 @@ def _check_joined(name, input, extra, dim):
     for i in range(input.ndim):
         if i != dim and extra.shape[i] != input.shape[i]:
             raise RuntimeError(
-                "diff expects the shape of tensor to prepend or append to match that of input except along the "
-                f"differencing dimension; input.size({i}) = {input.shape[i]}, but got tensor.size({i}) = "
+                "diff expects the shape of tensor to prepend or append to match that of input "
+                "except along the "
+                f"differencing dimension; input.size({i}) = {input.shape[i]}, but got "
+                f"tensor.size({i}) = "
                 f"{extra.shape[i]}"
             )
 
@@ -268,7 +273,9 @@ def _sides(name, y, x, dim):
     """The checks both rules share; then ``dim`` and the neighbours' sums (twice their averages)."""
     if y.dtype is dtypes.bool_ or (x is not None and x.dtype is dtypes.bool_):
         which = "y" if y.dtype is dtypes.bool_ else "x"
-        raise RuntimeError(f"{name}: received a bool input for `{which}`, but bool is not supported")
+        raise RuntimeError(
+            f"{name}: received a bool input for `{which}`, but bool is not supported"
+        )
     if not y.ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, y.ndim)

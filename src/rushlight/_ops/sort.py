@@ -15,12 +15,16 @@ _INT64 = dtypes.int64.numpy
 
 
 def _packed_order(xp, x, descending):
-    """Indices that sort float32 or (u)int32 rows, stable, by sorting key and index packed in a uint64.
+    """Indices that sort float32 or (u)int32 rows, stable, by sorting key and index packed in a
+    uint64.
 
-    NumPy sorts uint64 with SIMD, several times faster than its stable argsort. NaN sorts as the largest.
+    NumPy sorts uint64 with SIMD, several times faster than its stable argsort. NaN sorts as the
+    largest.
     """
     if x.dtype.kind == "f":
-        bits = xp.where(xp.isnan(x), x.dtype.type("nan"), x + x.dtype.type(0)).view("u4")  # -0.0 becomes 0.0
+        bits = xp.where(xp.isnan(x), x.dtype.type("nan"), x + x.dtype.type(0)).view(
+            "u4"
+        )  # -0.0 becomes 0.0
         sign = xp.uint32(0x80000000)
         key = xp.where(bits & sign, ~bits, bits | sign)
     else:
@@ -49,9 +53,11 @@ def order(xp, x, axis, descending):
 
 
 class Sort(Op):
-    """sort(input, dim=-1, descending=False, *, stable=False, out=None) -> (Tensor values, LongTensor indices)
+    """sort(input, dim=-1, descending=False, *, stable=False, out=None) -> (Tensor values,
+        LongTensor indices)
 
-    Elements in order along ``dim``, and where each was. Equal elements keep their order; NaN is the largest.
+    Elements in order along ``dim``, and where each was. Equal elements keep their order; NaN is the
+    largest.
 
     >>> torch.sort(torch.tensor([3, 1, 2]))
     torch.return_types.sort(
@@ -78,10 +84,11 @@ class Sort(Op):
 
 @public("torch", "Tensor")
 def sort(input, dim=-1, descending=False, *, stable=False):
-    """sort(input, dim=-1, descending=False, *, stable=False, out=None) -> (Tensor values, LongTensor indices)
+    """sort(input, dim=-1, descending=False, *, stable=False, out=None) -> (Tensor values,
+        LongTensor indices)
 
-    Elements in order along ``dim``, and where each was. Equal elements keep their order (with or without
-    ``stable``); NaN is the largest. Complex input raises RuntimeError.
+    Elements in order along ``dim``, and where each was. Equal elements keep their order (with or
+    without ``stable``); NaN is the largest. Complex input raises RuntimeError.
 
     >>> torch.sort(torch.tensor([3, 1, 2]), descending=True)
     torch.return_types.sort(
@@ -120,9 +127,11 @@ def msort(input):
 
 
 class Topk(Op):
-    """topk(input, k, dim=-1, largest=True, sorted=True, *, out=None) -> (Tensor values, LongTensor indices)
+    """topk(input, k, dim=-1, largest=True, sorted=True, *, out=None) -> (Tensor values, LongTensor
+        indices)
 
-    The ``k`` largest (or smallest) elements along ``dim``, best first, and where they are. NaN is the largest.
+    The ``k`` largest (or smallest) elements along ``dim``, best first, and where they are. NaN is
+    the largest.
 
     >>> torch.topk(torch.tensor([1, 5, 3]), 2)
     torch.return_types.topk(
@@ -142,7 +151,9 @@ class Topk(Op):
                 f"\"topk_cpu\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
             )
         if not x.ndim:
-            return (x.copy(), xp.zeros((), _INT64)) if k else (x.reshape(1)[:0], xp.zeros(0, _INT64))
+            return (
+                (x.copy(), xp.zeros((), _INT64)) if k else (x.reshape(1)[:0], xp.zeros(0, _INT64))
+            )
         n = x.shape[axis]
         if k == n or n < 64 or not k:
             index = _slice(order(xp, x, axis, largest), axis, 0, k)
@@ -200,7 +211,8 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """
     if out is not None and input.numel() and any(o.data_ptr() == input.data_ptr() for o in out):
         raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "unsupported operation: some elements of the input tensor and the written-to tensor "
+            "refer to a single "
             "memory location. Please clone() the tensor before performing the operation."
         )
     return Kthvalue.call(input, k, dim, keepdim, out=out)
@@ -303,14 +315,18 @@ class NanmedianDim(Op):
 
 def _one_dim(name, dim):
     if not isinstance(dim, int):
-        raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}"
+        )
 
 
 @public("torch", "Tensor")
 def median(input, dim=None, keepdim=False):
-    """median(input) -> Tensor; median(input, dim, keepdim=False) -> (Tensor values, LongTensor indices)
+    """median(input) -> Tensor; median(input, dim, keepdim=False) -> (Tensor values, LongTensor
+        indices)
 
-    Median of all elements, or along ``dim`` with its index; the lower of the two middle ones. NaN wins.
+    Median of all elements, or along ``dim`` with its index; the lower of the two middle ones. NaN
+    wins.
 
     >>> torch.median(torch.tensor([1, 4, 2, 3]))
     tensor(2)
@@ -339,7 +355,8 @@ def nanmedian(input, dim=None, keepdim=False):
 class Mode(Op):
     """mode(input, dim=-1, keepdim=False, *, out=None) -> (Tensor values, LongTensor indices)
 
-    The most frequent element along ``dim`` (the smallest of several) and the index of its last occurrence.
+    The most frequent element along ``dim`` (the smallest of several) and the index of its last
+    occurrence.
 
     >>> torch.mode(torch.tensor([1, 2, 2, 3]))
     torch.return_types.mode(
@@ -385,7 +402,10 @@ class Searchsorted(Op):
         if sequence.ndim == 1:
             return xp.searchsorted(sequence, values, side).astype(dtype)
         count = math.prod(sequence.shape[:-1])
-        rows, wanted = sequence.reshape(count, sequence.shape[-1]), values.reshape(count, values.shape[-1])
+        rows, wanted = (
+            sequence.reshape(count, sequence.shape[-1]),
+            values.reshape(count, values.shape[-1]),
+        )
         found = xp.empty(wanted.shape, dtype)
         for i in range(len(rows)):
             found[i] = xp.searchsorted(rows[i], wanted[i], side)
@@ -394,10 +414,11 @@ class Searchsorted(Op):
 
 @public("torch")
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
-    """searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None) -> Tensor
+    """searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None,
+        sorter=None, out=None) -> Tensor
 
-    Indices at which ``input`` goes into the sorted last dimension of ``sorted_sequence``; before equal elements,
-    or after them with ``right=True`` (``side="right"``).
+    Indices at which ``input`` goes into the sorted last dimension of ``sorted_sequence``; before
+    equal elements, or after them with ``right=True`` (``side="right"``).
 
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]))
     tensor([1, 2])
@@ -408,20 +429,27 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         )
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left "
+            "while right was True"
         )
     if not hasattr(input, "dtype"):
         input = sorted_sequence.new_tensor(input, dtype=dtypes.scalar_dtype(input))
     if not sorted_sequence.ndim:
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 "
+            "dimension"
+        )
     if input.ndim == 0 and sorted_sequence.ndim != 1:
         raise RuntimeError(
-            "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but "
-            f"we got boundaries tensor dim({sorted_sequence.ndim}) and input value's dim(0) numel(1)"
+            "torch.searchsorted(): input value can be a scalar only when boundaries tensor "
+            "dimension is 1, but "
+            f"we got boundaries tensor dim({sorted_sequence.ndim}) and input value's dim(0) "
+            "numel(1)"
         )
     if sorted_sequence.ndim != 1 and sorted_sequence.shape[:-1] != input.shape[:-1]:
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
+            "dimensions of "
             f"boundaries tensor and input value tensor must match, but we got boundaries tensor "
             f"{list(sorted_sequence.shape)} and input value tensor {list(input.shape)}"
         )
@@ -434,7 +462,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
 def _check_sorter(sequence, sorter):
     if sorter.shape != sequence.shape:
         raise RuntimeError(
-            "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            "torch.searchsorted(): boundary and sorter must have the same size, but got boundary "
+            "tensor "
             f"{list(sequence.shape)}and got sorter tensor {list(sorter.shape)}"
         )
     if sorter.dtype is not dtypes.int64:
@@ -448,15 +477,14 @@ def _check_sorter(sequence, sorter):
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """bucketize(input, boundaries, *, out_int32=False, right=False, out=None) -> Tensor
 
-    The index of the bucket each element falls into: those between neighbours of the sorted ``boundaries``.
+    The index of the bucket each element falls into: those between neighbours of the sorted
+    ``boundaries``.
 
     >>> torch.bucketize(torch.tensor([3, 6, 9]), torch.tensor([1, 3, 5, 7]))
     tensor([1, 3, 4])
     """
     if boundaries.ndim != 1:
-        raise RuntimeError(
-            f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
-        )
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     if not hasattr(input, "dtype"):
         input = boundaries.new_tensor(input, dtype=dtypes.scalar_dtype(input))
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

@@ -15,7 +15,8 @@ def _variance(xp, name, x, dim, correction, keepdim):
     n = reduced_count(x.shape, dim)
     if n - correction <= 0:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction "
             "factor (input numel divided by output numel).",
             UserWarning,
             stacklevel=4,
@@ -64,7 +65,8 @@ class Std(Reduce):
 
 
 def _spread_arguments(args, dim, unbiased, correction, keepdim):
-    """(dim, correction, keepdim) of the overloads (unbiased), (dim, unbiased, keepdim), (dim, *, correction)."""
+    """(dim, correction, keepdim) of the overloads (unbiased), (dim, unbiased, keepdim), (dim, *,
+    correction)."""
     if args and isinstance(args[0], bool):
         unbiased, args = args[0], args[1:]
     elif args:
@@ -74,18 +76,24 @@ def _spread_arguments(args, dim, unbiased, correction, keepdim):
         if args:
             keepdim, args = args[0], args[1:]
     if args:
-        raise TypeError("received an invalid combination of arguments: too many positional arguments")
+        raise TypeError(
+            "received an invalid combination of arguments: too many positional arguments"
+        )
     if unbiased is not None:
         correction = int(unbiased)
-    return (dim or None) if isinstance(dim, (tuple, list)) else dim, 1 if correction is None else correction, keepdim
+    return (
+        (dim or None) if isinstance(dim, (tuple, list)) else dim,
+        1 if correction is None else correction,
+        keepdim,
+    )
 
 
 @public("torch", "Tensor")
 def var(input, *args, dim=None, unbiased=None, correction=None, keepdim=False):
     """var(input, dim=None, *, correction=1, keepdim=False, out=None) -> Tensor
 
-    Variance over ``dim`` (all by default), the sum of squares divided by ``n - correction``. The older
-    forms ``var(input, unbiased)`` and ``var(input, dim, unbiased, keepdim)`` work too.
+    Variance over ``dim`` (all by default), the sum of squares divided by ``n - correction``. The
+    older forms ``var(input, unbiased)`` and ``var(input, dim, unbiased, keepdim)`` work too.
 
     >>> torch.var(torch.tensor([1.0, 2.0, 3.0, 4.0]), correction=0)
     tensor(1.2500)
@@ -129,5 +137,3 @@ def std_mean(input, *args, dim=None, unbiased=None, correction=None, keepdim=Fal
     """
     dim, correction, keepdim = _spread_arguments(args, dim, unbiased, correction, keepdim)
     return Std.call(input, dim, correction, keepdim), input.mean(dim, keepdim)
-
-

@@ -17,8 +17,9 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None) -> Tensor
 
-    The ``q``-th quantiles of all elements or along ``dim``; with several ``q`` they come first. Between two
-    elements, ``interpolation`` is ``linear``, ``lower``, ``higher``, ``midpoint`` or ``nearest``.
+    The ``q``-th quantiles of all elements or along ``dim``; with several ``q`` they come first.
+    Between two elements, ``interpolation`` is ``linear``, ``lower``, ``higher``, ``midpoint`` or
+    ``nearest``.
 
     >>> torch.quantile(torch.tensor([0.0, 1.0, 2.0, 3.0]), 0.5)
     tensor(1.5000)
@@ -45,7 +46,8 @@ def _check_quantile(name, input, q, interpolation):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got "
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            "but got "
             f"{interpolation}"
         )
     if not hasattr(q, "dtype"):
@@ -72,11 +74,19 @@ def _quantile(name, input, q, dim, keepdim, interpolation):
         count = missing.logical_not().sum(-1, True).to(q.dtype)
         rank = (q * (count - 1)).clamp(min=0)
     else:  # one NaN makes the answer NaN: point at the last element
-        rank = (q * (n - 1)).expand(*ordered.shape[:-1], q.numel()).masked_fill(missing.any(-1, True), n - 1)
+        rank = (
+            (q * (n - 1))
+            .expand(*ordered.shape[:-1], q.numel())
+            .masked_fill(missing.any(-1, True), n - 1)
+        )
     result = _interpolate(ordered, rank.expand(*ordered.shape[:-1], q.numel()), interpolation)
     if keepdim and input.ndim:
         result = result.unsqueeze(-2)
-        result = result.movedim(-2, at) if at is not None else result.reshape(*[1] * input.ndim, q.numel())
+        result = (
+            result.movedim(-2, at)
+            if at is not None
+            else result.reshape(*[1] * input.ndim, q.numel())
+        )
     return result.movedim(-1, 0) if q.ndim else result.squeeze(-1)
 
 
@@ -111,8 +121,8 @@ def _range(name, low, high, values, where=""):
 class Histc(Op):
     """histc(input, bins=100, min=0, max=0, *, out=None) -> Tensor
 
-    How many elements fall into each of ``bins`` equal bins from ``min`` to ``max`` (both 0: of the data).
-    Others are left out. The counts have the dtype of ``input``.
+    How many elements fall into each of ``bins`` equal bins from ``min`` to ``max`` (both 0: of the
+    data). Others are left out. The counts have the dtype of ``input``.
 
     >>> torch.histc(torch.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
@@ -126,7 +136,9 @@ class Histc(Op):
                 f"\"histogram_cpu\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
             )
         if bins <= 0:
-            raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+            raise RuntimeError(
+                f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
+            )
         low, high = _range("torch.histc", min, max, x)
         x = x.reshape(-1)
         x = x[(x >= low) & (x <= high)]
@@ -169,7 +181,8 @@ class Bincount(Op):
 
 
 class HistogramCounts(Op):
-    """Sums of weights (or counts) in the cells of a grid; ``edges`` are vectors of bin edges, one per column."""
+    """Sums of weights (or counts) in the cells of a grid; ``edges`` are vectors of bin edges, one
+    per column."""
 
     public = ()
     tensors = ("input", "weight")
@@ -195,7 +208,9 @@ class HistogramCounts(Op):
         if density:
             total = counts.sum()
             for i, e in enumerate(edges):
-                counts = counts / xp.diff(xp.asarray(e)).reshape([-1 if j == i else 1 for j in range(len(edges))])
+                counts = counts / xp.diff(xp.asarray(e)).reshape(
+                    [-1 if j == i else 1 for j in range(len(edges))]
+                )
             counts = counts / total
         return counts
 
@@ -205,13 +220,16 @@ def _edges(name, input, column, bins, low, high, at):
     if hasattr(bins, "dtype"):
         if bins.ndim != 1:
             raise RuntimeError(
-                f"torch.histogramdd(): bins tensor should have one dimension, but got {bins.ndim} dimensions in "
+                f"torch.histogramdd(): bins tensor should have one dimension, but got {bins.ndim} "
+                "dimensions in "
                 f"the bins tensor for dimension {at}"
             )
         if bins.dtype is not input.dtype:
             raise RuntimeError(
-                f"torch.histogramdd(): input tensor and bins tensors should have the same dtype, but got input with "
-                f"dtype {dtypes.scalar_name(input.dtype).lower()} and bins for dimension {at} with dtype "
+                "torch.histogramdd(): input tensor and bins tensors should have the same dtype, "
+                "but got input with "
+                f"dtype {dtypes.scalar_name(input.dtype).lower()} and bins for dimension {at} with "
+                "dtype "
                 f"{dtypes.scalar_name(bins.dtype).lower()}"
             )
         return bins
@@ -222,7 +240,10 @@ def _edges(name, input, column, bins, low, high, at):
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"{name}(): dimension {at}'s range [{low:g}, {high:g}] is not finite")
     if low > high:
-        raise RuntimeError(f"{name}(): min should not exceed max, but got min {low:g} max {high:g} for dimension {at}")
+        raise RuntimeError(
+            f"{name}(): min should not exceed max, but got min {low:g} max {high:g} for dimension "
+            f"{at}"
+        )
     if low == high:
         low, high = low - 0.5, high + 0.5
     step = input.new_ones(bins + 1).cumsum(0) - 1
@@ -234,10 +255,11 @@ def _edges(name, input, column, bins, low, high, at):
 
 @public("torch", "Tensor", out=True)
 def histogram(input, bins, *, range=None, weight=None, density=False):
-    """histogram(input, bins, *, range=None, weight=None, density=False, out=None) -> (Tensor hist, Tensor bin_edges)
+    """histogram(input, bins, *, range=None, weight=None, density=False, out=None) -> (Tensor hist,
+        Tensor bin_edges)
 
-    Counts (or sums of ``weight``) in ``bins`` equal bins over ``range``, or between the edges in the tensor
-    ``bins``; a probability density with ``density=True``.
+    Counts (or sums of ``weight``) in ``bins`` equal bins over ``range``, or between the edges in
+    the tensor ``bins``; a probability density with ``density=True``.
 
     >>> torch.histogram(torch.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
     tensor([0., 2., 1., 0.])
@@ -266,10 +288,11 @@ class HistogramResult(Op):
 
 @public("torch", out=False)
 def histogramdd(input, bins, *, range=None, weight=None, density=False):
-    """histogramdd(input, bins, *, range=None, weight=None, density=False) -> (Tensor hist, Tensor[] bin_edges)
+    """histogramdd(input, bins, *, range=None, weight=None, density=False) -> (Tensor hist,
+        Tensor[] bin_edges)
 
-    Counts of the points in the rows of ``input`` over a grid: ``bins`` holds a number of bins, or the edges,
-    per coordinate; ``range`` the ends of each coordinate, one after the other.
+    Counts of the points in the rows of ``input`` over a grid: ``bins`` holds a number of bins, or
+    the edges, per coordinate; ``range`` the ends of each coordinate, one after the other.
 
     >>> torch.histogramdd(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), bins=[2, 2])[0]
     tensor([[0., 1.],
@@ -277,7 +300,8 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     """
     if input.ndim < 2:
         raise RuntimeError(
-            f"torch.histogramdd(): input tensor should have at least 2 dimensions, but got {input.ndim}"
+            "torch.histogramdd(): input tensor should have at least 2 dimensions, but got "
+            f"{input.ndim}"
         )
     count = input.shape[-1]
     flat = input.reshape(-1, count)
@@ -287,8 +311,15 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
         raise RuntimeError(
             "histogramdd: The size of bins must be equal to the innermost dimension of the input."
         )
-    ends = [(None, None)] * count if range is None else [range[2 * i : 2 * i + 2] for i in _upto(count)]
-    edges = [_edges("torch.histogramdd", input, flat.select(1, i), bins[i], *ends[i], i) for i in _upto(count)]
+    ends = (
+        [(None, None)] * count
+        if range is None
+        else [range[2 * i : 2 * i + 2] for i in _upto(count)]
+    )
+    edges = [
+        _edges("torch.histogramdd", input, flat.select(1, i), bins[i], *ends[i], i)
+        for i in _upto(count)
+    ]
     counts = HistogramCounts.call(flat, weight, tuple([e.detach().numpy() for e in edges]), density)
     return make("histogramdd", ("hist", "bin_edges"), (counts, tuple(edges)))
 
@@ -308,19 +339,27 @@ def _check_cov(input, fweights, aweights):
     if input.dtype is dtypes.bool_:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     count = input.shape[-1] if input.ndim == 2 else input.numel()
-    kinds = (("fweights", fweights, "integral", dtypes.INTEGER), ("aweights", aweights, "floating point", dtypes.FLOATING))
+    kinds = (
+        ("fweights", fweights, "integral", dtypes.INTEGER),
+        ("aweights", aweights, "floating point", dtypes.FLOATING),
+    )
     for name, w, kind, category in kinds:
         if w is None:
             continue
         if w.ndim > 1:
             raise RuntimeError(
-                f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions"
+                f"cov(): expected {name} to have one or fewer dimensions but got {name} with "
+                f"{w.ndim} dimensions"
             )
         if w.dtype.category != category:
-            raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {_named(w.dtype)} dtype")
+            raise RuntimeError(
+                f"cov(): expected {name} to have {kind} dtype but got {name} with "
+                f"{_named(w.dtype)} dtype"
+            )
         if w.numel() != count:
             raise RuntimeError(
-                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"cov(): expected {name} to have the same numel as there are observations in the "
+                "input but got "
                 f"{w.numel()} != {count}"
             )
         if count and bool((w < 0).any()):
@@ -335,8 +374,8 @@ def _named(dtype):
 def cov(input, *, correction=1, fweights=None, aweights=None):
     """cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor
 
-    Covariance matrix of the variables in the rows of ``input``, divided by ``n - correction``; observations may
-    carry frequencies ``fweights`` and weights ``aweights``.
+    Covariance matrix of the variables in the rows of ``input``, divided by ``n - correction``;
+    observations may carry frequencies ``fweights`` and weights ``aweights``.
 
     >>> torch.cov(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
     tensor([[ 1., -1.],
@@ -360,7 +399,10 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         freedom = total - correction
     value = freedom.item() if hasattr(freedom, "item") else freedom
     if value <= 0:
-        _warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.")
+        _warn(
+            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number "
+            "of observations."
+        )
         freedom = freedom.clamp(min=0) if hasattr(freedom, "item") else 0
     away = x - mean.unsqueeze(1)
     weighted = away if w is None else away * w

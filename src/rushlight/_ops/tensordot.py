@@ -1,6 +1,8 @@
-"""Products of tensors that are no plain matrix product: outer, inner, tensordot, kron, chains, cross."""
+"""Products of tensors that are no plain matrix product: outer, inner, tensordot, kron, chains,
+cross."""
 
 import math
+from itertools import pairwise
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
@@ -48,7 +50,8 @@ def inner(input, other):
 def tensordot(a, b, dims=2):
     """tensordot(a, b, dims=2, out=None) -> Tensor
 
-    Contract the last ``dims`` dimensions of ``a`` with the first of ``b``, or the pairs in two lists.
+    Contract the last ``dims`` dimensions of ``a`` with the first of ``b``, or the pairs in two
+    lists.
 
     >>> torch.tensordot(torch.ones(3, 4, 5), torch.ones(4, 3, 2), dims=([1, 0], [0, 1])).shape
     torch.Size([5, 2])
@@ -65,7 +68,8 @@ def tensordot(a, b, dims=2):
             else:
                 shown = p - a.ndim if isinstance(dims, int) else p
                 raise RuntimeError(
-                    f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {shown} and "
+                    f"contracted dimensions need to match, but first has size {a.shape[p]} in dim "
+                    f"{shown} and "
                     f"second has size {b.shape[q]} in dim {q}"
                 )
     free_a = [d for d in range(a.ndim) if d not in dims_a]
@@ -90,9 +94,7 @@ def _contracted(a, b, dims):
     if dims < 0:
         raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
     if dims > min(a.ndim, b.ndim):
-        raise RuntimeError(
-            f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-        )
+        raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
     return list(range(a.ndim - dims, a.ndim)), list(range(dims))
 
 
@@ -118,7 +120,8 @@ def kron(input, other):
 def chain_matmul(*matrices):
     """chain_matmul(*matrices, out=None) -> Tensor
 
-    Product of several matrices in the cheapest order. Deprecated in PyTorch for ``linalg.multi_dot``.
+    Product of several matrices in the cheapest order. Deprecated in PyTorch for
+    ``linalg.multi_dot``.
 
     >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 4), torch.ones(4, 1)).shape
     torch.Size([2, 1])
@@ -132,8 +135,8 @@ def chain_matmul(*matrices):
 def multi_dot(tensors):
     """multi_dot(tensors, *, out=None) -> Tensor
 
-    Product of two or more matrices in the order that needs the fewest multiplications; the first and the
-    last may be vectors.
+    Product of two or more matrices in the order that needs the fewest multiplications; the first
+    and the last may be vectors.
 
     >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 4), torch.ones(4)])
     tensor([12., 12.])
@@ -152,10 +155,11 @@ def multi_dot(tensors):
         tensors[-1] = tensors[-1].unsqueeze(-1)
     else:
         shape.append(tensors[-1].shape[1])
-    for i, (a, b) in enumerate(zip(tensors, tensors[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(tensors)):
         if a.shape[1] != b.shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and {list(b.shape)} "
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and "
+                f"{list(b.shape)} "
                 "cannot be multiplied"
             )
     split = _chain_order([t.shape[0] for t in tensors] + [tensors[-1].shape[1]])
@@ -166,7 +170,11 @@ def _check_chain(tensors):
     for i, t in enumerate(tensors):
         ends = i in (0, len(tensors) - 1)
         if not (t.ndim == 2 or (ends and t.ndim == 1)):
-            what = f"the {'first' if i == 0 else 'last'} tensor must be 1D or" if ends else f"tensor {i} must be"
+            what = (
+                f"the {'first' if i == 0 else 'last'} tensor must be 1D or"
+                if ends
+                else f"tensor {i} must be"
+            )
             raise RuntimeError(f"multi_dot(): {what} 2D but got {t.ndim}D")
 
 
@@ -179,7 +187,8 @@ def _chain_order(sizes):
         for i in range(n - length):
             j = i + length
             cost[i][j], split[i][j] = min(
-                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
             )
     return split
 

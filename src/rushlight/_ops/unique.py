@@ -13,7 +13,8 @@ def _wide(x):
 
 
 class UniqueValues(Op):
-    """Sorted distinct elements (or slices along ``dim``), the place of each input among them, and their counts."""
+    """Sorted distinct elements (or slices along ``dim``), the place of each input among them, and
+    their counts."""
 
     public = ()
     tensors = ("input",)
@@ -60,7 +61,8 @@ def _runs(xp, x, rows, axis, order=None):
 
 
 class UniqueRuns(Op):
-    """The first of each run of equal neighbours, the run each input is in, and the runs' lengths."""
+    """The first of each run of equal neighbours, the run each input is in, and the runs'
+    lengths."""
 
     public = ()
     tensors = ("input",)
@@ -96,10 +98,11 @@ def _check(input, dim):
 
 @public("torch", "Tensor", out=False)
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple
+    """unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor or
+        tuple
 
-    Distinct elements in ascending order, or distinct slices along ``dim``; on request the place of each
-    input element among them and how often each occurs. Each NaN is distinct.
+    Distinct elements in ascending order, or distinct slices along ``dim``; on request the place of
+    each input element among them and how often each occurs. Each NaN is distinct.
 
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
@@ -112,7 +115,8 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
 @public("torch", "Tensor", out=False)
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """unique_consecutive(input, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple
+    """unique_consecutive(input, return_inverse=False, return_counts=False, dim=None) -> Tensor or
+        tuple
 
     The first of every run of equal neighbours, of the flattened tensor or of slices along ``dim``.
 
