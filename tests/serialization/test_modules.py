@@ -1,7 +1,12 @@
 """Whole networks (``weights_only=False``) go both ways between rushlight and PyTorch."""
 
 import io
+import os
+import pickle
+import subprocess
+import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +106,20 @@ def test_stream_format_keeps_the_source_of_own_classes(there, tmp_path):
     theirs = make(there, "sequential")
     there.torch.save(theirs, tmp_path / "t.pt", _use_new_zipfile_serialization=False)
     assert shown(rushlight.load(tmp_path / "t.pt", weights_only=False)) == shown(theirs)
+
+
+def test_plain_pickles_of_pytorch_load_under_the_hook(there, tmp_path):
+    made = {"tensor": there.torch.arange(3.0), "net": make(there, "sequential")}
+    made["tensor"].note = "kept"
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(made))
+    code = (
+        "import pickle, sys; d = pickle.load(open(sys.argv[1], 'rb')); print(d, d['tensor'].note)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "rushlight", "-c", code, str(tmp_path / "plain.pkl")],
+        env={**os.environ, "PYTHONPATH": str(Path(rushlight.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"{made} kept"
