@@ -25,11 +25,23 @@ def p():
 @pytest.mark.parametrize(
     ("params", "kind", "text"),
     [
-        (lambda p: p, TypeError, "should be an iterable of Tensors or dicts, but got torch.FloatTensor"),
-        (lambda p: [2], TypeError, "optimizer can only optimize Tensors, but one of the params is int"),
+        (
+            lambda p: p,
+            TypeError,
+            "should be an iterable of Tensors or dicts, but got torch.FloatTensor",
+        ),
+        (
+            lambda p: [2],
+            TypeError,
+            "optimizer can only optimize Tensors, but one of the params is int",
+        ),
         (lambda p: [], ValueError, "optimizer got an empty parameter list"),
         (lambda p: [p * 2], ValueError, "can't optimize a non-leaf Tensor"),
-        (lambda p: [{"params": [p]}, {"params": [p]}], ValueError, "in more than one parameter group"),
+        (
+            lambda p: [{"params": [p]}, {"params": [p]}],
+            ValueError,
+            "in more than one parameter group",
+        ),
         (lambda p: [{"params": {p}}], TypeError, "the ordering of tensors in sets will change"),
         (lambda p: [("a", p), p], ValueError, "Some param names are missing"),
     ],
@@ -47,7 +59,9 @@ def test_duplicates_are_warned_of(p):
 def test_a_required_option_must_be_given(p):
     from rushlight.optim.optimizer import required
 
-    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+    with pytest.raises(
+        ValueError, match="didn't specify a value of required optimization parameter lr"
+    ):
         optim.Optimizer([p], {"lr": required})
     assert repr(required) == "<required parameter>"
 
@@ -148,7 +162,10 @@ def test_loading_what_does_not_fit(p):
 
 def test_hooks_are_called_in_order(p):
     optimizer, calls = optim.SGD([p]), []
-    note = lambda name: lambda *args: calls.append(name)
+
+    def note(name):
+        return lambda *args: calls.append(name)
+
     handles = [
         optimizer.register_step_pre_hook(note("pre")),
         optimizer.register_step_post_hook(note("post")),
@@ -178,7 +195,9 @@ def test_hooks_around_state_dicts(p):
     saved = optimizer.state_dict()
     assert saved.pop("more") == 1
     optimizer.register_load_state_dict_pre_hook(lambda o, state: calls.append("load"))
-    optimizer.register_load_state_dict_pre_hook(lambda o, state: calls.append("first"), prepend=True)
+    optimizer.register_load_state_dict_pre_hook(
+        lambda o, state: calls.append("first"), prepend=True
+    )
     optimizer.register_load_state_dict_post_hook(lambda o: calls.append("loaded"))
     optimizer.load_state_dict(saved)
     assert calls == ["pre", "first", "load", "loaded"]
@@ -219,7 +238,9 @@ def test_what_is_not_offered_says_so(p):
         optim.SGD([p], differentiable=True)
     with pytest.raises(AssertionError, match="capturable=True, params and state_steps must be on"):
         stepped(optim.Adam([p], capturable=True))
-    with pytest.raises(RuntimeError, match="does not support dense gradients, please consider Adam"):
+    with pytest.raises(
+        RuntimeError, match="does not support dense gradients, please consider Adam"
+    ):
         stepped(optim.SparseAdam([p]))
     with pytest.raises(RuntimeError, match="requires all the params to be floating point Tensors"):
         stepped(optim.Adam([nn.Parameter(torch.ones(1, dtype=torch.complex64))], fused=True))

@@ -1,4 +1,4 @@
-"""Every optimizer takes the same steps as PyTorch's, on every kind of tensor, and keeps the same state."""
+"""Every optimizer steps as PyTorch's does, on every kind of tensor, and keeps the same state."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,10 @@ def check(ours, theirs, dtype):
 def compare(name, kwargs, layout="matrix", dtype="float32", gradients_layout=None):
     xs = arrays(layout, dtype)
     gradients_layout = gradients_layout or layout
-    make = lambda library: lambda ps: getattr(library, name)(ps, **kwargs)
+
+    def make(library):
+        return lambda ps: getattr(library, name)(ps, **kwargs)
+
     theirs = train(torch, make(torch.optim), xs, layout, dtype, gradients_layout)
     ours = train(rushlight, make(optim), xs, layout, dtype, gradients_layout)
     check(list(ours), list(theirs), dtype)
@@ -99,7 +102,9 @@ def test_steps(name, kwargs, dtype):
     compare(name, kwargs, dtype=dtype)
 
 
-@pytest.mark.parametrize("layout", ["vector", "scalar", "empty", "transposed", "strided", "large", "wide"])
+@pytest.mark.parametrize(
+    "layout", ["vector", "scalar", "empty", "transposed", "strided", "large", "wide"]
+)
 @pytest.mark.parametrize("name", [n for n in SETTINGS if n != "Adafactor"])
 def test_layouts(name, layout):
     compare(name, SETTINGS[name][-1], layout)
@@ -121,7 +126,9 @@ def test_complex(name):
     compare(name, SETTINGS[name][-1], dtype="complex64")
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adamax", "Adafactor"])
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adamax", "Adafactor"]
+)
 @pytest.mark.parametrize("layout", ["matrix", "large"])
 def test_half(name, layout):
     compare(name, SETTINGS[name][0] | {"lr": 0.01}, layout, dtype="bfloat16")
@@ -157,7 +164,9 @@ def test_learning_rate_in_a_tensor(name):
 @pytest.mark.parametrize("shape", [(6, 3), (3, 6)])
 def test_muon(kwargs, shape):
     xs = [draw(shape, "float32") for _ in range(4)]
-    theirs = train(torch, lambda ps: torch.optim.Muon(ps, **kwargs), xs, "matrix", "float32", "matrix")
+    theirs = train(
+        torch, lambda ps: torch.optim.Muon(ps, **kwargs), xs, "matrix", "float32", "matrix"
+    )
     ours = train(rushlight, lambda ps: optim.Muon(ps, **kwargs), xs, "matrix", "float32", "matrix")
     np.testing.assert_allclose(ours[0].tolist(), theirs[0].tolist(), atol=1e-3)
     assert list(ours[1]["state"][0]) == list(theirs[1]["state"][0])
@@ -176,13 +185,13 @@ BAD = [
     ("SGD", {"lr": -1.0}), ("SGD", {"momentum": -1.0}), ("SGD", {"weight_decay": -1.0}),
     ("SGD", {"nesterov": True}), ("SGD", {"fused": True, "foreach": True}),
     ("Adam", {"lr": -1.0}), ("Adam", {"eps": -1.0}), ("Adam", {"betas": (1.0, 0.9)}),
-    ("Adam", {"betas": (0.9, -0.1)}), ("Adam", {"betas": (0.9, 0)}), ("Adam", {"weight_decay": -1.0}),
+    ("Adam", {"betas": (0.9, -0.1)}), ("Adam", {"betas": (0.9, 0)}), ("Adam", {"weight_decay": -1.0}),  # noqa: E501
     ("Adam", {"fused": True, "differentiable": True}),
     ("RMSprop", {"alpha": -1.0}), ("RMSprop", {"momentum": -1.0}), ("Adagrad", {"lr_decay": -1.0}),
     ("Adagrad", {"initial_accumulator_value": -1.0}), ("Adadelta", {"rho": 2.0}),
-    ("Rprop", {"etas": (1.0, 0.5)}), ("NAdam", {"momentum_decay": -0.2}), ("ASGD", {"weight_decay": -0.5}),
-    ("Adafactor", {"lr": -1.0}), ("Adafactor", {"beta2_decay": 0.8}), ("Adafactor", {"eps": (-1e-30, 1e-3)}),
-    ("Adafactor", {"eps": (None, -1.0)}), ("Adafactor", {"d": 0.0}), ("Adafactor", {"weight_decay": -0.5}),
+    ("Rprop", {"etas": (1.0, 0.5)}), ("NAdam", {"momentum_decay": -0.2}), ("ASGD", {"weight_decay": -0.5}),  # noqa: E501
+    ("Adafactor", {"lr": -1.0}), ("Adafactor", {"beta2_decay": 0.8}), ("Adafactor", {"eps": (-1e-30, 1e-3)}),  # noqa: E501
+    ("Adafactor", {"eps": (None, -1.0)}), ("Adafactor", {"d": 0.0}), ("Adafactor", {"weight_decay": -0.5}),  # noqa: E501
     ("Muon", {"adjust_lr_fn": "arbitrary"}), ("Muon", {"momentum": -1.0}), ("LBFGS", {"lr": -1.0}),
     ("SparseAdam", {"lr": 0.0}), ("SparseAdam", {"eps": -1.0}),
 ]  # fmt: skip

@@ -69,7 +69,7 @@ def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Count], None]:
     ) -> None:
         for average, current in zip(averaged_param_list, current_param_list, strict=True):
             if not _continuous(average):
-                average.add_((current - average) / (num_averaged + 1))
+                average.copy_(average + (current - average) / (num_averaged + 1))
             elif isinstance(num_averaged, torch.Tensor):
                 average.lerp_(current, (1 / (num_averaged + 1)).to(average.dtype))
             else:

@@ -76,6 +76,7 @@ class Worker:
         if process.is_alive():
             process.kill()
             process.join()
+        process.close()
 
 
 def start(context: BaseContext, jobs: list[Job]) -> list[Worker]:

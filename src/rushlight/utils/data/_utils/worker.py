@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rushlight.utils.data._utils.exception import ExceptionWrapper
 from rushlight.utils.data._utils.fetch import Fetch, fetcher
 from rushlight.utils.data.dataset import Dataset, IterableDataset
 
-CHECK_INTERVAL = 5.0  # seconds after which a worker makes sure that its parent lives
+CHECK_INTERVAL = 2.0  # seconds after which a worker makes sure that its parent lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def run(job: Job, connection: Any, inherited: list) -> None:
     for other in inherited:
         other.close()
     channel = Channel(connection)
+    Thread(target=_die_with_parent, daemon=True).start()
     try:
         _worker_info = WorkerInfo(
             job.worker_id, job.num_workers, job.base_seed + job.worker_id, job.dataset
@@ -127,7 +129,7 @@ def _caught(job: Job) -> ExceptionWrapper:
 
 def _serve(job: Job, channel: Channel, fetch: Fetch | None, failure: Any) -> None:
     ended = False
-    while (message := _next_message(channel)) is not None:
+    while (message := channel.receive()) is not None:
         if isinstance(message, Resume):
             ended = False
             channel.send((message, None))
@@ -157,14 +159,11 @@ def _fetched(job: Job, fetch: Fetch, index: Any) -> Any:
         return _caught(job)
 
 
-def _next_message(channel: Channel) -> Any:
-    """What the loader sends next; None when it says stop or is gone."""
-    parent = parent_process()
-    watched = [channel] if parent is None else [channel, parent.sentinel]
-    pid = os.getppid()
-    while True:
-        ready = wait(watched, CHECK_INTERVAL)
-        if channel in ready:
-            return channel.receive()
-        if ready or os.getppid() != pid:
-            return None
+def _die_with_parent() -> None:
+    """End this process when the loader's is gone, whatever is under way here."""
+    parent, pid = parent_process(), os.getppid()
+    watched = [] if parent is None else [parent.sentinel]
+    while not wait(watched, CHECK_INTERVAL):
+        if os.getppid() != pid:
+            break
+    os._exit(1)
