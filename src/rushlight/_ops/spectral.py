@@ -10,8 +10,9 @@ from rushlight._ops.complex import ViewAsReal
 
 def _warn_no_window(consequence):
     warnings.warn(
-        f"A window was not provided. A rectangular window will be applied{consequence}To "
-        "suppress this warning and use a rectangular window, explicitly set `window=torch.ones(n_fft, device=<device>)`.",
+        f"A window was not provided. A rectangular window will be applied{consequence}To suppress "
+        "this warning and use a rectangular window, explicitly set `window=torch.ones(n_fft, "
+        "device=<device>)`.",
         UserWarning,
         stacklevel=3,
     )
