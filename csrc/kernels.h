@@ -46,11 +46,23 @@ struct Random {
   void (*bernoulli)(const uint32_t *words, uint8_t *out, size_t n, double p);
 };
 
+using Loop2 = void (*)(const void *x, const void *y, void *out, size_t n);
+struct Forms {
+  Loop2 both, right, left;  // two arrays; an array and a scalar; a scalar and an array
+};
+struct Binary {
+  Forms f32, f64, i32, i64;
+};
+struct BinaryTable {
+  Binary add, sub, mul, div, maximum, minimum;
+};
+
 struct Kernels {
   const char *name;
   Random random;
   Pointwise pointwise;
   Rows rows;
+  BinaryTable binary;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -6,6 +6,7 @@ namespace RUSHLIGHT_NAMESPACE {
 extern const Random random;
 extern const Pointwise pointwise;
 extern const Rows rows;
+extern const BinaryTable binary;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -14,7 +15,7 @@ extern const Rows rows;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows};
+  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary};
 }
 
 }  // namespace rushlight

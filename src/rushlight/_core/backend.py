@@ -26,11 +26,19 @@ MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
 
 # op name -> kernel(*arrays, *params), which returns NotImplemented for what it does not serve.
 _kernels: dict[str, Callable] = {}
+_complete: set[str] = set()  # those that serve every call, falling back on NumPy themselves
 
 
-def kernel(name: str, function: Callable) -> None:
+def kernel(name: str, function: Callable, complete: bool = False) -> None:
     """Register a fast kernel for the op of that name. Done before the records are made."""
     _kernels[name] = function
+    if complete:
+        _complete.add(name)
+
+
+def is_complete(name: str) -> bool:
+    """Does the kernel registered for an op serve every call?"""
+    return name in _complete
 
 
 def kernel_for(name: str) -> Callable | None:

@@ -236,7 +236,9 @@ def chain_kernel(cls: type) -> None:
         r = native(*arrays)
         return plain(*arrays) if r is NotImplemented else r
 
-    cls.run, cls.fast = staticmethod(run), staticmethod(fast)
+    cls.run = staticmethod(run)
+    # Without the frame in between a small addition takes 0.1 us instead of 0.2 (np.add: 0.35).
+    cls.fast = staticmethod(native if backend.is_complete(cls.name) else fast)
 
 
 # ---- gradients -----------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ def register() -> None:
     for name in ("exp", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
                  "log_softmax_backward"):  # fmt: skip
         kernel(name, getattr(C, name))
+    for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
+        kernel(name, getattr(C, name), complete=True)
     for function in (gelu, softplus, native_layer_norm, standardize_backward, cross_entropy,
                      cross_entropy_backward):  # fmt: skip
         kernel(function.__name__, function)
