@@ -51,7 +51,8 @@ def _no_relu(dtype):
     """PyTorch's words for a dtype without order, or without numbers."""
     if dtype.kind == "b":
         return "Boolean inputs not supported for relu"
-    return f"\"clamp_min_scalar_cpu\" not implemented for '{'ComplexFloat' if dtype.itemsize == 8 else 'ComplexDouble'}'"
+    name = "ComplexFloat" if dtype.itemsize == 8 else "ComplexDouble"
+    return f"\"clamp_min_scalar_cpu\" not implemented for '{name}'"
 
 
 class Elu(Op):
@@ -84,7 +85,9 @@ def selu(input):
     >>> torch.selu(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 1.0507])
     """
-    return Elu.call(input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+    return Elu.call(
+        input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0
+    )
 
 
 @public("torch", "nn.functional", out=False)
@@ -140,7 +143,8 @@ class PreluKernel(Op):
 def prelu(input, weight):
     """prelu(input, weight) -> Tensor
 
-    ``x`` where positive, else ``weight * x``, with one weight for all or one for each channel (dimension 1).
+    ``x`` where positive, else ``weight * x``, with one weight for all or one for each channel
+    (dimension 1).
 
     >>> torch.prelu(torch.tensor([-4.0, 2.0]), torch.tensor([0.25]))
     tensor([-1.,  2.])
@@ -158,7 +162,8 @@ def prelu(input, weight):
         channels = input.shape[1] if ndim > 1 else 1
         if channels != count:
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} "
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{count} "
                 f"and channel size = {channels}."
             )
     if ndim != weight.dim() and weight.dim() > 0:
@@ -235,7 +240,7 @@ class Hardswish(Unary):
     ``x * hardsigmoid(x)``.
 
     >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 3.0]))
-    tensor([0., 3.])
+    tensor([-0., 3.])
     """
 
     public = FUNCTIONAL
@@ -285,7 +290,8 @@ class Softshrink(Op):
             name = "Double" if x.dtype.itemsize == 8 else "Float"
             largest = "1.79769e+308" if x.dtype.itemsize == 8 else "3.40282e+38"
             raise RuntimeError(
-                f"lambda must be in range [0, {largest}] for input dtype {name}, but found {lambd:g}"
+                f"lambda must be in range [0, {largest}] for input dtype {name}, but found "
+                f"{lambd:g}"
             )
         return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
@@ -317,7 +323,8 @@ class Threshold(Op):
 class Gelu(Op):
     """gelu(input, approximate='none') -> Tensor
 
-    ``x`` times the normal distribution function at ``x``; ``approximate='tanh'`` takes its tanh approximation.
+    ``x`` times the normal distribution function at ``x``; ``approximate='tanh'`` takes its tanh
+    approximation.
 
     >>> torch.nn.functional.gelu(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8413])
@@ -344,7 +351,9 @@ class Gelu(Op):
             return g * (((input * math.sqrt(0.5)).erf() + 1) * 0.5 + input * density)
         root, square = math.sqrt(2 / math.pi), input * input
         t = (input * (square * 0.044715 + 1) * root).tanh()
-        return g * ((t + 1) * 0.5 + input * 0.5 * (1 - t * t) * (square * (3 * 0.044715) + 1) * root)
+        return g * (
+            (t + 1) * 0.5 + input * 0.5 * (1 - t * t) * (square * (3 * 0.044715) + 1) * root
+        )
 
 
 class Silu(Unary):
@@ -474,7 +483,8 @@ def glu(input, dim=-1):
     return input.narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()
 
 
-# PyTorch has some in-place forms in torch, some in nn.functional, and those under "_nn" only as ``inplace=True``.
+# PyTorch has some in-place forms in torch and some in nn.functional; those under "_nn" only as
+# ``inplace=True``.
 for _name, _function, _spaces in (
     ("selu", selu, ("torch", "nn.functional")),
     ("celu", celu, ("torch", "nn.functional")),

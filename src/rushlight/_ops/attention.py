@@ -34,20 +34,22 @@ class SafeSoftmax(Op):
 def _check_attention(query, key, value):
     if min(query.dim(), key.dim(), value.dim()) < 2:
         raise RuntimeError(
-            "scaled_dot_product_attention: Expected query, key, and value to all be  at least 2 dimensional, but got "
+            "scaled_dot_product_attention: Expected query, key, and value to all be  at least 2 "
+            "dimensional, but got "
             f"query.dim: {query.dim()}, key.dim: {key.dim()} and value.dim: {value.dim()} instead."
         )
     if not query.dtype == key.dtype == value.dtype:
         names = [_C_NAMES.get(str(t.dtype), str(t.dtype)) for t in (query, key, value)]
         raise RuntimeError(
-            f"Expected query, key, and value to have the same dtype, but got query.dtype: {names[0]} key.dtype: "
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{names[0]} key.dtype: "
             f"{names[1]} and value.dtype: {names[2]} instead."
         )
 
 
 _C_NAMES = {
-    "torch.float32": "float", "torch.float64": "double", "torch.int64": "long int", "torch.float16": "c10::Half",
-    "torch.bfloat16": "c10::BFloat16",
+    "torch.float32": "float", "torch.float64": "double", "torch.int64": "long int",
+    "torch.float16": "c10::Half", "torch.bfloat16": "c10::BFloat16",
 }  # fmt: skip
 
 
@@ -55,11 +57,12 @@ _C_NAMES = {
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
-    """scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
-    enable_gqa=False) -> Tensor
+    """scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0,
+    is_causal=False, scale=None, enable_gqa=False) -> Tensor
 
-    ``softmax(q kᵀ / sqrt(E) + mask) v`` with ``query`` (..., L, E), ``key`` (..., S, E) and ``value`` (..., S, Ev).
-    A boolean mask is True where attention is allowed; ``enable_gqa`` shares heads of ``key`` and ``value``.
+    ``softmax(q kᵀ / sqrt(E) + mask) v`` with ``query`` (..., L, E), ``key`` (..., S, E) and
+    ``value`` (..., S, Ev). A boolean mask is True where attention is allowed; ``enable_gqa`` shares
+    heads of ``key`` and ``value``.
 
     >>> q = torch.ones(1, 2, 4)
     >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
@@ -69,7 +72,8 @@ def scaled_dot_product_attention(
     if is_causal:
         if attn_mask is not None:
             raise RuntimeError(
-                "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+                "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
+                "is_causal=True"
             )
         attn_mask = query.detach().new_ones(query.shape[-2], key.shape[-2]).tril() != 0
     if enable_gqa:
@@ -102,13 +106,15 @@ def _check_mha(query, key, value, key_padding_mask, attn_mask, num_heads):
     """Refuse inputs that are not all batched or all not; True if they are."""
     if query.dim() not in (2, 3):
         raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query tensor"
+            f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D "
+            "query tensor"
         )
     batched = query.dim() == 3
     kind, n = ("batched (3-D)", 3) if batched else ("unbatched (2-D)", 2)
     if key.dim() != n or value.dim() != n:
         raise AssertionError(
-            f"For {kind} `query`, expected `key` and `value` to be {n}-D but found {key.dim()}-D and {value.dim()}-D "
+            f"For {kind} `query`, expected `key` and `value` to be {n}-D but found {key.dim()}-D "
+            f"and {value.dim()}-D "
             "tensors respectively"
         )
     if key_padding_mask is not None and key_padding_mask.dim() != n - 1:
@@ -119,7 +125,8 @@ def _check_mha(query, key, value, key_padding_mask, attn_mask, num_heads):
     if attn_mask is not None:
         if attn_mask.dim() not in (2, 3):
             raise AssertionError(
-                f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.dim()}-D "
+                f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found "
+                f"{attn_mask.dim()}-D "
                 "tensor instead"
             )
         if not batched and attn_mask.dim() == 3:
@@ -145,7 +152,8 @@ def _canonical_mask(mask, mask_name, other_type, other_name, target_type, check_
         raise AssertionError(f"only bool and floating types of {mask_name} are supported")
     if check_other and other_type is not None and mask.dtype != other_type:
         warnings.warn(
-            f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.",
+            f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type "
+            "for both instead.",
             stacklevel=2,
         )
     if is_bool:
@@ -176,7 +184,8 @@ def _attention_mask(attn_mask, heads, target, source, batch):
     expected = (target, source) if attn_mask.dim() == 2 else (batch * heads, target, source)
     if tuple(attn_mask.shape) != expected:
         raise RuntimeError(
-            f"The shape of the {attn_mask.dim()}D attn_mask is {attn_mask.shape}, but should be {expected}."
+            f"The shape of the {attn_mask.dim()}D attn_mask is {attn_mask.shape}, but should be "
+            f"{expected}."
         )
     return attn_mask.unsqueeze(0) if attn_mask.dim() == 2 else attn_mask
 
@@ -187,7 +196,9 @@ def _split_heads(x, batch, heads, size, static, name):
         return x.reshape(x.shape[0], batch * heads, size).transpose(0, 1)
     for what, dim, wanted in ((batch * heads, 0, batch * heads), (size, 2, size)):
         if static.size(dim) != wanted:
-            raise AssertionError(f"expecting {name}.size({dim}) of {what}, but got {static.size(dim)}")
+            raise AssertionError(
+                f"expecting {name}.size({dim}) of {what}, but got {static.size(dim)}"
+            )
     return static
 
 
@@ -198,15 +209,18 @@ def _grow(x):
 
 @public("nn.functional", out=False)
 def multi_head_attention_forward(
-    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
-    dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
-    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None,
-    static_v=None, average_attn_weights=True, is_causal=False,
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v,
+    add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None,
+    need_weights=True, attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None,
+    k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
+    average_attn_weights=True, is_causal=False,
 ):  # fmt: skip
-    """multi_head_attention_forward(query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias,
-    bias_k, bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True, ...) -> (Tensor, Tensor)
+    """multi_head_attention_forward(query, key, value, embed_dim_to_check, num_heads,
+    in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p, out_proj_weight,
+    out_proj_bias, training=True, ...) -> (Tensor, Tensor)
 
-    Attention by ``num_heads`` heads of ``query`` (L, N, E) to ``key`` and ``value`` (S, N, E), and its weights.
+    Attention by ``num_heads`` heads of ``query`` (L, N, E) to ``key`` and ``value`` (S, N, E), and
+    its weights.
 
     >>> x, w = torch.ones(2, 1, 2), torch.ones(6, 2)
     >>> out, weights = torch.nn.functional.multi_head_attention_forward(
@@ -225,7 +239,8 @@ def multi_head_attention_forward(
     )
     if is_causal and attn_mask is None:
         raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method "
             "`generate_square_subsequent_mask` to create this mask."
         )
     if is_causal and key_padding_mask is None and not need_weights:
@@ -234,7 +249,9 @@ def multi_head_attention_forward(
         attn_mask = _canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
         is_causal = False if key_padding_mask is not None else is_causal
     if size != embed_dim_to_check:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {size}")
+        raise AssertionError(
+            f"was expecting embedding dimension of {embed_dim_to_check}, but got {size}"
+        )
     head = size // num_heads
     if head * num_heads != size:
         raise AssertionError(f"embed_dim {size} not divisible by num_heads {num_heads}")
@@ -244,7 +261,10 @@ def multi_head_attention_forward(
     )  # fmt: skip
     attn_mask = _attention_mask(attn_mask, num_heads, target, key.shape[0], batch)
     if bias_k is not None and bias_v is not None:
-        k, v = Cat.call([k, bias_k.repeat(1, batch, 1)], 0), Cat.call([v, bias_v.repeat(1, batch, 1)], 0)
+        k, v = (
+            Cat.call([k, bias_k.repeat(1, batch, 1)], 0),
+            Cat.call([v, bias_v.repeat(1, batch, 1)], 0),
+        )
         attn_mask, key_padding_mask = _grow(attn_mask), _grow(key_padding_mask)
     q = q.reshape(target, batch * num_heads, head).transpose(0, 1)
     k = _split_heads(k, batch, num_heads, head, static_k, "static_k")
@@ -259,7 +279,11 @@ def multi_head_attention_forward(
         split = [x.reshape(batch, num_heads, -1, head) for x in (q, k, v)]
         if attn_mask is not None:
             many = attn_mask.shape[0] != 1
-            attn_mask = attn_mask.reshape(batch, num_heads, -1, k.shape[1]) if many else attn_mask.unsqueeze(0)
+            attn_mask = (
+                attn_mask.reshape(batch, num_heads, -1, k.shape[1])
+                if many
+                else attn_mask.unsqueeze(0)
+            )
         causal = is_causal and attn_mask is None
         out = scaled_dot_product_attention(*split, attn_mask, dropout_p, causal)
         out = out.permute(2, 0, 1, 3).reshape(target * batch, size)
@@ -302,7 +326,8 @@ def _merge_masks(attn_mask, key_padding_mask, batch, heads, source):
         return attn_mask
     if tuple(key_padding_mask.shape) != (batch, source):
         raise AssertionError(
-            f"expecting key_padding_mask shape of {(batch, source)}, but got {key_padding_mask.shape}"
+            f"expecting key_padding_mask shape of {(batch, source)}, but got "
+            f"{key_padding_mask.shape}"
         )
     padding = key_padding_mask.reshape(batch, 1, 1, source).expand(-1, heads, -1, -1)
     padding = padding.reshape(batch * heads, 1, source)

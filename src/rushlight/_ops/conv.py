@@ -1,5 +1,5 @@
-"""Convolutions over one, two and three dimensions. Convolution, its transpose and the gradient of its weight
-are each other's gradients, so that any order of differentiation closes."""
+"""Convolutions over one, two and three dimensions. Convolution, its transpose and the gradient of
+its weight are each other's gradients, so that any order of differentiation closes."""
 
 from rushlight._core.op import Meta, Op, conj, public
 from rushlight._ops.conv_kernels import convolve, input_gradient, weight_gradient
@@ -8,7 +8,8 @@ from rushlight._ops.pad import ConstantPadNd
 
 
 class Convolution(Op):
-    """The cross-correlation of ``input`` (N, C, *size) with ``weight`` (O, C / groups, *kernel), plus ``bias``."""
+    """The cross-correlation of ``input`` (N, C, *size) with ``weight`` (O, C / groups, *kernel),
+    plus ``bias``."""
 
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
@@ -36,7 +37,8 @@ class Convolution(Op):
 
 
 class ConvTranspose(Op):
-    """The transpose of the convolution that takes ``shape`` to the shape of ``input``; its input's gradient."""
+    """The transpose of the convolution that takes ``shape`` to the shape of ``input``; its input's
+    gradient."""
 
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
@@ -57,7 +59,9 @@ class ConvTranspose(Op):
         return _cropped(result, input.shape)
 
     def vjp_weight(g, input, weight: Meta, stride, padding, dilation, groups):
-        return ConvWeight.call(conj(input), g, tuple(weight.shape), stride, padding, dilation, groups)
+        return ConvWeight.call(
+            conj(input), g, tuple(weight.shape), stride, padding, dilation, groups
+        )
 
     def vjp_bias(g):
         return g.sum((0, *range(2, g.dim())))
@@ -102,8 +106,8 @@ def _check_dtypes(x, weight, bias):
 
 
 _C_NAMES = {
-    "float32": "float", "float64": "double", "int64": "long int", "int32": "int", "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>",
+    "float32": "float", "float64": "double", "int64": "long int", "int32": "int",
+    "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
 }  # fmt: skip
 
 
@@ -112,11 +116,16 @@ def spread(value, n, name, function, position=None):
     if type(value) is int:
         return (value,) * n
     try:
-        value = tuple([v.__index__() for v in value]) if isinstance(value, (tuple, list)) else (value.__index__(),)
+        value = (
+            tuple([v.__index__() for v in value])
+            if isinstance(value, (tuple, list))
+            else (value.__index__(),)
+        )
     except (AttributeError, TypeError):
         where = f" (position {position})" if position else ""
         raise TypeError(
-            f"{function}(): argument '{name}'{where} must be tuple of ints, not {type(value).__name__}"
+            f"{function}(): argument '{name}'{where} must be tuple of ints, not "
+            f"{type(value).__name__}"
         ) from None
     return value * n if len(value) == 1 else value
 
@@ -129,7 +138,8 @@ def _check(input, weight, bias, stride, padding, dilation, groups, transposed):
     for name, value in (("stride", stride), ("padding", padding), ("dilation", dilation)):
         if len(value) != n:
             raise RuntimeError(
-                f"expected {name} to be a single integer value or a list of {n} values to match the convolution "
+                f"expected {name} to be a single integer value or a list of {n} values to match "
+                "the convolution "
                 f"dimensions, but got {name}={list(value)}"
             )
     if min(padding) < 0:
@@ -143,26 +153,30 @@ def _check(input, weight, bias, stride, padding, dilation, groups, transposed):
     shape, given = list(weight.shape), list(input.shape)
     if weight.shape[0] < groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but "
+            "got weight of size "
             f"{shape} instead"
         )
     if weight.shape[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            "but got weight of "
             f"size [{shape}] instead"
         )
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
     how = "transposed=1" if transposed else f"groups={groups}"
     if input.shape[1] != channels:
         raise RuntimeError(
-            f"Given {how}, weight of size {shape}, expected input{given} to have {channels} channels, but got "
+            f"Given {how}, weight of size {shape}, expected input{given} to have {channels} "
+            "channels, but got "
             f"{input.shape[1]} channels instead"
         )
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and (bias.dim() != 1 or bias.shape[0] != outputs):
         how = "transposed=1, weight" if transposed else "weight"
         raise RuntimeError(
-            f"Given {how} of size {shape}, expected bias to be 1-dimensional with {outputs} elements, but got bias "
+            f"Given {how} of size {shape}, expected bias to be 1-dimensional with {outputs} "
+            "elements, but got bias "
             f"of size {list(bias.shape)} instead"
         )
     if not transposed:
@@ -175,7 +189,8 @@ def _check_fits(input, weight, padding, dilation):
     if any(w > h for w, h in zip(want, have, strict=True)):
         sizes = [" x ".join(map(str, x)) for x in (have, want)]
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({sizes[0]}). Kernel size: ({sizes[1]}). Kernel size can't "
+            f"Calculated padded input size per channel: ({sizes[0]}). Kernel size: ({sizes[1]}). "
+            "Kernel size can't "
             "be greater than actual input size"
         )
 
@@ -188,16 +203,19 @@ def _batched(input, n, function):
     if ndim == n + 1:
         return input.unsqueeze(0), False
     raise RuntimeError(
-        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {function}, but got input of size: "
+        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {function}, but got input "
+        "of size: "
         f"{list(input.shape)}"
     )
 
 
 def _same(input, weight, stride, dilation):
-    """The padding that keeps the size; where it is odd, ``input`` gets the odd element at its end."""
+    """The padding that keeps the size; where it is odd, ``input`` gets the odd element at its
+    end."""
     if input.dim() != weight.dim():
         raise RuntimeError(
-            f"Expected {weight.dim()}-dimensional input for {weight.dim()}-dimensional weight{list(weight.shape)}, but "
+            f"Expected {weight.dim()}-dimensional input for {weight.dim()}-dimensional "
+            f"weight{list(weight.shape)}, but "
             f"got {input.dim()}-dimensional input of size {list(input.shape)} instead"
         )
     if any(s != 1 for s in stride):
@@ -212,7 +230,10 @@ def _same(input, weight, stride, dilation):
 def _conv(n, input, weight, bias, stride, padding, dilation, groups):
     function = f"conv{n}d"
     x, was_batched = _batched(input, n, function)
-    stride, dilation = spread(stride, n, "stride", function), spread(dilation, n, "dilation", function)
+    stride, dilation = (
+        spread(stride, n, "stride", function),
+        spread(dilation, n, "dilation", function),
+    )
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise RuntimeError(f"Invalid padding string: '{padding}'")
@@ -228,7 +249,8 @@ def _conv(n, input, weight, bias, stride, padding, dilation, groups):
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor
 
-    The cross-correlation of ``input`` (N, C, L) with ``weight`` (O, C / groups, K); ``padding`` may be 'valid' or 'same'.
+    The cross-correlation of ``input`` (N, C, L) with ``weight`` (O, C / groups, K); ``padding`` may
+    be 'valid' or 'same'.
 
     >>> torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2))
     tensor([[[2., 2., 2.]]])
@@ -240,8 +262,8 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor
 
-    The cross-correlation of ``input`` (N, C, H, W) with ``weight`` (O, C / groups, kH, kW); ``padding`` may be
-    'valid' or 'same'.
+    The cross-correlation of ``input`` (N, C, H, W) with ``weight`` (O, C / groups, kH, kW);
+    ``padding`` may be 'valid' or 'same'.
 
     >>> torch.nn.functional.conv2d(torch.ones(1, 1, 2, 3), torch.ones(1, 1, 2, 2))
     tensor([[[[4., 4.]]]])
@@ -267,7 +289,11 @@ def _check_output_padding(output_padding, stride, dilation):
         return
     axes = ("depth", "height", "width")[-max(len(stride), 2) :]
     parts = []
-    for name, values in (("output_padding", output_padding), ("stride", stride), ("dilation", dilation)):
+    for name, values in (
+        ("output_padding", output_padding),
+        ("stride", stride),
+        ("dilation", dilation),
+    ):
         values = values if len(values) > 1 else ((0 if name == "output_padding" else 1), *values)
         parts += [f"{name}_{axis}: {v}" for axis, v in zip(axes, values, strict=True)]
     raise RuntimeError(
@@ -294,7 +320,8 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
     if min(sizes) < 1:
         given, made = " x ".join(map(str, x.shape[2:])), " x ".join(map(str, sizes))
         raise RuntimeError(
-            f"Given input size per channel: ({given}). Calculated output size per channel: ({made}). Output size "
+            f"Given input size per channel: ({given}). Calculated output size per channel: "
+            f"({made}). Output size "
             "is too small"
         )
     shape = (x.shape[0], weight.shape[1] * groups, *sizes)
@@ -303,56 +330,75 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
 
 
 @public("torch", "nn.functional", out=False)
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose1d(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
     """conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
     dilation=1) -> Tensor
 
-    The transpose of :func:`conv1d` applied to ``input`` (N, C, L), with ``weight`` (C, O / groups, K).
+    The transpose of :func:`conv1d` applied to ``input`` (N, C, L), with ``weight`` (C, O / groups,
+    K).
 
     >>> torch.nn.functional.conv_transpose1d(torch.ones(1, 1, 2), torch.ones(1, 1, 2))
     tensor([[[1., 2., 1.]]])
     """
-    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 @public("torch", "nn.functional", out=False)
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
     """conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
     dilation=1) -> Tensor
 
-    The transpose of :func:`conv2d` applied to ``input`` (N, C, H, W), with ``weight`` (C, O / groups, kH, kW).
+    The transpose of :func:`conv2d` applied to ``input`` (N, C, H, W), with ``weight`` (C, O /
+    groups, kH, kW).
 
     >>> torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 1, 2), torch.ones(1, 1, 1, 2))
     tensor([[[[1., 2., 1.]]]])
     """
-    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 @public("torch", "nn.functional", out=False)
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose3d(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
     """conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
     dilation=1) -> Tensor
 
-    The transpose of :func:`conv3d` applied to ``input`` (N, C, D, H, W), with ``weight`` (C, O / groups, kD, kH, kW).
+    The transpose of :func:`conv3d` applied to ``input`` (N, C, D, H, W), with ``weight`` (C, O /
+    groups, kD, kH, kW).
 
     >>> torch.nn.functional.conv_transpose3d(torch.ones(1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, 2))
     tensor([[[[[1., 2., 1.]]]]])
     """
-    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose(
+        3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 @public("torch", out=False)
 def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
-    """convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) -> Tensor
+    """convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding,
+    groups) -> Tensor
 
     A convolution, or a transposed one, over as many dimensions as ``weight`` has beyond two.
 
-    >>> torch.convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+    >>> x, w = torch.ones(1, 1, 3), torch.ones(1, 1, 2)
+    >>> torch.convolution(x, w, None, [1], [0], [1], False, [0], 1)
     tensor([[[2., 2.]]])
     """
     n = weight.dim() - 2
     if transposed:
-        return _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return _conv_transpose(
+            n, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
     return _conv(n, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -365,4 +411,6 @@ def conv_tbc(input, weight, bias, pad=0):
     >>> torch.conv_tbc(torch.ones(2, 1, 1), torch.ones(2, 1, 1), torch.zeros(1))
     tensor([[[2.]]])
     """
-    return _conv(1, input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad, 1, 1).permute(2, 0, 1)
+    return _conv(1, input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad, 1, 1).permute(
+        2, 0, 1
+    )

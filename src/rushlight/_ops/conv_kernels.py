@@ -1,8 +1,8 @@
 """Convolution of arrays with n spatial dimensions, and its two gradients, by matrix products.
 
-Shapes: x (N, C, *size), weight (O, C / groups, *kernel), y (N, O, *out). The patches of a block of samples are laid
-out as columns (C / groups * kernel, out) in one buffer that stays in cache, and multiplied: so the output comes
-out in its own order, without a transposition.
+Shapes: x (N, C, *size), weight (O, C / groups, *kernel), y (N, O, *out). The patches of a block of
+samples are laid out as columns (C / groups * kernel, out) in one buffer that stays in cache, and
+multiplied: so the output comes out in its own order, without a transposition.
 """
 
 import math
@@ -103,7 +103,9 @@ def _grouped(x, groups):
 
 def _matrix(weight, groups):
     """The filters as rows: (O, K), or (groups, O / groups, K)."""
-    return weight.reshape((weight.shape[0], -1) if groups == 1 else (groups, weight.shape[0] // groups, -1))
+    return weight.reshape(
+        (weight.shape[0], -1) if groups == 1 else (groups, weight.shape[0] // groups, -1)
+    )
 
 
 def _block(samples, per_sample, itemsize):
@@ -135,9 +137,12 @@ def _by_columns(xp, x, weight, out, stride, dilation, groups):
 
 
 def input_gradient(xp, g, weight, shape, stride, padding, dilation, groups):
-    """The gradient (N, C, *size) of a convolution's input of that shape; also the transposed convolution of g."""
+    """The gradient (N, C, *size) of a convolution's input of that shape; also the transposed
+    convolution of g."""
     kernel = weight.shape[2:]
-    columns_are_few = weight.shape[0] >= 2 * weight.shape[1] * groups  # measured: MNIST's and LeNet's layers
+    columns_are_few = (
+        weight.shape[0] >= 2 * weight.shape[1] * groups
+    )  # measured: MNIST's and LeNet's layers
     if all(s == 1 for s in stride) and not columns_are_few:
         reach = tuple(d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True))
         fits = output_size(g.shape[2:], kernel, stride, reach, dilation) == tuple(shape[2:])
@@ -152,7 +157,9 @@ def _turned(weight, groups):
     if groups == 1:
         return flipped.swapaxes(0, 1)
     split = flipped.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
-    return split.swapaxes(1, 2).reshape(groups * weight.shape[1], weight.shape[0] // groups, *weight.shape[2:])
+    return split.swapaxes(1, 2).reshape(
+        groups * weight.shape[1], weight.shape[0] // groups, *weight.shape[2:]
+    )
 
 
 def _scatter_columns(xp, g, weight, shape, stride, padding, dilation, groups):

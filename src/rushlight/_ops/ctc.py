@@ -1,4 +1,5 @@
-"""Connectionist temporal classification: the likelihood of a label sequence, whatever its alignment.
+"""Connectionist temporal classification: the likelihood of a label sequence, whatever its
+alignment.
 
 Graves et al., "Connectionist Temporal Classification" (2006), equations 6 to 15, in logarithms.
 """
@@ -11,7 +12,8 @@ from rushlight._ops.reduction import chosen, reduced
 
 
 def _extended(xp, targets, lengths, blank):
-    """Targets (N, S) with blanks between and around them (N, 2 S + 1), and where a step may skip a blank."""
+    """Targets (N, S) with blanks between and around them (N, 2 S + 1), and where a step may skip a
+    blank."""
     batch, longest = targets.shape
     labels = xp.full((batch, 2 * longest + 1), blank, xp.int64)
     labels[:, 1::2] = xp.where(xp.arange(longest) < lengths[:, None], targets, blank)
@@ -83,27 +85,51 @@ class CtcLoss(Op):
         final = ends[rows, 2 * lengths]
         before = xp.where(lengths > 0, ends[rows, xp.maximum(2 * lengths - 1, 0)], -math.inf)
         loss = -xp.logaddexp(final, before).astype(logs.dtype)
-        loss = xp.where((times == 0) & (lengths > 0), math.inf, xp.where(times == 0, 0, loss)).astype(logs.dtype)
+        loss = xp.where(
+            (times == 0) & (lengths > 0), math.inf, xp.where(times == 0, 0, loss)
+        ).astype(logs.dtype)
         if zero_infinity:
             loss = xp.where(loss == math.inf, logs.dtype.type(0), loss)
         return loss, alpha
 
-    def vjp(g, log_probs, targets, loss, log_alpha, input_lengths, target_lengths, blank, zero_infinity, need):
+    def vjp(
+        g,
+        log_probs,
+        targets,
+        loss,
+        log_alpha,
+        input_lengths,
+        target_lengths,
+        blank,
+        zero_infinity,
+        need,
+    ):
         grad = CtcLossBackward.call(
-            g, log_probs, targets, loss, log_alpha, input_lengths, target_lengths, blank, zero_infinity
+            g,
+            log_probs,
+            targets,
+            loss,
+            log_alpha,
+            input_lengths,
+            target_lengths,
+            blank,
+            zero_infinity,
         )
         return grad, None
 
 
 class CtcLossBackward(Op):
-    """exp(log_probs) minus the share of each class in the alignments, as if a log_softmax came before."""
+    """exp(log_probs) minus the share of each class in the alignments, as if a log_softmax came
+    before."""
 
     tensors = ("grad", "log_probs", "targets", "loss", "log_alpha")
     promote = "keep"
     half = "widen"
     public = ()
 
-    def forward(xp, g, logs, targets, loss, alpha, input_lengths, target_lengths, blank, zero_infinity):
+    def forward(
+        xp, g, logs, targets, loss, alpha, input_lengths, target_lengths, blank, zero_infinity
+    ):
         times, lengths = xp.asarray(input_lengths), xp.asarray(target_lengths)
         labels, skip = _extended(xp, targets, lengths, blank)
         emit = xp.take_along_axis(logs, xp.broadcast_to(labels, (len(logs), *labels.shape)), 2)
@@ -133,7 +159,10 @@ def _lengths(value, name):
             raise RuntimeError(f"{name} must be integral")
         return tuple(int(v) for v in value.reshape(-1).tolist())
     if not isinstance(value, (tuple, list)):
-        raise TypeError(f"ctc_loss(): argument '{name}' must be a Tensor or a tuple of ints, not {type(value).__name__}")
+        raise TypeError(
+            f"ctc_loss(): argument '{name}' must be a Tensor or a tuple of ints, not "
+            f"{type(value).__name__}"
+        )
     return tuple(int(v) for v in value)
 
 
@@ -146,7 +175,8 @@ def _check(log_probs, input_lengths, target_lengths, blank):
             raise RuntimeError(f"{name} must be of size batch_size")
     if max(input_lengths, default=0) > steps:
         raise RuntimeError(
-            f"Expected input_lengths to have value at most {steps}, but got value {max(input_lengths)} (while checking "
+            f"Expected input_lengths to have value at most {steps}, but got value "
+            f"{max(input_lengths)} (while checking "
             "arguments for ctc_loss_allocate_outputs)"
         )
 
@@ -158,13 +188,15 @@ def _target_matrix(targets, lengths):
     if targets.dim() == 2:
         if targets.shape[1] < longest:
             raise RuntimeError(
-                f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets.shape[1]} for "
+                f"Expected tensor to have size at least {longest} at dimension 1, but got size "
+                f"{targets.shape[1]} for "
                 f"argument #2 'targets' {where}"
             )
         return targets[:, :longest]
     if targets.shape[0] != sum(lengths):
         raise RuntimeError(
-            f"Expected tensor to have size {sum(lengths)} at dimension 0, but got size {targets.shape[0]} for argument "
+            f"Expected tensor to have size {sum(lengths)} at dimension 0, but got size "
+            f"{targets.shape[0]} for argument "
             f"#2 'targets' {where}"
         )
     result = targets.new_zeros((len(lengths), longest))
@@ -177,12 +209,19 @@ def _target_matrix(targets, lengths):
 
 @public("nn.functional", out=False)
 def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
+    log_probs,
+    targets,
+    input_lengths,
+    target_lengths,
+    blank=0,
+    reduction="mean",
+    zero_infinity=False,
 ):
-    """ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction='mean', zero_infinity=False)
-    -> Tensor
+    """ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction='mean',
+    zero_infinity=False) -> Tensor
 
-    Minus the log-likelihood of ``targets`` (N, S), or all in one row, under ``log_probs`` (T, N, C).
+    Minus the log-likelihood of ``targets`` (N, S), or all in one row, under ``log_probs`` (T, N,
+    C).
 
     >>> logs = torch.zeros(2, 1, 3).log_softmax(2)
     >>> torch.nn.functional.ctc_loss(logs, torch.tensor([[1]]), (2,), (1,))
@@ -193,7 +232,10 @@ def ctc_loss(
     if not batched:
         log_probs = log_probs.unsqueeze(1)
         targets = targets.unsqueeze(0) if targets.dim() == 1 else targets
-    times, lengths = _lengths(input_lengths, "input_lengths"), _lengths(target_lengths, "target_lengths")
+    times, lengths = (
+        _lengths(input_lengths, "input_lengths"),
+        _lengths(target_lengths, "target_lengths"),
+    )
     _check(log_probs, times, lengths, blank)
     matrix = _target_matrix(targets.detach().long(), lengths)
     loss = CtcLoss.call(log_probs, matrix, times, lengths, blank, bool(zero_infinity))[0]

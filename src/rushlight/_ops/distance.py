@@ -29,14 +29,24 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """
     if not (x1.is_floating_point() or x2.is_floating_point() or x1.is_complex() or x2.is_complex()):
         dtype = str(x1.dtype).removeprefix("torch.")
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {_NAMES.get(dtype, dtype)}")
+        raise RuntimeError(
+            "expected common dtype to be floating point, yet common dtype is "
+            f"{_NAMES.get(dtype, dtype)}"
+        )
     if x1.shape != x2.shape:
         shape = broadcast_shapes(x1.shape, x2.shape)
         x1, x2 = x1.expand(shape), x2.expand(shape)
     return (_unit(x1, dim, eps) * _unit(x2, dim, eps)).sum(dim)
 
 
-_NAMES = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+_NAMES = {
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+}
 
 
 def _unit(x, dim, eps):
@@ -109,7 +119,8 @@ class CdistForward(Op):
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary') -> Tensor
 
-    The distance of order ``p`` between each row of ``x1`` (..., P, M) and each of ``x2`` (..., R, M).
+    The distance of order ``p`` between each row of ``x1`` (..., P, M) and each of ``x2`` (..., R,
+    M).
 
     >>> torch.cdist(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[5., 1.]])
@@ -122,9 +133,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
             )
     for name, x in (("X1", x1), ("X2", x2)):
         if x.dim() < 2:
-            raise RuntimeError(
-                f"cdist only supports at least 2D tensors, {name} got: {x.dim()}D"
-            )
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.dim()}D")
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
@@ -147,7 +156,8 @@ _MODES = (
 def pdist(input, p=2.0):
     """pdist(input, p=2.0) -> Tensor
 
-    The distance of order ``p`` between each two rows of a matrix: the upper triangle of :func:`cdist`, flat.
+    The distance of order ``p`` between each two rows of a matrix: the upper triangle of
+    :func:`cdist`, flat.
 
     >>> torch.pdist(torch.tensor([[0.0], [1.0], [3.0]]))
     tensor([1., 3., 2.])

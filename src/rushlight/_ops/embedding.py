@@ -6,7 +6,8 @@ from rushlight._core.op import Meta, Op, public
 class Embedding(Op):
     """embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False) -> Tensor
 
-    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D). The gradient is dense, with ``sparse`` too.
+    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D). The gradient is dense, with
+    ``sparse`` too.
 
     >>> torch.embedding(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 0]))
     tensor([[2.],
@@ -32,8 +33,8 @@ class Embedding(Op):
 
 
 _NAMES = {
-    "float32": "Float", "float64": "Double", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
-    "float16": "Half", "bfloat16": "BFloat16",
+    "float32": "Float", "float64": "Double", "int16": "Short", "int8": "Char", "uint8": "Byte",
+    "bool": "Bool", "float16": "Half", "bfloat16": "BFloat16",
 }  # fmt: skip
 
 
@@ -41,7 +42,8 @@ def _wrong_indices(name, dtype):
     """PyTorch's words for indices that are no integers."""
     found = f"torch.{_NAMES.get(str(dtype), str(dtype))}Tensor"
     return (
-        f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {found} "
+        "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+        f"Long, Int; but got {found} "
         f"instead (while checking arguments for {name})"
     )
 
@@ -76,7 +78,9 @@ class EmbeddingLookup(Op):
     public = ()
 
     def forward(xp, weight, indices, padding_idx, scale_grad_by_freq):
-        factor = _factor(xp, indices.reshape(-1), len(weight), padding_idx, scale_grad_by_freq, weight.dtype)
+        factor = _factor(
+            xp, indices.reshape(-1), len(weight), padding_idx, scale_grad_by_freq, weight.dtype
+        )
         return weight[indices] * factor.reshape(*indices.shape, 1)
 
     def vjp_weight(g, indices, weight: Meta, padding_idx, scale_grad_by_freq):
@@ -124,7 +128,8 @@ def embedding_renorm_(weight, indices, max_norm, norm_type):
 
 
 class EmbeddingBagForward(Op):
-    """Sums, means or maxima of rows ``indices`` of ``weight`` (V, D), by the bag (``bags``) each belongs to."""
+    """Sums, means or maxima of rows ``indices`` of ``weight`` (V, D), by the bag (``bags``) each
+    belongs to."""
 
     tensors = ("weight", "indices", "bags", "per_sample_weights")
     optional = ("per_sample_weights",)
@@ -147,14 +152,26 @@ class EmbeddingBagForward(Op):
         return result
 
     def vjp(
-        g, weight, indices, bags, per_sample_weights, result, count, mode, padding_idx, scale_grad_by_freq, need
+        g,
+        weight,
+        indices,
+        bags,
+        per_sample_weights,
+        result,
+        count,
+        mode,
+        padding_idx,
+        scale_grad_by_freq,
+        need,
     ):
         to_weight = to_scales = None
         rows = g[bags]
         live = (indices != padding_idx).to(g.dtype).unsqueeze(1)
         if need[0]:
             if mode == "max":
-                rows = rows * _first_hits(weight.detach()[indices], result.detach()[bags], bags, live)
+                rows = rows * _first_hits(
+                    weight.detach()[indices], result.detach()[bags], bags, live
+                )
             else:
                 rows = rows * live
                 if mode == "mean":
@@ -162,7 +179,9 @@ class EmbeddingBagForward(Op):
                     rows = rows / sizes[bags].clamp(min=1).unsqueeze(1)
                 if per_sample_weights is not None:
                     rows = rows * per_sample_weights.unsqueeze(1)
-            to_weight = EmbeddingBackward.call(rows, indices, weight.shape[0], -1, scale_grad_by_freq)
+            to_weight = EmbeddingBackward.call(
+                rows, indices, weight.shape[0], -1, scale_grad_by_freq
+            )
         if need[3]:
             to_scales = (g[bags] * weight[indices] * live).sum(1)
         return to_weight, None, None, to_scales
@@ -172,7 +191,9 @@ def _bag_factor(xp, indices, bags, scales, count, mode, live, dtype):
     """(indices, 1): each row's weight in its bag."""
     factor = live.astype(dtype)
     if mode == "mean":
-        factor /= xp.maximum(xp.bincount(bags, weights=live, minlength=count), 1)[bags].astype(dtype)
+        factor /= xp.maximum(xp.bincount(bags, weights=live, minlength=count), 1)[bags].astype(
+            dtype
+        )
     if scales is not None:
         factor = factor * scales
     return factor[:, None]
@@ -183,7 +204,9 @@ def _first_hits(rows, best, bags, live):
     hit = (rows == best).to(rows.dtype) * live
     before = hit.cumsum(0)
     starts = before - hit
-    first_of_bag = starts.new_full((int(bags.max()) + 1, rows.shape[1]), 0.0) if bags.numel() else starts
+    first_of_bag = (
+        starts.new_full((int(bags.max()) + 1, rows.shape[1]), 0.0) if bags.numel() else starts
+    )
     if bags.numel():
         first_of_bag = first_of_bag.scatter_reduce(
             0, bags.unsqueeze(1).expand(rows.shape), starts, "amin", include_self=False
@@ -193,11 +216,13 @@ def _first_hits(rows, best, bags, live):
 
 
 def _bag_arguments(input, offsets, per_sample_weights, include_last_offset):
-    """Flat indices, the bag of each, their weights and the number of bags; refused in PyTorch's words."""
+    """Flat indices, the bag of each, their weights and the number of bags; refused in PyTorch's
+    words."""
     if input.dim() == 2:
         if offsets is not None:
             raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch "
+                "of fixed length "
                 f"sequences. However, found offsets of type {type(offsets)}"
             )
         count, length = input.shape
@@ -205,7 +230,9 @@ def _bag_arguments(input, offsets, per_sample_weights, include_last_offset):
         scales = None if per_sample_weights is None else per_sample_weights.reshape(-1)
         return input.reshape(-1), bags, scales, count
     if input.dim() != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+        raise ValueError(
+            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}"
+        )
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.dim() != 1:
@@ -213,28 +240,33 @@ def _bag_arguments(input, offsets, per_sample_weights, include_last_offset):
     starts = offsets[:-1] if include_last_offset else offsets
     if starts.numel() and int(starts[0]) != 0:
         raise RuntimeError(
-            f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "
+            "from position 0. "
             f"However, got {int(starts[0])}"
         )
     if starts.numel() and int(starts.max()) > input.numel():
         raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of "
+            f"offsets[-1] can not be greater than input's length {input.numel()} but got "
+            "offsets[-1] of "
             f"{int(starts[-1])}"
         )
-    marks = input.new_zeros(input.numel() + 1).index_add(0, starts.to(input.dtype), input.new_ones(starts.numel()))
+    marks = input.new_zeros(input.numel() + 1).index_add(
+        0, starts.to(input.dtype), input.new_ones(starts.numel())
+    )
     return input, marks[:-1].cumsum(0).sub(1), per_sample_weights, starts.numel()
 
 
 @public("nn.functional", out=False)
 def embedding_bag(
-    input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
-    per_sample_weights=None, include_last_offset=False, padding_idx=None,
+    input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean",
+    sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None,
 ):  # fmt: skip
-    """embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode='mean',
-    sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None) -> Tensor
+    """embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2,
+    scale_grad_by_freq=False, mode='mean', sparse=False, per_sample_weights=None,
+    include_last_offset=False, padding_idx=None) -> Tensor
 
-    Sums, means or maxima of bags of rows of ``weight`` (V, D). Each row of a 2-D ``input`` is a bag; a 1-D one is
-    split at ``offsets``. The gradient is dense, with ``sparse`` too.
+    Sums, means or maxima of bags of rows of ``weight`` (V, D). Each row of a 2-D ``input`` is a
+    bag; a 1-D one is split at ``offsets``. The gradient is dense, with ``sparse`` too.
 
     >>> weight = torch.tensor([[1.0], [2.0], [4.0]])
     >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 2]]), weight, mode="sum")
@@ -244,17 +276,21 @@ def embedding_bag(
         raise TypeError("argument 'input' and 'weight' of embedding_bag seem to be exchanged")
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then "
+            "it must have the "
             f"same shape as the input ({input.shape})"
         )
-    flat, bags, scales, count = _bag_arguments(input, offsets, per_sample_weights, include_last_offset)
+    flat, bags, scales, count = _bag_arguments(
+        input, offsets, per_sample_weights, include_last_offset
+    )
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
     if scales is not None and mode != "sum":
         raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
+            "for mode='sum' (got "
             f"mode='{mode}'). Please open a feature request on GitHub."
         )
     if flat.is_floating_point():
@@ -291,9 +327,7 @@ def one_hot(tensor, num_classes=-1):
             [1, 0]])
     """
     if str(tensor.dtype) != "torch.int64":
-        raise RuntimeError(
-            "one_hot is only applicable to index tensor of type LongTensor."
-        )
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if tensor.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
@@ -303,9 +337,7 @@ def one_hot(tensor, num_classes=-1):
     largest = int(tensor.max())
     if num_classes == -1:
         num_classes = largest + 1
-    elif num_classes < 1:
-        raise RuntimeError("Class values must be smaller than num_classes.")
-    elif num_classes <= largest:
+    elif num_classes < 1 or num_classes <= largest:
         raise RuntimeError("Class values must be smaller than num_classes.")
     result = tensor.new_zeros((*tensor.shape, num_classes))
     return result.scatter_(-1, tensor.unsqueeze(-1), 1)

@@ -44,7 +44,8 @@ def _inside(index, sizes):
 
 
 def _fetch(input, index, sizes):
-    """The elements of ``input`` (N, C, *sizes) at whole positions (N, *out), zero outside: (N, C, *out)."""
+    """The elements of ``input`` (N, C, *sizes) at whole positions (N, *out), zero outside: (N, C,
+    *out)."""
     ok, safe = _inside(index, sizes)
     flat = None
     for i, size in zip(safe, sizes, strict=True):
@@ -101,28 +102,33 @@ def _sample_cubic(input, at, sizes, padding_mode, align_corners):
 def _check_grid(input, grid, mode):
     if input.dtype != grid.dtype:
         raise RuntimeError(
-            f"grid_sampler(): expected input and grid to have same dtype, but input has {_name(input)} and grid has "
+            "grid_sampler(): expected input and grid to have same dtype, but input has "
+            f"{_name(input)} and grid has "
             f"{_name(grid)}"
         )
     if input.shape[0] != grid.shape[0]:
         raise RuntimeError(
-            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
+            "grid_sampler(): expected grid and input to have same batch size, but got input with "
+            "sizes "
             f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if grid.shape[-1] != input.dim() - 2:
         raise RuntimeError(
-            f"grid_sampler(): expected grid to have size {input.dim() - 2} in last dimension, but got grid with sizes "
+            f"grid_sampler(): expected grid to have size {input.dim() - 2} in last dimension, but "
+            "got grid with sizes "
             f"{list(grid.shape)}"
         )
     for i in range(2, input.dim()):
         if input.shape[i] == 0:
             raise RuntimeError(
-                "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+                "grid_sampler(): expected input to have non-empty spatial dimensions, but input "
+                "has sizes "
                 f"{list(input.shape)} with dimension {i} being empty"
             )
     if input.dim() not in (4, 5) or input.dim() != grid.dim():
         raise RuntimeError(
-            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes "
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but "
+            "got input with sizes "
             f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if input.dim() == 5 and mode == "bicubic":
@@ -137,7 +143,8 @@ def _name(t):
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """grid_sample(input, grid, mode='bilinear', padding_mode='zeros', align_corners=None) -> Tensor
 
-    ``input`` (N, C, H, W) at the points ``grid`` (N, Ho, Wo, 2) of (x, y) within [-1, 1], or likewise in 3-D.
+    ``input`` (N, C, H, W) at the points ``grid`` (N, Ho, Wo, 2) of (x, y) within [-1, 1], or
+    likewise in 3-D.
 
     >>> image = torch.tensor([[[[1.0, 2.0]]]])
     >>> torch.nn.functional.grid_sample(image, torch.zeros(1, 1, 1, 2), align_corners=True)
@@ -145,17 +152,21 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     """
     if mode not in INTERPOLATIONS:
         raise ValueError(
-            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+            "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or "
+            f"'bicubic', but got: '{mode}'"
         )
     if padding_mode not in PADDINGS:
         raise ValueError(
-            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or "
+            "'reflection', but got: "
             f"'{padding_mode}'"
         )
     if align_corners is None:
         warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
-            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False "
+            "since 1.3.0. Please specify "
+            "align_corners=True if the old behavior is desired. See the documentation of "
+            "grid_sample for details.",
             stacklevel=2,
         )
         align_corners = False
@@ -166,13 +177,17 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 def _sample(input, grid, mode, padding_mode, align_corners):
     sizes = tuple(input.shape[2:])
     n = len(sizes)
-    at = [_unnormalized(grid[..., n - 1 - i], sizes[i], align_corners) for i in range(n)]  # x comes first in a grid
+    at = [
+        _unnormalized(grid[..., n - 1 - i], sizes[i], align_corners) for i in range(n)
+    ]  # x comes first in a grid
     if mode == "bicubic":
         return _sample_cubic(input, at, sizes, padding_mode, align_corners)
     at = [_bounded(t, size, padding_mode, align_corners) for t, size in zip(at, sizes, strict=True)]
     if mode == "nearest":
         # a gradient of zero for the grid, as PyTorch gives
-        return _fetch(input, [t.detach().round() for t in at], sizes) + (grid[..., 0] * 0).unsqueeze(1)
+        return _fetch(input, [t.detach().round() for t in at], sizes) + (
+            grid[..., 0] * 0
+        ).unsqueeze(1)
     return _sample_linear(input, at, sizes)
 
 
@@ -230,16 +245,20 @@ def affine_grid_generator(theta, size, align_corners):
 def affine_grid(theta, size, align_corners=None):
     """affine_grid(theta, size, align_corners=None) -> Tensor
 
-    The grid (N, H, W, 2) that :func:`grid_sample` needs to apply the affine maps ``theta`` (N, 2, 3), or in 3-D.
+    The grid (N, H, W, 2) that :func:`grid_sample` needs to apply the affine maps ``theta`` (N, 2,
+    3), or in 3-D.
 
-    >>> torch.nn.functional.affine_grid(torch.eye(2, 3).unsqueeze(0), (1, 1, 1, 2), align_corners=True)
+    >>> theta = torch.eye(2, 3).unsqueeze(0)
+    >>> torch.nn.functional.affine_grid(theta, (1, 1, 1, 2), align_corners=True)
     tensor([[[[-1.,  0.],
               [ 1.,  0.]]]])
     """
     if align_corners is None:
         warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
-            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False "
+            "since 1.3.0. Please specify "
+            "align_corners=True if the old behavior is desired. See the documentation of "
+            "grid_sample for details.",
             stacklevel=2,
         )
         align_corners = False
@@ -248,12 +267,14 @@ def affine_grid(theta, size, align_corners=None):
     shape = {4: (2, 3), 5: (3, 4)}.get(len(size))
     if shape is None:
         raise NotImplementedError(
-            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {size}"
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, "
+            f"respectively. Got size {size}"
         )
     if theta.dim() != 3 or tuple(theta.shape[-2:]) != shape:
         dims = len(size) - 2
         raise ValueError(
-            f"Expected a batch of {dims}D affine matrices of shape Nx{shape[0]}x{shape[1]} for size {size}. Got "
+            f"Expected a batch of {dims}D affine matrices of shape Nx{shape[0]}x{shape[1]} for "
+            f"size {size}. Got "
             f"{theta.shape}."
         )
     if min(size) <= 0:

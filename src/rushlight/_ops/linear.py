@@ -16,7 +16,8 @@ def _linear_name(node):
 class Linear(Op):
     """linear(input, weight, bias=None) -> Tensor
 
-    ``y = x Aᵀ + b`` over the last dimension of ``input`` (..., in), with ``weight`` (out, in) and ``bias`` (out).
+    ``y = x Aᵀ + b`` over the last dimension of ``input`` (..., in), with ``weight`` (out, in) and
+    ``bias`` (out).
 
     >>> torch.nn.functional.linear(torch.ones(1, 2), torch.eye(2), torch.tensor([0.0, 1.0]))
     tensor([[1., 2.]])
@@ -98,7 +99,9 @@ def _linear_nd(xp, x, weight, bias):
     if weight.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {weight.ndim}D")
     if x.ndim == 0:
-        raise RuntimeError("both arguments to linear need to be at least 1D, but they are 0D and 2D")
+        raise RuntimeError(
+            "both arguments to linear need to be at least 1D, but they are 0D and 2D"
+        )
     if x.dtype != weight.dtype or x.shape[-1] != weight.shape[-1]:
         _refuse(x, weight, bias)
     if weight.ndim == 1:
@@ -115,38 +118,48 @@ def _add_bias(result, bias):
     """``bias`` added to every row, in place."""
     if bias.dtype != result.dtype:
         names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (bias, result)]
-        raise RuntimeError(f"self and mat2 must have the same dtype, but got {names[0]} and {names[1]}")
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
+        )
     try:
         if result.ndim == 0:
             return result + bias
         result += bias
     except ValueError:
         raise RuntimeError(
-            f"The expanded size of the tensor ({result.shape[-1]}) must match the existing size ({bias.shape[-1]}) "
-            f"at non-singleton dimension 1.  Target sizes: {list(result.shape)}.  Tensor sizes: {list(bias.shape)}"
+            f"The expanded size of the tensor ({result.shape[-1]}) must match the existing size "
+            f"({bias.shape[-1]}) "
+            f"at non-singleton dimension 1.  Target sizes: {list(result.shape)}.  Tensor sizes: "
+            f"{list(bias.shape)}"
         ) from None
     return result
 
 
 TYPE_NAMES = {
-    "float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char",
-    "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short",
+    "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
 }  # fmt: skip
 
 
 def _refuse(x, weight, bias):
-    """The error for dtypes or sizes that do not agree; returns if the dtypes are equal after all."""
+    """The error for dtypes or sizes that do not agree; returns if the dtypes are equal after
+    all."""
     if x.dtype != weight.dtype:
         names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         if bias is None:
             raise RuntimeError(
-                f"expected m1 and m2 to have the same dtype, but got: {names[0].lower()} != {names[1].lower()}"
+                f"expected m1 and m2 to have the same dtype, but got: {names[0].lower()} != "
+                f"{names[1].lower()}"
             )
-        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}")
+        raise RuntimeError(
+            f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
+        )
     if x.shape[-1] != weight.shape[-1]:
         if weight.ndim == 1:
             raise RuntimeError(
-                f"size mismatch, got input ({x[..., 0].size}), mat ({x[..., 0].size}x{x.shape[-1]}), "
+                f"size mismatch, got input ({x[..., 0].size}), mat "
+                f"({x[..., 0].size}x{x.shape[-1]}), "
                 f"vec ({weight.shape[0]})"
             )
         rows = x[..., 0].size
@@ -160,7 +173,8 @@ def _refuse(x, weight, bias):
 def bilinear(input1, input2, weight, bias=None):
     """bilinear(input1, input2, weight, bias=None) -> Tensor
 
-    ``y_k = x₁ᵀ A_k x₂ + b_k``, with ``input1`` (..., in1), ``input2`` (..., in2) and ``weight`` (out, in1, in2).
+    ``y_k = x₁ᵀ A_k x₂ + b_k``, with ``input1`` (..., in1), ``input2`` (..., in2) and ``weight``
+    (out, in1, in2).
 
     >>> torch.nn.functional.bilinear(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 2, 2))
     tensor([[4.]])
@@ -183,15 +197,18 @@ def _check_bilinear(input1, input2, weight, bias):
     for i in range(input1.dim() - 1):
         if input1.shape[i] != input2.shape[i]:
             raise RuntimeError(
-                f"bilinear(): input batch dimensions do not match at dim {i}: got {input1.shape[i]} and "
+                f"bilinear(): input batch dimensions do not match at dim {i}: got "
+                f"{input1.shape[i]} and "
                 f"{input2.shape[i]}"
             )
     for name, x, size in (("input1", input1, weight.shape[1]), ("input2", input2, weight.shape[2])):
         if x.shape[-1] != size:
             raise RuntimeError(
-                f"bilinear(): {name} size does not match weight size: got {x.shape[-1]} but expected {size}"
+                f"bilinear(): {name} size does not match weight size: got {x.shape[-1]} but "
+                f"expected {size}"
             )
     if bias is not None and bias.shape[0] != weight.shape[0]:
         raise RuntimeError(
-            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}"
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected "
+            f"{weight.shape[0]}"
         )

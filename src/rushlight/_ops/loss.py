@@ -41,7 +41,13 @@ class MseLoss(Op):
             return d
         d = d.reshape(-1)
         total = xp.dot(d, d)
-        return total if reduction == "sum" else total / d.dtype.type(d.size) if d.size else d.dtype.type("nan")
+        return (
+            total
+            if reduction == "sum"
+            else total / d.dtype.type(d.size)
+            if d.size
+            else d.dtype.type("nan")
+        )
 
     def vjp(g, input, target, reduction, need):
         grad = MseLossBackward.call(g, input, target, reduction)
@@ -60,7 +66,11 @@ class MseLossBackward(Op):
         return d
 
     def vjp(g, grad, input, target, reduction, need):
-        count = max(broadcast_shapes(input.shape, target.shape).numel(), 1) if reduction == "mean" else 1
+        count = (
+            max(broadcast_shapes(input.shape, target.shape).numel(), 1)
+            if reduction == "mean"
+            else 1
+        )
         scaled = g * (2 / count)
         to_input = scaled * grad if need[1] or need[2] else None
         return (
@@ -72,13 +82,21 @@ class MseLossBackward(Op):
 
 def _kind(x):
     """PyTorch's name of an array's dtype."""
-    names = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+    names = {
+        "int64": "Long",
+        "int32": "Int",
+        "int16": "Short",
+        "int8": "Char",
+        "uint8": "Byte",
+        "bool": "Bool",
+    }
     return names.get(str(x.dtype), str(x.dtype))
 
 
 @public("nn.functional", out=False)
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """mse_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) -> Tensor
+    """mse_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) ->
+    Tensor
 
     The mean of the squared differences.
 
@@ -96,7 +114,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 @public("nn.functional", out=False)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """l1_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) -> Tensor
+    """l1_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) ->
+    Tensor
 
     The mean of the absolute differences.
 
@@ -129,7 +148,8 @@ class SmoothL1Loss(Op):
 
 @public("nn.functional", out=False)
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    """smooth_l1_loss(input, target, size_average=None, reduce=None, reduction='mean', beta=1.0) -> Tensor
+    """smooth_l1_loss(input, target, size_average=None, reduce=None, reduction='mean', beta=1.0) ->
+    Tensor
 
     Squared differences where they are below ``beta``, absolute ones beyond.
 
@@ -165,7 +185,8 @@ class HuberLoss(Op):
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """huber_loss(input, target, reduction='mean', delta=1.0, weight=None) -> Tensor
 
-    Half the squared differences where they are below ``delta``, ``delta * (|d| - delta / 2)`` beyond.
+    Half the squared differences where they are below ``delta``, ``delta * (|d| - delta / 2)``
+    beyond.
 
     >>> torch.nn.functional.huber_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
     tensor(0.7500)
@@ -191,7 +212,10 @@ class BinaryCrossEntropy(Op):
     def forward(xp, x, y, weight=None, reduction="mean"):
         if x.dtype != y.dtype:
             names = {"float32": "Float", "float64": "Double"}
-            raise RuntimeError(f"Found dtype {names.get(str(y.dtype), _kind(y))} but expected {names.get(str(x.dtype))}")
+            raise RuntimeError(
+                f"Found dtype {names.get(str(y.dtype), _kind(y))} but expected "
+                f"{names.get(str(x.dtype))}"
+            )
         for name, a in (("input", x), ("target", y)):
             if a.size and not ((a >= 0) & (a <= 1)).all():
                 raise RuntimeError(f"all elements of {name} should be between 0 and 1")
@@ -202,7 +226,9 @@ class BinaryCrossEntropy(Op):
         g = unreduced(g, reduction, max(input.numel(), 1))
         if weight is not None:
             g = g * weight
-        to_input = g * (input - target) / ((1 - input) * input).clamp(min=1e-12) if need[0] else None
+        to_input = (
+            g * (input - target) / ((1 - input) * input).clamp(min=1e-12) if need[0] else None
+        )
         to_target = None
         if need[1]:
             to_target = g * ((-input).log1p().clamp(min=-100) - input.log().clamp(min=-100))
@@ -210,10 +236,14 @@ class BinaryCrossEntropy(Op):
 
 
 @public("nn.functional", out=False)
-def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction='mean') -> Tensor
+def binary_cross_entropy(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None,
+    reduction='mean') -> Tensor
 
-    The cross entropy of probabilities ``input`` against ``target`` (both within [0, 1], of one shape).
+    The cross entropy of probabilities ``input`` against ``target`` (both within [0, 1], of one
+    shape).
 
     >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
     tensor(0.6931)
@@ -221,7 +251,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     reduction = chosen(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(
-            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
+            f"Using a target size ({target.size()}) that is different to the input size "
+            f"({input.size()}) is "
             "deprecated. Please ensure they have the same size."
         )
     if weight is not None:
@@ -230,7 +261,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 
 
 class BinaryCrossEntropyWithLogits(Op):
-    """Binary cross entropy of sigmoid(x), without the loss of precision of computing the sigmoid first."""
+    """Binary cross entropy of sigmoid(x), without the loss of precision of computing the sigmoid
+    first."""
 
     tensors = ("input", "target", "weight", "pos_weight")
     optional = ("weight", "pos_weight")
@@ -260,7 +292,9 @@ class BinaryCrossEntropyWithLogits(Op):
                 to_target = -g * input
             else:
                 soft = (-input.abs()).exp().log1p()
-                to_target = g * (pos_weight * (soft + (-input).clamp(min=0)) - soft - input.clamp(min=0))
+                to_target = g * (
+                    pos_weight * (soft + (-input).clamp(min=0)) - soft - input.clamp(min=0)
+                )
         return to_input, to_target, None, None
 
 
@@ -273,32 +307,41 @@ def binary_cross_entropy_with_logits(
 
     The binary cross entropy of ``sigmoid(input)``; ``pos_weight`` weighs the positive targets.
 
-    >>> torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor([0.0]), torch.tensor([1.0]))
+    >>> F = torch.nn.functional
+    >>> F.binary_cross_entropy_with_logits(torch.tensor([0.0]), torch.tensor([1.0]))
     tensor(0.6931)
     """
     reduction = chosen(size_average, reduce, reduction)
     if target.shape != input.shape:
-        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+        raise ValueError(
+            f"Target size ({target.size()}) must be the same as input size ({input.size()})"
+        )
     return BinaryCrossEntropyWithLogits.call(input, target, weight, pos_weight, reduction)
 
 
 @public("nn.functional", out=False)
 def poisson_nll_loss(
-    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+    input,
+    target,
+    log_input=True,
+    full=False,
+    size_average=None,
+    eps=1e-8,
+    reduce=None,
+    reduction="mean",
 ):
-    """poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
-    reduction='mean') -> Tensor
+    """poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-8,
+    reduce=None, reduction='mean') -> Tensor
 
-    The negative log likelihood of counts ``target`` under Poisson rates ``input`` (or ``exp(input)``).
+    The negative log likelihood of counts ``target`` under Poisson rates ``input`` (or
+    ``exp(input)``).
 
     >>> torch.nn.functional.poisson_nll_loss(torch.tensor([0.0]), torch.tensor([1.0]))
     tensor(1.)
     """
     reduction = chosen(size_average, reduce, reduction)
-    if log_input:
-        loss = input.exp() - target * input
-    else:
-        loss = input - target * (input + eps).log()
+    rate = input.exp() if log_input else input
+    loss = rate - target * (input if log_input else (input + eps).log())
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
         loss = loss + stirling.masked_fill(target <= 1, 0)
@@ -309,9 +352,11 @@ def poisson_nll_loss(
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction='mean') -> Tensor
 
-    The negative log likelihood of ``target`` under normal distributions of mean ``input`` and variance ``var``.
+    The negative log likelihood of ``target`` under normal distributions of mean ``input`` and
+    variance ``var``.
 
-    >>> torch.nn.functional.gaussian_nll_loss(torch.tensor([0.0]), torch.tensor([2.0]), torch.tensor([1.0]))
+    >>> zero, two, one = torch.zeros(1), torch.full((1,), 2.0), torch.ones(1)
+    >>> torch.nn.functional.gaussian_nll_loss(zero, two, one)
     tensor(2.)
     """
     if isinstance(var, float):
@@ -338,31 +383,34 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 MEAN_OF_KL = (
-    "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only "
-    "by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as "
+    "reduction: 'mean' divides the total loss by both the batch size and the support "
+    "size.'batchmean' divides only "
+    "by the batch size, and aligns with the KL div math definition.'mean' will be changed to "
+    "behave the same as "
     "'batchmean' in the next major release."
 )
 
 
 @public("nn.functional", out=False)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """kl_div(input, target, size_average=None, reduce=None, reduction='mean', log_target=False) -> Tensor
+    """kl_div(input, target, size_average=None, reduce=None, reduction='mean', log_target=False) ->
+    Tensor
 
-    The Kullback-Leibler divergence, pointwise: ``target * (log(target) - input)``, ``input`` being logarithms.
+    The Kullback-Leibler divergence, pointwise: ``target * (log(target) - input)``, ``input`` being
+    logarithms.
 
     ``reduction='batchmean'`` divides by the batch size alone, which is the mathematical definition.
 
-    >>> torch.nn.functional.kl_div(torch.tensor([[0.0]]), torch.tensor([[1.0]]), reduction="batchmean")
+    >>> logs, target = torch.tensor([[0.0]]), torch.tensor([[1.0]])
+    >>> torch.nn.functional.kl_div(logs, target, reduction="batchmean")
     tensor(0.)
     """
     if size_average is not None or reduce is not None or reduction != "batchmean":
         reduction = chosen(size_average, reduce, reduction)
     if reduction == "mean":
         warnings.warn(MEAN_OF_KL, stacklevel=2)
-    if log_target:
-        loss = target.exp() * (target - input)
-    else:
-        loss = target.xlogy(target) - target * input
+    entropy = target.exp() * target if log_target else target.xlogy(target)
+    loss = entropy - (target.exp() if log_target else target) * input
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.dim() else loss.sum()
     return reduced(loss, reduction)

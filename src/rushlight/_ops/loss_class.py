@@ -1,4 +1,5 @@
-"""Losses of classification: negative log likelihood, cross entropy, and the margins between classes."""
+"""Losses of classification: negative log likelihood, cross entropy, and the margins between
+classes."""
 
 from rushlight._core.op import Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
@@ -12,7 +13,8 @@ def _nll_name(node):
 
 
 def _rows(xp, x, target, weight, ignore_index):
-    """Classes second, the rest flat: (N, C, M), targets (N, 1, M) within range, and the weight of each (N, M)."""
+    """Classes second, the rest flat: (N, C, M), targets (N, 1, M) within range, and the weight of
+    each (N, M)."""
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     x = x.reshape(1, classes, 1) if x.ndim == 1 else x.reshape(x.shape[0], classes, -1)
     target = target.astype(xp.int64, copy=False).reshape(x.shape[0], x.shape[2])
@@ -59,7 +61,11 @@ class NllLoss(Op):
         return _reduce_weighted(xp, losses, scale, reduction, target.shape)
 
     def vjp(g, input, target, weight, reduction, ignore_index, need):
-        return NllLossBackward.call(g, target, weight, tuple(input.shape), reduction, ignore_index), None, None
+        return (
+            NllLossBackward.call(g, target, weight, tuple(input.shape), reduction, ignore_index),
+            None,
+            None,
+        )
 
 
 class NllLossBackward(Op):
@@ -96,11 +102,14 @@ def _check_nll(x, target, weight):
     if x.ndim == 4:
         if target.ndim != 3:
             raise RuntimeError(
-                "only batches of spatial targets supported (3D tensors) but got targets of dimension: "
+                "only batches of spatial targets supported (3D tensors) but got targets of "
+                "dimension: "
                 f"{target.ndim}"
             )
         if x.shape[2:] != target.shape[1:]:
-            raise RuntimeError(f"size mismatch (got input: {list(x.shape)} , target: {list(target.shape)}")
+            raise RuntimeError(
+                f"size mismatch (got input: {list(x.shape)} , target: {list(target.shape)}"
+            )
     elif x.ndim > 2 and (x.shape[0], *x.shape[2:]) != target.shape:
         raise RuntimeError(
             f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(target.shape)}"
@@ -108,7 +117,8 @@ def _check_nll(x, target, weight):
     classes = x.shape[1] if x.ndim > 1 else x.shape[0]
     if weight is not None and (weight.ndim != 1 or weight.size != classes):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
+            f"weight tensor should be defined either for all {classes} classes or no classes but "
+            "got weight tensor "
             f"of shape: {list(weight.shape)}"
         )
 
@@ -118,19 +128,25 @@ def _check_batch(input, target):
         raise ValueError(f"Expected 1 or more dimensions (got {input.dim()})")
     if input.dim() == 1:
         if target.dim() == 1 and target.shape[0] != 1:
-            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}")
+            raise ValueError(
+                f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}"
+            )
     elif target.dim() and input.shape[0] != target.shape[0]:
         raise ValueError(
-            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size "
+            f"({target.shape[0]})."
         )
 
 
 @public("nn.functional", out=False)
-def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
     """nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction='mean') -> Tensor
 
-    The negative log likelihood of class ``target`` (N, ...) under log-probabilities ``input`` (N, C, ...).
+    The negative log likelihood of class ``target`` (N, ...) under log-probabilities ``input`` (N,
+    C, ...).
 
     >>> logs = torch.tensor([[-1.0, -2.0]])
     >>> torch.nn.functional.nll_loss(logs, torch.tensor([1]))
@@ -140,6 +156,13 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
         reduction = chosen(size_average, reduce, reduction)
     _check_batch(input, target)
     return NllLoss.call(input, target, weight, reduction, ignore_index)
+
+
+def _all_classes(target, x):
+    """Whether ``target`` has one class in range for each row; seen as unsigned, negatives are large."""
+    if target.dtype != "int64" or target.shape != x.shape[:1] or target.size == 0:
+        return False
+    return int(target.view("uint64").max()) < x.shape[1]
 
 
 class CrossEntropy(Op):
@@ -157,20 +180,21 @@ class CrossEntropy(Op):
     def forward(xp, x, target, weight, reduction, ignore_index):
         logs = x - x.max(axis=1, keepdims=True)
         logs -= xp.log(xp.exp(logs).sum(axis=1, keepdims=True))
-        if weight is None and target.dtype == "int64" and target.shape == x.shape[:1] and target.size:
-            if int(target.min()) >= 0 and int(target.max()) < x.shape[1] and ignore_index < 0:
-                picked = logs[xp.arange(target.size), target]
-                if reduction == "none":
-                    return -picked, logs
-                total = -picked.sum()
-                return (total if reduction == "sum" else total / x.dtype.type(target.size)), logs
+        if weight is None and ignore_index < 0 and _all_classes(target, x):
+            picked = logs[xp.arange(target.size), target]
+            if reduction == "none":
+                return -picked, logs
+            total = -picked.sum()
+            return (total if reduction == "sum" else total / x.dtype.type(target.size)), logs
         return NllLoss.forward(xp, logs, target, weight, reduction, ignore_index), logs
 
     def vjp(g, log_probs, target, weight, reduction, ignore_index, need):
         loss, logs = g
         grad = None
         if loss is not None:
-            grad = CrossEntropyBackward.call(loss, log_probs, target, weight, reduction, ignore_index)
+            grad = CrossEntropyBackward.call(
+                loss, log_probs, target, weight, reduction, ignore_index
+            )
         if logs is not None:
             extra = LogSoftmaxBackward.call(logs, log_probs, 1)
             grad = extra if grad is None else grad + extra
@@ -211,12 +235,20 @@ class CrossEntropyBackward(Op):
 
 @public("nn.functional", out=False)
 def cross_entropy(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
 ):
     """cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction='mean', label_smoothing=0.0) -> Tensor
 
-    The cross entropy of logits ``input`` (N, C, ...) against classes (N, ...) or class probabilities (N, C, ...).
+    The cross entropy of logits ``input`` (N, C, ...) against classes (N, ...) or class
+    probabilities (N, C, ...).
 
     >>> torch.nn.functional.cross_entropy(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.6931)
@@ -254,7 +286,9 @@ def _against_probabilities(logs, target, weight, reduction, label_smoothing):
     """Cross entropy where the targets are distributions over the classes."""
     if not target.is_floating_point():
         name = TYPE_NAMES.get(str(target.dtype).removeprefix("torch."))
-        raise RuntimeError(f"Expected floating point type for target with class probabilities, got {name}")
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {name}"
+        )
     dim = _class_dim(logs)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / logs.shape[dim]
@@ -269,7 +303,8 @@ def _against_probabilities(logs, target, weight, reduction, label_smoothing):
 
 
 def _spread_loss(logs, target, weight, ignore_index, reduction):
-    """The part of label smoothing: minus the sum over all classes, where the target is not ignored."""
+    """The part of label smoothing: minus the sum over all classes, where the target is not
+    ignored."""
     dim = _class_dim(logs)
     loss = -(logs if weight is None else logs * _class_weight(logs, weight)).sum(dim)
     ignored = (target == ignore_index).reshape(loss.shape)
@@ -283,9 +318,14 @@ def _spread_loss(logs, target, weight, ignore_index, reduction):
 
 
 def _as_matrix(name, input):
-    if input.dim() > 2 or (input.dim() == 2 and input.shape[1] == 0) or (input.dim() == 1 and not input.numel()):
+    if (
+        input.dim() > 2
+        or (input.dim() == 2 and input.shape[1] == 0)
+        or (input.dim() == 1 and not input.numel())
+    ):
         raise RuntimeError(
-            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
         )
     return input if input.dim() == 2 else input.reshape(1, -1)
 
@@ -294,10 +334,11 @@ def _as_matrix(name, input):
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None,
-    reduction='mean') -> Tensor
+    """multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None,
+    reduce=None, reduction='mean') -> Tensor
 
-    How far each wrong class comes within ``margin`` of the right one, to the power ``p``, over the number of classes.
+    How far each wrong class comes within ``margin`` of the right one, to the power ``p``, over the
+    number of classes.
 
     >>> torch.nn.functional.multi_margin_loss(torch.tensor([[1.0, 0.5]]), torch.tensor([0]))
     tensor(0.2500)
@@ -311,11 +352,15 @@ def multi_margin_loss(
     rows, classes = x.shape
     if target.dim() > 1 or target.numel() != rows:
         raise RuntimeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
-            f"size). Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of "
+            "input samples (batch "
+            f"size). Expected target size [{rows}], but got {list(target.shape)}. Input has shape "
+            f"{list(input.shape)}."
         )
     if weight is not None and weight.numel() != classes:
-        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+        raise RuntimeError(
+            f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
+        )
     if target.is_floating_point():
         name = TYPE_NAMES.get(str(target.dtype).removeprefix("torch."))
         raise RuntimeError(f"expected scalar type Long but found {name}")
@@ -335,17 +380,22 @@ def multi_margin_loss(
 
 @public("nn.functional", out=False)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction='mean') -> Tensor
+    """multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction='mean') ->
+    Tensor
 
-    How far each class that is no target comes within 1 of each target; the targets of a row end at the first -1.
+    How far each class that is no target comes within 1 of each target; the targets of a row end at
+    the first -1.
 
-    >>> torch.nn.functional.multilabel_margin_loss(torch.tensor([[1.0, 0.5]]), torch.tensor([[0, -1]]))
+    >>> x, target = torch.tensor([[1.0, 0.5]]), torch.tensor([[0, -1]])
+    >>> torch.nn.functional.multilabel_margin_loss(x, target)
     tensor(0.2500)
     """
     reduction = chosen(size_average, reduce, reduction)
     x = _as_matrix("multilabel_margin_loss", input)
     if target.shape != input.shape and not (input.dim() == 0 and target.numel() == 1):
-        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+        raise RuntimeError(
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
+        )
     target = target.reshape(x.shape)
     if target.numel() and (int(target.min()) < -1 or int(target.max()) >= x.shape[1]):
         raise RuntimeError("argument #2 'target' is out of range")
@@ -353,14 +403,19 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     at = target.masked_fill(~live, 0)
     is_target = live.new_zeros(x.shape).to(x.dtype).scatter_add(1, at, live.to(x.dtype)) > 0
     gap = (1 - x.gather(1, at).unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)  # (N, targets, C)
-    loss = gap.masked_fill(~(live.unsqueeze(2) & ~is_target.unsqueeze(1)), 0.0).sum((1, 2)) / x.shape[1]
+    loss = (
+        gap.masked_fill(~(live.unsqueeze(2) & ~is_target.unsqueeze(1)), 0.0).sum((1, 2))
+        / x.shape[1]
+    )
     if reduction == "none":
         return loss.reshape(()) if input.dim() < 2 else loss
     return reduced(loss, reduction)
 
 
 @public("nn.functional", out=False)
-def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+def multilabel_soft_margin_loss(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
     """multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None,
     reduction='mean') -> Tensor
 
@@ -380,16 +435,18 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 
 @public("nn.functional", out=False)
 def linear_cross_entropy(
-    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
-    label_smoothing=0.0, options=None,
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+    ignore_index=None, label_smoothing=0.0, options=None,
 ):  # fmt: skip
-    """linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction='mean',
-    ignore_index=None, label_smoothing=0.0, options=None) -> Tensor
+    """linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None,
+    reduction='mean', ignore_index=None, label_smoothing=0.0, options=None) -> Tensor
 
-    :func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``. ``linear_weight`` is (C, ..., in).
-    ``options`` say how PyTorch may save memory; the loss does not depend on them, and here it is computed at once.
+    :func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``. ``linear_weight`` is (C,
+    ..., in). ``options`` say how PyTorch may save memory; the loss does not depend on them, and
+    here it is computed at once.
 
-    >>> torch.nn.functional.linear_cross_entropy(torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([1]))
+    >>> x, w = torch.zeros(1, 3), torch.ones(2, 3)
+    >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
     tensor(0.6931)
     """
     _check_linear(input, linear_weight, target, linear_bias, ignore_index)
@@ -398,7 +455,12 @@ def linear_cross_entropy(
     logits = logits.reshape(*input.shape[:-1], *linear_weight.shape[:-1])
     ignored = -100 if ignore_index is None else ignore_index
     return cross_entropy(
-        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+        logits,
+        target,
+        weight,
+        ignore_index=ignored,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
     )
 
 
@@ -407,17 +469,21 @@ def _check_linear(input, weight, target, bias, ignore_index):
     if input.dim() not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
     if weight.dim() < 2:
-        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {weight.dim()}")
+        raise RuntimeError(
+            f"expected linear_weight with dimensionality at least 2, got {weight.dim()}"
+        )
     if input.shape[-1] != weight.shape[-1]:
         raise RuntimeError(
-            f"expected equal input and linear_weight last dimensions (in_features), got {input.shape[-1]} and "
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and "
             f"{weight.shape[-1]}, respectively"
         )
     if ignore_index is not None and target.is_floating_point():
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if weight.dim() > 2 and input.dim() == 1:
         raise RuntimeError(
-            f"K-dimensional loss defined by linear_weight shape {tuple(weight.shape)} requires batched input, (N, "
+            f"K-dimensional loss defined by linear_weight shape {tuple(weight.shape)} requires "
+            "batched input, (N, "
             f"{weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
         )
     if bias is not None and bias.shape != weight.shape[:-1]:

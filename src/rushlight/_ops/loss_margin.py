@@ -36,8 +36,11 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 
 @public("nn.functional", out=False)
-def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
-    """hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction='mean') -> Tensor
+def hinge_embedding_loss(
+    input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
+):
+    """hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None,
+    reduction='mean') -> Tensor
 
     ``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
 
@@ -51,26 +54,33 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
 
 
 @public("nn.functional", out=False)
-def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+def margin_ranking_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
     """margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
     reduction='mean') -> Tensor
 
-    ``max(0, -y (x1 - x2) + margin)``: the first should rank higher where ``y`` is 1, the second where it is -1.
+    ``max(0, -y (x1 - x2) + margin)``: the first should rank higher where ``y`` is 1, the second
+    where it is -1.
 
-    >>> torch.nn.functional.margin_ranking_loss(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([1.0]))
+    >>> low, high = torch.tensor([1.0]), torch.tensor([3.0])
+    >>> torch.nn.functional.margin_ranking_loss(low, high, torch.tensor([1.0]))
     tensor(2.)
     """
     reduction = chosen(size_average, reduce, reduction)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
-            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            "input1: "
             f"{input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
 @public("nn.functional", out=False)
-def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+def cosine_embedding_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
     """cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None,
     reduction='mean') -> Tensor
 
@@ -99,7 +109,9 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     first, second = (input1 * input1).sum(dim) + tiny, (input2 * input2).sum(dim) + tiny
     cosine = inner / (first * second).sqrt()
     zero = cosine.new_zeros(())
-    loss = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp(min=0).where(target == -1, zero)
+    loss = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp(min=0).where(
+        target == -1, zero
+    )
     return reduced(loss, reduction)
 
 
@@ -107,7 +119,8 @@ def _check_triplet(anchor, positive, negative):
     dims = anchor.dim(), positive.dim(), negative.dim()
     if len(set(dims)) > 1:
         raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            "dimensions, but got: "
             f"anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
         )
 
@@ -122,10 +135,19 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
 
 @public("nn.functional", out=False)
 def triplet_margin_loss(
-    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
+    anchor,
+    positive,
+    negative,
+    margin=1.0,
+    p=2,
+    eps=1e-6,
+    swap=False,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
 ):
-    """triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
-    reduce=None, reduction='mean') -> Tensor
+    """triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False,
+    size_average=None, reduce=None, reduction='mean') -> Tensor
 
     ``max(0, d(a, p) - d(a, n) + margin)`` with the distance of norm ``p``.
 
@@ -148,14 +170,14 @@ def triplet_margin_loss(
 def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):
-    """triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0,
-    swap=False, reduction='mean') -> Tensor
+    """triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None,
+    margin=1.0, swap=False, reduction='mean') -> Tensor
 
     :func:`triplet_margin_loss` with any function of two tensors as the distance.
 
     >>> a, b = torch.zeros(1, 2), torch.ones(1, 2)
     >>> torch.nn.functional.triplet_margin_with_distance_loss(a, b, b)
-    tensor(1.)
+    tensor(1.0000)
     """
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction")

@@ -1,7 +1,8 @@
 """Normalization over a batch, a layer, groups of channels or instances.
 
-All are one computation: ``input`` seen in a shape ``view``, standardized over ``axes`` of it, times a weight and plus
-a bias seen in the shape ``affine``. Its gradient is closed: ``StandardizeBackward`` is differentiable in all it takes.
+All are one computation: ``input`` seen in a shape ``view``, standardized over ``axes`` of it, times
+a weight and plus a bias seen in the shape ``affine``. Its gradient is closed:
+``StandardizeBackward`` is differentiable in all it takes.
 """
 
 import math
@@ -28,9 +29,13 @@ def _standardize(xp, x, weight, bias, view, affine, axes, eps):
 
 
 def _sum_to(t, affine, shape):
-    """``t`` summed over the dimensions a weight seen as ``affine`` does not have, in the weight's own shape."""
+    """``t`` summed over the dimensions a weight seen as ``affine`` does not have, in the weight's
+    own shape."""
     lead = t.dim() - len(affine)
-    dims = (*range(lead), *(lead + i for i, s in enumerate(affine) if s == 1 and t.shape[lead + i] != 1))
+    dims = (
+        *range(lead),
+        *(lead + i for i, s in enumerate(affine) if s == 1 and t.shape[lead + i] != 1),
+    )
     return (t.sum(dims) if dims else t).reshape(shape)
 
 
@@ -125,7 +130,8 @@ class NativeGroupNorm(Op):
 
 
 class NativeBatchNorm(Op):
-    """``input`` standardized over all but its channels; with the variances, for the running statistics."""
+    """``input`` standardized over all but its channels; with the variances, for the running
+    statistics."""
 
     tensors = ("input", "weight", "bias")
     optional = ("weight", "bias")
@@ -185,19 +191,22 @@ def _check_layer(input, normalized_shape, weight, bias):
     shape = tuple(normalized_shape)
     if not shape:
         raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+            "one element, but got "
             "normalized_shape = []"
         )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != shape:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and "
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of "
+                f"shape {list(t.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
     if tuple(input.shape[max(input.dim() - len(shape), 0) :]) != shape:
         expected = "".join(f", {s}" for s in shape)
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*{expected}], but got input of "
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{expected}], but "
+            "got input of "
             f"size{list(input.shape)}"
         )
     return shape
@@ -239,19 +248,23 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 def _check_group(input, num_groups, weight, bias):
     if input.dim() < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
+        )
     channels = input.shape[1]
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            "Expected number of channels in input to be divisible by num_groups, but got input "
+            "of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and (t.dim() != 1 or t.numel() != channels):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"Expected {name} to be a vector of size equal to the number of channels in "
+                f"input, but got {name} of "
                 f"shape {list(t.shape)} and input of shape {list(input.shape)}"
             )
 
@@ -268,7 +281,8 @@ def _group_norm(input, num_groups, weight, bias, eps):
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """group_norm(input, num_groups, weight=None, bias=None, eps=1e-5) -> Tensor
 
-    Each of ``num_groups`` groups of channels of ``input`` (N, C, ...) standardized, times ``weight``, plus ``bias``.
+    Each of ``num_groups`` groups of channels of ``input`` (N, C, ...) standardized, times
+    ``weight``, plus ``bias``.
 
     >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0]]), 1)
     tensor([[-1.0000,  1.0000]])
@@ -280,7 +294,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 @public("torch", out=False)
-def native_group_norm(input, weight, bias, N, C, HxW, group, eps):  # noqa: N803
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     """native_group_norm(input, weight, bias, N, C, HxW, group, eps) -> (Tensor, Tensor, Tensor)
 
     :func:`group_norm`, with the mean and the inverse deviation of each group.
@@ -316,7 +330,9 @@ def _update(running, fresh, momentum):
 
 def _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """(out, mean, 1 / deviation), the statistics being empty outside training."""
-    _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_channels(
+        input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if not training:
         for name, t in (("running_mean", running_mean), ("running_var", running_var)):
             if t is None:
@@ -324,7 +340,11 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
         if input.dim() < 2:
             return input.clone(), input.new_empty(0), input.new_empty(0)
         empty = input.new_empty(0)
-        return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps), empty, empty
+        return (
+            BatchNormInference.call(input, weight, bias, running_mean, running_var, eps),
+            empty,
+            empty,
+        )
     if input.numel() == 0:  # nothing to learn statistics from
         empty = input.new_empty(0)
         return input.clone(), empty, empty
@@ -342,8 +362,11 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
 
 
 @public("torch", out=False)
-def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled):
-    """batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) -> Tensor
+def batch_norm(
+    input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled
+):
+    """batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps,
+    cudnn_enabled) -> Tensor
 
     What :func:`torch.nn.functional.batch_norm` calls.
 
@@ -362,7 +385,8 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
 
     :func:`batch_norm`, with the batch's mean and inverse deviation by channel.
 
-    >>> torch.native_batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 0.0)[1]
+    >>> x = torch.tensor([[1.0], [3.0]])
+    >>> torch.native_batch_norm(x, None, None, None, None, True, 0.1, 0.0)[1]
     tensor([2.])
     """
     return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
@@ -372,8 +396,8 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
 def instance_norm(
     input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
 ):
-    """instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled)
-    -> Tensor
+    """instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum,
+    eps, cudnn_enabled) -> Tensor
 
     What :func:`torch.nn.functional.instance_norm` calls.
 
@@ -381,10 +405,14 @@ def instance_norm(
     >>> torch.instance_norm(x, None, None, None, None, True, 0.1, 0.0, False)
     tensor([[[-1.,  1.]]])
     """
-    _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_channels(
+        input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+            raise RuntimeError(
+                "Expected running_mean and running_var to be defined when use_input_stats is false"
+            )
         return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps)
     batch, channels = input.shape[:2]
     count = math.prod(input.shape[2:])
@@ -403,7 +431,8 @@ def instance_norm(
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """rms_norm(input, normalized_shape, weight=None, eps=None) -> Tensor
 
-    ``x / sqrt(mean(x²) + eps)`` over the last dimensions, times ``weight``; ``eps`` is the dtype's own by default.
+    ``x / sqrt(mean(x²) + eps)`` over the last dimensions, times ``weight``; ``eps`` is the dtype's
+    own by default.
 
     >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
     tensor([[0.8485, 1.1314]])
@@ -424,7 +453,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     """local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0) -> Tensor
 
-    ``x / (k + alpha * mean(x²))^beta``, the mean over ``size`` neighbouring channels of ``input`` (N, C, ...).
+    ``x / (k + alpha * mean(x²))^beta``, the mean over ``size`` neighbouring channels of ``input``
+    (N, C, ...).
 
     >>> torch.nn.functional.local_response_norm(torch.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
     tensor([[[0.5000]]])

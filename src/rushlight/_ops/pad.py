@@ -6,8 +6,8 @@ from rushlight._core.op import Op, public
 class ConstantPadNd(Op):
     """constant_pad_nd(input, pad, value=0) -> Tensor
 
-    ``input`` with ``pad`` elements of ``value`` before and after each dimension, last dimension first;
-    a negative number crops.
+    ``input`` with ``pad`` elements of ``value`` before and after each dimension, last dimension
+    first; a negative number crops.
 
     >>> torch.constant_pad_nd(torch.ones(2), (1, 0))
     tensor([0., 1., 1.])
@@ -39,14 +39,16 @@ def _check_constant(shape, pad):
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * len(shape):
         raise RuntimeError(
-            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            "Length of pad should be no more than twice the number of dimensions of the input. "
+            "Pad length is "
             f"{len(pad)} while the input has {len(shape)} dimensions."
         )
     for i in range(len(pad) // 2):
         d = len(shape) - 1 - i
         if shape[d] + pad[2 * i] + pad[2 * i + 1] < 0:
             raise RuntimeError(
-                f"The input size {shape[d]}, plus negative padding {pad[2 * i]} and {pad[2 * i + 1]} resulted in a "
+                f"The input size {shape[d]}, plus negative padding {pad[2 * i]} and "
+                f"{pad[2 * i + 1]} resulted in a "
                 f"negative output size, which is invalid. Check dimension {d} of your input."
             )
 
@@ -122,7 +124,8 @@ def _check_pad(shape, pad, mode):
         if mode == "reflect" and (before >= size or after >= size):
             dim = len(shape) - 1 - i
             raise RuntimeError(
-                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                "Argument #4: Padding size should be less than the corresponding input dimension, "
+                "but got: padding "
                 f"({before}, {after}) at dimension {dim} of input {list(shape)}"
             )
         if mode == "circular" and (before > size or after > size):
@@ -131,7 +134,8 @@ def _check_pad(shape, pad, mode):
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
         if size + before + after < 1 and mode != "circular":
             raise RuntimeError(
-                f"input ({'W' if i == 0 else 'H' if i == 1 else 'D'}: {size}) is too small. Calculated output "
+                f"input ({'W' if i == 0 else 'H' if i == 1 else 'D'}: {size}) is too small. "
+                "Calculated output "
                 f"{'W' if i == 0 else 'H' if i == 1 else 'D'}: {size + before + after}"
             )
 
@@ -140,8 +144,8 @@ def _check_pad(shape, pad, mode):
 def pad(input, pad, mode="constant", value=None):
     """pad(input, pad, mode='constant', value=None) -> Tensor
 
-    ``input`` with ``pad`` elements before and after each dimension, last dimension first. ``mode``: 'constant'
-    (``value``), 'reflect', 'replicate' or 'circular'.
+    ``input`` with ``pad`` elements before and after each dimension, last dimension first. ``mode``:
+    'constant' (``value``), 'reflect', 'replicate' or 'circular'.
 
     >>> torch.nn.functional.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     tensor([[2., 1., 2., 3., 2.]])
@@ -151,13 +155,14 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) // 2 > input.dim():
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length "
+            "Padding length should be less than or equal to two times the input dimension but "
+            "got padding length "
             f"{len(pad)} and input of dimension {input.dim()}"
         )
     if mode == "constant":
         return ConstantPadNd.call(input, pad, 0 if value is None else value)
     if value is not None and value != 0:
-        raise RuntimeError(f"Padding mode \"{mode}\" doesn't take in value argument")
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in SOURCES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     _check_pad(input.shape, pad, mode)

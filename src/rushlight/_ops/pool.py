@@ -22,11 +22,15 @@ class MaxPool(Op):
         return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
 
     def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
-        out = kernels.output_size(_size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode)
+        out = kernels.output_size(
+            _size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode
+        )
         return kernels.max_pool(xp, x, out, kernel, stride, padding, dilation)
 
     def vjp(g, input, result, kernel, stride, padding, dilation):
-        return MaxPoolBackward.call(g, input.detach(), result.detach(), kernel, stride, padding, dilation)
+        return MaxPoolBackward.call(
+            g, input.detach(), result.detach(), kernel, stride, padding, dilation
+        )
 
 
 class MaxPoolWithIndices(Op):
@@ -42,7 +46,9 @@ class MaxPoolWithIndices(Op):
         return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
 
     def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
-        out = kernels.output_size(_size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode)
+        out = kernels.output_size(
+            _size(x, len(kernel)), kernel, stride, padding, dilation, ceil_mode
+        )
         return kernels.max_indices(xp, x, out, kernel, stride, padding, dilation)
 
     def vjp(g, input: Meta, indices, kernel):
@@ -110,7 +116,9 @@ class PlaneGather(Op):
     def forward(xp, x, indices, n):
         lead = x.shape[: x.ndim - n]
         flat = indices.reshape(*lead, math.prod(indices.shape[len(lead) :]))
-        return xp.take_along_axis(x.reshape(*lead, math.prod(_size(x, n))), flat, -1).reshape(indices.shape)
+        return xp.take_along_axis(x.reshape(*lead, math.prod(_size(x, n))), flat, -1).reshape(
+            indices.shape
+        )
 
     def vjp_input(g, indices, input: Meta, n):
         return PlaneScatter.call(g, indices, tuple(input.shape), n)
@@ -118,21 +126,31 @@ class PlaneGather(Op):
 
 def _check_kernel(n, name, kernel, stride, padding, dilation):
     """Refuse what makes no window."""
-    for what, value in (("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)):
+    for what, value in (
+        ("kernel_size", kernel),
+        ("stride", stride),
+        ("padding", padding),
+        ("dilation", dilation),
+    ):
         if len(value) != n:
-            raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {_COUNT[n]} ints")
+            raise RuntimeError(
+                f"{name}: {what} must either be a single int, or a tuple of {_COUNT[n]} ints"
+            )
     if 0 in stride:
         raise RuntimeError("stride should not be zero")
     if min(kernel) <= 0:
         raise RuntimeError(f"kernel size should be greater than zero, but got {_axes(kernel, 'k')}")
     if min(dilation) <= 0:
-        raise RuntimeError(f"dilation should be greater than zero, but got {_axes(dilation, 'dilation')}")
+        raise RuntimeError(
+            f"dilation should be greater than zero, but got {_axes(dilation, 'dilation')}"
+        )
     if min(padding) < 0:
         raise RuntimeError(f"pad must be non-negative, but got pad: {min(padding)}")
     for k, p, d in zip(kernel, padding, dilation, strict=True):
         if p > ((k - 1) * d + 1) // 2:
             raise RuntimeError(
-                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"pad should be at most half of effective kernel size, but got pad={p}, "
+                f"kernel_size={k} and "
                 f"dilation={d}"
             )
 
@@ -142,14 +160,17 @@ _COUNT = {1: "one", 2: "two", 3: "three"}
 
 def _axes(values, letter):
     """kT: 1 kH: 2 kW: 3"""
-    return " ".join(f"{letter}{axis}: {v}" for axis, v in zip("THW"[-len(values) :], values, strict=True))
+    return " ".join(
+        f"{letter}{axis}: {v}" for axis, v in zip("THW"[-len(values) :], values, strict=True)
+    )
 
 
 def _check_line(input, kernel, stride, dilation):
     """The texts that max_pool1d has for itself."""
     if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
         raise RuntimeError(
-            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
+            "input, but got:"
             f"{list(input.shape)}"
         )
     for what, value in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
@@ -162,14 +183,17 @@ def _check_input(n, name, input):
     if name == "max_pool3d" and input.dim() in (4, 5) and 0 in input.shape[-4:]:
         at = next(i for i, s in enumerate(input.shape) if s == 0)
         raise RuntimeError(
-            "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions to have positive length, "
-            f"but input has a shape of {list(input.shape)} and non-batch dimension {at} has length zero!"
+            "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions to "
+            "have positive length, "
+            f"but input has a shape of {list(input.shape)} and non-batch dimension {at} has "
+            "length zero!"
         )
     if input.dim() not in (n + 1, n + 2):
         raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
     if any(s == 0 for s in input.shape[-n - 1 :]):
         raise RuntimeError(
-            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size "
+            "for input, but got:"
             f"{list(input.shape)}"
         )
 
@@ -180,7 +204,8 @@ def _check_output(input, n, out):
         made = "x".join(map(str, ([1] if n == 1 else []) + list(out)))
         channels = input.shape[-n - 1]
         raise RuntimeError(
-            f"Given input size: ({channels}x{given}). Calculated output size: ({channels}x{made}). Output size is too "
+            f"Given input size: ({channels}x{given}). Calculated output size: "
+            f"({channels}x{made}). Output size is too "
             "small"
         )
 
@@ -188,8 +213,15 @@ def _check_output(input, n, out):
 def _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
     """The arguments as tuples of ``n`` ints, checked."""
     kernel = spread(kernel_size, n, "kernel_size", name, 2)
-    stride = kernel if stride is None or stride == () or stride == [] else spread(stride, n, "stride", name, 3)
-    padding, dilation = spread(padding, n, "padding", name, 4), spread(dilation, n, "dilation", name, 5)
+    stride = (
+        kernel
+        if stride is None or stride == () or stride == []
+        else spread(stride, n, "stride", name, 3)
+    )
+    padding, dilation = (
+        spread(padding, n, "padding", name, 4),
+        spread(dilation, n, "dilation", name, 5),
+    )
     if name == "max_pool1d":
         _check_line(input, kernel, stride, dilation)
     _check_kernel(n, name, kernel, stride, padding, dilation)
@@ -249,8 +281,8 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 def max_pool1d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
-    -> (Tensor, LongTensor)
+    """max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
+    ceil_mode=False) -> (Tensor, LongTensor)
 
     The largest element of each window and its index.
 
@@ -264,8 +296,8 @@ def max_pool1d_with_indices(
 def max_pool2d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
-    -> (Tensor, LongTensor)
+    """max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
+    ceil_mode=False) -> (Tensor, LongTensor)
 
     The largest element of each window and its flat index within its plane.
 
@@ -279,8 +311,8 @@ def max_pool2d_with_indices(
 def max_pool3d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)
-    -> (Tensor, LongTensor)
+    """max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1,
+    ceil_mode=False) -> (Tensor, LongTensor)
 
     The largest element of each window and its flat index within its volume.
 
@@ -312,7 +344,9 @@ class AvgPool(Op):
             return xp.trunc(total / by).astype(x.dtype)
         return xp.divide(total, by, out=total)
 
-    def vjp(g, input: Meta, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    def vjp(
+        g, input: Meta, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+    ):
         size = tuple(input.shape[input.ndim - len(kernel) :])
         return AvgPoolBackward.call(
             g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -327,17 +361,31 @@ class AvgPoolBackward(Op):
     public = ()
     linear = True
 
-    def forward(xp, g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    def forward(
+        xp, g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+    ):
         by = kernels.divisors(
-            xp, size, _size(g, len(kernel)), kernel, stride, padding, count_include_pad, divisor_override, g.dtype
+            xp,
+            size,
+            _size(g, len(kernel)),
+            kernel,
+            stride,
+            padding,
+            count_include_pad,
+            divisor_override,
+            g.dtype,
         )
         return kernels.sum_pool_backward(xp, g / by, size, kernel, stride, padding)
 
     def vjp(g, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
-        return AvgPool.call(g, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return AvgPool.call(
+            g, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
 
 
-def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+def _avg_pool(
+    n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+):
     kernel, stride, padding, _ = _prepare(
         n, f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode
     )
@@ -350,7 +398,8 @@ def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_p
 
 @public("torch", "nn.functional", out=False)
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True) -> Tensor
+    """avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+    count_include_pad=True) -> Tensor
 
     The mean of each window of ``input`` ((N), C, L).
 
@@ -362,29 +411,45 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 @public("nn.functional")
 def avg_pool2d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
 ):
-    """avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-    divisor_override=None) -> Tensor
+    """avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+    count_include_pad=True, divisor_override=None) -> Tensor
 
     The mean of each window of ``input`` ((N), C, H, W).
 
     >>> torch.nn.functional.avg_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
     tensor([[[1.5000]]])
     """
-    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _avg_pool(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
 @public("nn.functional")
 def avg_pool3d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
 ):
-    """avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-    divisor_override=None) -> Tensor
+    """avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False,
+    count_include_pad=True, divisor_override=None) -> Tensor
 
     The mean of each window of ``input`` ((N), C, D, H, W).
 
     >>> torch.nn.functional.avg_pool3d(torch.ones(1, 2, 2, 2), 2)
     tensor([[[[1.]]]])
     """
-    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _avg_pool(
+        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )

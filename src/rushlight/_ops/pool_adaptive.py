@@ -49,7 +49,8 @@ class AdaptiveAvgPoolBackward(Op):
 
 
 class AdaptiveMaxPool(Op):
-    """The largest element of windows that cover each of the last dimensions evenly, and its flat index."""
+    """The largest element of windows that cover each of the last dimensions evenly, and its flat
+    index."""
 
     outputs = ("out", "indices")
     named = False
@@ -62,7 +63,9 @@ class AdaptiveMaxPool(Op):
 
     def forward(xp, x, output_size):
         size = x.shape[x.ndim - len(output_size) :]
-        windows = [kernels.adaptive_windows(xp, n, o) for n, o in zip(size, output_size, strict=True)]
+        windows = [
+            kernels.adaptive_windows(xp, n, o) for n, o in zip(size, output_size, strict=True)
+        ]
         return kernels.max_of_windows(xp, x, windows)
 
     def vjp(g, input: Meta, indices, output_size):
@@ -71,7 +74,12 @@ class AdaptiveMaxPool(Op):
 
 def _output_size(input, output_size, n, name):
     """``output_size`` as ``n`` ints; None keeps the input's."""
-    if n > 1 and input.dim() <= n and isinstance(output_size, (tuple, list)) and len(output_size) == n:
+    if (
+        n > 1
+        and input.dim() <= n
+        and isinstance(output_size, (tuple, list))
+        and len(output_size) == n
+    ):
         raise ValueError(f"Input dimension should be at least {n + 1}")
     if isinstance(output_size, (tuple, list)):
         if len(output_size) != n:
@@ -86,7 +94,8 @@ def _output_size(input, output_size, n, name):
         shown = ([1] if n == 1 else []) + sizes
         shown = ", ".join(map(str, shown[:2])) + "".join(f",{s}" for s in shown[2:])
         raise RuntimeError(
-            f"{'adaptive_avg_pool2d' if n == 1 else name}: elements of output_size must be greater than or equal to 0 "
+            f"{'adaptive_avg_pool2d' if n == 1 else name}: elements of output_size must be "
+            "greater than or equal to 0 "
             f"but received {{{shown}}}"
         )
     return tuple(sizes)
@@ -108,7 +117,8 @@ def _check_adaptive(n, name, input):
     for i in range(1, n + 1):
         if input.shape[-i] == 0:
             raise RuntimeError(
-                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
+                "input has sizes "
                 f"{list(input.shape)} with dimension {input.dim() - i} being empty"
             )
 
@@ -138,7 +148,8 @@ def adaptive_avg_pool1d(input, output_size):
 def adaptive_avg_pool2d(input, output_size):
     """adaptive_avg_pool2d(input, output_size) -> Tensor
 
-    Means of windows that cover ``input`` ((N), C, H, W) evenly; None in ``output_size`` keeps a dimension's size.
+    Means of windows that cover ``input`` ((N), C, H, W) evenly; None in ``output_size`` keeps a
+    dimension's size.
 
     >>> torch.nn.functional.adaptive_avg_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 1)
     tensor([[[1.5000]]])
@@ -181,7 +192,8 @@ def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
     """adaptive_max_pool2d_with_indices(input, output_size) -> (Tensor, LongTensor)
 
-    The largest elements of windows that cover ``input`` ((N), C, H, W) evenly, and their flat indices.
+    The largest elements of windows that cover ``input`` ((N), C, H, W) evenly, and their flat
+    indices.
 
     >>> torch.nn.functional.adaptive_max_pool2d_with_indices(torch.tensor([[[1.0, 3.0]]]), 1)
     (tensor([[[3.]]]), tensor([[[1]]]))
@@ -193,7 +205,8 @@ def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     """adaptive_max_pool3d_with_indices(input, output_size) -> (Tensor, LongTensor)
 
-    The largest elements of windows that cover ``input`` ((N), C, D, H, W) evenly, and their flat indices.
+    The largest elements of windows that cover ``input`` ((N), C, D, H, W) evenly, and their flat
+    indices.
 
     >>> torch.nn.functional.adaptive_max_pool3d_with_indices(torch.ones(1, 1, 1, 1), 1)
     (tensor([[[[1.]]]]), tensor([[[[0]]]]))
@@ -202,7 +215,8 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 
 
 def _lp_pool(n, input, norm_type, kernel_size, stride, ceil_mode, average):
-    """(sum of x^p)^(1/p) of each window, from its mean; a negative sum counts as it does in PyTorch."""
+    """(sum of x^p)^(1/p) of each window, from its mean; a negative sum counts as it does in
+    PyTorch."""
     kernel = spread(kernel_size, n, "kernel_size", f"lp_pool{n}d")
     mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return (mean.sign() * mean.abs().relu()).mul(math.prod(kernel)).pow(1.0 / norm_type)
@@ -274,11 +288,10 @@ class MaxUnpool(Op):
 
 
 def _unpool_size(input, kernel, stride, padding, output_size):
-    """The size asked for, if a pooling of it could have given ``input``; by default the smallest such."""
+    """The size asked for, if a pooling of it could have given ``input``; by default the smallest
+    such."""
     n = len(kernel)
-    default = [
-        (input.shape[-n + i] - 1) * stride[i] + kernel[i] - 2 * padding[i] for i in range(n)
-    ]
+    default = [(input.shape[-n + i] - 1) * stride[i] + kernel[i] - 2 * padding[i] for i in range(n)]
     if output_size is None:
         return tuple(default)
     output_size = list(output_size)
@@ -286,13 +299,16 @@ def _unpool_size(input, kernel, stride, padding, output_size):
         output_size = output_size[2:]
     if len(output_size) != n:
         raise ValueError(
-            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a "
+            "length of "
             f"'{len(output_size)}'"
         )
     for i in range(n):
         low, high = default[i] - stride[i], default[i] + stride[i]
         if not low < output_size[i] < high:
-            raise ValueError(f'invalid output_size "{output_size}" (dim {i} must be between {low} and {high})')
+            raise ValueError(
+                f'invalid output_size "{output_size}" (dim {i} must be between {low} and {high})'
+            )
     return tuple(output_size)
 
 
@@ -306,7 +322,8 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
         raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
     if input.shape != indices.shape:
         raise RuntimeError(
-            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
+            "Expected shape of indices to be same as that of the input tensor "
+            f"({list(input.shape)}) but got indices "
             f"tensor with shape: {list(indices.shape)}"
         )
     return MaxUnpool.call(input, indices, size)
@@ -332,7 +349,8 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     The inverse of :func:`max_pool2d` as far as there is one: zero where no maximum was.
 
     >>> F = torch.nn.functional
-    >>> F.max_unpool2d(*F.max_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2, return_indices=True), 2)
+    >>> x = torch.tensor([[[1.0, 3.0], [2.0, 0.0]]])
+    >>> F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)
     tensor([[[0., 3.],
              [0., 0.]]])
     """
@@ -346,14 +364,16 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
     The inverse of :func:`max_pool3d` as far as there is one: zero where no maximum was.
 
     >>> F = torch.nn.functional
-    >>> F.max_unpool3d(*F.max_pool3d(torch.ones(1, 1, 1, 2), (1, 1, 2), return_indices=True), (1, 1, 2))
+    >>> x, size = torch.ones(1, 1, 1, 2), (1, 1, 2)
+    >>> F.max_unpool3d(*F.max_pool3d(x, size, return_indices=True), size)
     tensor([[[[1., 0.]]]])
     """
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
 class FractionalMaxPool(Op):
-    """The largest element of windows at starts drawn from ``samples`` (N, C, n), and its flat index."""
+    """The largest element of windows at starts drawn from ``samples`` (N, C, n), and its flat
+    index."""
 
     tensors = ("input", "samples")
     outputs = ("out", "indices")
@@ -383,7 +403,8 @@ class FractionalMaxPool(Op):
 
 
 def _starts(xp, sample, size, out, kernel):
-    """Where each of ``out`` windows begins: steps of (size - kernel) / (out - 1), from a random phase."""
+    """Where each of ``out`` windows begins: steps of (size - kernel) / (out - 1), from a random
+    phase."""
     last = xp.full((*sample.shape, 1), size - kernel, xp.int64)
     if out == 1:
         return last
@@ -406,7 +427,8 @@ def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
         if output_size[i] + kernel[i] - 1 > input.shape[-n + i]:
             axis = ("time", "height", "width")[3 - n + i]
             raise RuntimeError(
-                f"{name}(): pool {axis} {kernel[i]} too large relative to input {axis} {input.shape[-n + i]}"
+                f"{name}(): pool {axis} {kernel[i]} too large relative to input {axis} "
+                f"{input.shape[-n + i]}"
             )
     if samples is None:
         batch = 1 if input.dim() == n + 1 else input.shape[0]
@@ -416,14 +438,20 @@ def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
 
 @public("nn.functional", out=False)
 def fractional_max_pool2d_with_indices(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    input,
+    kernel_size,
+    output_size=None,
+    output_ratio=None,
+    return_indices=False,
+    _random_samples=None,
 ):
     """fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, output_ratio=None)
     -> (Tensor, LongTensor)
 
     The largest elements of windows at random, evenly spread places, and their flat indices.
 
-    >>> torch.nn.functional.fractional_max_pool2d_with_indices(torch.ones(1, 2, 2), 1, output_size=2)[0].shape
+    >>> pool = torch.nn.functional.fractional_max_pool2d_with_indices
+    >>> pool(torch.ones(1, 2, 2), 1, output_size=2)[0].shape
     torch.Size([1, 2, 2])
     """
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
@@ -431,14 +459,20 @@ def fractional_max_pool2d_with_indices(
 
 @public("nn.functional", out=False)
 def fractional_max_pool3d_with_indices(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    input,
+    kernel_size,
+    output_size=None,
+    output_ratio=None,
+    return_indices=False,
+    _random_samples=None,
 ):
     """fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, output_ratio=None)
     -> (Tensor, LongTensor)
 
     The largest elements of windows at random, evenly spread places, and their flat indices.
 
-    >>> torch.nn.functional.fractional_max_pool3d_with_indices(torch.ones(1, 2, 2, 2), 1, output_size=2)[0].shape
+    >>> pool = torch.nn.functional.fractional_max_pool3d_with_indices
+    >>> pool(torch.ones(1, 2, 2, 2), 1, output_size=2)[0].shape
     torch.Size([1, 2, 2, 2])
     """
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)

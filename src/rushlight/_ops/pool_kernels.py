@@ -1,7 +1,7 @@
 """Pooling of arrays (..., *size) over windows of n trailing dimensions, and its gradients.
 
-Each works by kernel position: the elements that one position of the kernel meets form a strided slice with one
-element for each output.
+Each works by kernel position: the elements that one position of the kernel meets form a strided
+slice with one element for each output.
 """
 
 import math
@@ -9,7 +9,8 @@ from itertools import product
 
 
 def output_size(size, kernel, stride, padding, dilation, ceil_mode):
-    """The spatial shape of the result. With ``ceil_mode``, a window may overhang but must start inside."""
+    """The spatial shape of the result. With ``ceil_mode``, a window may overhang but must start
+    inside."""
     result = []
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         span = n + 2 * p - d * (k - 1) - 1
@@ -21,7 +22,8 @@ def output_size(size, kernel, stride, padding, dilation, ceil_mode):
 
 
 def framed(xp, x, out, kernel, stride, padding, dilation, value):
-    """``x`` within a frame of ``value`` large enough for all windows, and where it lies in there."""
+    """``x`` within a frame of ``value`` large enough for all windows, and where it lies in
+    there."""
     n = len(kernel)
     lead, size = x.shape[: x.ndim - n], x.shape[x.ndim - n :]
     full = tuple(
@@ -52,7 +54,9 @@ def lowest(dtype):
     """What any element is at least."""
     if dtype.kind == "f":
         return -math.inf
-    return False if dtype.kind == "b" else -(2 ** (8 * dtype.itemsize - 1)) if dtype.kind == "i" else 0
+    return (
+        False if dtype.kind == "b" else -(2 ** (8 * dtype.itemsize - 1)) if dtype.kind == "i" else 0
+    )
 
 
 def max_pool(xp, x, out, kernel, stride, padding, dilation):
@@ -60,7 +64,9 @@ def max_pool(xp, x, out, kernel, stride, padding, dilation):
     full, _ = framed(xp, x, out, kernel, stride, padding, dilation, lowest(x.dtype))
     result = None
     for window in positions(kernel, out, stride, dilation):
-        result = full[window].copy() if result is None else xp.maximum(result, full[window], out=result)
+        result = (
+            full[window].copy() if result is None else xp.maximum(result, full[window], out=result)
+        )
     return result
 
 
@@ -97,9 +103,11 @@ def _inside(xp, x, index, best, out, kernel, stride, padding, dilation):
         return index
     size = x.shape[x.ndim - len(kernel) :]
     first = xp.zeros(out, xp.int64)
-    for o, n, s, p, d, axis in zip(out, size, stride, padding, dilation, range(len(out)), strict=True):
+    for o, n, s, p, d, axis in zip(
+        out, size, stride, padding, dilation, range(len(out)), strict=True
+    ):
         start = xp.arange(o) * s - p
-        start = xp.where(start < 0, start + d * -(-(-start) // d), start)
+        start = xp.where(start < 0, start % d, start)
         shape = [1] * len(out)
         shape[axis] = o
         first = first * n + start.reshape(shape)
@@ -145,7 +153,8 @@ def divisors(xp, size, out, kernel, stride, padding, count_include_pad, divisor_
     if divisor_override is not None:
         return dtype.type(divisor_override)
     exact = all(
-        (o - 1) * s + k <= n + 2 * p for o, s, k, n, p in zip(out, stride, kernel, size, padding, strict=True)
+        (o - 1) * s + k <= n + 2 * p
+        for o, s, k, n, p in zip(out, stride, kernel, size, padding, strict=True)
     )
     if exact and (count_include_pad or not any(padding)):
         return dtype.type(math.prod(kernel))
@@ -208,8 +217,9 @@ def adaptive_windows(xp, size, out):
 
 
 def max_of_windows(xp, x, windows):
-    """The largest of each window and its flat index in its plane. ``windows[i]``: (..., out_i, k_i) indices along
-    the i-th of the last n dimensions, its leading dimensions those of ``x``, or none."""
+    """The largest of each window and its flat index in its plane. ``windows[i]``: (..., out_i,
+    k_i) indices along the i-th of the last n dimensions, its leading dimensions those of ``x``, or
+    none."""
     n = len(windows)
     lead, size = x.shape[: x.ndim - n], x.shape[x.ndim - n :]
     flat = xp.zeros((), xp.int64)
@@ -220,8 +230,12 @@ def max_of_windows(xp, x, windows):
     out = tuple(index.shape[-2] for index in windows)
     own = windows[0].shape[:-2]  # the windows' leading dimensions: those of x, or none
     count = math.prod(index.shape[-1] for index in windows)
-    flat = xp.broadcast_to(flat.reshape(*own, math.prod(out), count), (*lead, math.prod(out), count))
-    values = xp.take_along_axis(x.reshape(*lead, -1), flat.reshape(*lead, -1), -1).reshape(flat.shape)
+    flat = xp.broadcast_to(
+        flat.reshape(*own, math.prod(out), count), (*lead, math.prod(out), count)
+    )
+    values = xp.take_along_axis(x.reshape(*lead, -1), flat.reshape(*lead, -1), -1).reshape(
+        flat.shape
+    )
     best = values.argmax(-1)[..., None]
     index = xp.take_along_axis(flat, best, -1).reshape(*lead, *out)
     return xp.take_along_axis(values, best, -1).reshape(*lead, *out), index

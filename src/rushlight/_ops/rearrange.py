@@ -20,14 +20,16 @@ def pixel_shuffle(input, upscale_factor):
     r = upscale_factor
     if input.dim() < 3:
         raise RuntimeError(
-            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+            "pixel_shuffle expects input to have at least 3 dimensions, but got input with "
+            f"{input.dim()} dimension(s)"
         )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     *lead, channels, height, width = input.shape
     if channels % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
+            "of upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
     n = len(lead)
@@ -48,7 +50,8 @@ def pixel_unshuffle(input, downscale_factor):
     r = downscale_factor
     if input.dim() < 3:
         raise RuntimeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+            "pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
+            f"{input.dim()} dimension(s)"
         )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
@@ -56,7 +59,8 @@ def pixel_unshuffle(input, downscale_factor):
     for name, at, size in (("height", -2, height), ("width", -1, width)):
         if size % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={size} is "
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
+                f"input.size({at})={size} is "
                 f"not divisible by {r}"
             )
     n = len(lead)
@@ -76,14 +80,18 @@ def channel_shuffle(input, groups):
     """
     if input.dim() < 3:
         raise RuntimeError(
-            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"
+            "channel_shuffle expects input with > 2 dims, but got input with sizes "
+            f"{list(input.shape)}"
         )
     if groups <= 0:
-        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
     batch, channels, *rest = input.shape
     if channels % groups:
         raise RuntimeError(
-            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+            f"Number of channels must be divisible by groups. Got {channels} channels and "
+            f"{groups} groups."
         )
     split = input.reshape(batch, groups, channels // groups, math.prod(rest))
     return split.transpose(1, 2).reshape(input.shape)
@@ -133,21 +141,27 @@ def _settings(name, kernel_size, dilation, padding, stride):
     """The four as pairs, refused unless positive."""
     pairs = []
     for what, value in (
-        ("kernel_size", kernel_size), ("dilation", dilation), ("padding", padding), ("stride", stride)
-    ):  # fmt: skip
+        ("kernel_size", kernel_size),
+        ("dilation", dilation),
+        ("padding", padding),
+        ("stride", stride),
+    ):
         pair = spread(value, 2, what, name)
         if len(pair) != 2:
             raise RuntimeError(f"It is expected {what} equals to 2, but got size {len(pair)}")
         if what == "padding":
             if min(pair) < 0:
                 raise RuntimeError(
-                    f"padding should be non-negative, but got padding_height: {pair[0]} padding_width: {pair[1]}"
+                    f"padding should be non-negative, but got padding_height: {pair[0]} "
+                    f"padding_width: {pair[1]}"
                 )
         elif min(pair) <= 0:
             word = what.removesuffix("_size")
             raise RuntimeError(
-                f"{word} {'size ' if what == 'kernel_size' else ''}should be greater than zero, but got "
-                f"{what.removesuffix('_size')}_height: {pair[0]} {what.removesuffix('_size')}_width: {pair[1]}"
+                f"{word} {'size ' if what == 'kernel_size' else ''}should be greater than zero, "
+                "but got "
+                f"{what.removesuffix('_size')}_height: {pair[0]} "
+                f"{what.removesuffix('_size')}_width: {pair[1]}"
             )
         pairs.append(pair)
     return tuple(pairs)
@@ -166,16 +180,20 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     kernel, dilation, padding, stride = _settings("unfold", kernel_size, dilation, padding, stride)
     if input.dim() not in (3, 4) or 0 in input.shape[1 if input.dim() == 4 else 0 :]:
         raise RuntimeError(
-            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            "dimensions for input, "
             f"but got: {list(input.shape)}"
         )
     out = output_size(input.shape[-2:], kernel, stride, padding, dilation)
     if min(out) < 1:
         height, width = input.shape[-2:]
         raise RuntimeError(
-            f"Given input with spatial size ({height}, {width}), kernel_size=({kernel[0]}, {kernel[1]}), "
-            f"dilation=({dilation[0]}, {dilation[1]}), padding=({padding[0]}, {padding[1]}), calculated shape of the "
-            f"array of sliding blocks as ({out[0]}, {out[1]}), but its components must be at least one."
+            f"Given input with spatial size ({height}, {width}), kernel_size=({kernel[0]}, "
+            f"{kernel[1]}), "
+            f"dilation=({dilation[0]}, {dilation[1]}), padding=({padding[0]}, {padding[1]}), "
+            "calculated shape of the "
+            f"array of sliding blocks as ({out[0]}, {out[1]}), but its components must be at "
+            "least one."
         )
     if input.dim() == 3:
         return Im2Col.call(input.unsqueeze(0), kernel, dilation, padding, stride).squeeze(0)
@@ -186,7 +204,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1) -> Tensor
 
-    The columns of :func:`unfold` added up where their windows lie: ((N), C kH kW, windows) to ((N), C, *output_size).
+    The columns of :func:`unfold` added up where their windows lie: ((N), C kH kW, windows) to ((N),
+    C, *output_size).
 
     >>> torch.nn.functional.fold(torch.ones(1, 2, 2), (1, 3), (1, 2))
     tensor([[[[1., 2., 1.]]]])
@@ -202,22 +221,27 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 def _check_fold(input, size, kernel, dilation, padding, stride):
     if input.dim() not in (2, 3) or 0 in input.shape[input.dim() - 2 :]:
         raise RuntimeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
+            "non-zero dimensions for "
             f"input, but got: {list(input.shape)}"
         )
     rows, columns = input.shape[-2:]
     if rows % math.prod(kernel):
         raise RuntimeError(
-            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            "but got "
             f"input.size(1)={rows} and kernel_size=({kernel[0]}, {kernel[1]})."
         )
     out = output_size(size, kernel, stride, padding, dilation)
     if min(out) < 1 or math.prod(out) != columns:
         settings = (
-            f"output_size=({size[0]}, {size[1]}), kernel_size=({kernel[0]}, {kernel[1]}), dilation=({dilation[0]}, "
-            f"{dilation[1]}), padding=({padding[0]}, {padding[1]}), stride=({stride[0]}, {stride[1]})"
+            f"output_size=({size[0]}, {size[1]}), kernel_size=({kernel[0]}, {kernel[1]}), "
+            f"dilation=({dilation[0]}, "
+            f"{dilation[1]}), padding=({padding[0]}, {padding[1]}), stride=({stride[0]}, "
+            f"{stride[1]})"
         )
         raise RuntimeError(
-            f"Given {settings}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"Given {settings}, expected size of input's dimension 2 to match the calculated "
+            "number of sliding blocks "
             f"{out[0]} * {out[1]} = {math.prod(out)}, but got input.size(2)={columns}."
         )

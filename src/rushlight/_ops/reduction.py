@@ -6,13 +6,15 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def chosen(size_average, reduce, reduction, stacklevel=3):
-    """The reduction meant by the arguments of PyTorch 0.4 (``size_average``, ``reduce``), if given."""
+    """The reduction meant by the arguments of PyTorch 0.4 (``size_average``, ``reduce``), if
+    given."""
     if size_average is not None or reduce is not None:
         size_average = True if size_average is None else size_average
         reduce = True if reduce is None else reduce
         reduction = ("mean" if size_average else "sum") if reduce else "none"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' "
+            "instead.",
             stacklevel=stacklevel,
         )
         return reduction
@@ -20,7 +22,8 @@ def chosen(size_average, reduce, reduction, stacklevel=3):
         return reduction
     if reduction == "elementwise_mean":
         warnings.warn(
-            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=stacklevel
+            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.",
+            stacklevel=stacklevel,
         )
         return "mean"
     raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -51,7 +54,9 @@ def warn_other_size(input, target, stacklevel=3):
     """Warn where ``target`` would be broadcast."""
     if input.shape != target.shape:
         warnings.warn(
-            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            f"Using a target size ({target.size()}) that is different to the input size "
+            f"({input.size()}). This will "
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the "
+            "same size.",
             stacklevel=stacklevel,
         )

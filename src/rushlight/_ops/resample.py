@@ -9,7 +9,11 @@ import warnings
 import numpy as np
 
 from rushlight._core.op import Meta, Op, public
-from rushlight._ops.pool_adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from rushlight._ops.pool_adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+)
 from rushlight._ops.pool_kernels import along
 
 
@@ -32,7 +36,11 @@ def _nearest(size, out, scale, exact):
 def _linear(size, out, align_corners, scale):
     """The two elements around each output's place."""
     step = _scale(size, out, align_corners, scale)
-    at = np.arange(out) * step if align_corners else np.maximum((np.arange(out) + 0.5) * step - 0.5, 0)
+    at = (
+        np.arange(out) * step
+        if align_corners
+        else np.maximum((np.arange(out) + 0.5) * step - 0.5, 0)
+    )
     low = np.minimum(at.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
     part = np.clip(at - low, 0, 1)
@@ -57,20 +65,37 @@ def _cubic(size, out, align_corners, scale):
     return np.clip(low[:, None] + reach, 0, size - 1), weights
 
 
-def _antialiased(size, out, align_corners, scale, cubic):
+def _triangle(t):
+    """Linear interpolation's weight of an element at distance ``t``."""
+    return np.maximum(1 - np.abs(t), 0)
+
+
+def _lanczos(t):
+    """Lanczos' windowed sinc of three lobes."""
+    return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)
+
+
+def _keys_sharp(t):
+    return _keys(t, -0.5)
+
+
+# The kernels that antialiasing widens, and how far each reaches.
+KERNELS = {"bilinear": (_triangle, 1), "bicubic": (_keys_sharp, 2), "lanczos": (_lanczos, 3)}
+
+
+def _antialiased(size, out, mode, align_corners, scale):
     """The kernel widened by the reduction, so that every input element counts."""
     step = _scale(size, out, align_corners, scale)
-    width = 4 if cubic else 2
+    kernel, reach = KERNELS[mode]
     wide = max(step, 1.0)
-    support = width / 2 * wide
+    support = reach * wide
     centre = (np.arange(out) + 0.5) * step
     start = np.maximum((centre - support + 0.5).astype(np.int64), 0)
     end = np.minimum((centre + support + 0.5).astype(np.int64), size)
-    reach = np.arange(max(int((end - start).max()), 1))
-    t = (reach + start[:, None] - centre[:, None] + 0.5) / wide
-    weights = _keys(t, -0.5) if cubic else np.maximum(1 - np.abs(t), 0)
-    weights = np.where(reach < (end - start)[:, None], weights, 0)
-    return np.minimum(start[:, None] + reach, size - 1), weights / weights.sum(1, keepdims=True)
+    at = np.arange(max(int((end - start).max()), 1))
+    weights = kernel((at + start[:, None] - centre[:, None] + 0.5) / wide)
+    weights = np.where(at < (end - start)[:, None], weights, 0)
+    return np.minimum(start[:, None] + at, size - 1), weights / weights.sum(1, keepdims=True)
 
 
 def taps(size, out, mode, align_corners, scale, antialias):
@@ -78,7 +103,7 @@ def taps(size, out, mode, align_corners, scale, antialias):
     if mode in ("nearest", "nearest-exact"):
         return _nearest(size, out, scale, mode == "nearest-exact")
     if antialias:
-        return _antialiased(size, out, align_corners, scale, mode == "bicubic")
+        return _antialiased(size, out, mode, align_corners, scale)
     if mode == "bicubic":
         return _cubic(size, out, align_corners, scale)
     return _linear(size, out, align_corners, scale)
@@ -92,7 +117,12 @@ def _matrix(xp, size, out, dtype, *how):
     return xp.asarray(result, dtype)
 
 
-_NAMES = {"nearest": "Nearest", "nearest-exact": "NearestExact", "bicubic": "Bicubic"}
+_NAMES = {
+    "nearest": "Nearest",
+    "nearest-exact": "NearestExact",
+    "bicubic": "Bicubic",
+    "lanczos": "Lanczos",
+}
 
 
 class Resample(Op):
@@ -129,7 +159,9 @@ class Resample(Op):
         return x
 
     def vjp(g, input: Meta, mode, align_corners, scales, antialias):
-        return ResampleBackward.call(g, tuple(input.shape[2:]), mode, align_corners, scales, antialias)
+        return ResampleBackward.call(
+            g, tuple(input.shape[2:]), mode, align_corners, scales, antialias
+        )
 
 
 class ResampleBackward(Op):
@@ -142,7 +174,9 @@ class ResampleBackward(Op):
 
     def forward(xp, g, sizes, mode, align_corners, scales, antialias):
         for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
-            matrix = _matrix(xp, size, g.shape[axis], g.dtype, mode, align_corners, scale, antialias)
+            matrix = _matrix(
+                xp, size, g.shape[axis], g.dtype, mode, align_corners, scale, antialias
+            )
             g = along(xp, g, matrix.T, axis)
         return xp.ascontiguousarray(g)
 
@@ -150,8 +184,8 @@ class ResampleBackward(Op):
         return Resample.call(g, tuple(input.shape[2:]), mode, align_corners, scales, antialias)
 
 
-MODES = {3: ("nearest", "nearest-exact", "linear", "area"), 4: ("nearest", "nearest-exact", "bilinear", "bicubic", "area"),
-         5: ("nearest", "nearest-exact", "trilinear", "area")}  # fmt: skip
+ANY = ("nearest", "nearest-exact", "area")
+MODES = {3: (*ANY, "linear"), 4: (*ANY, "bilinear", "bicubic", "lanczos"), 5: (*ANY, "trilinear")}
 _POOLS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
@@ -165,16 +199,7 @@ def _sizes(input, size, scale_factor):
     name, value = ("size", size) if size is not None else ("scale_factor", scale_factor)
     if isinstance(value, (list, tuple)):
         if len(value) != n:
-            text = "output" if name == "size" else "scale_factor"
-            raise ValueError(
-                "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
-                f"of {list(input.shape[2:])} and output size of {value}. Please provide input tensor in (N, C, d1, d2, "
-                "...,dK) format and output size in (o1, o2, ...,oK) format."
-                if text == "output"
-                else "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
-                f"dimensions of {list(input.shape[2:])} and scale_factor of shape {value}. Please provide input tensor "
-                "in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
-            )
+            raise ValueError(_wrong_count(name, input, value))
     else:
         value = (value,) * n
     if name == "size":
@@ -183,40 +208,67 @@ def _sizes(input, size, scale_factor):
     return sizes, tuple(float(f) for f in value)
 
 
+def _wrong_count(name, input, value):
+    """PyTorch's words for a size or factors of another number than the dimensions."""
+    first, second, form, a = "output", "output size of", "output size", "o"
+    if name == "scale_factor":
+        first, second, form, a = name, "scale_factor of shape", name, "s"
+    return (
+        f"Input and {first} must have the same number of spatial dimensions, but got input with "
+        f"spatial dimensions of {list(input.shape[2:])} and {second} {value}. Please provide input "
+        f"tensor in (N, C, d1, d2, ...,dK) format and {form} in ({a}1, {a}2, ...,{a}K) format."
+    )
+
+
 def _check_mode(input, mode, align_corners, antialias):
-    if mode in ("nearest", "area", "nearest-exact"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
-            )
+    if mode in ANY and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear "
+            "| bicubic | trilinear"
+        )
     if input.dim() not in MODES:
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear "
-            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for "
+            "the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
         )
+    if mode == "lanczos" and not antialias:
+        raise ValueError("Lanczos mode requires antialias=True")
+    if mode == "lanczos" and align_corners:
+        raise ValueError("Lanczos mode does not support align_corners=True")
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.dim() == 4):
         raise ValueError(
-            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
+            "tensor as input"
         )
     if mode not in MODES[input.dim()]:
         if mode in ("linear", "bilinear", "trilinear"):
             needs = {"linear": 3, "bilinear": 4, "trilinear": 5}[mode]
-            raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {needs}D input")
+            raise NotImplementedError(
+                f"Got {input.dim()}D input, but {mode} mode needs {needs}D input"
+            )
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear "
-            f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for "
+            "the modes: nearest | linear "
+            f"| bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
         )
 
 
 @public("nn.functional", out=False)
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
 ):
     """interpolate(input, size=None, scale_factor=None, mode='nearest', align_corners=None,
     recompute_scale_factor=None, antialias=False) -> Tensor
 
-    ``input`` (N, C, ...) resized to ``size``, or by ``scale_factor``. ``mode``: 'nearest', 'nearest-exact', 'area',
-    'linear' (3-D), 'bilinear', 'bicubic' (4-D) or 'trilinear' (5-D).
+    ``input`` (N, C, ...) resized to ``size``, or by ``scale_factor``. ``mode``: 'nearest',
+    'nearest-exact', 'area', 'linear' (3-D), 'bilinear', 'bicubic' (4-D) or 'trilinear' (5-D).
 
     >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
@@ -228,10 +280,13 @@ def interpolate(
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         scales = (None,) * len(sizes)
     if min(sizes) < 1 or min(input.shape[2:]) < 1:
-        given = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], input.shape[2:], strict=True))
+        given = ", ".join(
+            f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], input.shape[2:], strict=True)
+        )
         made = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], sizes, strict=True))
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input ({given}) output ({made})"
+            f"Input and output sizes should be greater than 0, but got input ({given}) output "
+            f"({made})"
         )
     if mode == "area":
         return _POOLS[len(sizes)](input, sizes)
@@ -253,19 +308,22 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
 @public("nn.functional", out=False)
 def upsample_nearest(input, size=None, scale_factor=None):
-    """upsample_nearest(input, size=None, scale_factor=None) -> Tensor: ``interpolate(..., mode='nearest')``."""
+    """upsample_nearest(input, size=None, scale_factor=None) -> Tensor: ``interpolate(...,
+    mode='nearest')``."""
     _deprecated("upsample_nearest", "interpolate")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @public("nn.functional", out=False)
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """upsample_bilinear(input, size=None, scale_factor=None) -> Tensor: bilinear, with aligned corners."""
+    """upsample_bilinear(input, size=None, scale_factor=None) -> Tensor: bilinear, with aligned
+    corners."""
     _deprecated("upsample_bilinear", "interpolate")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
 def _deprecated(name, instead):
     warnings.warn(
-        f"`nn.functional.{name}` is deprecated. Use `nn.functional.{instead}` instead.", stacklevel=3
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.{instead}` instead.",
+        stacklevel=3,
     )

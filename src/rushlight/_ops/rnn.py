@@ -9,7 +9,8 @@ from rushlight._ops.move import Cat, Stack
 
 
 class RnnLayer(Op):
-    """One layer in one direction over a whole flat sequence; ``gates`` is the input's share of them."""
+    """One layer in one direction over a whole flat sequence; ``gates`` is the input's share of
+    them."""
 
     tensors = ("gates", "h", "c", "w_hh", "b_hh", "w_hr")
     optional = ("c", "b_hh", "w_hr")
@@ -50,7 +51,8 @@ class RnnLayerBackward(Op):
     def vjp(g, kind):
         name = kind if kind in ("lstm", "gru") else f"rnn_{kind}"
         raise RuntimeError(
-            f"the derivative of the backward of '{name}' is not implemented; for second derivatives, step through the "
+            f"the derivative of the backward of '{name}' is not implemented; for second "
+            "derivatives, step through the "
             f"sequence with {name}_cell"
         )
 
@@ -67,8 +69,14 @@ class LstmCell(Op):
 
     def forward(xp, gates, cell):
         hidden = cell.shape[-1]
-        i, f = 1 / (1 + xp.exp(-gates[..., :hidden])), 1 / (1 + xp.exp(-gates[..., hidden : 2 * hidden]))
-        g, o = xp.tanh(gates[..., 2 * hidden : 3 * hidden]), 1 / (1 + xp.exp(-gates[..., 3 * hidden :]))
+        i, f = (
+            1 / (1 + xp.exp(-gates[..., :hidden])),
+            1 / (1 + xp.exp(-gates[..., hidden : 2 * hidden])),
+        )
+        g, o = (
+            xp.tanh(gates[..., 2 * hidden : 3 * hidden]),
+            1 / (1 + xp.exp(-gates[..., 3 * hidden :])),
+        )
         c = f * cell + i * g
         return o * xp.tanh(c), c
 
@@ -81,9 +89,8 @@ class LstmCell(Op):
         g_h = zero if g_h is None else g_h
         through = g_h * o * (1 - t * t)
         to_c = through if g_c is None else through + g_c
-        parts = [
-            to_c * n * i * (1 - i), to_c * cell * f * (1 - f), to_c * i * (1 - n * n), g_h * t * o * (1 - o)
-        ]  # fmt: skip
+        to_i, to_f = to_c * n * i * (1 - i), to_c * cell * f * (1 - f)
+        parts = [to_i, to_f, to_c * i * (1 - n * n), g_h * t * o * (1 - o)]
         return Cat.call(parts, -1), to_c * f
 
 
@@ -96,7 +103,9 @@ def _run(kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, tra
     projected = kind == "lstm" and h.shape[2] != c.shape[2]
     count = (4 if has_biases else 2) + projected
     if len(params) != count * num_layers * directions:
-        raise RuntimeError(f"Expected more than {len(params)} parameters: {count * num_layers * directions}")
+        raise RuntimeError(
+            f"Expected more than {len(params)} parameters: {count * num_layers * directions}"
+        )
     last_h, last_c = [], []
     for layer in range(num_layers):
         outs = []
@@ -107,8 +116,8 @@ def _run(kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, tra
             b_ih, b_hh = own[2:4] if has_biases else (None, None)
             gates = Linear.call(data, w_ih, b_ih)
             out, h_n, c_n, *_ = RnnLayer.call(
-                gates, h[at], None if c is None else c[at], w_hh, b_hh, own[-1] if projected else None,
-                kind, sizes, direction == 1,
+                gates, h[at], None if c is None else c[at], w_hh, b_hh,
+                own[-1] if projected else None, kind, sizes, direction == 1,
             )  # fmt: skip
             outs.append(out)
             last_h.append(h_n)
@@ -119,7 +128,9 @@ def _run(kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, tra
     return data, Stack.call(last_h, 0), None if c is None else Stack.call(last_c, 0)
 
 
-def _padded(kind, input, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional, batch_first):
+def _padded(
+    kind, input, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional, batch_first
+):
     """A layer over padded sequences (T, N, F), or (N, T, F)."""
     if batch_first:
         input = input.transpose(0, 1)
@@ -128,16 +139,30 @@ def _padded(kind, input, h, c, params, has_biases, num_layers, dropout_p, train,
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
     flat = input.reshape(steps * batch, input.shape[2])
     out, h_n, c_n = _run(
-        kind, flat, (batch,) * steps, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional
+        kind,
+        flat,
+        (batch,) * steps,
+        h,
+        c,
+        params,
+        has_biases,
+        num_layers,
+        dropout_p,
+        train,
+        bidirectional,
     )
     out = out.reshape(steps, batch, out.shape[-1])
     return (out.transpose(0, 1) if batch_first else out), h_n, c_n
 
 
-def _packed(kind, data, batch_sizes, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional):
+def _packed(
+    kind, data, batch_sizes, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional
+):
     """A layer over packed sequences (rows, F)."""
     sizes = tuple(batch_sizes.tolist())
-    return _run(kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional)
+    return _run(
+        kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, train, bidirectional
+    )
 
 
 @public("torch", out=False)
@@ -170,8 +195,9 @@ def _without_cell(kind, args):
 
 @public("torch", out=False)
 def gru(*args):
-    """gru(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) -> (Tensor, Tensor)
-    gru(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
+    """gru(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    -> (Tensor, Tensor) gru(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train,
+    bidirectional)
 
     What :class:`torch.nn.GRU` calls, for padded and for packed sequences.
 
@@ -184,8 +210,8 @@ def gru(*args):
 
 @public("torch", out=False)
 def rnn_tanh(*args):
-    """rnn_tanh(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    -> (Tensor, Tensor)
+    """rnn_tanh(input, hx, params, has_biases, num_layers, dropout, train, bidirectional,
+    batch_first) -> (Tensor, Tensor)
     rnn_tanh(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
 
     What :class:`torch.nn.RNN` calls, for padded and for packed sequences.
@@ -199,8 +225,8 @@ def rnn_tanh(*args):
 
 @public("torch", out=False)
 def rnn_relu(*args):
-    """rnn_relu(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    -> (Tensor, Tensor)
+    """rnn_relu(input, hx, params, has_biases, num_layers, dropout, train, bidirectional,
+    batch_first) -> (Tensor, Tensor)
     rnn_relu(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
 
     What :class:`torch.nn.RNN` calls with ``nonlinearity='relu'``.

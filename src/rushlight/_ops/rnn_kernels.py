@@ -1,8 +1,9 @@
 """Recurrent layers on arrays: a whole sequence forwards, and backwards through time.
 
-A sequence is flat: the rows of time 0, then those of time 1, and so on, ``sizes[t]`` of them each (never growing in
-t), so that padded and packed sequences are one case. The input's share of the gates comes ready, computed for
-all times in one product; what is left per step is the product with the state.
+A sequence is flat: the rows of time 0, then those of time 1, and so on, ``sizes[t]`` of them each
+(never growing in t), so that padded and packed sequences are one case. The input's share of the
+gates comes ready, computed for all times in one product; what is left per step is the product with
+the state.
 """
 
 
@@ -105,7 +106,9 @@ def backward(xp, kind, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, si
             if w_hr is not None:
                 to_output[rows] = d
                 d = xp.dot(d, w_hr)
-            _lstm_back(xp, d, dc[:n], kept[rows], before_c[rows], tanh_c[rows], to_gates[rows], hidden)
+            _lstm_back(
+                xp, d, dc[:n], kept[rows], before_c[rows], tanh_c[rows], to_gates[rows], hidden
+            )
             dh[:n] = xp.dot(to_gates[rows], w_hh)
         elif kind == "gru":
             kept_part = _gru_back(

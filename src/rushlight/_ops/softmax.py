@@ -83,10 +83,19 @@ class LogSoftmaxBackward(Op):
 def _check(x, dim, name):
     """Refuse integers, and a dimension the array does not have."""
     if x.dtype.kind in "biu":
-        what = {"bool": "Bool", "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte"}
+        what = {
+            "bool": "Bool",
+            "int64": "Long",
+            "int32": "Int",
+            "int16": "Short",
+            "int8": "Char",
+            "uint8": "Byte",
+        }
         kernel = "softmax_lastdim_kernel_impl" if dim in (-1, x.ndim - 1) else "softmax_kernel_impl"
         kernel = kernel if name == "softmax" else f"log_{kernel}"
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{what.get(str(x.dtype), x.dtype)}'")
+        raise NotImplementedError(
+            f"\"{kernel}\" not implemented for '{what.get(str(x.dtype), x.dtype)}'"
+        )
     wrap_dim(dim, x.ndim)
 
 
@@ -99,7 +108,8 @@ def _as_dtype(input, dtype):
 def softmax(input, dim, dtype=None):
     """softmax(input, dim, dtype=None) -> Tensor
 
-    Exponentials of ``input`` along ``dim``, divided by their sum. With ``dtype``, ``input`` is cast first.
+    Exponentials of ``input`` along ``dim``, divided by their sum. With ``dtype``, ``input`` is cast
+    first.
 
     >>> torch.softmax(torch.tensor([0.0, 0.0]), 0)
     tensor([0.5000, 0.5000])

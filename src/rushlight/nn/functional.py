@@ -164,7 +164,8 @@ def mish(input, inplace=False):
 def _implicit_dim(name, ndim, stacklevel):
     """The dimension meant when none is given, with PyTorch's warning about relying on it."""
     warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
+        "dim=X as an argument.",
         stacklevel=stacklevel,
     )
     return 0 if ndim in (0, 1, 3) else 1
@@ -212,7 +213,8 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1) -> Tensor
 
-    A sample of the Gumbel-softmax distribution; with ``hard``, one-hot, but with the gradient of the soft sample.
+    A sample of the Gumbel-softmax distribution; with ``hard``, one-hot, but with the gradient of
+    the soft sample.
 
     >>> torch.nn.functional.gumbel_softmax(torch.zeros(2, 3), hard=True).sum(1)
     tensor([1., 1.])
@@ -243,10 +245,14 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 # ---- pooling -------------------------------------------------------------------------------------
 
 
-def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)
+def max_pool1d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    return_indices=False)
 
-    The largest element of each window of ``input`` ((N), C, L), and with ``return_indices`` its index.
+    The largest element of each window of ``input`` ((N), C, L), and with ``return_indices`` its
+    index.
 
     >>> torch.nn.functional.max_pool1d(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[3., 2.]])
@@ -255,10 +261,14 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return pool(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    return_indices=False)
 
-    The largest element of each window of ``input`` ((N), C, H, W), and with ``return_indices`` its flat index.
+    The largest element of each window of ``input`` ((N), C, H, W), and with ``return_indices`` its
+    flat index.
 
     >>> torch.nn.functional.max_pool2d(torch.tensor([[[1.0, 3.0], [2.0, 0.0]]]), 2)
     tensor([[[3.]]])
@@ -267,10 +277,14 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return pool(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)
+def max_pool3d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+    return_indices=False)
 
-    The largest element of each window of ``input`` ((N), C, D, H, W), and with ``return_indices`` its flat index.
+    The largest element of each window of ``input`` ((N), C, D, H, W), and with ``return_indices``
+    its flat index.
 
     >>> torch.nn.functional.max_pool3d(torch.ones(1, 2, 2, 2), 2)
     tensor([[[[1.]]]])
@@ -316,9 +330,15 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
 
 def fractional_max_pool2d(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    input,
+    kernel_size,
+    output_size=None,
+    output_ratio=None,
+    return_indices=False,
+    _random_samples=None,
 ):
-    """fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=None, return_indices=False)
+    """fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=None,
+    return_indices=False)
 
     The largest elements of windows of ``input`` ((N), C, H, W) at random, evenly spread places.
 
@@ -331,9 +351,15 @@ def fractional_max_pool2d(
 
 
 def fractional_max_pool3d(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    input,
+    kernel_size,
+    output_size=None,
+    output_ratio=None,
+    return_indices=False,
+    _random_samples=None,
 ):
-    """fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=None, return_indices=False)
+    """fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=None,
+    return_indices=False)
 
     The largest elements of windows of ``input`` ((N), C, D, H, W) at random, evenly spread places.
 
@@ -351,11 +377,11 @@ def fractional_max_pool3d(
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5)
-    -> Tensor
+    """batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False,
+    momentum=0.1, eps=1e-5) -> Tensor
 
-    ``input`` (N, C, ...) standardized by channel, with the batch's statistics in training (which move the running
-    ones) and the running ones else; times ``weight``, plus ``bias``.
+    ``input`` (N, C, ...) standardized by channel, with the batch's statistics in training (which
+    move the running ones) and the running ones else; times ``weight``, plus ``bias``.
 
     >>> torch.nn.functional.batch_norm(torch.tensor([[1.0], [3.0]]), None, None, training=True)
     tensor([[-1.0000],
@@ -364,17 +390,29 @@ def batch_norm(
     if training:
         size = input.size()
         if size[0] * size[2:].numel() == 1:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
-    return torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, True)
+            raise ValueError(
+                f"Expected more than 1 value per channel when training, got input size {size}"
+            )
+    return torch.batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps, True
+    )
 
 
 def instance_norm(
-    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
 ):
-    """instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
-    momentum=0.1, eps=1e-5) -> Tensor
+    """instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None,
+    use_input_stats=True, momentum=0.1, eps=1e-5) -> Tensor
 
-    Each channel of each sample of ``input`` (N, C, ...) standardized, times ``weight``, plus ``bias``.
+    Each channel of each sample of ``input`` (N, C, ...) standardized, times ``weight``, plus
+    ``bias``.
 
     >>> torch.nn.functional.instance_norm(torch.tensor([[[1.0, 3.0]]]))
     tensor([[[-1.0000,  1.0000]]])
@@ -382,7 +420,9 @@ def instance_norm(
     if use_input_stats:
         size = input.size()
         if len(size) < 3 or size[2:].numel() == 1:
-            raise ValueError(f"Expected more than 1 spatial element when training, got input size {size}")
+            raise ValueError(
+                f"Expected more than 1 spatial element when training, got input size {size}"
+            )
     return torch.instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, True
     )
@@ -392,13 +432,19 @@ def instance_norm(
 
 
 def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
+    input,
+    weight,
+    padding_idx=None,
+    max_norm=None,
+    norm_type=2.0,
+    scale_grad_by_freq=False,
+    sparse=False,
 ):
-    """embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
-    sparse=False) -> Tensor
+    """embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
+    scale_grad_by_freq=False, sparse=False) -> Tensor
 
-    The rows of ``weight`` (V, D) that ``input`` (...) names: (..., D). The row ``padding_idx`` gets no gradient;
-    ``max_norm`` scales the rows met down to that norm, in place.
+    The rows of ``weight`` (V, D) that ``input`` (...) names: (..., D). The row ``padding_idx`` gets
+    no gradient; ``max_norm`` scales the rows met down to that norm, in place.
 
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1.0], [2.0]]))
     tensor([[2.],
