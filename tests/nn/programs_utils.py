@@ -432,3 +432,21 @@ PROGRAMS = [
     functional_calls,
     fusing,
 ]
+
+
+def hand_gradients(torch):
+    import_module = importlib.import_module
+    grad = import_module(f"{torch.__name__}.nn.grad")
+    torch.manual_seed(0)
+    x, w, g = torch.randn(1, 2, 5, 5), torch.randn(2, 1, 3, 3), torch.randn(1, 2, 2, 2)
+    return [
+        values(grad.conv2d_input(x.shape, w, g, stride=2, groups=2)),
+        values(grad.conv2d_weight(x, w.shape, g, stride=2, groups=2)),
+        sorted(torch.nn.factory_kwargs({"dtype": 1, "factory_kwargs": {"device": 2}}).items()),
+        error(torch.nn.factory_kwargs, {"x": 1}),
+        error(torch.nn.factory_kwargs, {"dtype": 1, "factory_kwargs": {"dtype": 2}}),
+        sorted(import_module(f"{torch.__name__}.nn.attention").SDPBackend.__members__),
+    ]
+
+
+PROGRAMS.append(hand_gradients)

@@ -1,6 +1,9 @@
 """torch.nn: modules, losses, initialisers, and what works on them."""
 
+from rushlight.nn import attention as attention
+from rushlight.nn import common_types as common_types
 from rushlight.nn import functional as functional
+from rushlight.nn import grad as grad
 from rushlight.nn import init as init
 from rushlight.nn import modules as modules
 from rushlight.nn import parallel as parallel
@@ -169,6 +172,7 @@ from rushlight.nn.modules import UpsamplingNearest2d as UpsamplingNearest2d
 from rushlight.nn.modules import ZeroPad1d as ZeroPad1d
 from rushlight.nn.modules import ZeroPad2d as ZeroPad2d
 from rushlight.nn.modules import ZeroPad3d as ZeroPad3d
+from rushlight.nn.modules.utils import factory_kwargs as factory_kwargs
 from rushlight.nn.parallel import DataParallel as DataParallel
 from rushlight.nn.parameter import Buffer as Buffer
 from rushlight.nn.parameter import Parameter as Parameter

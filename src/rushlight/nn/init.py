@@ -42,7 +42,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     ``param`` is the negative slope of 'leaky_relu' (0.01). Raises ValueError for an unknown name.
 
-    >>> nn.init.calculate_gain("leaky_relu", 0.2)
+    >>> torch.nn.init.calculate_gain("leaky_relu", 0.2)
     1.3867504905630728
     """
     if nonlinearity == "leaky_relu":

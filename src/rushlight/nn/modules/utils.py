@@ -37,6 +37,26 @@ def _typename(value: Any) -> str:
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
+def factory_kwargs(kwargs: dict | None) -> dict:
+    """factory_kwargs(kwargs): those of them that ``torch.empty`` and its like take; TypeError for
+        others.
+
+    They may also stand in an entry ``factory_kwargs``.
+    """
+    if kwargs is None:
+        return {}
+    simple = {"device", "dtype", "memory_format"}
+    unknown = kwargs.keys() - simple - {"factory_kwargs"}
+    if unknown:
+        raise TypeError(f"unexpected kwargs {unknown}")
+    result = dict(kwargs.get("factory_kwargs", {}))
+    for name in simple & kwargs.keys():
+        if name in result:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        result[name] = kwargs[name]
+    return result
+
+
 def _reverse_repeat_tuple(t: Iterable, n: int) -> tuple:
     """Each element n times, the last element first: the order in which F.pad wants sizes."""
     return tuple(x for x in reversed(tuple(t)) for _ in range(n))
