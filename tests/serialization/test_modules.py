@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import rushlight
-from rushlight import nn, optim
+from rushlight import nn, optim, serialization
+from rushlight.serialization import legacy
 
 MODULES = {
     "linear": "nn.Linear(2, 3)",
@@ -123,3 +124,17 @@ def test_plain_pickles_of_pytorch_load_under_the_hook(there, tmp_path):
         check=True,
     )
     assert done.stdout.strip() == f"{made} kept"
+
+
+def test_changed_source_is_told(tmp_path, monkeypatch):
+    class Net(nn.Module):
+        def forward(self, x):
+            return x
+
+    monkeypatch.setattr(sys.modules[__name__], "Net", Net, raising=False)
+    Net.__qualname__ = "Net"
+    rushlight.save(Net(), tmp_path / "n.pt", _use_new_zipfile_serialization=False)
+    rushlight.load(tmp_path / "n.pt", weights_only=False)
+    monkeypatch.setattr(legacy, "_source", lambda cls: ("x.py", "class Net: changed"))
+    with pytest.warns(serialization.SourceChangeWarning, match="has changed"):
+        rushlight.load(tmp_path / "n.pt", weights_only=False)

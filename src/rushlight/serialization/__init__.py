@@ -1,5 +1,12 @@
 """torch.serialization: saving and loading, in PyTorch's own file formats and in safetensors."""
 
+from rushlight.serialization.compatibility import SourceChangeWarning as SourceChangeWarning
+from rushlight.serialization.compatibility import StorageType as StorageType
+from rushlight.serialization.compatibility import (
+    check_module_version_greater_or_equal as check_module_version_greater_or_equal,
+)
+from rushlight.serialization.compatibility import normalize_storage_type as normalize_storage_type
+from rushlight.serialization.compatibility import storage_to_tensor_type as storage_to_tensor_type
 from rushlight.serialization.legacy import MAGIC_NUMBER as MAGIC_NUMBER
 from rushlight.serialization.legacy import PROTOCOL_VERSION as PROTOCOL_VERSION
 from rushlight.serialization.loading import (
@@ -27,3 +34,4 @@ from rushlight.serialization.settings import (
     set_default_load_endianness as set_default_load_endianness,
 )
 from rushlight.serialization.settings import set_default_mmap_options as set_default_mmap_options
+from rushlight.serialization.settings import skip_data as skip_data

@@ -5,6 +5,7 @@ import io
 import pickle
 import struct
 import sys
+import warnings
 from typing import IO, BinaryIO
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from rushlight._core.storage import UntypedStorage
 from rushlight._core.typed_storage import TypedStorage
 from rushlight.serialization import names
+from rushlight.serialization.compatibility import SourceChangeWarning
 from rushlight.serialization.pickler import StorageTable, pickler_class
 from rushlight.serialization.unpickler import as_text, element_type, load_pickle
 
@@ -97,6 +99,20 @@ def _write_storage(file, storage, dtype):
     file.write(memoryview(storage._here()))
 
 
+def _compare_source(cls, kept):
+    """Warn if a user's class no longer has the source text that was saved with it."""
+    now = _source(cls)[1]
+    if now is None or now == kept:
+        return
+    warnings.warn(
+        f"source code of class '{cls.__module__}.{cls.__qualname__}' has changed. you can retrieve "
+        "the original source code by accessing the object's source attribute or set "
+        "`torch.nn.Module.dump_patches = True` and use the patch tool to revert the changes.",
+        SourceChangeWarning,
+        stacklevel=2,
+    )
+
+
 # Reading ----------------------------------------------------------------------------------------
 
 
@@ -134,8 +150,11 @@ class LegacyLoader:
         if not isinstance(pid, tuple) or not pid:
             raise pickle.UnpicklingError(f"unknown persistent id in the file: {pid!r}")
         kind = as_text(pid[0])
-        if kind == "module":  # the class itself; its source text at the time is not compared
-            return pid[1]
+        if kind == "module":
+            _, cls, source_file, source = pid
+            if source_file and source:
+                _compare_source(cls, source)
+            return cls
         if kind != "storage":
             raise RuntimeError(f"Unknown saved id type: {kind}")
         _, storage_class, key, location, count, view = pid

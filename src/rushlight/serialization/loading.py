@@ -114,6 +114,8 @@ def _load_archive(file, path, mmap, restore, pickle_module, options):
 
 def _read_memory(archive):
     def memory(name, nbytes):
+        if settings.thread.skip_data:
+            return UntypedStorage(nbytes)
         data = archive.get_array(name)
         check_size(data.size, nbytes)
         return UntypedStorage._over(data)

@@ -44,6 +44,10 @@ def save(
                 obj, file, folder, pickle_module, pickle_protocol, _disable_byteorder_record
             )
         else:
+            if settings.thread.skip_data:
+                raise RuntimeError(
+                    "Cannot use skip_data=True with _use_new_zipfile_serialization=False"
+                )
             legacy_save(obj, file, pickle_module, pickle_protocol, _module_class())
 
 
@@ -99,6 +103,7 @@ def _write_archive(obj, file, folder, pickle_module, protocol, without_byte_orde
     if not without_byte_order:
         writer.write_record("byteorder", sys.byteorder.encode())
     for key, storage in table.storages.items():
-        content = bytes(storage.nbytes()) if storage.device.type == "meta" else storage._here()
+        skip = settings.thread.skip_data or storage.device.type == "meta"
+        content = bytes(storage.nbytes()) if skip else storage._here()
         writer.write_record(f"data/{key}", content)
     writer.finish()

@@ -1,8 +1,11 @@
 """The switches of saving and loading: checksums, byte order, memory mapping, alignment."""
 
+import contextlib
 import enum
 import mmap
 import sys
+import threading
+from collections.abc import Iterator
 
 MAP_SHARED = getattr(mmap, "MAP_SHARED", 1)
 MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", 2)
@@ -98,6 +101,30 @@ class set_default_mmap_options:  # noqa: N801 (PyTorch's name)
 
     def __exit__(self, *exc: object) -> None:
         _settings.mmap_flags = self._before
+
+
+class _Thread(threading.local):
+    skip_data = False
+
+
+thread = _Thread()
+
+
+@contextlib.contextmanager
+def skip_data(materialize_fake_tensors: bool = False) -> Iterator[None]:
+    """skip_data(materialize_fake_tensors=False)
+
+    Context manager: `save` leaves zeros where the elements of tensors belong, `load` does not read
+    them, so that both only handle the structure. `materialize_fake_tensors` must be False: there
+    are no fake tensors here.
+    """
+    if materialize_fake_tensors:
+        raise NotImplementedError("there are no fake tensors in rushlight")
+    before, thread.skip_data = thread.skip_data, True
+    try:
+        yield
+    finally:
+        thread.skip_data = before
 
 
 def get_storage_alignment() -> int:

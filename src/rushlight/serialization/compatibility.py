@@ -1,0 +1,68 @@
+"""Small public names of torch.serialization that older programs and tools use."""
+
+import types
+
+from rushlight._core import dtypes
+from rushlight._core.legacy import TENSOR_TYPES
+from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
+
+
+class SourceChangeWarning(Warning):
+    """The source text kept with a class in an old file is not that of the class now."""
+
+
+class StorageType:
+    """StorageType(name)
+
+    What a file means by the name of a storage class: the dtype of its elements.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._dtype = dtypes.uint8 if name == "UntypedStorage" else CLASSES[name].dtype
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The dtype of the elements."""
+        return self._dtype
+
+    def __str__(self) -> str:
+        return f"StorageType(dtype={self.dtype})"
+
+
+def normalize_storage_type(storage_type: type) -> type:
+    """normalize_storage_type(storage_type) -> type
+
+    The storage class of that name in the namespace torch.
+    """
+    return CLASSES[storage_type.__name__]
+
+
+def storage_to_tensor_type(storage: TypedStorage) -> type:
+    """storage_to_tensor_type(storage) -> type
+
+    The tensor type of a storage's elements, such as ``torch.FloatTensor``.
+    """
+    return TENSOR_TYPES[NAMES[storage.dtype].replace("Storage", "Tensor")]
+
+
+def check_module_version_greater_or_equal(
+    module: types.ModuleType, req_version_tuple: tuple, error_if_malformed: bool = True
+) -> bool:
+    """check_module_version_greater_or_equal(module, req_version_tuple, error_if_malformed=True)
+
+    Whether a module's version is at least the one asked for, compared part by part.
+
+    RuntimeError for a version that cannot be compared, or True if `error_if_malformed` is False.
+    """
+    parts = module.__version__.split(".")
+    try:
+        found = tuple(
+            type(wanted)(part) for wanted, part in zip(req_version_tuple, parts, strict=False)
+        )
+    except (TypeError, ValueError) as error:
+        if not error_if_malformed:
+            return True
+        raise RuntimeError(
+            f"'{module.__name__}' module version is malformed string: {module.__version__}"
+        ) from error
+    return found >= req_version_tuple
