@@ -3,6 +3,8 @@
 from rushlight._core import dtypes
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
+from rushlight._core.state import grad_enabled
+from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import also, is_number, no_derivative, numbered, serves
 
 # ---- sums and differences ------------------------------------------------------------------------
@@ -157,7 +159,20 @@ def add_(input, other, *, alpha=1):
     """
     if type(alpha) is int and alpha == 1:
         return _add_(input, other)
+    if quickly_scaled(input, other, alpha):
+        return _add_(input, Mul.call(other, alpha))
     return _add_scaled_(input, other, alpha)
+
+
+def quickly_scaled(input, other, alpha):
+    """Will a product and a sum do, which have short ways, because no history is at stake?"""
+    return (
+        type(alpha) is float
+        and isinstance(other, Tensor)
+        and input.dtype is other.dtype
+        and other.dtype.is_floating_point
+        and not (other.requires_grad and grad_enabled())
+    )
 
 
 def sub_(input, other, *, alpha=1):
@@ -167,6 +182,8 @@ def sub_(input, other, *, alpha=1):
     """
     if type(alpha) is int and alpha == 1:
         return _sub_(input, other)
+    if quickly_scaled(input, other, alpha):
+        return _sub_(input, Mul.call(other, alpha))
     return _sub_scaled_(input, other, alpha)
 
 
@@ -337,7 +354,7 @@ class DivRounded(Op):
 
 def refuse_zero(xp, y):
     """Integers do not divide by zero."""
-    if y.dtype.kind in "iu" and not xp.all(y):
+    if y.dtype.kind in "iu" and not y.all():
         raise RuntimeError("ZeroDivisionError")
 
 

@@ -5,6 +5,8 @@ from rushlight._core.op import Binary, Op, public, ufunc
 from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import serves
 
+REAL = (float, int, bool)
+
 
 class ClampNumbers(Op):
     """Elements moved into [min, max], numbers or None; the gradient passes inside and on the
@@ -17,9 +19,12 @@ class ClampNumbers(Op):
 
     def forward(xp, x, min=None, max=None):
         number = x.dtype.type
-        if min is not None:
-            x = xp.maximum(x, number(min))
-        return x if max is None else xp.minimum(x, number(max))
+        if min is None:
+            return xp.minimum(x, number(max))
+        result = xp.maximum(x, number(min))
+        if max is None:
+            return result
+        return xp.minimum(result, number(max), out=result if result.ndim else None)
 
     def vjp(g, input, min, max):
         inside = None if min is None else input >= min
@@ -90,7 +95,7 @@ def clamp_numbers(input, min, max):
     """Bounds that are numbers take part in promotion by their kind."""
     dtype = input.dtype
     for bound in (min, max):
-        if bound is not None:
+        if bound is not None and not (dtype.is_floating_point and type(bound) in REAL):
             dtype = dtypes.result_dtype([dtype], [], [dtypes.scalar_dtype(bound)])
     if dtype.is_complex:
         raise NotImplementedError("clamp is not supported for complex types")
@@ -198,6 +203,9 @@ class NanToNum(Op):
             result.real = NanToNum.forward(xp, x.real, nan, posinf, neginf)
             result.imag = NanToNum.forward(xp, x.imag, nan, posinf, neginf)
             return result
+        finite = xp.isfinite(x)
+        if finite.all():
+            return x.copy()
         limits = dtypes.finfo(dtypes.of_array(x))
         number = x.dtype.type
         result = xp.where(xp.isnan(x), number(0.0 if nan is None else nan), x)

