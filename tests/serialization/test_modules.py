@@ -126,15 +126,16 @@ def test_plain_pickles_of_pytorch_load_under_the_hook(there, tmp_path):
     assert done.stdout.strip() == f"{made} kept"
 
 
-def test_changed_source_is_told(tmp_path, monkeypatch):
-    class Net(nn.Module):
-        def forward(self, x):
-            return x
+class Own(nn.Module):
+    def forward(self, x):
+        return x
 
-    monkeypatch.setattr(sys.modules[__name__], "Net", Net, raising=False)
-    Net.__qualname__ = "Net"
-    rushlight.save(Net(), tmp_path / "n.pt", _use_new_zipfile_serialization=False)
+
+def test_changed_source_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, Own.__module__, types.SimpleNamespace(Own=Own))
+    monkeypatch.setattr(legacy, "_source", lambda cls: ("x.py", "class Own: before"))
+    rushlight.save(Own(), tmp_path / "n.pt", _use_new_zipfile_serialization=False)
     rushlight.load(tmp_path / "n.pt", weights_only=False)
-    monkeypatch.setattr(legacy, "_source", lambda cls: ("x.py", "class Net: changed"))
+    monkeypatch.setattr(legacy, "_source", lambda cls: ("x.py", "class Own: after"))
     with pytest.warns(serialization.SourceChangeWarning, match="has changed"):
         rushlight.load(tmp_path / "n.pt", weights_only=False)
