@@ -35,7 +35,7 @@ class NAdam(GroupOptimizer):
     >>> optimizer.step()
     >>> p
     Parameter containing:
-    tensor([0.8839, 1.8839], requires_grad=True)
+    tensor([0.8944, 1.8944], requires_grad=True)
     """
 
     _added_options: ClassVar[dict[str, Any]] = {

@@ -224,8 +224,7 @@ class SWALR(LRScheduler):
     there.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    >>> scheduler = torch.optim.swa_utils.SWALR(optimizer, 0.5, anneal_epochs=2,
-    anneal_strategy="linear")
+    >>> scheduler = torch.optim.swa_utils.SWALR(optimizer, 0.5, 2, "linear")
     >>> for _ in range(2):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.75]

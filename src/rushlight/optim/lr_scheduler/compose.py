@@ -57,8 +57,8 @@ class SequentialLR(_Composed):
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> warmup = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
     >>> decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
-    >>> scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, decay],
-    milestones=[2])
+    >>> both = [warmup, decay]
+    >>> scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, both, milestones=[2])
     >>> for _ in range(3):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.5]

@@ -56,8 +56,7 @@ class CyclicLR(LRScheduler):
     iteration, by ``scale_mode``). With ``cycle_momentum`` the momentum goes the other way.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
-    >>> scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, base_lr=0.0, max_lr=1.0,
-    step_size_up=2)
+    >>> scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, 0.0, 1.0, step_size_up=2)
     >>> for _ in range(3):
     ...     optimizer.step(); scheduler.step(); print(scheduler.get_last_lr())
     [0.5]
@@ -257,7 +256,7 @@ class OneCycleLR(LRScheduler):
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
     >>> scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=11)
     >>> optimizer.step(); scheduler.step(); round(scheduler.get_last_lr()[0], 4)
-    0.3923
+    0.4223
     """
 
     def __init__(
