@@ -7,7 +7,7 @@ on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``g
 import numpy as np
 
 from rushlight._core import dtypes, errors
-from rushlight._core.dispatch import NUMBERS, finish_many, general, make_node
+from rushlight._core.dispatch import NUMBERS, finish_many, general, make_node, record
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Node, Tensor, cell, live_node, wrap
 
@@ -333,7 +333,9 @@ def link_view(op: type, input: Tensor, result: object, params: tuple) -> object:
 def op_entry(op: type) -> object:
     """Any number of tensors, then parameters."""
     count, varargs = len(op.tensors), op.varargs
-    if count == 1 and not op.outputs and not op.variadic:
+    if op.variadic and not op.outputs:
+        call = list_entry(op)
+    elif count == 1 and not op.outputs:
         call = one_tensor_entry(op)
     else:
         call = many_tensor_entry(op)
@@ -348,17 +350,21 @@ def op_entry(op: type) -> object:
     return collecting
 
 
+def tails_of(op: type) -> list[tuple | None]:
+    """What to append to a call with n positional arguments and no others; None: ``bind`` decides."""
+    return [
+        tuple(op.defaults[n:]) if n <= op.positional and not any(op.required[n:]) else None
+        for n in range(len(op.arguments))
+    ]
+
+
 def one_tensor_entry(op: type) -> object:
     """One tensor and parameters, one result."""
     run, accept, grad, total = op.run, accepted(op), op.differentiable, len(op.arguments)
     usual = F4 if F4 in accept else None
     how = op.keep_for((True,))[0] if grad else 0
     keeps_result = bool(op.keep_results)
-    # What to append to a call with so many positional arguments and no others; None: bind decides.
-    tails = [
-        tuple(op.defaults[n:]) if n <= op.positional and not any(op.required[n:]) else None
-        for n in range(total)
-    ]
+    tails = tails_of(op)
 
     def call(*args, out=None, **kw):
         if kw:
@@ -530,6 +536,49 @@ def pair_entry(op: type) -> object:
     return call
 
 
+def list_entry(op: type) -> object:
+    """A list of tensors of one dtype, then parameters."""
+    total, run, accept, grad = len(op.arguments), op.run, accepted(op), op.differentiable
+    tails = tails_of(op)
+
+    def call(*args, out=None, **kw):
+        if kw:
+            args = bind(op, args, kw)
+        elif len(args) != total:
+            tail = tails[len(args)] if len(args) < total else None
+            args = bind(op, args, kw) if tail is None else args + tail
+        tensors = args[0]
+        if not S.special and out is None and tensors and type(tensors) in (list, tuple):
+            arrays = []
+            needed = False
+            d = tensors[0]._data.dtype if type(tensors[0]) in PLAIN else None
+            for t in tensors:
+                if type(t) not in PLAIN:
+                    return general(op, args[:1], args[1:], out)
+                x = t._data
+                if x.dtype is not d or type(x) is not ndarray:
+                    return general(op, args[:1], args[1:], out)
+                arrays.append(x)
+                if t._node is not None or t._view is not None:
+                    needed = True
+            if d in accept:
+                try:
+                    r = run(np, arrays, *args[1:])
+                except Exception as error:
+                    raise errors.translate(error, arrays) from None
+                t = new(Tensor)
+                t._data = r if type(r) is ndarray else asarray(r)
+                t._ver = None
+                t._view = None
+                t._node = None
+                if needed and grad and (S.grad or thread.grad):
+                    record(op, args[:1], args[1:], t)
+                return t
+        return general(op, args[:1], args[1:], out)
+
+    return call
+
+
 def many_tensor_entry(op: type) -> object:
     """Several tensors (some may be None), or several results, or a list of tensors."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
@@ -537,10 +586,14 @@ def many_tensor_entry(op: type) -> object:
     keep_dtypes, widen = op.promote == "keep", op.half == "widen"
     # The inputs whose dtypes must agree; the others are taken as they are.
     same = None if keep_dtypes else range(10**9) if variadic else [i for i, p in enumerate(op.promotes) if p]
+    tails = tails_of(op)
 
     def call(*args, out=None, **kw):
-        if kw or len(args) != total:
+        if kw:
             args = bind(op, args, kw)
+        elif len(args) != total:
+            tail = tails[len(args)] if len(args) < total else None
+            args = bind(op, args, kw) if tail is None else args + tail
         tensors = args[:count]
         given = tensors[0] if variadic else tensors
         if S.special or out is not None or not given or given[0] is None:
