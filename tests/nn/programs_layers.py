@@ -330,3 +330,32 @@ PROGRAMS = [
     adaptive,
     embeddings,
 ]
+
+
+def random_layers(torch):
+    """What is drawn in training is drawn in PyTorch's order: the same seed drops the same elements."""
+    nn = torch.nn
+    out = []
+    for make, shape in (
+        (lambda: nn.Dropout(0.4), (3, 4)),
+        (lambda: nn.Dropout1d(0.4), (3, 4, 2)),
+        (lambda: nn.Dropout2d(0.4), (2, 3, 2, 2)),
+        (lambda: nn.Dropout3d(0.4), (2, 3, 2, 2, 2)),
+        (lambda: nn.AlphaDropout(0.4), (3, 4)),
+        (lambda: nn.FeatureAlphaDropout(0.4), (3, 4, 2)),
+        (lambda: nn.RReLU(), (3, 4)),
+        (lambda: nn.FractionalMaxPool2d(2, output_ratio=0.5), (1, 2, 6, 6)),
+        (lambda: nn.FractionalMaxPool3d(2, output_size=2), (1, 1, 5, 5, 5)),
+        (lambda: nn.LSTM(4, 3, 3, dropout=0.5), (3, 2, 4)),
+        (lambda: nn.GRU(4, 3, 2, dropout=0.5, bidirectional=True), (3, 2, 4)),
+        (lambda: nn.TransformerEncoderLayer(4, 2, 8), (3, 2, 4)),
+    ):
+        torch.manual_seed(4)
+        module = make()
+        outputs = tensors_of(module(torch.randn(shape)))
+        drawn = [t.flatten().tolist() for t in outputs]
+        out.append([type(module).__name__, *drawn, torch.rand(1).item()])
+    return out
+
+
+PROGRAMS.append(random_layers)

@@ -633,3 +633,44 @@ PROGRAMS = [
     containers,
     saved_modules,
 ]
+
+
+def habits(torch):
+    """What programs commonly do with a model."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    m = net(torch)
+
+    def init_weights(part):
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            part.bias.data.fill_(0.01)
+
+    m.apply(init_weights)
+    out = [m.a.weight.tolist(), m.a.bias.tolist(), sum(p.numel() for p in m.parameters())]
+    best = copy.deepcopy(m.state_dict())
+    for p in m.a.parameters():
+        p.requires_grad = False
+    out.append(sum(p.numel() for p in m.parameters() if p.requires_grad))
+    m.b[0] = nn.Linear(3, 5)
+    m.b[2] = nn.Identity()
+    m.scale = nn.Parameter(torch.ones(5))
+    out += [repr(m), tuple(m(torch.ones(2, 2)).shape)]
+    out.append(error(m.load_state_dict, best))
+    with torch.no_grad():
+        for p in m.parameters():
+            p.copy_(torch.zeros_like(p))
+            p += 1
+    out += [float(sum(p.sum() for p in m.parameters())), [p.requires_grad for p in m.parameters()]]
+    out.append(sorted({type(part).__name__ for part in m.modules()}))
+    m.register_forward_hook(lambda mod, i, o: out.append(("hook", tuple(o.shape))))
+    copy.deepcopy(m)(torch.ones(1, 2))
+    prefixed = {f"module.{k}": v for k, v in best.items()}
+    nn.modules.utils.consume_prefix_in_state_dict_if_present(prefixed, "module.")
+    out.append(list(prefixed) == list(best))
+    wrapped = nn.DataParallel(nn.Linear(2, 1))
+    out.append([list(wrapped.state_dict()), repr(wrapped)])
+    return out
+
+
+PROGRAMS.append(habits)
