@@ -43,7 +43,7 @@ USERS = {
     "demo",
 }
 UNDERSCORED_FOR_USERS = {"_api", "_version"}
-# nn.Parameter is one of the types that the core's entries take as plain; LinAlgError is no operator.
+# nn.Parameter is one of the types that the entries take as plain; LinAlgError is no operator.
 KNOWN_EDGES = {("nn/parameter", "_core/tensor"), ("linalg", "_ops/linalg_solve")}
 
 # Who may touch the array inside a tensor. Of the operators: the functions beside the records that
