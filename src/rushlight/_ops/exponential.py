@@ -524,4 +524,5 @@ class Rsqrt(Unary):
         return -0.5 * g * conj(result**3)
 
 
+also("torch", square_=square_)
 also("special", exp2=Exp2, expm1=Expm1, log1p=Log1p, expit=Sigmoid, logit=Logit)

@@ -7,7 +7,7 @@ trigonometric functions (DLMF 18.5.1 to 18.5.4), which serves high degrees. A ne
 
 import math
 
-from rushlight._core.op import Binary
+from rushlight._core.op import Op
 from rushlight._ops.domain import serves
 from rushlight._ops.special_series import SPECIAL, in_double
 
@@ -132,18 +132,17 @@ def legendre_p_kernel(xp, x, n):
 # ---- records -------------------------------------------------------------------------------------
 
 
-class Polynomial(Binary, family=True):
-    """A polynomial in ``input`` of degree ``n``, element by element; 0 for a negative degree."""
+class Polynomial(Op, family=True):
+    """A polynomial in ``x`` of degree ``n``, element by element; 0 for a negative degree."""
 
-    tensors = ("input", "n")
+    tensors = ("x", "n")
     promote = "float"
     public = SPECIAL
-    inplace = False
     differentiable = False  # PyTorch has no derivative for these
 
 
 class ChebyshevPolynomialT(Polynomial):
-    """chebyshev_polynomial_t(input, n, *, out=None) -> Tensor
+    """chebyshev_polynomial_t(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the first kind: ``cos(n acos(x))``.
 
@@ -157,7 +156,7 @@ class ChebyshevPolynomialT(Polynomial):
 
 
 class ChebyshevPolynomialU(Polynomial):
-    """chebyshev_polynomial_u(input, n, *, out=None) -> Tensor
+    """chebyshev_polynomial_u(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the second kind.
 
@@ -171,7 +170,7 @@ class ChebyshevPolynomialU(Polynomial):
 
 
 class ChebyshevPolynomialV(Polynomial):
-    """chebyshev_polynomial_v(input, n, *, out=None) -> Tensor
+    """chebyshev_polynomial_v(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the third kind.
 
@@ -185,7 +184,7 @@ class ChebyshevPolynomialV(Polynomial):
 
 
 class ChebyshevPolynomialW(Polynomial):
-    """chebyshev_polynomial_w(input, n, *, out=None) -> Tensor
+    """chebyshev_polynomial_w(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the fourth kind.
 
@@ -199,7 +198,7 @@ class ChebyshevPolynomialW(Polynomial):
 
 
 class ShiftedChebyshevPolynomialT(Polynomial):
-    """shifted_chebyshev_polynomial_t(input, n, *, out=None) -> Tensor
+    """shifted_chebyshev_polynomial_t(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the first kind at ``2 x - 1``.
 
@@ -213,7 +212,7 @@ class ShiftedChebyshevPolynomialT(Polynomial):
 
 
 class ShiftedChebyshevPolynomialU(Polynomial):
-    """shifted_chebyshev_polynomial_u(input, n, *, out=None) -> Tensor
+    """shifted_chebyshev_polynomial_u(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the second kind at ``2 x - 1``.
 
@@ -227,7 +226,7 @@ class ShiftedChebyshevPolynomialU(Polynomial):
 
 
 class ShiftedChebyshevPolynomialV(Polynomial):
-    """shifted_chebyshev_polynomial_v(input, n, *, out=None) -> Tensor
+    """shifted_chebyshev_polynomial_v(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the third kind at ``2 x - 1``.
 
@@ -241,7 +240,7 @@ class ShiftedChebyshevPolynomialV(Polynomial):
 
 
 class ShiftedChebyshevPolynomialW(Polynomial):
-    """shifted_chebyshev_polynomial_w(input, n, *, out=None) -> Tensor
+    """shifted_chebyshev_polynomial_w(x, n, *, out=None) -> Tensor
 
     Chebyshev's polynomial of the fourth kind at ``2 x - 1``.
 
@@ -255,7 +254,7 @@ class ShiftedChebyshevPolynomialW(Polynomial):
 
 
 class HermitePolynomialH(Polynomial):
-    """hermite_polynomial_h(input, n, *, out=None) -> Tensor
+    """hermite_polynomial_h(x, n, *, out=None) -> Tensor
 
     The physicists' Hermite polynomial.
 
@@ -269,7 +268,7 @@ class HermitePolynomialH(Polynomial):
 
 
 class HermitePolynomialHe(Polynomial):
-    """hermite_polynomial_he(input, n, *, out=None) -> Tensor
+    """hermite_polynomial_he(x, n, *, out=None) -> Tensor
 
     The probabilists' Hermite polynomial.
 
@@ -283,7 +282,7 @@ class HermitePolynomialHe(Polynomial):
 
 
 class LaguerrePolynomialL(Polynomial):
-    """laguerre_polynomial_l(input, n, *, out=None) -> Tensor
+    """laguerre_polynomial_l(x, n, *, out=None) -> Tensor
 
     Laguerre's polynomial.
 
@@ -297,7 +296,7 @@ class LaguerrePolynomialL(Polynomial):
 
 
 class LegendrePolynomialP(Polynomial):
-    """legendre_polynomial_p(input, n, *, out=None) -> Tensor
+    """legendre_polynomial_p(x, n, *, out=None) -> Tensor
 
     Legendre's polynomial.
 

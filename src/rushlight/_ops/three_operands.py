@@ -2,7 +2,7 @@
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, conj
-from rushlight._ops.domain import serves
+from rushlight._ops.domain import not_implemented, serves
 
 
 class Addcmul(Op):
@@ -98,7 +98,8 @@ class Lerp(Op):
                 f"expected dtype {names.get(given[0], given[0].name)} for `end` but got dtype "
                 f"{names.get(given[1], given[1].name)}"
             )
-        serves("hfc", "lerp_kernel_scalar")(common, given)
+        if given[0].category < dtypes.FLOATING:
+            raise not_implemented("lerp_kernel_scalar", given[0])
 
     def forward(xp, x, y, w):
         gap = y - x
