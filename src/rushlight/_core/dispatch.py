@@ -154,7 +154,7 @@ def check_tensors(op: type, tensors: tuple) -> None:
         elif not (op.numbers and isinstance(t, NUMBERS)) or (
             op.numbers is not True and names[i] not in op.numbers
         ):
-            if op.numbers not in (True, False) or (i and t is None):
+            if type(op.numbers) is tuple:
                 raise errors.invalid_combination(op.name, names, op.numbers, tensors)
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
     if not some and op.numbers:
