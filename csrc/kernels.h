@@ -57,12 +57,25 @@ struct BinaryTable {
   Binary add, sub, mul, div, maximum, minimum;
 };
 
+struct ReductionLoops {
+  void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n) -> (rows)
+  // (n, inner) -> (inner), its columns from first to last
+  void (*columns)(const void *x, void *out, size_t n, size_t inner, size_t first, size_t last);
+};
+struct Reduction {
+  ReductionLoops f32, f64;
+};
+struct ReductionTable {
+  Reduction sum, max, min;
+};
+
 struct Kernels {
   const char *name;
   Random random;
   Pointwise pointwise;
   Rows rows;
   BinaryTable binary;
+  ReductionTable reductions;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -7,6 +7,7 @@ extern const Random random;
 extern const Pointwise pointwise;
 extern const Rows rows;
 extern const BinaryTable binary;
+extern const ReductionTable reductions;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -15,7 +16,7 @@ extern const BinaryTable binary;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary};
+  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions};
 }
 
 }  // namespace rushlight
