@@ -1,0 +1,3 @@
+"""torch.utils: data loading."""
+
+from rushlight.utils import data as data
