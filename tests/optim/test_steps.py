@@ -38,8 +38,8 @@ def draw(shape, dtype):
 
 def arrays(layout, dtype):
     """A parameter and five gradients for it."""
-    shapes = {"vector": (7,), "matrix": (4, 3), "scalar": (), "empty": (0, 3), "large": (150, 130),
-              "wide": (2, 20000)}  # fmt: skip
+    shapes = {"vector": (7,), "matrix": (4, 3), "scalar": (), "empty": (0, 3), "large": (250, 150),
+              "wide": (2, 40000)}  # fmt: skip
     return [draw(shapes.get(layout, (5, 6)), dtype) for _ in range(6)]
 
 

@@ -6,7 +6,7 @@ from threading import local
 import numpy as np
 from numpy import add, divide, multiply, negative, sqrt, subtract
 
-BLOCK = 16384  # elements worked on at a time: six float32 arrays of it fit into a 512 KB cache
+BLOCK = 32768  # elements worked on at a time: six float32 arrays of it fit into an L2 cache of 1 MB
 
 
 class Scratch(local):

@@ -70,8 +70,9 @@ def _gather(dataset: Dataset) -> Fetch:
         while type(source) is Subset:
             indices = [source.indices[i] for i in indices]
             source = source.dataset
-        if not all(type(i) is int for i in indices):  # a sampler may give anything a tensor takes
+        if set(map(type, indices)) != {int}:  # a sampler may give anything a tensor takes
             return default_collate([source[i] for i in indices])
-        return [tensor[indices] for tensor in source.tensors]
+        rows = torch.tensor(indices)
+        return [tensor[rows] for tensor in source.tensors]
 
     return fetch
