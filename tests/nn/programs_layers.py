@@ -333,7 +333,7 @@ PROGRAMS = [
 
 
 def random_layers(torch):
-    """What is drawn in training is drawn in PyTorch's order: the same seed drops the same elements."""
+    """What is drawn in training comes in PyTorch's order: a seed drops the same elements."""
     nn = torch.nn
     out = []
     for make, shape in (
