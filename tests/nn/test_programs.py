@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the programs are plain modules
 
 import programs_layers
 import programs_module
+import programs_training
 import programs_utils
 from same import difference
 
@@ -21,6 +22,7 @@ PROGRAMS = [
     *programs_module.PROGRAMS,
     *programs_utils.PROGRAMS,
     *programs_layers.PROGRAMS,
+    *programs_training.PROGRAMS,
 ]
 
 
