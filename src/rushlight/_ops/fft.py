@@ -47,9 +47,7 @@ class FftR2C(Op):
 
     def forward(xp, x, dims, scale, onesided):
         if not onesided:
-            return _scaled(xp.fft.fftn(x, axes=dims), scale).astype(
-                xp.result_type(x.dtype, xp.complex64)
-            )
+            return _scaled(_whole_spectrum(xp, x, dims[0]), scale)
         return _scaled(xp.fft.rfftn(x, axes=dims), scale)
 
     def vjp(g, input: Meta, dims, scale, onesided):
@@ -83,6 +81,20 @@ class FftC2R(Op):
             [-1 if i == dims[-1] % g.ndim else 1 for i in range(g.ndim)]
         )
         return spectrum * weight
+
+
+def _whole_spectrum(xp, x, axis):
+    """All frequencies of a real signal: half of them, and their conjugates."""
+    n = x.shape[axis]
+    half = xp.fft.rfft(x, axis=axis)
+    shape = list(half.shape)
+    shape[axis] = n
+    whole = xp.empty(shape, half.dtype)
+    first = (slice(None),) * (axis % x.ndim)
+    whole[(*first, slice(None, n // 2 + 1))] = half
+    mirrored = half[(*first, slice((n - 1) // 2, 0, -1))]
+    xp.conjugate(mirrored, out=whole[(*first, slice(n // 2 + 1, None))])
+    return whole
 
 
 def _pad(t, dim, size):

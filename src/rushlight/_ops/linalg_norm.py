@@ -63,6 +63,8 @@ class LinalgVectorNorm(Op):
         if target in dtypes.HALF:
             x = x.astype(dtypes.float32.numpy)
         axis = axes(dim, x.ndim)
+        if type(axis) is tuple and len(axis) == 1:
+            axis = axis[0]
         if (
             ord == 2
             and axis is None
@@ -106,6 +108,9 @@ def _norm(xp, x, order, axis, keepdim):
     if order == 0:
         return xp.add.reduce(x != 0, dtype=x.real.dtype, **kw)
     if order == 2:
+        if axis in (-1, x.ndim - 1) and x.dtype.char in "fd" and x.ndim:
+            total = xp.sqrt(xp.vecdot(x, x))  # no array of squares
+            return total[..., None] if keepdim else total
         squares = x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x
         return xp.sqrt(xp.add.reduce(squares, **kw))
     size = xp.abs(x)

@@ -158,6 +158,11 @@ class Topk(Op):
         if k == n or n < 64 or not k:
             index = _slice(order(xp, x, axis, largest), axis, 0, k)
             return xp.take_along_axis(x, index, axis), index
+        if x.ndim == 1 and k < n // 8:
+            index = _few_of_many(xp, x, k, largest)
+            if index is not None:
+                place = order(xp, x[index], 0, largest)
+                return x[index[place]], index[place]
         near = xp.argpartition(x, n - k if largest else k - 1, axis)
         near = _slice(near, axis, n - k, n) if largest else _slice(near, axis, 0, k)
         near.sort(axis)  # so that equal elements come in their own order
@@ -167,6 +172,17 @@ class Topk(Op):
 
     def vjp(g, input: Meta, dim, indices):
         return select_vjp(g, input, dim, True, indices)
+
+
+def _few_of_many(xp, x, k, largest):
+    """Places of the k best of a vector: NumPy selects values four times as fast as places."""
+    n = len(x)
+    edge = xp.partition(x, n - k)[n - k] if largest else xp.partition(x, k - 1)[k - 1]
+    if edge != edge:
+        return None
+    better = xp.flatnonzero(~(x <= edge) if largest else x < edge)  # NaN is the largest
+    equal = xp.flatnonzero(x == edge)[: k - len(better)]
+    return xp.sort(xp.concatenate([better, equal]))
 
 
 def _slice(x, axis, start, stop):

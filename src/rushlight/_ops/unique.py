@@ -24,16 +24,38 @@ class UniqueValues(Op):
     half = "native"
     differentiable = False  # piecewise constant; PyTorch has no gradient either
 
-    def forward(xp, x, dim=None):
+    def forward(xp, x, dim=None, details=True):
         if dim is None:
-            values, inverse, counts = xp.unique(
-                _wide(x), return_inverse=True, return_counts=True, equal_nan=False
-            )
-            return values.astype(x.dtype), inverse.reshape(x.shape), counts
+            flat = _wide(x).reshape(-1)
+            found = _small_integers(xp, flat, details)
+            if found is None:
+                found = xp.unique(flat, False, details, details, equal_nan=False)
+            values, inverse, counts = found if details else (found, None, None)
+            values = values.astype(x.dtype, copy=False)
+            return values, None if inverse is None else inverse.reshape(x.shape), counts
         axis = wrap_dim(dim, x.ndim)
         moved = xp.moveaxis(_wide(x), axis, 0)
         order = _row_order(xp, moved)
         return _runs(xp, x, moved[order], axis, order)
+
+
+def _small_integers(xp, x, details):
+    """Integers of a narrow range by counting, several times faster than by sorting; None for others."""
+    if x.dtype.kind not in "iu" or not x.size or x.dtype.itemsize < 2:
+        return None
+    low, high = int(x.min()), int(x.max())
+    if high - low > 4 * x.size:
+        return None
+    place = x - x.dtype.type(low)
+    if place.dtype.kind == "u":
+        place = place.astype(dtypes.int64.numpy)
+    counts = xp.bincount(place)
+    present = xp.flatnonzero(counts)
+    values = present.astype(x.dtype) + x.dtype.type(low)
+    if not details:
+        return values
+    rank = xp.cumsum(counts > 0) - 1
+    return values, rank[place], counts[present]
 
 
 def _row_order(xp, rows):
@@ -110,7 +132,8 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     _check(input, dim)
     if not input.ndim and dim is not None:
         dim = None
-    return _chosen(UniqueValues.call(input, dim), return_inverse, return_counts)
+    results = UniqueValues.call(input, dim, return_inverse or return_counts)
+    return _chosen(results, return_inverse, return_counts)
 
 
 @public("torch", "Tensor", out=False)
