@@ -2,7 +2,7 @@
 
 import numpy
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, reductions
 from rushlight._core.op import Meta, Op, Reduce, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.reduce import axes, require_elements, restore
@@ -42,7 +42,8 @@ class Amax(Reduce):
     def forward(xp, x, dim=(), keepdim=False):
         _no_complex("amax", x)
         require_elements("amax", x.shape, dim)
-        return xp.maximum.reduce(x, axes(dim, x.ndim), None, None, keepdim)
+        reduce = reductions.maximum_reduce if xp is numpy else xp.maximum.reduce
+        return reduce(x, axes(dim, x.ndim), None, None, keepdim)
 
     def vjp(g, input, result, dim, keepdim):
         return share_among_ties(g, input, result, dim, keepdim)
@@ -70,7 +71,8 @@ class Amin(Reduce):
     def forward(xp, x, dim=(), keepdim=False):
         _no_complex("amin", x)
         require_elements("amin", x.shape, dim)
-        return xp.minimum.reduce(x, axes(dim, x.ndim), None, None, keepdim)
+        reduce = reductions.minimum_reduce if xp is numpy else xp.minimum.reduce
+        return reduce(x, axes(dim, x.ndim), None, None, keepdim)
 
     def vjp(g, input, result, dim, keepdim):
         return share_among_ties(g, input, result, dim, keepdim)

@@ -4,12 +4,12 @@ import math
 
 import numpy
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, reductions
 from rushlight._core.op import Meta, Reduce, public
 from rushlight._core.shape import wrap_dims
 from rushlight._ops.move import Cat
 
-_add = numpy.add.reduce
+_add = reductions.add_reduce
 _F4 = dtypes.float32.numpy
 _counts = {}  # dividing by a 0-d array is 0.3 us faster than by a number
 
@@ -105,13 +105,12 @@ class Sum(Reduce):
     half = "native"
     linear = True
     grad_name = _full_or_dim("Sum")
-    quick = numpy.add.reduce
+    quick = reductions.add_reduce
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
-            if dim is None:
-                return xp.add.reduce(x, None, None, None, keepdim)
-            return xp.add.reduce(x, axes(dim, x.ndim), None, None, keepdim)
+            add = _add if xp is numpy else xp.add.reduce
+            return add(x, None if dim is None else axes(dim, x.ndim), None, None, keepdim)
         return _accumulate(xp.add, cast(x, dtype), dim, keepdim, dtype)
 
     def vjp(g, input: Meta, dim, keepdim):
@@ -177,18 +176,18 @@ class Mean(Reduce):
 
     def quick(x, dim, _, __, keepdim):
         if dim is None:
-            return _add(x, None, None, None, keepdim) / (x.size or _F4.type(0))
+            total = _add(x, None, None, None, keepdim)
+            return reductions.divide(total, x.size) if x.size else total / _F4.type(0)
         n = x.shape[dim]
         count = _counts.get(n)
         if count is None:
             count = _counts[n] = numpy.asarray(n, dtypes.float32.numpy)
-        return _add(x, dim, None, None, keepdim) / count
+        return reductions.divide(_add(x, dim, None, None, keepdim), count)
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
-            total = xp.add.reduce(
-                x, None if dim is None else axes(dim, x.ndim), None, None, keepdim
-            )
+            add = _add if xp is numpy else xp.add.reduce
+            total = add(x, None if dim is None else axes(dim, x.ndim), None, None, keepdim)
             return total / (x.size // total.size if total.size else 1)
         _mean_dtype("mean", x, dtype)
         x = cast(x, dtype)
