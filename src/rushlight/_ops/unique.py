@@ -40,7 +40,7 @@ class UniqueValues(Op):
 
 
 def _small_integers(xp, x, details):
-    """Integers of a narrow range by counting, several times faster than by sorting; None for others."""
+    """Integers of a narrow range by counting, much faster than by sorting; None for others."""
     if x.dtype.kind not in "iu" or not x.size or x.dtype.itemsize < 2:
         return None
     low, high = int(x.min()), int(x.max())
