@@ -2,15 +2,19 @@
 
 import warnings
 
-# PyTorch is silent where NumPy warns (log(0), overflow). Only warnings raised inside this package are silenced.
+# PyTorch is silent where NumPy warns (log(0), overflow). Only warnings raised inside this package
+# are silenced.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\b")
 
-from rushlight import _api, autograd  # noqa: E402
+from rushlight import _api  # noqa: E402
+from rushlight import autograd as autograd  # noqa: E402
 from rushlight._lazy import SUBMODULES, import_submodule  # noqa: E402
 from rushlight._version import __version__ as __version__  # noqa: E402
 
 _PRIVATE = {"namespace", "optimizer_kernels"}
-globals().update({k: v for k, v in vars(_api).items() if not k.startswith("_") and k not in _PRIVATE})
+globals().update(
+    {k: v for k, v in vars(_api).items() if not k.startswith("_") and k not in _PRIVATE}
+)
 __all__ = sorted(k for k in vars(_api) if not k.startswith("_") and k not in _PRIVATE)
 
 

@@ -1,9 +1,8 @@
-"""Every operator, Tensor and dtype in one flat module: what nn, optim and data import ``as torch``."""
+"""Every operator, Tensor and dtype in one flat module: what nn and optim import ``as torch``."""
 
 import math
 
-import rushlight._kernels as _kernels  # before the records: they look their native kernels up when they are made
-import rushlight._ops as _ops
+# before the records: they look their native kernels up when they are made
 from rushlight._core import device as _device
 from rushlight._core import dtypes as _dtypes
 from rushlight._core import return_types as return_types
@@ -35,11 +34,15 @@ from rushlight._core.shape import broadcast_shapes as broadcast_shapes
 from rushlight._core.storage import UntypedStorage as UntypedStorage
 from rushlight._core.tensor import Parameter as Parameter
 from rushlight._core.tensor import Tensor as Tensor
-from rushlight._core import methods as _methods  # isort: skip
-from rushlight._core import legacy as _legacy  # isort: skip
-from rushlight._ops import optimizer as optimizer_kernels
 
-inf, nan, pi, e = float("inf"), float("nan"), math.pi, math.e  # before the dtypes take the name float
+from rushlight._core import legacy as _legacy  # isort: skip
+
+inf, nan, pi, e = (
+    float("inf"),
+    float("nan"),
+    math.pi,
+    math.e,
+)  # before the dtypes take the name float
 newaxis = None
 _surface.attach()
 namespace = _surface.namespace

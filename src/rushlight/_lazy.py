@@ -22,7 +22,7 @@ FROM = {
 
 
 def import_submodule(package: str, name: str) -> object:
-    """The submodule, or the function of a submodule, of this name; AttributeError if there is none."""
+    """The submodule, or function of one, of this name; AttributeError if there is none."""
     if name in FROM:
         return getattr(importlib.import_module(f"{package}.{FROM[name]}"), name)
     if name in SUBMODULES:

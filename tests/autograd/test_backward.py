@@ -32,16 +32,40 @@ def test_the_gradient_never_shares_memory_with_what_the_user_holds():
 @pytest.mark.parametrize(
     ("program", "kind", "text"),
     [
-        (lambda: leaf().backward(), RuntimeError, "grad can be implicitly created only for scalar outputs"),
-        (lambda: torch.ones(1).backward(), RuntimeError, "element 0 of tensors does not require grad"),
-        (lambda: leaf().sum().backward(torch.ones(3)), RuntimeError, "Mismatch in shape: grad_output"),
-        (lambda: grad(leaf().sum(), leaf()), RuntimeError, "appears to not have been used in the graph"),
+        (
+            lambda: leaf().backward(),
+            RuntimeError,
+            "grad can be implicitly created only for scalar outputs",
+        ),
+        (
+            lambda: torch.ones(1).backward(),
+            RuntimeError,
+            "element 0 of tensors does not require grad",
+        ),
+        (
+            lambda: leaf().sum().backward(torch.ones(3)),
+            RuntimeError,
+            "Mismatch in shape: grad_output",
+        ),
+        (
+            lambda: grad(leaf().sum(), leaf()),
+            RuntimeError,
+            "appears to not have been used in the graph",
+        ),
         (lambda: leaf().add_(1), RuntimeError, "a leaf Variable that requires grad is being used"),
         (lambda: leaf()[0].mul_(2), RuntimeError, "a view of a leaf Variable that requires grad"),
         (lambda: leaf().numpy(), RuntimeError, "Can't call numpy() on Tensor that requires grad"),
         (lambda: torch.ones(2).requires_grad_().register_hook(3), None, None),
-        (lambda: torch.tensor([1]).requires_grad_(), RuntimeError, "only Tensors of floating point"),
-        (lambda: (leaf() * 2).requires_grad_(False), RuntimeError, "you can only change requires_grad flags"),
+        (
+            lambda: torch.tensor([1]).requires_grad_(),
+            RuntimeError,
+            "only Tensors of floating point",
+        ),
+        (
+            lambda: (leaf() * 2).requires_grad_(False),
+            RuntimeError,
+            "you can only change requires_grad flags",
+        ),
     ],
 )
 def test_errors_are_pytorchs(program, kind, text):
@@ -75,7 +99,9 @@ def test_modified_saved_tensor_is_found_with_its_versions():
     x = leaf()
     y = x.exp()
     y.add_(1)
-    with pytest.raises(RuntimeError, match=r"\[torch.FloatTensor \[3\]\].*is at version 1; expected version 0"):
+    with pytest.raises(
+        RuntimeError, match=r"\[torch.FloatTensor \[3\]\].*is at version 1; expected version 0"
+    ):
         y.sum().backward()
 
 
@@ -206,7 +232,9 @@ def test_anomaly_mode_names_the_forward_call():
     with detect_anomaly(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         y = x.sqrt() * 0
-        with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+        with pytest.raises(
+            RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"
+        ):
             y.sum().backward()
     (told,) = [w for w in caught if w.category is UserWarning]
     assert "Error detected in SqrtBackward0" in str(told.message)

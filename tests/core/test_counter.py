@@ -1,4 +1,6 @@
-"""No training step of the tutorials enters the general path: that is what keeps the eager path cheap."""
+"""No training step of the tutorials enters the general path: that is what keeps the eager path
+cheap.
+"""
 
 from collections import Counter
 
@@ -11,7 +13,11 @@ from rushlight.nn import functional as F
 
 
 def mlp():
-    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)), torch.randn(6, 8), torch.arange(6) % 4
+    return (
+        nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)),
+        torch.randn(6, 8),
+        torch.arange(6) % 4,
+    )
 
 
 def cnn():
@@ -63,7 +69,9 @@ STEPS = {
     "mlp, cross entropy, Adam": lambda: trained(mlp(), nn.CrossEntropyLoss(), torch.optim.Adam),
     "cnn, nll, SGD": lambda: trained(cnn(), F.nll_loss, lambda p: torch.optim.SGD(p, lr=0.1)),
     "linear regression, mse": lambda: trained(
-        (nn.Linear(2, 1), torch.randn(10, 2), torch.randn(10, 1)), nn.MSELoss(), lambda p: torch.optim.SGD(p, lr=0.03)
+        (nn.Linear(2, 1), torch.randn(10, 2), torch.randn(10, 1)),
+        nn.MSELoss(),
+        lambda p: torch.optim.SGD(p, lr=0.03),
     ),
     "logistic regression, bce": lambda: trained(
         (nn.Linear(2, 1), torch.randn(10, 2), torch.ones(10, 1)),

@@ -7,8 +7,25 @@ import pytest
 
 import rushlight as torch
 
-NAMES = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
-         "complex128", "bool", "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")  # fmt: skip
+NAMES = (
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+    "bool",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float8_e4m3fn",
+    "float8_e5m2",
+)
 
 
 def test_names_and_aliases():
@@ -31,10 +48,22 @@ def test_names_and_aliases():
         (lambda: torch.ones(2, dtype=torch.float16), 2.5, "float16"),
         (lambda: torch.ones(2), 1j, "complex64"),
         (lambda: torch.ones(2, dtype=torch.float64), 1j, "complex128"),
-        (lambda: torch.ones(2, dtype=torch.int32), lambda: torch.tensor(2.5, dtype=torch.float64), "float64"),
+        (
+            lambda: torch.ones(2, dtype=torch.int32),
+            lambda: torch.tensor(2.5, dtype=torch.float64),
+            "float64",
+        ),
         (lambda: torch.ones(2), lambda: torch.tensor(2.5, dtype=torch.float64), "float32"),
-        (lambda: torch.ones(2, dtype=torch.int8), lambda: torch.ones(2, dtype=torch.uint8), "int16"),
-        (lambda: torch.ones(2, dtype=torch.float16), lambda: torch.ones(2, dtype=torch.bfloat16), "float32"),
+        (
+            lambda: torch.ones(2, dtype=torch.int8),
+            lambda: torch.ones(2, dtype=torch.uint8),
+            "int16",
+        ),
+        (
+            lambda: torch.ones(2, dtype=torch.float16),
+            lambda: torch.ones(2, dtype=torch.bfloat16),
+            "float32",
+        ),
     ],
 )
 def test_promotion_of_operands(left, right, dtype):
@@ -47,7 +76,9 @@ def test_default_dtype_is_what_floats_get():
     torch.set_default_dtype(torch.float64)
     assert torch.tensor([1.5]).dtype is torch.float64
     assert (torch.ones(2, dtype=torch.int64) / 2).dtype is torch.float64
-    with pytest.raises(TypeError, match="only floating-point types are supported as the default type"):
+    with pytest.raises(
+        TypeError, match="only floating-point types are supported as the default type"
+    ):
         torch.set_default_dtype(torch.int32)
 
 
@@ -62,7 +93,9 @@ def test_limits():
 
 
 def test_wide_unsigned_integers_do_not_promote_to_signed():
-    with pytest.raises(RuntimeError, match="Promotion for uint16, uint32, uint64 types is not supported"):
+    with pytest.raises(
+        RuntimeError, match="Promotion for uint16, uint32, uint64 types is not supported"
+    ):
         torch.ones(1, dtype=torch.uint16) + torch.ones(1, dtype=torch.int32)
 
 

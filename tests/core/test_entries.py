@@ -1,4 +1,5 @@
-"""Laws over every record that takes plain samples: the thin entry agrees with the general path, inputs stay as they
+"""Laws over every record that takes plain samples: the thin entry agrees with the general path,
+inputs stay as they
 were, ``out=`` and ``X_`` agree with X, gradients agree with differences."""
 
 import numpy as np
@@ -20,9 +21,16 @@ POINTWISE = sorted(n for n, op in OPS.items() if issubclass(op, (Unary, Binary))
 REDUCTIONS = sorted(n for n, op in OPS.items() if issubclass(op, Reduce) and op.public)
 # Where a function is defined and smooth for sure: (low, high) of each argument.
 RANGES = {
-    "acosh": (1.5, 3), "atanh": (-0.8, 0.8), "acos": (-0.8, 0.8), "asin": (-0.8, 0.8), "erfinv": (-0.8, 0.8),
-    "logit": (0.2, 0.8), "ndtri": (0.2, 0.8), "log1p": (0.1, 2), "polygamma": (0.6, 3),
-}  # fmt: skip
+    "acosh": (1.5, 3),
+    "atanh": (-0.8, 0.8),
+    "acos": (-0.8, 0.8),
+    "asin": (-0.8, 0.8),
+    "erfinv": (-0.8, 0.8),
+    "logit": (0.2, 0.8),
+    "ndtri": (0.2, 0.8),
+    "log1p": (0.1, 2),
+    "polygamma": (0.6, 3),
+}
 
 
 def sample(op, layout, dtype=np.float64):
@@ -34,7 +42,9 @@ def sample(op, layout, dtype=np.float64):
 
 
 def computed(op, layout, dtype=np.float64):
-    """(tensors, result) of an op on its sample; skips what refuses the dtype or needs more arguments."""
+    """(tensors, result) of an op on its sample; skips what refuses the dtype or needs more
+    arguments.
+    """
     tensors = [torch.from_numpy(a) for a in sample(op, layout, dtype)]
     try:
         return tensors, op.call(*tensors)

@@ -1,6 +1,8 @@
-"""Random straight-line programs of views, in-place writes and gradients, run through any torch-like module.
+"""Random straight-line programs of views, in-place writes and gradients, run through any torch-like
+module.
 
-    python tests/parity/straight_line.py 20000      # this many programs through rushlight and torch; says what differs
+python tests/parity/straight_line.py 20000      # this many programs through rushlight and torch;
+says what differs
 """
 
 import random
@@ -51,11 +53,29 @@ def assign(a, b, r):
 def statement(T, pool, r):
     """One statement: makes a new tensor or writes to an old one."""
     kind = r.choice(
-        ("view", "view", "unary", "binary", "in_place", "in_place", "in_place_unary", "assign", "detach",
-         "no_grad", "where", "cat", "sum")
-    )  # fmt: skip
+        (
+            "view",
+            "view",
+            "unary",
+            "binary",
+            "in_place",
+            "in_place",
+            "in_place_unary",
+            "assign",
+            "detach",
+            "no_grad",
+            "where",
+            "cat",
+            "sum",
+        )
+    )
     a, b = r.choice(pool), r.choice(pool)
-    name = {"unary": UNARY, "binary": BINARY, "in_place": IN_PLACE, "in_place_unary": IN_PLACE_UNARY}
+    name = {
+        "unary": UNARY,
+        "binary": BINARY,
+        "in_place": IN_PLACE,
+        "in_place_unary": IN_PLACE_UNARY,
+    }
     op = r.choice(name.get(kind, ("",)))
     if kind == "view" and a.ndim:
         pool.append(view(a, r))
@@ -130,7 +150,9 @@ def difference(T, oracle, seed):
         if "unsupported operation: some elements" in str(expected):
             return ""  # PyTorch refuses writes from overlapping memory; NumPy gets them right
         if error is None and "a leaf Variable that requires grad" in str(expected):
-            return ""  # a view, made before its base got history, is taken for a leaf by PyTorch alone
+            return (
+                ""  # a view, made before its base got history, is taken for a leaf by PyTorch alone
+            )
         same = type(error) is type(expected) and str(error)[:40] == str(expected)[:40]
         return "" if same else f"{expected!r} expected, {error!r} raised"
     if error is not None:

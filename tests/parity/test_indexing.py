@@ -18,7 +18,9 @@ def indices(draw):
     parts, dim = [], 0
     ellipsis = False
     while dim < 3:
-        kind = draw(st.sampled_from(("int", "slice", "none", "ellipsis", "list", "tensor", "mask", "stop")))
+        kind = draw(
+            st.sampled_from(("int", "slice", "none", "ellipsis", "list", "tensor", "mask", "stop"))
+        )
         n = SHAPE[dim]
         if kind == "stop":
             break
@@ -39,7 +41,9 @@ def indices(draw):
         elif kind == "mask":
             parts.append(("mask", draw(st.lists(st.booleans(), min_size=n, max_size=n))))
         else:
-            parts.append((kind, draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=1 + dim % 2))))
+            parts.append(
+                (kind, draw(st.lists(st.integers(-n, n - 1), min_size=1, max_size=1 + dim % 2)))
+            )
         dim += 1
     return parts
 

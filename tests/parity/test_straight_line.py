@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import rushlight
 
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
-_spec = importlib.util.spec_from_file_location("straight_line", Path(__file__).with_name("straight_line.py"))
+_spec = importlib.util.spec_from_file_location(
+    "straight_line", Path(__file__).with_name("straight_line.py")
+)
 straight_line = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(straight_line)
 

@@ -1,4 +1,6 @@
-"""One row per kind of array: which array module serves it, and which kernels stand beside the references."""
+"""One row per kind of array: which array module serves it, and which kernels stand beside the
+references.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +8,9 @@ import numpy as np
 
 
 class MetaArray(np.ndarray):
-    """An array of the meta device: a shape and a dtype; its one element is shared by all places and means nothing."""
+    """An array of the meta device: a shape and a dtype; its one element is shared by all places and
+    means nothing.
+    """
 
     def item(self, *args: object) -> object:
         """There is nothing to read."""

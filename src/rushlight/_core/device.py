@@ -2,13 +2,26 @@
 
 import sys
 
-_TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "hpu", "mtia", "xla", "vulkan", "ipu", "privateuseone")
+_TYPES = (
+    "cpu",
+    "cuda",
+    "meta",
+    "mps",
+    "xpu",
+    "hpu",
+    "mtia",
+    "xla",
+    "vulkan",
+    "ipu",
+    "privateuseone",
+)
 
 
 class device:
     """device(type, index=None)
 
-    Where a tensor lives: ``torch.device('cpu')``, ``torch.device('cuda:1')``, ``torch.device('cuda', 1)``.
+    Where a tensor lives: ``torch.device('cpu')``, ``torch.device('cuda:1')``,
+    ``torch.device('cuda', 1)``.
     Works as a context manager that sets the default device of creation functions.
     """
 
@@ -21,12 +34,16 @@ class device:
             type, index = "cuda", type
         if not isinstance(type, str):
             raise TypeError(
-                f"device(): argument 'type' must be torch.device, str or int, not {type.__class__.__name__}"
+                "device(): argument 'type' must be torch.device, str or int, not "
+                f"{type.__class__.__name__}"
             )
         name, colon, number = type.partition(":")
         if colon:
             if index is not None:
-                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+                raise RuntimeError(
+                    "type (string) must not include an index because index was passed "
+                    f"explicitly: {type}"
+                )
             if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
@@ -34,8 +51,10 @@ class device:
             if not name.isidentifier():
                 raise RuntimeError(f"Invalid device string: '{type}'")
             raise RuntimeError(
-                "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, "
-                f"lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at start of device string: {name}"
+                "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, "
+                "fpga, maia, xla, "
+                "lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at start of "
+                f"device string: {name}"
             )
         if index is not None and index < 0:
             raise RuntimeError(f"Device index must not be negative, got {index}")
@@ -78,7 +97,10 @@ def get_default_device() -> device:
 
 
 def set_default_device(place: "device | str | int | None") -> None:
-    """set_default_device(device) -> None: set where creation functions put tensors when not told."""
+    """set_default_device(device) -> None
+
+    Set where creation functions put tensors when not told.
+    """
     _default[0] = CPU if place is None else resolve(place)
 
 
@@ -91,7 +113,8 @@ def resolve(place: "device | str | int | None") -> device:
         raise AssertionError("Torch not compiled with CUDA enabled")
     if found.type not in ("cpu", "meta"):
         raise RuntimeError(
-            f"Could not run on the '{found.type}' backend: rushlight has the devices 'cpu' and 'meta' here."
+            f"Could not run on the '{found.type}' backend: rushlight has the devices 'cpu' and "
+            "'meta' here."
         )
     return found
 
@@ -112,7 +135,7 @@ class layout:
 
 
 class memory_format:
-    """The order of dimensions in memory: ``torch.contiguous_format``, ``torch.channels_last``, ..."""
+    """The order of dimensions in memory: ``torch.contiguous_format``, ``torch.channels_last``."""
 
     __slots__ = ("name",)
 
@@ -139,4 +162,6 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
 LAYOUTS = {v.name: v for v in list(vars(sys.modules[__name__]).values()) if isinstance(v, layout)}
-MEMORY_FORMATS = {v.name: v for v in list(vars(sys.modules[__name__]).values()) if isinstance(v, memory_format)}
+MEMORY_FORMATS = {
+    v.name: v for v in list(vars(sys.modules[__name__]).values()) if isinstance(v, memory_format)
+}

@@ -1,4 +1,6 @@
-"""The one general path: everything a thin entry does not take. Overrides, modes, promotion, kernel, history."""
+"""The one general path: everything a thin entry does not take. Overrides, modes, promotion, kernel,
+history.
+"""
 
 import traceback
 import warnings
@@ -16,7 +18,9 @@ NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
 def general(op: type, tensors: tuple, params: tuple, out: object = None) -> object:
-    """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs fails."""
+    """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs
+    fails.
+    """
     if S.count_general is not None:
         S.count_general[op.name] += 1
     if S.special or not all(type(t) in PLAIN for t in flat(tensors)):
@@ -84,7 +88,8 @@ def ask_overrides(function: object, kinds: list[type], args: tuple, kwargs: dict
             return result
     names = ", ".join(k.__name__ for k in kinds)
     raise TypeError(
-        f"Multiple dispatch failed for 'torch.{function.__name__}'; all __torch_function__ handlers "
+        f"Multiple dispatch failed for 'torch.{function.__name__}'; all __torch_function__ "
+        "handlers "
         f"returned NotImplemented: {names}"
     )
 
@@ -371,10 +376,14 @@ def write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
     if out._data.shape != result._data.shape:
         if out._data.size:
             warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(out._data.shape)}, "
-                f"which does not match the required output shape {list(result._data.shape)}. This behavior is "
-                "deprecated, and in a future PyTorch release outputs will not be resized unless they have zero "
-                "elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
+                "An output with one or more elements was resized since it had shape "
+                f"{list(out._data.shape)}, "
+                f"which does not match the required output shape {list(result._data.shape)}. This "
+                "behavior is "
+                "deprecated, and in a future PyTorch release outputs will not be resized unless "
+                "they have zero "
+                "elements. You can explicitly reuse an out tensor t by resizing it, inplace, to "
+                "zero elements "
                 "with t.resize_(0).",
                 UserWarning,
                 stacklevel=4,

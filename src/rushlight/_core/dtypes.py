@@ -84,9 +84,16 @@ bool_ = dtype("bool", "?", BOOL)
 
 # What users write: torch.float, torch.long, ... (aliases of the objects above).
 PUBLIC = {d.name: d for d in BY_NAME.values()} | {
-    "double": double, "float": float_, "half": half, "long": long, "int": int_, "short": short,
-    "cdouble": cdouble, "cfloat": cfloat, "chalf": chalf,
-}  # fmt: skip
+    "double": double,
+    "float": float_,
+    "half": half,
+    "long": long,
+    "int": int_,
+    "short": short,
+    "cdouble": cdouble,
+    "cfloat": cfloat,
+    "chalf": chalf,
+}
 
 HALF = frozenset({float16.numpy, bfloat16.numpy})
 # Arrays of these dtypes need no conversion for an op on floating-point numbers.
@@ -124,8 +131,10 @@ def of_array(array: np.ndarray) -> dtype:
         if native in BY_NUMPY:
             return BY_NUMPY[native]
         raise TypeError(
-            f"can't convert np.ndarray of type {array.dtype}. The only supported types are: float64, "
-            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
+            f"can't convert np.ndarray of type {array.dtype}. The only supported types are: "
+            "float64, "
+            "float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, "
+            "uint16, "
             "uint8, and bool."
         ) from None
 
@@ -154,7 +163,9 @@ def _refuse(a: dtype, b: dtype) -> None:
         if d.category == FLOATING and d.itemsize == 1:
             raise RuntimeError(f"Promotion for Float8 Types is not supported, {pair}")
         if d in (uint16, uint32, uint64) and other.category != FLOATING:
-            raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, {pair}")
+            raise RuntimeError(
+                f"Promotion for uint16, uint32, uint64 types is not supported, {pair}"
+            )
 
 
 def _promote(a: dtype, b: dtype) -> dtype:
@@ -213,7 +224,8 @@ def can_cast(from_: dtype, to: dtype) -> bool:
 
 
 def result_dtype(dimensioned: list[dtype], zero_dim: list[dtype], numbers: list[dtype]) -> dtype:
-    """PyTorch's promotion: tensors with dimensions come first, then 0-d tensors, then Python numbers.
+    """PyTorch's promotion: tensors with dimensions come first, then 0-d tensors, then Python
+    numbers.
 
     A lower class takes part only if its category is higher than what stands above it.
     """
@@ -235,12 +247,28 @@ def result_dtype(dimensioned: list[dtype], zero_dim: list[dtype], numbers: list[
 
 
 _SCALAR_NAMES = {
-    float64: "Double", float32: "Float", float16: "Half", bfloat16: "BFloat16", complex128: "ComplexDouble",
-    complex64: "ComplexFloat", complex32: "ComplexHalf", int64: "Long", int32: "Int", int16: "Short",
-    int8: "Char", uint8: "Byte", uint16: "UInt16", uint32: "UInt32", uint64: "UInt64", bool_: "Bool",
-    float8_e4m3fn: "Float8_e4m3fn", float8_e5m2: "Float8_e5m2", float8_e4m3fnuz: "Float8_e4m3fnuz",
-    float8_e5m2fnuz: "Float8_e5m2fnuz", float8_e8m0fnu: "Float8_e8m0fnu",
-}  # fmt: skip
+    float64: "Double",
+    float32: "Float",
+    float16: "Half",
+    bfloat16: "BFloat16",
+    complex128: "ComplexDouble",
+    complex64: "ComplexFloat",
+    complex32: "ComplexHalf",
+    int64: "Long",
+    int32: "Int",
+    int16: "Short",
+    int8: "Char",
+    uint8: "Byte",
+    uint16: "UInt16",
+    uint32: "UInt32",
+    uint64: "UInt64",
+    bool_: "Bool",
+    float8_e4m3fn: "Float8_e4m3fn",
+    float8_e5m2: "Float8_e5m2",
+    float8_e4m3fnuz: "Float8_e4m3fnuz",
+    float8_e5m2fnuz: "Float8_e5m2fnuz",
+    float8_e8m0fnu: "Float8_e8m0fnu",
+}
 
 
 def scalar_name(d: dtype) -> str:
@@ -254,7 +282,8 @@ def scalar_name(d: dtype) -> str:
 class finfo:
     """finfo(dtype=None)
 
-    Limits of a floating-point dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``,
+    Limits of a floating-point dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``,
+    ``smallest_normal``,
     ``resolution``. Raises TypeError for other dtypes.
     """
 
@@ -262,7 +291,8 @@ class finfo:
         d = _default if type is None else type.to_real()
         if not d.is_floating_point:
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{d}'"
             )
         info = ml_dtypes.finfo(d.numpy)
         self.bits = info.bits
@@ -294,7 +324,12 @@ class iinfo:
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
             )
         info = np.iinfo(type.numpy)
-        self.bits, self.max, self.min, self.dtype = info.bits, int(info.max), int(info.min), type.name
+        self.bits, self.max, self.min, self.dtype = (
+            info.bits,
+            int(info.max),
+            int(info.min),
+            type.name,
+        )
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -1,7 +1,9 @@
 """The thin entry of each family: the shortest way from a call to a result.
 
-Hot code: locals for globals, slots instead of properties, no isinstance. An entry handles plain tensors of one dtype
-on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``general`` on every sample (a test).
+Hot code: locals for globals, slots instead of properties, no isinstance. An entry handles plain
+tensors of one dtype
+on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``general`` on every
+sample (a test).
 """
 
 import numpy as np
@@ -93,7 +95,8 @@ def unary_entry(op: type) -> object:
 def binary_entry(op: type, otherwise: object = general) -> object:
     """Two arrays that broadcast, or an array and a Python number.
 
-    ``otherwise`` takes all else: the general path, or an operator's that answers NotImplemented to strangers.
+    ``otherwise`` takes all else: the general path, or an operator's that answers NotImplemented to
+    strangers.
     """
     fn, accept, grad = op.fast, accepted(op), op.differentiable
     both, first, second = (True, True), (True, False), (False, True)
@@ -103,6 +106,36 @@ def binary_entry(op: type, otherwise: object = general) -> object:
     keeps_result = bool(op.keep_results)
     # Numbers NumPy takes without changing the array's dtype: any real one next to a float array.
     wide = FLOATS & accept if op.numbers else frozenset()
+
+    def with_number(input, other, x, out):
+        try:
+            r = fn(x, other)
+        except OverflowError:
+            return otherwise(op, (input, other), (), out)
+        if type(r) is not ndarray:
+            r = asarray(r)
+        t = new(Tensor)
+        t._data = r
+        t._ver = None
+        t._view = None
+        p = input._node if input._view is None else live_node(input)
+        if p is None or not grad or not (S.grad or thread.grad):
+            t._node = None
+            return t
+        if keeps_result:
+            t._ver = [0]
+        t._node = Node(
+            op,
+            (p, None),
+            (
+                (input, x, 0 if input._ver is None else input._ver[0]) if xf else None,
+                (other,) if yf else None,
+                (t._ver, r, 0) if keeps_result else None,
+            ),
+            r.shape,
+            r.dtype,
+        )
+        return t
 
     def call(input, other, *, out=None):
         if type(input) in PLAIN and not S.special and out is None:
@@ -150,39 +183,8 @@ def binary_entry(op: type, otherwise: object = general) -> object:
                         r.dtype,
                     )
                     return t
-            elif (
-                (type(other) is float or type(other) is int)
-                and type(x) is ndarray
-                and x.dtype in wide
-            ):
-                try:
-                    r = fn(x, other)
-                except OverflowError:
-                    return otherwise(op, (input, other), (), out)
-                if type(r) is not ndarray:
-                    r = asarray(r)
-                t = new(Tensor)
-                t._data = r
-                t._ver = None
-                t._view = None
-                p = input._node if input._view is None else live_node(input)
-                if p is None or not grad or not (S.grad or thread.grad):
-                    t._node = None
-                    return t
-                if keeps_result:
-                    t._ver = [0]
-                t._node = Node(
-                    op,
-                    (p, None),
-                    (
-                        (input, x, 0 if input._ver is None else input._ver[0]) if xf else None,
-                        (other,) if yf else None,
-                        (t._ver, r, 0) if keeps_result else None,
-                    ),
-                    r.shape,
-                    r.dtype,
-                )
-                return t
+            elif (type(other) is float or type(other) is int) and x.dtype in wide:
+                return with_number(input, other, x, out)
         return otherwise(op, (input, other), (), out)
 
     return call
@@ -265,7 +267,7 @@ def view_entry(op: type) -> object:
     keeps_meta = grad and op.keep_for((True,))[0] > 0
 
     def call(*args, **kw):
-        if varargs and len(args) > 2 or (len(args) == 2 and type(args[1]) is int and varargs):
+        if (varargs and len(args) > 2) or (len(args) == 2 and type(args[1]) is int and varargs):
             args = (args[0], args[1:])
         if kw or len(args) != total:
             args = bind(op, args, kw)
@@ -333,7 +335,7 @@ def link_view(op: type, input: Tensor, result: object, params: tuple) -> object:
 def op_entry(op: type) -> object:
     """Any number of tensors, then parameters."""
     count, varargs = len(op.tensors), op.varargs
-    if op.variadic and not op.outputs:
+    if op.variadic:
         call = list_entry(op)
     elif count == 1 and not op.outputs:
         call = one_tensor_entry(op)
@@ -351,7 +353,7 @@ def op_entry(op: type) -> object:
 
 
 def tails_of(op: type) -> list[tuple | None]:
-    """What to append to a call with n positional arguments and no others; None: ``bind`` decides."""
+    """What to append to a call with n positional arguments only; None: ``bind`` decides."""
     return [
         tuple(op.defaults[n:]) if n <= op.positional and not any(op.required[n:]) else None
         for n in range(len(op.arguments))
@@ -417,7 +419,8 @@ def one_tensor_entry(op: type) -> object:
 def reduce_entry(op: type) -> object:
     """One tensor over some dimensions: a signature of its own saves packing arguments (0.3 us).
 
-    ``op.quick``, if there is one, has the signature of ``ufunc.reduce`` and serves float32 and one or no ``dim``.
+    ``op.quick``, if there is one, has the signature of ``ufunc.reduce`` and serves float32 and one
+    or no ``dim``.
     """
     if op.params[:2] != ("dim", "keepdim") or any(op.required[1:]) or op.outputs:
         return op_entry(op)
@@ -434,7 +437,12 @@ def reduce_entry(op: type) -> object:
             x = input._data
             if type(x) is ndarray and (x.dtype is usual or x.dtype in accept):
                 try:
-                    if quick is not None and x.dtype is F4 and not kw and (dim is None or (type(dim) is int and x.ndim)):
+                    if (
+                        quick is not None
+                        and x.dtype is F4
+                        and not kw
+                        and (dim is None or (type(dim) is int and x.ndim))
+                    ):
                         r = quick(x, dim, None, None, keepdim)
                     else:
                         r = run(np, x, *params)
@@ -474,7 +482,7 @@ def reduce_entry(op: type) -> object:
 
 
 def by_name(op: type, dim: object, keepdim: object, kw: dict) -> tuple:
-    """The parameters of a reduction of which some were given by other names (``axis``, ``dtype``)."""
+    """The parameters of a reduction, some given by other names (``axis``, ``dtype``)."""
     given = {"dim": dim, "keepdim": keepdim}
     for key, value in kw.items():
         name = key if key in op.places else ALIASES.get(key, key)
@@ -488,7 +496,12 @@ def pair_entry(op: type) -> object:
     """Two tensors taken as they are, no parameters, one result (the matrix products)."""
     run, grad = op.run, op.differentiable
     masks = [op.keep_for(mask) for mask in ((True, True), (True, False), (False, True))]
-    if op.promote != "keep" or op.keep_results or len(op.arguments) != 2 or any(1 in m for m in masks):
+    if (
+        op.promote != "keep"
+        or op.keep_results
+        or len(op.arguments) != 2
+        or any(1 in m for m in masks)
+    ):
         return many_tensor_entry(op)
     (xb, yb), (xf, yf), (xs, ys) = [[k == 2 for k in m] for m in masks]
 
@@ -580,12 +593,12 @@ def list_entry(op: type) -> object:
 
 
 def many_tensor_entry(op: type) -> object:
-    """Several tensors (some may be None), or several results, or a list of tensors."""
+    """Several tensors (some may be None), or several results."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
-    outputs, variadic, grad = op.outputs, op.variadic, op.differentiable
+    outputs, grad = op.outputs, op.differentiable
     keep_dtypes, widen = op.promote == "keep", op.half == "widen"
     # The inputs whose dtypes must agree; the others are taken as they are.
-    same = None if keep_dtypes else range(10**9) if variadic else [i for i, p in enumerate(op.promotes) if p]
+    same = None if keep_dtypes else [i for i, p in enumerate(op.promotes) if p]
     tails = tails_of(op)
 
     def call(*args, out=None, **kw):
@@ -595,15 +608,14 @@ def many_tensor_entry(op: type) -> object:
             tail = tails[len(args)] if len(args) < total else None
             args = bind(op, args, kw) if tail is None else args + tail
         tensors = args[:count]
-        given = tensors[0] if variadic else tensors
-        if S.special or out is not None or not given or given[0] is None:
+        if S.special or out is not None or tensors[0] is None:
             return general(op, tensors, args[count:], out)
         arrays = []
         nodes = []
         some = None
-        for t in given:
+        for t in tensors:
             if type(t) not in PLAIN:
-                if t is None and not variadic:
+                if t is None:
                     arrays.append(None)
                     nodes.append(None)
                     continue
@@ -618,7 +630,7 @@ def many_tensor_entry(op: type) -> object:
                 some = p
         if same is not None:
             d = None
-            for x in arrays if variadic else [arrays[i] for i in same]:
+            for x in [arrays[i] for i in same]:
                 if x is not None and x.dtype is not d:
                     if d is not None or x.dtype not in accept:
                         return general(op, tensors, args[count:], out)
@@ -629,7 +641,7 @@ def many_tensor_entry(op: type) -> object:
                     return general(op, tensors, args[count:], out)
         params = args[count:]
         try:
-            r = run(np, arrays, *params) if variadic else run(np, *arrays, *params)
+            r = run(np, *arrays, *params)
         except Exception as error:
             raise errors.translate(error, arrays) from None
         if outputs and type(r) is not ndarray:
@@ -688,7 +700,9 @@ def bind(op: type, args: tuple, kw: dict) -> tuple:
         values[at] = value
     if filled < op.needed:
         given = {places.get(k, places.get(ALIASES.get(k))) for k in kw}
-        absent = [op.arguments[i] for i in range(filled, op.needed) if op.required[i] and i not in given]
+        absent = [
+            op.arguments[i] for i in range(filled, op.needed) if op.required[i] and i not in given
+        ]
         if absent:
             raise errors.missing(op.name, absent)
     return tuple(values)

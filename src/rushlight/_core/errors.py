@@ -1,5 +1,6 @@
 """PyTorch's error texts as functions. Each returns the exception; the caller raises it."""
 
+import itertools
 import re
 
 import numpy as np
@@ -8,25 +9,32 @@ import numpy as np
 def broadcast(shapes: list[tuple[int, ...]]) -> RuntimeError:
     """Shapes that do not broadcast together."""
     shapes = [s for s in shapes if s is not None]
-    for first, second in zip(shapes, shapes[1:], strict=False):
+    for first, second in itertools.pairwise(shapes):
         for i in range(-1, -1 - min(len(first), len(second)), -1):
             if first[i] != second[i] and 1 not in (first[i], second[i]):
                 at = max(len(first), len(second)) + i
                 return RuntimeError(
-                    f"The size of tensor a ({first[i]}) must match the size of tensor b ({second[i]}) "
+                    f"The size of tensor a ({first[i]}) must match the size of tensor b "
+                    f"({second[i]}) "
                     f"at non-singleton dimension {at}"
                 )
-    return RuntimeError(f"The shapes {', '.join(map(str, map(list, shapes)))} do not broadcast together")
+    return RuntimeError(
+        f"The shapes {', '.join(map(str, map(list, shapes)))} do not broadcast together"
+    )
 
 
-def modified_in_place(dtype: object, shape: tuple, grad_name: str, found: int, expected: int) -> RuntimeError:
+def modified_in_place(
+    dtype: object, shape: tuple, grad_name: str, found: int, expected: int
+) -> RuntimeError:
     """A saved tensor was written to before its gradient was computed."""
     what = f"torch.{_type_name(dtype)} {list(shape)}"
     forward = re.sub(r"Backward\d*$", "", grad_name)
     source = f", which is output 0 of {forward}," if forward else ""
     return RuntimeError(
-        "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{what}]{source} is at version {found}; expected version {expected} instead. Hint: enable anomaly "
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        "operation: "
+        f"[{what}]{source} is at version {found}; expected version {expected} instead. Hint: "
+        "enable anomaly "
         "detection to find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
@@ -42,9 +50,11 @@ def _type_name(dtype: object) -> str:
 def backward_twice() -> RuntimeError:
     """The graph's saved tensors are gone."""
     return RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors after they "
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        "after they "
         "have already been freed). Saved intermediate values of the graph are freed when you call "
-        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+        "through the "
         "graph a second time or if you need to access saved tensors after calling backward."
     )
 
@@ -57,9 +67,7 @@ def leaf_in_place(view: bool) -> RuntimeError:
 
 def cannot_cast(source: object, target: object) -> RuntimeError:
     """A result that may not be written into an output of lower kind."""
-    return RuntimeError(
-        f"result type {source} can't be cast to the desired output type {target}"
-    )
+    return RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
 
 
 def unexpected_keyword(name: str, keyword: str) -> TypeError:
@@ -74,13 +82,16 @@ def missing(name: str, arguments: list[str]) -> TypeError:
     return TypeError(f"{name}() missing {len(arguments)} required positional {noun}: {shown}")
 
 
-def invalid_combination(name: str, names: tuple[str, ...], numbers: tuple[str, ...], given: tuple) -> TypeError:
+def invalid_combination(
+    name: str, names: tuple[str, ...], numbers: tuple[str, ...], given: tuple
+) -> TypeError:
     """Arguments that fit neither the form with tensors only nor the one with a number."""
     plain = ", ".join(f"Tensor {n}" for n in names)
     mixed = ", ".join(f"{'Number' if n in numbers else 'Tensor'} {n}" for n in names)
     return TypeError(
         f"{name}() received an invalid combination of arguments - got "
-        f"({', '.join(type(g).__name__ for g in given)}), but expected one of:\n * ({plain}, *, Tensor out = None)\n"
+        f"({', '.join(type(g).__name__ for g in given)}), but expected one of:\n * ({plain}, *, "
+        "Tensor out = None)\n"
         f" * ({mixed}, *, Tensor out = None)\n"
     )
 
@@ -88,7 +99,8 @@ def invalid_combination(name: str, names: tuple[str, ...], numbers: tuple[str, .
 def not_a_tensor(name: str, argument: str, position: int, value: object) -> TypeError:
     """Something that is not a tensor where one is needed."""
     return TypeError(
-        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+        f"{type(value).__name__}"
     )
 
 
@@ -100,7 +112,8 @@ def translate(error: Exception, arrays: list) -> Exception:
             return RuntimeError(str(error))
         n = ndim or 1
         return IndexError(
-            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {error.axis})"
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got "
+            f"{error.axis})"
         )
     if isinstance(error, ValueError) and "broadcast" in str(error):
         return broadcast([getattr(a, "shape", None) for a in arrays])

@@ -104,7 +104,8 @@ class set_grad_enabled(_Mode):
 class inference_mode(_Mode):
     """inference_mode(mode=True)
 
-    ``no_grad`` for code that never needs gradients. rushlight has no extra cost to save in it, and does not mark
+    ``no_grad`` for code that never needs gradients. rushlight has no extra cost to save in it, and
+    does not mark
     the tensors made inside.
     """
 

@@ -1,4 +1,6 @@
-"""``X_`` from X: write into the same storage, then rebase history, also of a base written through a view."""
+"""``X_`` from X: write into the same storage, then rebase history, also of a base written through a
+view.
+"""
 
 from collections.abc import Callable
 
@@ -60,7 +62,7 @@ def bump(t: Tensor) -> None:
 
 
 def write(t: Tensor, array: ndarray) -> Tensor:
-    """Copy an array into a tensor's memory and count the write; a leaf that requires grad refuses."""
+    """Copy an array into a tensor's memory and count the write; leaves with grad refuse."""
     check_leaf(t, live_node(t))
     if type(t._data) is not MetaArray:
         if t._data.shape != np.shape(array):
@@ -160,7 +162,8 @@ def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
         check_leaf(self, nodes[0])
     if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
         inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
-    # Versions as they were before the write: an input that shares memory with self is then known as modified.
+    # Versions as they were before the write: an input that shares memory with self is then known as
+    # modified.
     saved = saved_inputs(op, tuple(inputs), nodes) if need else None
     r = compute(op, promote(op, tuple(inputs)), params)
     found, wanted = dtypes.BY_NUMPY[r.dtype], self.dtype
@@ -222,7 +225,8 @@ def rebase(t: Tensor, node: Node) -> None:
 def update(writes: tuple[str, ...]) -> Callable:
     """Turn a function that modifies lists of arrays into one on lists of Tensors.
 
-    ``writes`` names the arguments it modifies: their version counters are bumped. No history is recorded.
+    ``writes`` names the arguments it modifies: their version counters are bumped. No history is
+    recorded.
     """
 
     def decorate(function):

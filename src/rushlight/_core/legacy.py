@@ -1,4 +1,6 @@
-"""The old constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor([1, 2])``, ``torch.LongTensor(5)``."""
+"""The old constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor([1, 2])``,
+``torch.LongTensor(5)``.
+"""
 
 import numpy as np
 
@@ -21,7 +23,8 @@ def construct(dtype, args, kind=Tensor):
     elif isinstance(args[0], Tensor):
         if args[0]._data.dtype != numpy:
             raise TypeError(
-                f"expected {dtypes.scalar_name(dtype)} (got {dtypes.scalar_name(args[0].dtype)}): the legacy "
+                f"expected {dtypes.scalar_name(dtype)} (got {dtypes.scalar_name(args[0].dtype)}): "
+                "the legacy "
                 "constructor does not convert; use torch.tensor(..., dtype=...)"
             )
         t._data = args[0]._data
@@ -60,7 +63,9 @@ class _LegacyMeta(_TensorMeta):
 def legacy_type(name, dtype):
     """The class ``torch.FloatTensor`` and its like."""
     doc = f"{name}(*sizes or data) -> Tensor: the old constructor of {dtype} tensors."
-    return _LegacyMeta(name, (Tensor,), {"dtype": dtype, "__doc__": doc, "__slots__": (), "__module__": "torch"})
+    return _LegacyMeta(
+        name, (Tensor,), {"dtype": dtype, "__doc__": doc, "__slots__": (), "__module__": "torch"}
+    )
 
 
 TENSOR_TYPES = {

@@ -1,4 +1,4 @@
-"""Tensor's methods that compute nothing: looking in, going out to Python and NumPy, copying, hooks."""
+"""Tensor's methods that compute nothing: looking in, out to Python and NumPy, copies, hooks."""
 
 import copy
 import operator
@@ -27,7 +27,8 @@ def data_property(name, getter):
     setattr(Tensor, name, property(getter, doc=getter.__doc__))
 
 
-# ---- sizes and flags -------------------------------------------------------------------------------
+# ---- sizes and flags
+# -------------------------------------------------------------------------------
 
 
 @method
@@ -60,7 +61,9 @@ def stride(self, dim=None):
 
 
 def element_strides(x):
-    """Strides in elements; where memory says nothing (no elements, meta), those of a contiguous tensor."""
+    """Strides in elements; where memory says nothing (no elements, meta), those of a contiguous
+    tensor.
+    """
     if x.size and type(x) is not MetaArray:
         return tuple([s // x.itemsize for s in x.strides])
     strides, step = [], 1
@@ -155,9 +158,18 @@ def dim_order(self):
 
 
 for _name, _value in {
-    "is_cuda": False, "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False,
-    "is_mps": False, "is_xpu": False, "is_xla": False, "is_nested": False, "is_vulkan": False, "is_ipu": False,
-}.items():  # fmt: skip
+    "is_cuda": False,
+    "is_sparse": False,
+    "is_sparse_csr": False,
+    "is_quantized": False,
+    "is_mkldnn": False,
+    "is_mps": False,
+    "is_xpu": False,
+    "is_xla": False,
+    "is_nested": False,
+    "is_vulkan": False,
+    "is_ipu": False,
+}.items():
     data_property(_name, lambda self, _v=_value: _v)
 data_property("is_cpu", lambda self: type(self._data) is not MetaArray)
 data_property("is_meta", lambda self: type(self._data) is MetaArray)
@@ -169,7 +181,8 @@ data_property("name", lambda self: None)
 Tensor.nelement, Tensor.ndimension = numel, dim
 
 
-# ---- out to Python and NumPy -----------------------------------------------------------------------
+# ---- out to Python and NumPy
+# -----------------------------------------------------------------------
 
 
 @method
@@ -182,7 +195,9 @@ def item(self):
             f"a Tensor with {self._data.size} elements cannot be converted to Scalar"
         ) from None
     kind = value.__class__
-    return value if kind is float or kind is int or kind is bool or kind is complex else float(value)
+    return (
+        value if kind is float or kind is int or kind is bool or kind is complex else float(value)
+    )
 
 
 @method
@@ -196,7 +211,8 @@ def tolist(self):
 def numpy(self, *, force=False):
     """numpy(*, force=False) -> numpy.ndarray: an array on the same memory.
 
-    RuntimeError for a tensor that requires grad, unless ``force``; TypeError for dtypes NumPy lacks.
+    RuntimeError for a tensor that requires grad, unless ``force``; TypeError for dtypes NumPy
+    lacks.
     """
     if not force and live_node(self) is not None:
         raise RuntimeError(
@@ -205,7 +221,8 @@ def numpy(self, *, force=False):
     x = self._data
     if type(x) is MetaArray:
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
+            "to host memory first."
         )
     if x.dtype.kind == "V" or x.dtype == dtypes.bfloat16.numpy:
         raise TypeError(f"Got unsupported ScalarType {dtypes.scalar_name(self.dtype)}")
@@ -327,16 +344,27 @@ def _type_name(self):
 
 
 TYPE_NAMES = {
-    "float32": "torch.FloatTensor", "float64": "torch.DoubleTensor", "float16": "torch.HalfTensor",
-    "bfloat16": "torch.BFloat16Tensor", "uint8": "torch.ByteTensor", "int8": "torch.CharTensor",
-    "int16": "torch.ShortTensor", "int32": "torch.IntTensor", "int64": "torch.LongTensor",
-    "bool": "torch.BoolTensor", "complex64": "torch.ComplexFloatTensor", "complex128": "torch.ComplexDoubleTensor",
-}  # fmt: skip
+    "float32": "torch.FloatTensor",
+    "float64": "torch.DoubleTensor",
+    "float16": "torch.HalfTensor",
+    "bfloat16": "torch.BFloat16Tensor",
+    "uint8": "torch.ByteTensor",
+    "int8": "torch.CharTensor",
+    "int16": "torch.ShortTensor",
+    "int32": "torch.IntTensor",
+    "int64": "torch.LongTensor",
+    "bool": "torch.BoolTensor",
+    "complex64": "torch.ComplexFloatTensor",
+    "complex128": "torch.ComplexDoubleTensor",
+}
 BY_TYPE_NAME = {name: dtypes.BY_NAME[d] for d, name in TYPE_NAMES.items()}
 
 
 def tensor_type(self, dtype=None, non_blocking=False):
-    """type(dtype=None) -> str or Tensor: the legacy type name, or the tensor cast to a dtype or type."""
+    """type(dtype=None) -> str or Tensor
+
+    The legacy type name, or the tensor cast to a dtype or type.
+    """
     if dtype is None:
         return self._type_name()
     if isinstance(dtype, str):
@@ -349,7 +377,8 @@ def tensor_type(self, dtype=None, non_blocking=False):
 Tensor.type = tensor_type
 
 
-# ---- copying and pickling --------------------------------------------------------------------------
+# ---- copying and pickling
+# --------------------------------------------------------------------------
 
 
 @method
@@ -358,8 +387,10 @@ def __deepcopy__(self, memo):
         return memo[id(self)]
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-            "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the "
+            "moment.  If you were attempting to deepcopy a module, this may be because of a "
+            "torch.nn.utils.weight_norm "
             "usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
     if isinstance(self, Parameter):  # PyTorch leaves behind its gradient and what users hung on it
@@ -378,7 +409,9 @@ def __deepcopy__(self, memo):
 
 
 def copy_array(x, memo):
-    """A copy of an array that keeps its strides, and shares its storage with other copies made with ``memo``."""
+    """A copy of an array that keeps its strides, and shares its storage with other copies made with
+    ``memo``.
+    """
     if x.__class__ is MetaArray:
         return x
     root = storage.root_of(x)
@@ -409,8 +442,10 @@ def rebuild(cls, array, requires_grad, state):
 def __reduce_ex__(self, protocol):
     if not self.is_leaf:
         raise RuntimeError(
-            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support "
-            "crossing process boundaries.  If you just want to transfer the data, call detach() on the tensor "
+            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd "
+            "does not support "
+            "crossing process boundaries.  If you just want to transfer the data, call detach() "
+            "on the tensor "
             "before serializing (e.g., putting it on the queue)."
         )
     return rebuild, (self.__class__, self._data, self.requires_grad, dict(self.__dict__))
@@ -429,7 +464,9 @@ def as_subclass(self, cls):
 
 
 def make_subclass(cls, data, require_grad=False):
-    """Tensor._make_subclass(cls, data, require_grad=False) -> Tensor of class ``cls`` on the same memory."""
+    """Tensor._make_subclass(cls, data, require_grad=False) -> Tensor of class ``cls`` on the same
+    memory.
+    """
     t = new(cls)
     t._data, t._node, t._view = data._data, None, None
     t._ver = cell(data)
@@ -439,12 +476,16 @@ def make_subclass(cls, data, require_grad=False):
 Tensor._make_subclass = staticmethod(make_subclass)
 
 
-# ---- hooks -----------------------------------------------------------------------------------------
+# ---- hooks
+# -----------------------------------------------------------------------------------------
 
 
 @method
 def register_hook(self, hook):
-    """register_hook(hook) -> handle: call ``hook(grad)`` when the gradient is known; it may return another."""
+    """register_hook(hook) -> handle
+
+    Call ``hook(grad)`` when the gradient is known; it may return another.
+    """
     n = live_node(self)
     if n is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -453,7 +494,10 @@ def register_hook(self, hook):
 
 @method
 def register_post_accumulate_grad_hook(self, hook):
-    """register_post_accumulate_grad_hook(hook) -> handle: call ``hook(param)`` after ``.grad`` was updated."""
+    """register_post_accumulate_grad_hook(hook) -> handle
+
+    Call ``hook(param)`` after ``.grad`` was updated.
+    """
     n = live_node(self)
     if n is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")

@@ -1,4 +1,6 @@
-"""How an operator is declared: records, families, and what is worked out from them when the class is made."""
+"""How an operator is declared: records, families, and what is worked out from them when the class
+is made.
+"""
 
 import inspect
 import re
@@ -18,7 +20,9 @@ INPLACE: dict[str, Callable] = {}  # public functions whose X_ is derived by cop
 
 
 class Meta:
-    """A gradient's parameter annotated ``: Meta`` gets this: shape and dtype of a tensor, not its storage."""
+    """A gradient's parameter annotated ``: Meta`` gets this: shape and dtype of a tensor, not its
+    storage.
+    """
 
     __slots__ = ("dtype_", "shape")
 
@@ -71,14 +75,20 @@ class Op:
     public: tuple[str, ...] = ("torch", "Tensor")
     aliases: tuple[str, ...] = ()
     operator: str | None = None
-    domain: Callable | None = None  # (common dtype, dtypes of the inputs): raises where PyTorch does
+    domain: Callable | None = (
+        None  # (common dtype, dtypes of the inputs): raises where PyTorch does
+    )
     inplace = False
     differentiable = True
     linear = False
-    edge_order: tuple[int, ...] | None = None  # next_functions, where PyTorch's differ from `tensors`
+    edge_order: tuple[int, ...] | None = (
+        None  # next_functions, where PyTorch's differ from `tensors`
+    )
     varargs = False
     variadic = False  # the one tensor argument is a list
-    numbers: bool | tuple[str, ...] = True  # Python numbers may stand for tensors: all, none, or those of these names
+    numbers: bool | tuple[str, ...] = (
+        True  # Python numbers may stand for tensors: all, none, or those of these names
+    )
     make_entry: Callable = staticmethod(entries.op_entry)
 
     def __init_subclass__(cls, family: bool = False) -> None:
@@ -205,7 +215,9 @@ def read_signature(cls: type, forward: Callable) -> None:
     cls.defaults = [*defaults, *[only.get(k) for k in keyword]]
     cls.required = [*required, *[k not in only for k in keyword]]
     cls.positional = count + len(names)
-    cls.needed = max((i + 1 for i, r in enumerate(cls.required) if r), default=0)  # none is required after these
+    cls.needed = max(
+        (i + 1 for i, r in enumerate(cls.required) if r), default=0
+    )  # none is required after these
     cls.places = {n: i for i, n in enumerate(cls.arguments)}
     if keyword:  # called positionally inside: forward's keyword-only params come last
         inner, split = forward, 1 + count + len(names)
@@ -219,7 +231,9 @@ def read_signature(cls: type, forward: Callable) -> None:
 
 
 def chain_kernel(cls: type) -> None:
-    """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if there is one."""
+    """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if
+    there is one.
+    """
     native, reference = backend.kernel_for(cls.name), cls.reference
     plain = getattr(np, cls.ufunc) if cls.ufunc and not issubclass(cls, Reduce) else None
     if native is None:
@@ -272,7 +286,9 @@ class Rule:
         if name == "need":
             return NEED, 0
         known = ["g", *cls.tensors, *cls.params, "result", *cls.outputs, "need"]
-        raise TypeError(f"{cls.__name__}: its gradient asks for '{name}'; it can have {', '.join(known)}")
+        raise TypeError(
+            f"{cls.__name__}: its gradient asks for '{name}'; it can have {', '.join(known)}"
+        )
 
 
 def complete_gradients(cls: type) -> None:
@@ -283,7 +299,9 @@ def complete_gradients(cls: type) -> None:
         rules, single = [single], None
     if single is None and not any(rules):
         if cls.differentiable:
-            raise TypeError(f"{cls.__name__} has no vjp: write one, or say differentiable = False and why")
+            raise TypeError(
+                f"{cls.__name__} has no vjp: write one, or say differentiable = False and why"
+            )
         cls.keep_for, cls.keep_results, cls.grad_outputs = (lambda mask: (0,) * len(mask)), (), (0,)
         cls.save_plan = staticmethod(lambda mask: ((), ()))
         cls.backward = staticmethod(lambda node, g, need: (None,) * len(need))
@@ -301,7 +319,9 @@ def complete_gradients(cls: type) -> None:
 
 
 def save_planner(count: int, joint: Rule | None, rules: list[Rule | None]) -> Callable:
-    """A function from which inputs need a gradient to how each is saved: 0 no, 1 its meta, 2 the tensor."""
+    """A function from which inputs need a gradient to how each is saved: 0 no, 1 its meta, 2 the
+    tensor.
+    """
     cache: dict[tuple, tuple] = {}
 
     def keep_for(mask):
@@ -374,8 +394,7 @@ def unpack_item(entry: tuple | None, edge: object) -> object:
     if len(entry) == 2:
         return Meta(*entry)
     t, data, _ = entry
-    holder = t if t.__class__ is Tensor or t._ver is not None else t
-    if holder._version != entry[2]:
+    if t._version != entry[2]:
         check_version(entry, edge)
     if t._data is data and live_node(t) is edge:
         return t
@@ -442,9 +461,15 @@ def public(
     def register(function):
         code = function.__code__
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        renamed = {new: old for new, old in entries.ALIASES.items() if old in names and new not in names}
+        renamed = {
+            new: old for new, old in entries.ALIASES.items() if old in names and new not in names
+        }
         own_out = "out" in names
-        shown = with_out(function, renamed, out and not own_out) if renamed or (out and not own_out) else function
+        shown = (
+            with_out(function, renamed, out and not own_out)
+            if renamed or (out and not own_out)
+            else function
+        )
         for namespace in namespaces or ("torch", "Tensor"):
             space = PUBLIC.setdefault(namespace, {})
             for name in (function.__name__, *aliases):
@@ -472,11 +497,15 @@ def with_out(function: Callable, renamed: dict[str, str], takes_out: bool) -> Ca
             return result
         if isinstance(result, tuple):
             if len(out) != len(result):
-                raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}")
-            return type(result)(write_out(name, r, o) for r, o in zip(result, out, strict=True)) if type(
-                result
-            ) is tuple else tuple.__new__(
-                type(result), [write_out(name, r, o) for r, o in zip(result, out, strict=True)]
+                raise TypeError(
+                    f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}"
+                )
+            return (
+                type(result)(write_out(name, r, o) for r, o in zip(result, out, strict=True))
+                if type(result) is tuple
+                else tuple.__new__(
+                    type(result), [write_out(name, r, o) for r, o in zip(result, out, strict=True)]
+                )
             )
         return write_out(name, result, out)
 
@@ -485,5 +514,18 @@ def with_out(function: Callable, renamed: dict[str, str], takes_out: bool) -> Ca
     return call
 
 
-__all__ = ["OPS", "PUBLIC", "Binary", "ListOp", "Meta", "Op", "Reduce", "Unary", "View", "conj", "grad_enabled",
-           "public", "ufunc"]  # fmt: skip
+__all__ = [
+    "OPS",
+    "PUBLIC",
+    "Binary",
+    "ListOp",
+    "Meta",
+    "Op",
+    "Reduce",
+    "Unary",
+    "View",
+    "conj",
+    "grad_enabled",
+    "public",
+    "ufunc",
+]

@@ -17,7 +17,8 @@ class Size(tuple):
                     return tuple.__new__(cls, [operator.index(x) for x in sizes])
                 except TypeError:
                     raise TypeError(
-                        f"torch.Size() takes an iterable of 'int' (item {sizes.index(s)} is '{type(s).__name__}')"
+                        f"torch.Size() takes an iterable of 'int' (item {sizes.index(s)} is "
+                        f"'{type(s).__name__}')"
                     ) from None
         return tuple.__new__(cls, sizes)
 
@@ -51,7 +52,8 @@ class Size(tuple):
 
 
 def wrap_dim(dim: int, ndim: int) -> int:
-    """``dim`` counted from the front; IndexError if a tensor of ``ndim`` dimensions has no such one.
+    """``dim`` counted from the front; IndexError if a tensor of ``ndim`` dimensions has no such
+    one.
 
     A 0-d tensor accepts -1 and 0, as in PyTorch.
     """
@@ -60,7 +62,9 @@ def wrap_dim(dim: int, ndim: int) -> int:
         dim = operator.index(dim)
     if -n <= dim < n:
         return dim + n if dim < 0 else dim
-    raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    raise IndexError(
+        f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+    )
 
 
 def wrap_dims(dims: object, ndim: int) -> tuple[int, ...]:
@@ -77,7 +81,7 @@ def wrap_dims(dims: object, ndim: int) -> tuple[int, ...]:
 
 
 def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
-    """``shape`` with its one -1 worked out for ``numel`` elements; RuntimeError if it does not fit."""
+    """``shape`` with its one -1 worked out for ``numel`` elements; RuntimeError if none fits."""
     unknown = [i for i, s in enumerate(shape) if s == -1]
     if len(unknown) > 1:
         raise RuntimeError("only one dimension can be inferred")
@@ -90,7 +94,8 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     if unknown:
         if known == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the "
+                "unspecified "
                 "dimension size -1 can be any value and is ambiguous"
             )
         if numel % known == 0:

@@ -46,7 +46,9 @@ def attach_operators(op: type) -> None:
     if name in {"eq", "ne", "lt", "le", "gt", "ge", "rsub"}:  # they have no reflected form
         return
     if f"__r{name}__" not in Tensor.__dict__:
-        setattr(Tensor, f"__r{name}__", forward if name in COMMUTATIVE else entries.reflected_entry(op))
+        setattr(
+            Tensor, f"__r{name}__", forward if name in COMMUTATIVE else entries.reflected_entry(op)
+        )
     if op.inplace and f"__i{name}__" not in Tensor.__dict__:
         setattr(Tensor, f"__i{name}__", getattr(Tensor, f"{op.name}_"))
 

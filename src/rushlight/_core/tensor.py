@@ -27,13 +27,17 @@ class _TensorMeta(type):
 class Tensor(metaclass=_TensorMeta):
     """A multi-dimensional array whose history autograd can walk.
 
-    ``torch.Tensor(2, 3)`` is an uninitialised float tensor, ``torch.Tensor([3, 4])`` one of these values.
+    ``torch.Tensor(2, 3)`` is an uninitialised float tensor, ``torch.Tensor([3, 4])`` one of these
+    values.
     """
 
     # _data: the array. _node: what computed it (None: no gradient; Leaf: where one comes to rest).
-    # _ver: one-cell version counter, shared with views, made on first need. _view: how to re-derive it from
-    # its base, (base, parent view or None, op, params). Unset until needed: _grad, __dict__ (users hang attributes
-    # on tensors), and, on views, _seen: the version at which _node was current, or -1 for a view made under no_grad
+    # _ver: one-cell version counter, shared with views, made on first need. _view: how to re-derive
+    # it from
+    # its base, (base, parent view or None, op, params). Unset until needed: _grad, __dict__ (users
+    # hang attributes
+    # on tensors), and, on views, _seen: the version at which _node was current, or -1 for a view
+    # made under no_grad
     # of a tensor with history, which never joins that history.
     __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_seen", "_ver", "_view")
 
@@ -80,8 +84,10 @@ class Tensor(metaclass=_TensorMeta):
             if on:
                 return
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed "
-                "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed "
+                "variable in a subgraph that doesn't require differentiation use var_no_grad = "
+                "var.detach()."
             )
         if not on:
             self._node = None
@@ -123,7 +129,8 @@ class Tensor(metaclass=_TensorMeta):
         if g is not None:
             if not isinstance(g, Tensor):
                 raise TypeError(
-                    f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}"
+                    "assigned grad expected to be a Tensor or None but got grad of type "
+                    f"{type(g).__name__}"
                 )
             if g is self:
                 raise RuntimeError("can't assign Variable as its own grad")
@@ -134,7 +141,8 @@ class Tensor(metaclass=_TensorMeta):
                 )
             if g._data.dtype != self._data.dtype:
                 raise RuntimeError(
-                    f"assigned grad has data of a different type: expected {self.dtype}, got {g.dtype}"
+                    f"assigned grad has data of a different type: expected {self.dtype}, got "
+                    f"{g.dtype}"
                 )
         self._grad = g
 
@@ -190,7 +198,9 @@ class Parameter(Tensor):
 
 
 class Node:
-    """One step of history: which op, where its gradients go (``edges``), what its formulas need (``saved``)."""
+    """One step of history: which op, where its gradients go (``edges``), what its formulas need
+    (``saved``).
+    """
 
     __slots__ = (
         "__weakref__",
@@ -234,7 +244,8 @@ class Node:
         if order is not None:
             edges = [edges[i] for i in order if i < len(edges)]
         return tuple(
-            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0) for e in edges
+            (None, 0) if e is None else (e.node, e.index) if type(e) is Pick else (e, 0)
+            for e in edges
         )
 
     @property
@@ -247,7 +258,7 @@ class Node:
             return self.metadata_
 
     def register_hook(self, hook: object) -> "Removable":
-        """Call ``hook(grad_inputs, grad_outputs)`` after this node; it may return new grad_inputs."""
+        """Call ``hook(grad_inputs, grad_outputs)`` after it; it may return new grad_inputs."""
         return add_hook(self, "post", hook)
 
     def register_prehook(self, hook: object) -> "Removable":
@@ -319,14 +330,16 @@ class Removable:
 
 
 def add_hook(node: "Node | Leaf | Pick", kind: str, hook: object) -> Removable:
-    """Hang a hook on a node: kinds 'tensor' (its output's gradient), 'pre', 'post', 'accumulated'."""
+    """Hang a hook on a node: 'tensor' (its output's gradient), 'pre', 'post', 'accumulated'."""
     entry = (kind, hook)
     node.hooks = [*(node.hooks or ()), entry]
     return Removable(node, entry)
 
 
 def replay(view: tuple, t: Tensor) -> Tensor:
-    """The view that ``(base, parent view or None, op, params)`` describes, of another tensor shaped like the base."""
+    """The view that ``(base, parent view or None, op, params)`` describes, of another tensor shaped
+    like the base.
+    """
     _, parent, op, params = view
     if parent is not None:
         t = replay(parent, t)
@@ -344,7 +357,7 @@ def wrap(data: np.ndarray, node: object = None) -> Tensor:
 
 
 def live_node(t: Tensor) -> "Node | Leaf | Pick | None":
-    """The node of ``t``, re-derived from its base if the base was written to through another alias."""
+    """The node of ``t``, re-derived if its base was written to through another alias."""
     v = t._view
     if v is not None and t._seen != t._ver[0] and t._seen >= 0:
         t._seen = t._ver[0]

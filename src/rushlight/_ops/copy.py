@@ -69,7 +69,10 @@ def is_contiguous(self, memory_format=devices.contiguous_format):
 
 @public("Tensor", out=False)
 def contiguous(self, memory_format=devices.contiguous_format):
-    """contiguous(memory_format=torch.contiguous_format) -> Tensor: itself if laid out so, else a copy."""
+    """contiguous(memory_format=torch.contiguous_format) -> Tensor
+
+    Itself if laid out so, else a copy.
+    """
     if memory_format is devices.preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     if is_contiguous_as(self, memory_format):
@@ -105,20 +108,22 @@ def broadcast(y, shape):
     except ValueError:
         lead = len(shape) - y.ndim
         at = next(
-            (i for i in range(len(shape)) if i >= lead and y.shape[i - lead] not in (1, shape[i])), 0
+            (i for i in range(len(shape)) if i >= lead and y.shape[i - lead] not in (1, shape[i])),
+            0,
         )
         if lead < 0:
             raise RuntimeError(
                 f"output with shape {list(shape)} doesn't match the broadcast shape {list(y.shape)}"
             ) from None
         raise RuntimeError(
-            f"The size of tensor a ({shape[at]}) must match the size of tensor b ({y.shape[at - lead]}) at "
+            f"The size of tensor a ({shape[at]}) must match the size of tensor b "
+            f"({y.shape[at - lead]}) at "
             f"non-singleton dimension {at}"
         ) from None
 
 
 def convert(x, dtype):
-    """An array in another dtype, by C's rules (complex drops its imaginary part, floats truncate)."""
+    """An array in another dtype, by C's rules (complex loses its imaginary part)."""
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
@@ -136,7 +141,9 @@ def copy_(self, src, non_blocking=False):
         if isinstance(src, (int, float, complex)):
             src = wrap(np.asarray(src))
         else:
-            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+            raise TypeError(
+                f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+            )
     recorded = grad_enabled() and (live_node(self) is not None or live_node(src) is not None)
     if recorded or type(self._data) is not np.ndarray or type(src._data) is not np.ndarray:
         return _copy(self, src, non_blocking)
@@ -176,7 +183,8 @@ def fill_(self, value):
     """fill_(value) -> Tensor: every element set to a number or a 0-d tensor."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+            "dimensions."
         )
     return _fill(self, value)
 
@@ -241,7 +249,9 @@ def parse_to(args, kw):
     kw.pop("non_blocking", False)
     other = kw.pop("other", None)
     if kw:
-        raise TypeError(f"to() received an invalid combination of arguments - got ({', '.join(kw)}=...)")
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({', '.join(kw)}=...)"
+        )
     flags = []
     for a in args:
         if isinstance(a, dtypes.dtype):
@@ -254,7 +264,8 @@ def parse_to(args, kw):
             device = a
         elif a is not None:
             raise TypeError(
-                f"to() received an invalid combination of arguments - got ({type(a).__name__}), but expected a "
+                f"to() received an invalid combination of arguments - got ({type(a).__name__}), "
+                "but expected a "
                 "dtype, a device or a tensor"
             )
     if len(flags) > 1:
@@ -283,10 +294,19 @@ def _caster(name, dtype):
 
 
 for _name, _dtype in {
-    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
-    "long": dtypes.int64, "int": dtypes.int32, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
-    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
-}.items():  # fmt: skip
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "half": dtypes.float16,
+    "bfloat16": dtypes.bfloat16,
+    "long": dtypes.int64,
+    "int": dtypes.int32,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
+    "bool": dtypes.bool_,
+    "cfloat": dtypes.complex64,
+    "cdouble": dtypes.complex128,
+}.items():
     _caster(_name, _dtype)
 
 

@@ -1,4 +1,6 @@
-"""Reading and writing along one dimension by index tensors: gather, scatter, index_select, index_add, take, put."""
+"""Reading and writing along one dimension by index tensors: gather, scatter, index_select,
+index_add, take, put.
+"""
 
 import numpy as np
 
@@ -12,7 +14,10 @@ from rushlight._ops.index import add_at
 def check_index_dtype(name, index):
     """Indices are int64 (or int32 where PyTorch takes it)."""
     if index.dtype.kind not in "i" or index.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, but got {dtypes.BY_NUMPY[index.dtype]}")
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index, but got "
+            f"{dtypes.BY_NUMPY[index.dtype]}"
+        )
 
 
 def check_int64(name, index):
@@ -22,9 +27,12 @@ def check_int64(name, index):
 
 
 def places(x_shape, index, dim):
-    """The full index tuple for elements that ``index`` names along ``dim``; the other coordinates are its own."""
+    """The full index tuple for elements that ``index`` names along ``dim``; the other coordinates
+    are its own.
+    """
     coordinates = [
-        np.arange(n).reshape([-1 if k == d else 1 for k in range(index.ndim)]) for d, n in enumerate(index.shape)
+        np.arange(n).reshape([-1 if k == d else 1 for k in range(index.ndim)])
+        for d, n in enumerate(index.shape)
     ]
     coordinates[dim] = index
     del x_shape
@@ -36,11 +44,14 @@ def check_along(name, x, index, dim, source=None):
     if index.size == 0:
         return
     if max(x.ndim, 1) != max(index.ndim, 1):
-        raise RuntimeError(f"Index tensor must have the same number of dimensions as {source or 'input'} tensor")
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as {source or 'input'} tensor"
+        )
     for d in range(x.ndim):
         if d != dim and index.shape[d] > x.shape[d]:
             raise RuntimeError(
-                f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
+                f"Size does not match at dimension {d} expected index {list(index.shape)} to be "
+                "no larger than self "
                 f"{list(x.shape)} apart from dimension {dim}"
             )
     size = x.shape[dim] if x.ndim else 1
@@ -53,7 +64,8 @@ def check_along(name, x, index, dim, source=None):
 class Gather(Op):
     """gather(input, dim, index, *, sparse_grad=False, out=None) -> Tensor
 
-    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
+    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for
+    dim 0.
 
     >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
     tensor([[1],
@@ -85,14 +97,17 @@ class Gather(Op):
 def gather(input, dim, index, *, sparse_grad=False):
     """gather(input, dim, index, *, sparse_grad=False, out=None) -> Tensor
 
-    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
+    The elements that ``index`` names along a dimension: ``out[i][j] = input[index[i][j]][j]`` for
+    dim 0.
 
     >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
     tensor([[1],
             [4]])
     """
     if sparse_grad:
-        raise NotImplementedError("gather(sparse_grad=True) is not supported: leave it out for a dense gradient")
+        raise NotImplementedError(
+            "gather(sparse_grad=True) is not supported: leave it out for a dense gradient"
+        )
     return Gather.call(input, index, dim)
 
 
@@ -127,11 +142,14 @@ def prepare_scatter(name, x, index, src, dim):
             raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
         if index.size and src.ndim:
             if src.ndim != index.ndim:
-                raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+                raise RuntimeError(
+                    "Index tensor must have the same number of dimensions as src tensor"
+                )
             for d in range(index.ndim):
                 if index.shape[d] > src.shape[d]:
                     raise RuntimeError(
-                        f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from "
+                        f"Expected index {list(index.shape)} to be no larger than self "
+                        f"{list(x.shape)} apart from "
                         f"dimension {at} and to be no larger size than src {list(src.shape)}"
                     )
     check_along(name, x, index, at, "self")
@@ -153,7 +171,9 @@ def flat_put(out, index, src, at):
 
 
 def scatter_source_gradient(g, index, src, dim):
-    """The gradient of what was scattered: gathered back, zero where ``src`` was larger than ``index``."""
+    """The gradient of what was scattered: gathered back, zero where ``src`` was larger than
+    ``index``.
+    """
     if not src.ndim:
         return Gather.call(g, index, dim).sum() if g.ndim else g
     part = Gather.call(g, index, dim)
@@ -176,7 +196,9 @@ class SliceScatterCorner(Op):
         return out
 
     def vjp_input(g, src: Meta):
-        return g - g.new_zeros(g.shape).slice_scatter_corner(g[tuple([slice(0, n) for n in src.shape])])
+        return g - g.new_zeros(g.shape).slice_scatter_corner(
+            g[tuple([slice(0, n) for n in src.shape])]
+        )
 
     def vjp_src(g, src: Meta):
         return g[tuple([slice(0, n) for n in src.shape])]
@@ -201,7 +223,10 @@ class ScatterZero(Op):
 
 
 class ScatterAdd(Op):
-    """scatter_add(input, dim, index, src) -> Tensor: ``src`` added where ``index`` says; repeated places sum."""
+    """scatter_add(input, dim, index, src) -> Tensor
+
+    ``src`` added where ``index`` says; repeated places sum.
+    """
 
     tensors = ("input", "index", "src")
     public = ()
@@ -231,7 +256,8 @@ class ScatterAdd(Op):
 
 @public("torch", "Tensor", inplace=True)
 def scatter_add(input, dim, index, src):
-    """scatter_add(input, dim, index, src) -> Tensor: ``src`` added where ``index`` says; repeated places sum.
+    """scatter_add(input, dim, index, src) -> Tensor: ``src`` added where ``index`` says; repeated
+    places sum.
 
     >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 0, 2]), torch.ones(3))
     tensor([2., 0., 1.])
@@ -241,7 +267,8 @@ def scatter_add(input, dim, index, src):
 
 @public("torch", "Tensor", inplace=True)
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
-    """scatter(input, dim, index, src) -> Tensor: a copy with ``src`` (or ``value=``) put where ``index`` says.
+    """scatter(input, dim, index, src) -> Tensor: a copy with ``src`` (or ``value=``) put where
+    ``index`` says.
 
     >>> torch.zeros(3).scatter(0, torch.tensor([1]), 5.0)
     tensor([0., 5., 0.])
@@ -257,7 +284,13 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     return Scatter.call(input, index, src, dim)
 
 
-REDUCTIONS = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum, "mean": np.add}
+REDUCTIONS = {
+    "sum": np.add,
+    "prod": np.multiply,
+    "amax": np.maximum,
+    "amin": np.minimum,
+    "mean": np.add,
+}
 
 
 class ScatterReduce(Op):
@@ -329,10 +362,12 @@ def reduce_gradients(g, input, index, src, result, dim, reduce, include_self):
         start = input if include_self else input.masked_fill(touched(input, index, dim), 1)
         rest = result.gather(dim, index) / safe
         alone = zero & (zeros.gather(dim, index) == 1)
-        to_src = (g.gather(dim, index) * (rest.masked_fill(zero, 0) + product.gather(dim, index) * alone)).reshape(
-            src.shape
+        to_src = (
+            g.gather(dim, index) * (rest.masked_fill(zero, 0) + product.gather(dim, index) * alone)
+        ).reshape(src.shape)
+        to_input = g * ScatterReduce.call(
+            start.new_ones(start.shape), index, src, dim, "prod", True
         )
-        to_input = g * ScatterReduce.call(start.new_ones(start.shape), index, src, dim, "prod", True)
     else:
         at = result.gather(dim, index)
         from_src, from_input = (src == at).to(g.dtype), (input == result).to(g.dtype)
@@ -356,7 +391,8 @@ def touched(input, index, dim):
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """scatter_reduce(input, dim, index, src, reduce, *, include_self=True) -> Tensor
 
-    ``src`` combined into a copy of ``input`` where ``index`` says, by "sum", "prod", "mean", "amax" or "amin".
+    ``src`` combined into a copy of ``input`` where ``index`` says, by "sum", "prod", "mean", "amax"
+    or "amin".
 
     >>> torch.ones(2).scatter_reduce(0, torch.tensor([0, 0]), torch.tensor([2.0, 3.0]), "sum")
     tensor([6., 1.])
@@ -368,14 +404,18 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """index_reduce(input, dim, index, source, reduce, *, include_self=True) -> Tensor
 
-    Slices of ``source`` combined into a copy of ``input`` where an index vector says, by "prod", "mean", "amax" or
+    Slices of ``source`` combined into a copy of ``input`` where an index vector says, by "prod",
+    "mean", "amax" or
     "amin".
 
     >>> torch.ones(2).index_reduce(0, torch.tensor([0, 0]), torch.tensor([2.0, 3.0]), "prod")
     tensor([6., 1.])
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+        raise RuntimeError(
+            "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got "
+            f"{reduce}."
+        )
     at = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise RuntimeError("index_reduce_(): Index is supposed to be a vector")
@@ -384,16 +424,24 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     if input.dtype is not source.dtype:
         raise RuntimeError("index_reduce_(): self and source must have the same scalar type")
     if not input.ndim:
-        return scatter_reduce(input, 0, index.reshape(()), source.reshape(()), reduce, include_self=include_self)
-    rows = index.reshape([-1 if d == at else 1 for d in range(input.ndim)]).long().expand(source.shape)
+        return scatter_reduce(
+            input, 0, index.reshape(()), source.reshape(()), reduce, include_self=include_self
+        )
+    rows = (
+        index.reshape([-1 if d == at else 1 for d in range(input.ndim)]).long().expand(source.shape)
+    )
     return scatter_reduce(input, at, rows, source, reduce, include_self=include_self)
 
 
-# ---- whole slices ----------------------------------------------------------------------------------
+# ---- whole slices
+# ----------------------------------------------------------------------------------
 
 
 class IndexSelect(Op):
-    """index_select(input, dim, index, *, out=None) -> Tensor: slices of a dimension, in the order of an index vector."""
+    """index_select(input, dim, index, *, out=None) -> Tensor
+
+    Slices of a dimension, in the order of an index vector.
+    """
 
     tensors = ("input", "index")
     public = ()
@@ -449,7 +497,8 @@ class IndexAdd(Op):
         if x.dtype != source.dtype:
             raise RuntimeError(
                 f"index_add_(): self ({dtypes.scalar_name(dtypes.BY_NUMPY[x.dtype])}) and source "
-                f"({dtypes.scalar_name(dtypes.BY_NUMPY[source.dtype])}) must have the same scalar type"
+                f"({dtypes.scalar_name(dtypes.BY_NUMPY[source.dtype])}) must have the same scalar "
+                "type"
             )
         check_source("index_add_", x, index, source, at)
         out = x.copy()
@@ -479,10 +528,13 @@ def check_source(name, x, index, source, at):
     count = source.shape[at] if source.ndim else 1
     if index.size != count:
         raise RuntimeError(
-            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({count}), for dim: {at}"
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
+            f"({count}), for dim: {at}"
         )
     if source.ndim and any(source.shape[d] != x.shape[d] for d in range(x.ndim) if d != at):
-        raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension")
+        raise RuntimeError(
+            "source tensor shape must match self tensor shape, excluding the specified dimension"
+        )
 
 
 @public("torch", "Tensor", inplace=True)
@@ -499,12 +551,18 @@ def index_add(input, dim, index, source, *, alpha=1):
 
 @public("torch", "Tensor", inplace=True)
 def index_copy(input, dim, index, source):
-    """index_copy(input, dim, index, source) -> Tensor: a copy with slices replaced where an index vector says."""
+    """index_copy(input, dim, index, source) -> Tensor
+
+    A copy with slices replaced where an index vector says.
+    """
     at = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     if index.dtype is not dtypes.int64:
-        raise RuntimeError("index_copy_(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype))
+        raise RuntimeError(
+            "index_copy_(): Expected a long tensor for index, but got "
+            + dtypes.scalar_name(index.dtype)
+        )
     if input.dtype is not source.dtype:
         raise RuntimeError(
             "index_copy_(): self and source expected to have the same dtype, but got (self) "
@@ -513,11 +571,14 @@ def index_copy(input, dim, index, source):
     count = source.shape[at] if source.ndim else 1
     if index.numel() != count:
         raise IndexError(
-            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({count})"
+            f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
+            f"source.size(dim) ({count})"
         )
     if not input.ndim:
         return input.reshape(1).index_put((index.reshape(1),), source.reshape(1)).reshape(())
-    return input.index_put((None,) * at + (index.reshape(-1),), source if source.ndim else source.reshape(1))
+    return input.index_put(
+        (None,) * at + (index.reshape(-1),), source if source.ndim else source.reshape(1)
+    )
 
 
 @public("torch", "Tensor", inplace=True)
@@ -531,7 +592,8 @@ def index_fill(input, dim, index, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
-                f"Only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+                f"Only supports 0-dimension value tensor but got tensor with {value.ndim} "
+                "dimensions."
             )
         value = value.to(input.dtype)
     else:
@@ -552,7 +614,9 @@ def take(input, index):
     tensor([4])
     """
     if index.dtype is not dtypes.int64:
-        raise RuntimeError("take(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype))
+        raise RuntimeError(
+            "take(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype)
+        )
     if index.numel() and not input.numel():
         raise IndexError("take(): tried to take from an empty tensor")
     return input.reshape(-1)[index.reshape(-1)].reshape(index.shape)
@@ -560,16 +624,21 @@ def take(input, index):
 
 @public("torch", "Tensor", out=False, inplace=True)
 def put(input, index, source, accumulate=False):
-    """put(input, index, source, accumulate=False) -> Tensor: elements replaced by their place in the flattened input."""
+    """put(input, index, source, accumulate=False) -> Tensor
+
+    Elements replaced by their place in the flattened input.
+    """
     if index.numel() != source.numel():
         raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            "put_(): Expected source and index to have the same number of elements, but got "
+            "source.numel() = "
             f"{source.numel()}, index.numel() = {index.numel()}"
         )
     if input.dtype is not source.dtype:
         raise RuntimeError(
             f"put_(): self and source expected to have the same dtype, but got self.dtype = "
-            f"{dtypes.scalar_name(input.dtype)} and source.dtype = {dtypes.scalar_name(source.dtype)}"
+            f"{dtypes.scalar_name(input.dtype)} and source.dtype = "
+            f"{dtypes.scalar_name(source.dtype)}"
         )
     flat = input.reshape(-1).index_put((index.reshape(-1),), source.reshape(-1), accumulate)
     return flat.reshape(input.shape)
@@ -580,14 +649,16 @@ def take_along_dim(input, indices, dim=None):
     """take_along_dim(input, indices, dim=None, *, out=None) -> Tensor: gather with broadcasting."""
     if indices.dtype is not dtypes.int64:
         raise RuntimeError(
-            f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_name(indices.dtype)}"
+            "torch.take_along_dim(): dtype of indices should be Long but got "
+            f"{dtypes.scalar_name(indices.dtype)}"
         )
     if dim is None:
         return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     at = wrap_dim(dim, input.ndim)
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            "torch.take_along_dim(): input and indices should have the same number of "
+            "dimensions, but got "
             f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
     shape = list(np.broadcast_shapes(without(input.shape, at), without(indices.shape, at)))
@@ -601,17 +672,22 @@ def without(shape, at):
     return tuple(shape[:at]) + tuple(shape[at + 1 :])
 
 
-# ---- the scatters of views -------------------------------------------------------------------------
+# ---- the scatters of views
+# -------------------------------------------------------------------------
 
 
 @public("torch", "Tensor")
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor: a copy with ``src`` put at a slice."""
+    """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor
+
+    A copy with ``src`` put at a slice.
+    """
     out = input.clone()
     place = out[(slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)]
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = "
             f"{list(place.shape)}"
         )
     place.copy_(src)
@@ -620,12 +696,16 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 
 @public("torch", "Tensor")
 def select_scatter(input, src, dim, index):
-    """select_scatter(input, src, dim, index) -> Tensor: a copy with ``src`` put at one index of a dimension."""
+    """select_scatter(input, src, dim, index) -> Tensor
+
+    A copy with ``src`` put at one index of a dimension.
+    """
     out = input.clone()
     place = out.select(dim, index)
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = "
             f"{list(place.shape)}"
         )
     place.copy_(src)
@@ -634,12 +714,16 @@ def select_scatter(input, src, dim, index):
 
 @public("torch", "Tensor")
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """diagonal_scatter(input, src, offset=0, dim1=0, dim2=1) -> Tensor: a copy with ``src`` on a diagonal."""
+    """diagonal_scatter(input, src, offset=0, dim1=0, dim2=1) -> Tensor
+
+    A copy with ``src`` on a diagonal.
+    """
     out = input.clone()
     place = out.diagonal(offset, dim1, dim2)
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = "
             f"{list(place.shape)}"
         )
     place.copy_(src)
@@ -648,7 +732,10 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 
 @public("torch", "Tensor")
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """as_strided_scatter(input, src, size, stride, storage_offset=None) -> Tensor: a copy with ``src`` at a strided view."""
+    """as_strided_scatter(input, src, size, stride, storage_offset=None) -> Tensor
+
+    A copy with ``src`` at a strided view.
+    """
     out = input.clone()
     out.as_strided(size, stride, storage_offset).copy_(src)
     return out

@@ -1,4 +1,6 @@
-"""Indexing: ``x[...]`` and ``x[...] = v`` with ints, slices, None, Ellipsis, masks and index tensors."""
+"""Indexing: ``x[...]`` and ``x[...] = v`` with ints, slices, None, Ellipsis, masks and index
+tensors.
+"""
 
 import operator
 
@@ -64,7 +66,9 @@ class Index(Op):
 
 
 class IndexRows(Index):
-    """``x[index]`` with one array: NumPy's ``take`` is three times faster than its general indexing."""
+    """``x[index]`` with one array: NumPy's ``take`` is three times faster than its general
+    indexing.
+    """
 
     grad_name = "IndexBackward0"
     public = ()
@@ -103,7 +107,9 @@ def add_at(xp, out, index, x):
 
 
 def add_rows(xp, out, rows, x):
-    """Whole rows added at an index vector: sort, then sum each run (ten times faster than ``add.at``)."""
+    """Whole rows added at an index vector: sort, then sum each run (ten times faster than
+    ``add.at``).
+    """
     order = xp.argsort(rows, kind="stable")
     keys = rows[order] % out.shape[0]
     starts = xp.flatnonzero(xp.concatenate(([True], keys[1:] != keys[:-1])))
@@ -154,7 +160,8 @@ class ZeroAt(Op):
         return ZeroAt.call(g, index)
 
 
-# ---- what users write between brackets -------------------------------------------------------------
+# ---- what users write between brackets
+# -------------------------------------------------------------
 
 
 def getitem(self, index):
@@ -188,7 +195,8 @@ def getitem(self, index):
     elif kind is list and any(
         isinstance(i, (slice, list, tuple, Tensor)) or i is None or i is ... for i in index
     ):
-        # A list with slices or sequences inside stands for a tuple, unless it is a nested list of numbers.
+        # A list with slices or sequences inside stands for a tuple, unless it is a nested list of
+        # numbers.
         index = tuple(index) if not all(isinstance(i, (list, tuple)) for i in index) else (index,)
     parts = index if type(index) is tuple else (index,)
     basic, advanced = separate(self, parts)
@@ -209,7 +217,9 @@ def slice_ints(s):
 
 
 def setitem(self, index, value):
-    """``self[index] = value``: writes through views of ``self``; numbers and tensors are cast to its dtype."""
+    """``self[index] = value``: writes through views of ``self``; numbers and tensors are cast to
+    its dtype.
+    """
     if type(self) in PLAIN and not S.special and self._view is None and type(self._data) is ndarray:
         quick = type(index) in (int, slice) and type(value) in (int, float) and self._node is None
         if quick and self._data.ndim and self._data.dtype.kind == "f":
@@ -255,7 +265,8 @@ def place(target, value):
     except RuntimeError as error:
         if "broadcast" in str(error) or "must match" in str(error):
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(shape)} cannot be broadcast to indexing result of "
+                f"shape mismatch: value tensor of shape {list(shape)} cannot be broadcast to "
+                "indexing result of "
                 f"shape {list(target._data.shape)}"
                 if not str(error).startswith("The expanded size")
                 else str(error)
@@ -270,7 +281,8 @@ def put(target, index, value, accumulate):
             value = value.to(target.dtype)
         else:
             raise RuntimeError(
-                f"Index put requires the source and destination dtypes match, got {type_text(target)} for the "
+                "Index put requires the source and destination dtypes match, got "
+                f"{type_text(target)} for the "
                 f"destination and {type_text(value)} for the source."
             )
     live = live_node(target) is not None or live_node(value) is not None
@@ -296,7 +308,8 @@ def put_mismatch(target, index, value):
     """PyTorch's error for values that do not fit an index."""
     result = target._data[index].shape
     return RuntimeError(
-        f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+        f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
+        "indexing result of "
         f"shape {list(result)}"
     )
 
@@ -312,7 +325,8 @@ def checked_basic(self, index):
     if len(index) > len(shape):
         if not shape:
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+                "`tensor.item<T>()` in C++ to "
                 "convert a 0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
@@ -323,70 +337,61 @@ def checked_basic(self, index):
 
 
 def separate(self, parts):
-    """Split an index into a basic one (None if trivial) and one with arrays (None if there is none).
+    """Split an index into a basic one (None if trivial) and one with arrays (None if there is
+    none).
 
-    PyTorch applies ints, slices and None first, as a view; the arrays then index what is left. That differs from
+    PyTorch applies ints, slices and None first, as a view; the arrays then index what is left. That
+    differs from
     NumPy, where an int next to arrays counts as an array.
     """
     shape = self._data.shape
-    consumed = sum(dims_used(p) for p in parts)
-    if consumed > len(shape):
+    rest = len(shape) - sum([dims_used(p) for p in parts])
+    if rest < 0:
         if not shape and any(isinstance(p, int) and not isinstance(p, bool) for p in parts):
             checked_basic(self, (0,))
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     basic, advanced, d = [], [], 0
-    seen_ellipsis = plain = False
     for p in parts:
         if p is Ellipsis:
-            if seen_ellipsis:
+            if sum([q is Ellipsis for q in parts]) > 1:
                 raise IndexError("an index can only have a single ellipsis ('...')")
-            seen_ellipsis = True
-            rest = len(shape) - consumed
-            basic += [slice(None)] * rest
-            advanced += [slice(None)] * rest
-            d += rest
-        elif p is None:
-            basic.append(None)
-            advanced.append(slice(None))
-            plain = True
-        elif isinstance(p, slice):
-            basic.append(check_slice(p))
-            advanced.append(slice(None))
-            plain = plain or p != slice(None)
-            d += 1
-        elif isinstance(p, (bool, np.bool_)):
-            basic.append(None)
-            advanced.append(np.asarray([bool(p)]))
-            plain = True
+            first, second = [slice(None)] * rest, [slice(None)] * rest
         else:
-            number = as_int(p)
-            if number is not None:
-                if not -shape[d] <= number < shape[d]:
-                    raise IndexError(
-                        f"index {number} is out of bounds for dimension {d} with size {shape[d]}"
-                    )
-                basic.append(number)
-                plain = True
-                d += 1
-                continue
-            array = as_index(p)
-            if array.dtype == bool:
-                if array.ndim == 0:
-                    basic.append(None)
-                    advanced.append(array.reshape(1))
-                    plain = True
-                    continue
-                check_mask(array, shape, d)
-                basic += [slice(None)] * array.ndim
-                d += array.ndim
-            else:
-                basic.append(slice(None))
-                d += 1
-            advanced.append(array)
-    has_arrays = any(isinstance(a, ndarray) for a in advanced)
+            first, second = one_part(p, shape, d)
+        basic += first
+        advanced += second
+        d += sum([i is not None for i in first])
+    plain = any(i is None or isinstance(i, int) or i != slice(None) for i in basic)
     while advanced and not isinstance(advanced[-1], ndarray):
         advanced.pop()
-    return (tuple([*basic, Ellipsis]) if plain else None), (tuple(advanced) if has_arrays else None)
+    return (tuple([*basic, Ellipsis]) if plain else None), (tuple(advanced) or None)
+
+
+def one_part(p, shape, d):
+    """One part of an index, at dimension ``d``, as (its basic parts, the parts that index what
+    those leave).
+    """
+    whole = slice(None)
+    if p is None:
+        return [None], [whole]
+    if isinstance(p, slice):
+        return [check_slice(p)], [whole]
+    if isinstance(p, (bool, np.bool_)):
+        return [None], [np.asarray([bool(p)])]
+    number = as_int(p)
+    if number is not None:
+        if not -shape[d] <= number < shape[d]:
+            raise IndexError(
+                f"index {number} is out of bounds for dimension {d} with size {shape[d]}"
+            )
+        return [number], []
+    array = as_index(p)
+    if array.dtype != bool:
+        return [whole], [array]
+    if array.ndim == 0:
+        return [None], [array.reshape(1)]
+    check_mask(array, shape, d)
+    return [whole] * array.ndim, [array]
 
 
 def dims_used(p):
@@ -436,7 +441,8 @@ def as_int(p):
         return operator.index(p)
     except TypeError:
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+            "valid indices "
             f"(got {type(p).__name__})"
         ) from None
 
@@ -462,7 +468,8 @@ def check_mask(mask, shape, d):
     for i, s in enumerate(mask.shape):
         if s != shape[d + i]:
             raise IndexError(
-                f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape of the indexed "
+                f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape "
+                "of the indexed "
                 f"tensor {list(shape)} at index {d + i}"
             )
 
@@ -491,7 +498,8 @@ def check_bounds(t, index):
         except ValueError:
             shown = ", ".join(str(list(s)) for s in shapes)
             raise IndexError(
-                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shown}"
+                "shape mismatch: indexing tensors could not be broadcast together with shapes "
+                f"{shown}"
             ) from None
 
 
@@ -541,7 +549,8 @@ def select(input, dim, index):
     size = input.shape[at]
     if not -size <= index < size:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}"
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at "
+            f"dimension {at}"
         )
     return Select.call(input, (slice(None),) * at + (operator.index(index), Ellipsis))
 

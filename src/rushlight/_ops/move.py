@@ -1,4 +1,6 @@
-"""Putting tensors together and moving elements about: cat, stack, where, flip, roll, repeat, masks, triangles."""
+"""Putting tensors together and moving elements about: cat, stack, where, flip, roll, repeat, masks,
+triangles.
+"""
 
 import numpy as np
 
@@ -38,7 +40,8 @@ class Cat(ListOp):
         sizes = [t.shape[at] if len(t.shape) == ndim else 0 for t in tensors]
         parts = g.split_with_sizes(sizes, at)
         return [
-            p if len(t.shape) == ndim else p.reshape(t.shape) for p, t in zip(parts, tensors, strict=True)
+            p if len(t.shape) == ndim else p.reshape(t.shape)
+            for p, t in zip(parts, tensors, strict=True)
         ]
 
 
@@ -62,7 +65,8 @@ def concatenate(xp, arrays, dim):
         for d in range(x.ndim):
             if d != at and x.shape[d] != first.shape[d]:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {at}. Expected size {first.shape[d]} but got "
+                    f"Sizes of tensors must match except in dimension {at}. Expected size "
+                    f"{first.shape[d]} but got "
                     f"size {x.shape[d]} for tensor number {i} in the list."
                 )
     return xp.concatenate(kept, at)
@@ -88,7 +92,8 @@ class Stack(ListOp):
         for i, x in enumerate(arrays):
             if x.shape != shape:
                 raise RuntimeError(
-                    f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                    f"stack expects each tensor to be equal size, but got {list(shape)} at entry "
+                    "0 and "
                     f"{list(x.shape)} at entry {i}"
                 )
         return xp.stack(arrays, wrap_dim(dim, len(shape) + 1))
@@ -120,7 +125,10 @@ def atleast_2d(*tensors):
 
 @public("torch", "Tensor", out=False)
 def atleast_3d(*tensors):
-    """atleast_3d(*tensors) -> Tensor or tuple: tensors of fewer dimensions get some, the last at the end."""
+    """atleast_3d(*tensors) -> Tensor or tuple
+
+    Tensors of fewer dimensions get some, the last at the end.
+    """
 
     def grow(t):
         if t.ndim == 0:
@@ -166,12 +174,16 @@ def column_stack(tensors):
 
 @public("torch", out=False)
 def block_diag(*tensors):
-    """block_diag(*tensors) -> Tensor: matrices along the diagonal of a larger one, zeros elsewhere."""
+    """block_diag(*tensors) -> Tensor
+
+    Matrices along the diagonal of a larger one, zeros elsewhere.
+    """
     rows = [atleast_2d(t) for t in tensors]
     for i, t in enumerate(rows):
         if t.ndim != 2:
             raise RuntimeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has "
+                f"{t.ndim} dimensions"
             )
     width = sum(t.shape[1] for t in rows)
     placed, left = [], 0
@@ -184,7 +196,8 @@ def block_diag(*tensors):
     return Cat.call(placed, 0)
 
 
-# ---- repetition and order --------------------------------------------------------------------------
+# ---- repetition and order
+# --------------------------------------------------------------------------
 
 
 class Repeat(Op):
@@ -205,10 +218,13 @@ class Repeat(Op):
     def forward(xp, x, repeats):
         if len(repeats) < x.ndim:
             raise RuntimeError(
-                "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+                "Number of dimensions of repeat dims can not be smaller than number of dimensions "
+                "of tensor"
             )
         if any(r < 0 for r in repeats):
-            raise RuntimeError(f"Trying to create tensor with negative dimension {min(repeats)}: {list(repeats)}")
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {min(repeats)}: {list(repeats)}"
+            )
         return xp.tile(x, repeats)
 
     def vjp(g, input: Meta, repeats):
@@ -319,7 +335,9 @@ class Roll(Op):
         if not dims and len(shifts) == 1:
             return xp.roll(x, shifts[0])
         if len(shifts) != len(dims):
-            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+            raise RuntimeError(
+                f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
+            )
         return xp.roll(x, shifts, wrap_each(dims, x.ndim))
 
     def vjp(g, shifts, dims):
@@ -334,14 +352,19 @@ def wrap_each(dims, ndim):
 
 @public("torch", "Tensor", out=False)
 def rot90(input, k=1, dims=(0, 1)):
-    """rot90(input, k=1, dims=(0, 1)) -> Tensor: a plane of two dimensions turned by k quarter turns."""
+    """rot90(input, k=1, dims=(0, 1)) -> Tensor
+
+    A plane of two dimensions turned by k quarter turns.
+    """
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     a, b = dims
     if a == b or abs(a - b) == input.ndim:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {a} and dim1 = {b}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {a} and dim1 = {b}"
+        )
     a, b = wrap_dim(a, input.ndim), wrap_dim(b, input.ndim)
     k %= 4
     if k == 1:
@@ -351,7 +374,8 @@ def rot90(input, k=1, dims=(0, 1)):
     return input.flip(a).transpose(a, b) if k == 3 else input.clone()
 
 
-# ---- triangles and diagonals -----------------------------------------------------------------------
+# ---- triangles and diagonals
+# -----------------------------------------------------------------------
 
 
 class Tril(Op):
@@ -450,11 +474,15 @@ def diag(input, diagonal=0):
 
 @public("torch", "Tensor", out=False)
 def diagflat(input, offset=0):
-    """diagflat(input, offset=0) -> Tensor: a matrix with all elements of the input on a diagonal."""
+    """diagflat(input, offset=0) -> Tensor
+
+    A matrix with all elements of the input on a diagonal.
+    """
     return DiagEmbed.call(input.reshape(-1), offset)
 
 
-# ---- choosing --------------------------------------------------------------------------------------
+# ---- choosing
+# --------------------------------------------------------------------------------------
 
 
 class Where(Op):
@@ -485,7 +513,8 @@ class Where(Op):
 def where(condition, input=None, other=None):
     """where(condition, input, other, *, out=None) -> Tensor
 
-    Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere. With the condition alone: the indices
+    Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere. With the condition
+    alone: the indices
     where it holds, as a tuple.
 
     >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0.0)
@@ -532,11 +561,13 @@ class MaskedFill(Op):
         check_bool_mask("masked_fill", mask)
         if value.ndim:
             raise RuntimeError(
-                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
             )
         if value.dtype.kind == "c" and x.dtype.kind != "c":
             raise RuntimeError(
-                f"value cannot be converted to type {dtypes.BY_NUMPY[x.dtype].name} without overflow"
+                f"value cannot be converted to type {dtypes.BY_NUMPY[x.dtype].name} without "
+                "overflow"
             )
         return xp.where(mask, value.astype(x.dtype), x)
 
@@ -580,10 +611,15 @@ def masked_select(input, mask):
 
 @public("torch", "Tensor", out=False, inplace=True)
 def masked_scatter(input, mask, source):
-    """masked_scatter(input, mask, source) -> Tensor: a copy with elements of ``source``, in order, where ``mask`` holds."""
+    """masked_scatter(input, mask, source) -> Tensor
+
+    A copy with elements of ``source``, in order, where ``mask`` holds.
+    """
     if mask.dtype is not dtypes.bool_:
         kind = dtypes.scalar_name(mask.dtype)
-        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {kind}")
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {kind}"
+        )
     if source.dtype is not input.dtype:
         raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
     shape = common_shape(input.shape, mask.shape)
@@ -594,7 +630,8 @@ def masked_scatter(input, mask, source):
     return input.expand(shape).index_put((full,), source.reshape(-1)[:count])
 
 
-# ---- shapes together -------------------------------------------------------------------------------
+# ---- shapes together
+# -------------------------------------------------------------------------------
 
 
 @public("torch", out=False)
@@ -611,7 +648,8 @@ def meshgrid(*tensors, indexing=None):
 
     Grids of coordinates: the i-th varies along dimension i.
 
-    >>> [g.tolist() for g in torch.meshgrid(torch.tensor([1, 2]), torch.tensor([3, 4]), indexing="ij")]
+    >>> a, b = torch.tensor([1, 2]), torch.tensor([3, 4])
+    >>> [g.tolist() for g in torch.meshgrid(a, b, indexing="ij")]
     [[[1, 1], [2, 2]], [[3, 4], [3, 4]]]
     """
     tensors = tensors_of(tensors)
@@ -619,12 +657,14 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     for t in tensors:
         if t.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}"
+            )
         if t.dtype is not tensors[0].dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(
-            f"torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {indexing}"
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
     swap = indexing == "xy" and len(tensors) >= 2
     if swap:
@@ -641,7 +681,10 @@ def meshgrid(*tensors, indexing=None):
 
 @public("torch", out=False)
 def cartesian_prod(*tensors):
-    """cartesian_prod(*tensors) -> Tensor: all combinations of one element of each vector, as rows."""
+    """cartesian_prod(*tensors) -> Tensor
+
+    All combinations of one element of each vector, as rows.
+    """
     if len(tensors) == 1:
         return tensors[0]
     return Stack.call([g.reshape(-1) for g in meshgrid(*tensors, indexing="ij")], 1)
@@ -649,7 +692,10 @@ def cartesian_prod(*tensors):
 
 @public("torch", out=False)
 def combinations(input, r=2, with_replacement=False):
-    """combinations(input, r=2, with_replacement=False) -> Tensor: the r-element subsets of a vector, as rows."""
+    """combinations(input, r=2, with_replacement=False) -> Tensor
+
+    The r-element subsets of a vector, as rows.
+    """
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
     if r < 0:
@@ -657,9 +703,7 @@ def combinations(input, r=2, with_replacement=False):
     if r == 0:
         return input.new_empty(0)
     index = np.indices((len(input),) * r).reshape(r, -1)
-    keep = (
-        (index[:-1] <= index[1:]) if with_replacement else (index[:-1] < index[1:])
-    ).all(0)
+    keep = ((index[:-1] <= index[1:]) if with_replacement else (index[:-1] < index[1:])).all(0)
     chosen = index[:, keep].T
     return input[from_array(np.ascontiguousarray(chosen))]
 
@@ -701,7 +745,10 @@ def argwhere(input):
 
 @public("torch", "Tensor")
 def nonzero_static(input, *, size, fill_value=-1):
-    """nonzero_static(input, *, size, fill_value=-1) -> Tensor: ``nonzero`` cut or padded to ``size`` rows."""
+    """nonzero_static(input, *, size, fill_value=-1) -> Tensor
+
+    ``nonzero`` cut or padded to ``size`` rows.
+    """
     if size < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
     rows = Nonzero.call(input)[:size]
@@ -746,7 +793,8 @@ def trace(input):
 
 @public("Tensor", out=False)
 def fill_diagonal_(self, fill_value, wrap=False):
-    """fill_diagonal_(fill_value, wrap=False) -> Tensor: the main diagonal set to a number, in place.
+    """fill_diagonal_(fill_value, wrap=False) -> Tensor: the main diagonal set to a number, in
+    place.
 
     With ``wrap``, the diagonal of a tall matrix starts again after each block of columns.
     """

@@ -91,7 +91,10 @@ def get_num_threads():
 
 @public("torch", out=False)
 def set_num_threads(n):
-    """set_num_threads(n) -> None: how many threads kernels may use. RuntimeError unless positive."""
+    """set_num_threads(n) -> None
+
+    How many threads kernels may use. RuntimeError unless positive.
+    """
     if not isinstance(n, int) or n <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
     _threads[0] = n
@@ -116,13 +119,19 @@ _deterministic = [False, False]
 
 @public("torch", out=False)
 def use_deterministic_algorithms(mode, *, warn_only=False):
-    """use_deterministic_algorithms(mode, *, warn_only=False) -> None: every CPU operator here is deterministic anyway."""
+    """use_deterministic_algorithms(mode, *, warn_only=False) -> None
+
+    Every CPU operator here is deterministic anyway.
+    """
     _deterministic[:] = [bool(mode), bool(warn_only)]
 
 
 @public("torch", out=False)
 def are_deterministic_algorithms_enabled():
-    """are_deterministic_algorithms_enabled() -> bool: what ``use_deterministic_algorithms`` was told."""
+    """are_deterministic_algorithms_enabled() -> bool
+
+    What ``use_deterministic_algorithms`` was told.
+    """
     return _deterministic[0]
 
 
@@ -131,7 +140,10 @@ _precision = ["highest"]
 
 @public("torch", out=False)
 def set_float32_matmul_precision(precision):
-    """set_float32_matmul_precision(precision) -> None: 'highest', 'high' or 'medium'; the CPU always uses float32."""
+    """set_float32_matmul_precision(precision) -> None
+
+    'highest', 'high' or 'medium'; the CPU always uses float32.
+    """
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"{precision} is not one of 'highest', 'high' or 'medium'.")
     _precision[0] = precision
@@ -151,10 +163,17 @@ def set_flush_denormal(mode):
 
 @public("torch", out=False)
 def set_default_tensor_type(t, /):
-    """set_default_tensor_type(t) -> None: the dtype of ``torch.FloatTensor`` and its like becomes the default."""
+    """set_default_tensor_type(t) -> None
+
+    The dtype of ``torch.FloatTensor`` and its like becomes the default.
+    """
     name = t if isinstance(t, str) else f"torch.{t.__name__}"
-    by_name = {"torch.FloatTensor": dtypes.float32, "torch.DoubleTensor": dtypes.float64,
-               "torch.HalfTensor": dtypes.float16, "torch.BFloat16Tensor": dtypes.bfloat16}  # fmt: skip
+    by_name = {
+        "torch.FloatTensor": dtypes.float32,
+        "torch.DoubleTensor": dtypes.float64,
+        "torch.HalfTensor": dtypes.float16,
+        "torch.BFloat16Tensor": dtypes.bfloat16,
+    }
     if name not in by_name:
         raise TypeError(f"only floating-point types are supported as the default type, got {name}")
     dtypes.set_default_dtype(by_name[name])
@@ -194,6 +213,13 @@ def apply_(self, callable):
 
 @public("Tensor", out=False)
 def map_(self, tensor, callable):
-    """map_(tensor, callable) -> Tensor: ``callable(a, b)`` of corresponding elements, in place. Slow."""
-    pairs = zip(self.reshape(-1).tolist(), tensor.expand(self.shape).reshape(-1).tolist(), strict=True)
-    return self.copy_(self.new_tensor([callable(a, b) for a, b in pairs], dtype=self.dtype).reshape(self.shape))
+    """map_(tensor, callable) -> Tensor
+
+    ``callable(a, b)`` of corresponding elements, in place. Slow.
+    """
+    pairs = zip(
+        self.reshape(-1).tolist(), tensor.expand(self.shape).reshape(-1).tolist(), strict=True
+    )
+    return self.copy_(
+        self.new_tensor([callable(a, b) for a, b in pairs], dtype=self.dtype).reshape(self.shape)
+    )

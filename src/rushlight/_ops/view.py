@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, inplace, storage
-from rushlight._core.op import PUBLIC, Meta, Op, View, public
+from rushlight._core import dtypes, storage
+from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
 from rushlight._core.state import S
-from rushlight._core.tensor import PLAIN, Leaf, Tensor, live_node
+from rushlight._core.tensor import PLAIN, Tensor
 
 
 def strided(x, shape, strides):
     """An array view with these strides in bytes, from the start of ``x``.
 
-    Through the array constructor over the memory that ``x`` is part of: ten times faster than NumPy's as_strided,
+    Through the array constructor over the memory that ``x`` is part of: ten times faster than
+    NumPy's as_strided,
     and the chain of bases stays one of arrays.
     """
     if not x.size or 0 in shape:
@@ -49,7 +50,8 @@ class View_(View):
                 return x.reshape(shape, copy=False)
             except ValueError:
                 raise RuntimeError(
-                    "view size is not compatible with input tensor's size and stride (at least one dimension "
+                    "view size is not compatible with input tensor's size and stride (at least "
+                    "one dimension "
                     "spans across two contiguous subspaces). Use .reshape(...) instead."
                 ) from None
 
@@ -153,8 +155,10 @@ class Permute(View):
     def forward(xp, x, dims):
         if len(dims) != x.ndim:
             raise RuntimeError(
-                f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
-                f"desired ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(dims)}"
+                "permute(sparse_coo): number of dimensions in the tensor input does not match "
+                "the length of the "
+                f"desired ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to "
+                f"len(dims) = {len(dims)}"
             )
         wrapped = [wrap_dim(d, x.ndim) for d in dims]
         if len(set(wrapped)) != len(wrapped):
@@ -227,7 +231,8 @@ def movedim(input, source, destination):
     source_, destination_ = (source,) if isinstance(source, int) else source, destination
     if isinstance(source, int) != isinstance(destination, int) or len(src) != len(dst):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source_)} dims) should contain the same "
+            f"movedim: Invalid source or destination dims: source ({list(source_)} dims) should "
+            "contain the same "
             f"number of dims as destination ({destination_} dims)"
         )
     rest = [d for d in range(input.ndim) if d not in src]
@@ -253,8 +258,10 @@ class Expand(View):
         lead = len(size) - x.ndim
         if lead < 0:
             raise RuntimeError(
-                f"expand({_type_text(x)}{{{list(x.shape)}}}, size={list(size)}): the number of sizes provided "
-                f"({len(size)}) must be greater or equal to the number of dimensions in the tensor ({x.ndim})"
+                f"expand({_type_text(x)}{{{list(x.shape)}}}, size={list(size)}): the number of "
+                "sizes provided "
+                f"({len(size)}) must be greater or equal to the number of dimensions in the "
+                f"tensor ({x.ndim})"
             )
         shape, strides = [], []
         for i, s in enumerate(size):
@@ -262,12 +269,14 @@ class Expand(View):
             if s == -1:
                 if i < lead:
                     raise RuntimeError(
-                        f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
+                        "The expanded size of the tensor (-1) isn't allowed in a leading, "
+                        f"non-existing dimension {i}"
                     )
                 s = have
             if have != s and have != 1:
                 raise RuntimeError(
-                    f"The expanded size of the tensor ({s}) must match the existing size ({have}) at non-singleton "
+                    f"The expanded size of the tensor ({s}) must match the existing size ({have}) "
+                    "at non-singleton "
                     f"dimension {i}.  Target sizes: {list(size)}.  Tensor sizes: {list(x.shape)}"
                 )
             shape.append(s)
@@ -519,7 +528,8 @@ class AsStrided(View):
             )
         if any(s < 0 for s in stride):
             raise RuntimeError(
-                f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+                "as_strided: Negative strides are not supported at the moment, got strides: "
+                f"{list(stride)}"
             )
         if 0 in size:
             return np.empty(size, x.dtype)
@@ -527,8 +537,10 @@ class AsStrided(View):
         needed = (offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1) * item
         if needed > memory.size:
             raise RuntimeError(
-                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
-                f"{item} requiring a storage size of {needed} are out of bounds for storage of size {memory.size}"
+                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
+                f"{offset}, and itemsize "
+                f"{item} requiring a storage size of {needed} are out of bounds for storage of "
+                f"size {memory.size}"
             )
         return np.ndarray(size, x.dtype, memory, offset * item, [s * item for s in stride])
 
@@ -539,7 +551,9 @@ class AsStrided(View):
 
 
 class AsStridedBackward(Op):
-    """A gradient summed into the storage where an as_strided view looked, then read where the input looks."""
+    """A gradient summed into the storage where an as_strided view looked, then read where the input
+    looks.
+    """
 
     public = ()
     linear = True
@@ -581,211 +595,8 @@ def alias_copy(input):
     return input.clone()
 
 
-# ---- pieces ----------------------------------------------------------------------------------------
-
-
-@public("torch", "Tensor", out=False)
-def narrow(input, dim, start, length):
-    """narrow(input, dim, start, length) -> Tensor
-
-    ``length`` slices of a dimension from ``start`` on.
-
-    >>> torch.arange(6).narrow(0, 2, 3)
-    tensor([2, 3, 4])
-    """
-    if input.ndim == 0:
-        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    at, size = wrap_dim(dim, input.ndim), input.shape[wrap_dim(dim, input.ndim)]
-    start = int(start)
-    if length < 0:
-        raise RuntimeError("narrow(): length must be non-negative.")
-    if not -size <= start <= size:
-        raise IndexError(
-            f"start out of range (expected to be in range of [{-size}, {size}], but got {start})"
-        )
-    start = start + size if start < 0 else start
-    if start + length > size:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
-    return input[(slice(None),) * at + (slice(start, start + length),)]
-
-
-@public("torch", "Tensor", out=False)
-def split(tensor, split_size_or_sections, dim=0):
-    """split(tensor, split_size_or_sections, dim=0) -> tuple of Tensors
-
-    Pieces of one size (the last may be smaller), or of the sizes given.
-
-    >>> [p.tolist() for p in torch.arange(5).split(2)]
-    [[0, 1], [2, 3], [4]]
-    """
-    if tensor.ndim == 0:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    at = wrap_dim(dim, tensor.ndim)
-    length = tensor.shape[at]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size < 0:
-            raise RuntimeError(
-                f"split expects split_size be non-negative, but got split_size={size}"
-            )
-        if size == 0 and length:
-            raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {length}"
-            )
-        count = max(1, -(-length // size)) if size else 1
-        sections = [min(size, length - i * size) for i in range(count)]
-    else:
-        sections = [int(s) for s in split_size_or_sections]
-        if sum(sections) != length or any(s < 0 for s in sections):
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's size at "
-                f"dimension {at}), but got split_sizes={sections}"
-            )
-    return pieces(tensor, at, sections)
-
-
-def pieces(tensor, at, sections):
-    """Consecutive stretches of dimension ``at``."""
-    lead, start, result = (slice(None),) * at, 0, []
-    for s in sections:
-        result.append(tensor[(*lead, slice(start, start + s))])
-        start += s
-    return tuple(result)
-
-
-@public("torch", "Tensor", out=False)
-def unsafe_split(input, split_size, dim=0):
-    """unsafe_split(input, split_size, dim=0) -> tuple of Tensors: ``split``; the pieces may be written to."""
-    return split(input, split_size, dim)
-
-
-@public("torch", "Tensor", out=False)
-def unsafe_chunk(input, chunks, dim=0):
-    """unsafe_chunk(input, chunks, dim=0) -> tuple of Tensors: ``chunk``; the pieces may be written to."""
-    return chunk(input, chunks, dim)
-
-
-@public("torch", "Tensor", out=False)
-def unsafe_split_with_sizes(input, split_sizes, dim=0):
-    """unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors: pieces of these sizes."""
-    return split(input, list(split_sizes), dim)
-
-
-@public("torch", "Tensor", out=False)
-def split_with_sizes(input, split_sizes, dim=0):
-    """split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors: pieces of these sizes."""
-    return split(input, list(split_sizes), dim)
-
-
-@public("torch", "Tensor", out=False)
-def chunk(input, chunks, dim=0):
-    """chunk(input, chunks, dim=0) -> tuple of Tensors
-
-    At most ``chunks`` pieces of equal size (the last may be smaller).
-
-    >>> [p.tolist() for p in torch.arange(5).chunk(2)]
-    [[0, 1, 2], [3, 4]]
-    """
-    if input.ndim == 0:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    at = wrap_dim(dim, input.ndim)
-    size = -(-input.shape[at] // chunks)
-    return pieces(input, at, [0] * chunks) if size == 0 else split(input, size, at)
-
-
-@public("torch", "Tensor", out=False)
-def tensor_split(input, indices_or_sections, dim=0):
-    """tensor_split(input, indices_or_sections, dim=0) -> tuple of Tensors
-
-    Pieces cut at indices, or a number of nearly equal pieces.
-
-    >>> [p.tolist() for p in torch.arange(5).tensor_split(3)]
-    [[0, 1], [2, 3], [4]]
-    """
-    if input.ndim == 0:
-        raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
-        )
-    at = wrap_dim(dim, input.ndim)
-    length = input.shape[at]
-    if isinstance(indices_or_sections, Tensor):
-        if indices_or_sections.dtype is not dtypes.int64 or indices_or_sections.ndim > 1:
-            raise RuntimeError(
-                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional "
-                f"tensor of dtype int64, but got a tensor with {indices_or_sections.ndim} dims"
-                if indices_or_sections.ndim > 1
-                else "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
-                f"{dtypes.scalar_name(indices_or_sections.dtype)}"
-            )
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        n = indices_or_sections
-        if n <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {n}")
-        sections = [length // n + (i < length % n) for i in range(n)]
-        return pieces(input, at, sections)
-    bounds = [*indices_or_sections, length]
-    lead, start, result = (slice(None),) * at, 0, []
-    for b in bounds:
-        result.append(input[(*lead, slice(start, b))])
-        start = b
-    return tuple(result)
-
-
-def _nd_split(name, input, sections, dim, least):
-    if input.ndim < least:
-        raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, "
-            f"but got a tensor with {input.ndim} dimensions!"
-        )
-    if isinstance(sections, int):
-        size = input.shape[dim]
-        if sections <= 0 or size % sections:
-            raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {size} is "
-                f"not divisible by the split_size {sections}!"
-            )
-    return tensor_split(input, sections, dim)
-
-
-@public("torch", "Tensor", out=False)
-def hsplit(input, indices_or_sections):
-    """hsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by columns."""
-    return _nd_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
-
-
-@public("torch", "Tensor", out=False)
-def vsplit(input, indices_or_sections):
-    """vsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by rows."""
-    return _nd_split("vsplit", input, indices_or_sections, 0, 2)
-
-
-@public("torch", "Tensor", out=False)
-def dsplit(input, indices_or_sections):
-    """dsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by depth."""
-    return _nd_split("dsplit", input, indices_or_sections, 2, 3)
-
-
-@public("torch", "Tensor", out=False)
-def unbind(input, dim=0):
-    """unbind(input, dim=0) -> tuple of Tensors
-
-    All slices along a dimension.
-
-    >>> torch.arange(3).unbind()
-    (tensor(0), tensor(1), tensor(2))
-    """
-    if input.ndim == 0:
-        wrap_dim(dim, 0)
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
-    at = wrap_dim(dim, input.ndim)
-    lead = (slice(None),) * at
-    return tuple([input[(*lead, i)] for i in range(input.shape[at])])
-
-
-# ---- attributes ------------------------------------------------------------------------------------
+# ---- attributes
+# ------------------------------------------------------------------------------------
 
 
 def _transposed(self):
@@ -797,7 +608,8 @@ def _matrix_transposed(self):
     """The last two dimensions exchanged."""
     if self._data.ndim < 2:
         raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {self._data.ndim}-D tensor."
+            "tensor.mT is only supported on matrices or batches of matrices. Got "
+            f"{self._data.ndim}-D tensor."
         )
     return self.transpose(-2, -1)
 
@@ -820,49 +632,3 @@ Tensor.T = property(_transposed)
 Tensor.mT = property(_matrix_transposed)
 Tensor.H = property(_conjugate_transposed)
 Tensor.mH = property(_matrix_conjugate_transposed)
-
-
-# ---- derived: copies of views, and views in place ----------------------------------------------------
-
-
-def _copying(name):
-    """``X_copy``: what the view X shows, as a tensor of its own."""
-    view = PUBLIC["Tensor"][name]
-
-    def call(*args, **kw):
-        result = view(*args, **kw)
-        return tuple([r.clone() for r in result]) if type(result) is tuple else result.clone()
-
-    call.__name__ = call.__qualname__ = f"{name}_copy"
-    call.__doc__ = f"{name}_copy(...) -> Tensor: a copy of ``{name}(...)``."
-    public("torch")(call)
-
-
-for _name in (
-    "as_strided", "diagonal", "expand", "narrow", "permute", "split", "split_with_sizes", "squeeze", "t", "transpose",
-    "unbind", "unfold", "unsqueeze", "view",
-):  # fmt: skip
-    _copying(_name)
-
-
-def _restriding(name):
-    """``X_`` of a view: the tensor itself gets the shape and strides that X would give."""
-    view = PUBLIC["Tensor"][name]
-
-    def call(self, *args, **kw):
-        if type(live_node(self)) is Leaf:
-            raise errors.leaf_in_place(view=False)
-        result = view(self, *args, **kw)
-        self._data, self._node, self._view = result._data, result._node, None
-        inplace.bump(self)
-        return self
-
-    call.__name__ = call.__qualname__ = f"{name}_"
-    call.__doc__ = f"{name}_(...) -> Tensor: in-place form of ``{name}``."
-    public("Tensor", out=False)(call)
-
-
-for _name in (
-    "as_strided", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze",
-):  # fmt: skip
-    _restriding(_name)

@@ -6,7 +6,8 @@ from rushlight._core.state import S, thread
 class detect_anomaly:
     """detect_anomaly(check_nan=True)
 
-    Inside, every node remembers where its forward call was; a backward that fails (or gives NaN) tells it.
+    Inside, every node remembers where its forward call was; a backward that fails (or gives NaN)
+    tells it.
     Slow: every call takes the general path.
     """
 
@@ -22,7 +23,10 @@ class detect_anomaly:
 
 
 class set_detect_anomaly(detect_anomaly):
-    """set_detect_anomaly(mode, check_nan=True): turn anomaly detection on or off, for good or inside a ``with``."""
+    """set_detect_anomaly(mode, check_nan=True)
+
+    Turn anomaly detection on or off, for good or inside a ``with``.
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.before = thread.anomaly
@@ -33,7 +37,9 @@ class set_detect_anomaly(detect_anomaly):
 
 
 def set_mode(mode: bool | None) -> None:
-    """None: off. While on, ``S.special`` keeps calls off the thin entries, so that nodes are made with a trace."""
+    """None: off. While on, ``S.special`` keeps calls off the thin entries, so that nodes are made
+    with a trace.
+    """
     if (mode is None) != (thread.anomaly is None):
         S.special += -1 if mode is None else 1
     thread.anomaly = mode

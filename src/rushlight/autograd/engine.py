@@ -1,4 +1,6 @@
-"""Reverse mode: walk the nodes backwards and let each op's own formulas, which are Tensor code, do the work."""
+"""Reverse mode: walk the nodes backwards and let each op's own formulas, which are Tensor code, do
+the work.
+"""
 
 import sys
 import warnings
@@ -12,9 +14,11 @@ from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
 
 
 def topological(roots: list, wanted: set | None) -> tuple[list, set | None]:
-    """Nodes in an order in which each comes after all it passes gradients to, and those worth visiting.
+    """Nodes in an order in which each comes after all it passes gradients to, and those worth
+    visiting.
 
-    ``wanted`` (None: all) are nodes whose gradients are asked for; worth visiting are those that lead to one.
+    ``wanted`` (None: all) are nodes whose gradients are asked for; worth visiting are those that
+    lead to one.
     """
     order, seen, useful = [], set(), None if wanted is None else set()
     for root in roots:  # one after the other: a root may lead to another one
@@ -62,12 +66,19 @@ def fit(g: Tensor, target: object) -> Tensor:
 
 
 def run(
-    roots: list, grads: list, *, wanted: dict | None = None, retain: bool = False, create: bool = False,
+    roots: list,
+    grads: list,
+    *,
+    wanted: dict | None = None,
+    retain: bool = False,
+    create: bool = False,
     accumulate: bool = True,
-) -> dict:  # fmt: skip
-    """Send ``grads`` back from the ``roots``; returns the gradients that arrived at ``wanted`` nodes.
+) -> dict:
+    """Send ``grads`` back from the ``roots``; returns the gradients that arrived at ``wanted``
+    nodes.
 
-    Leaves accumulate into ``.grad`` unless ``accumulate`` is False. ``create``: gradients have history themselves.
+    Leaves accumulate into ``.grad`` unless ``accumulate`` is False. ``create``: gradients have
+    history themselves.
     """
     pending: dict = {}
     for n, g in zip(roots, grads, strict=True):
@@ -107,8 +118,16 @@ def run(
     return found
 
 
-def step(n: Node, g: object, pending: dict, useful: set | None, wanted: dict | None, found: dict, retain: bool) -> None:
-    """One node: hooks, its formulas, and its inputs' gradients put with what is pending for them."""
+def step(
+    n: Node,
+    g: object,
+    pending: dict,
+    useful: set | None,
+    wanted: dict | None,
+    found: dict,
+    retain: bool,
+) -> None:
+    """One node: hooks, its formulas, its inputs' gradients put with what is pending for them."""
     op, edges = n.op, n.edges
     if type(g) is dict:  # several outputs
         g = tuple([g.get(i) for i in op.grad_outputs]) if op.grad_outputs else g
@@ -167,8 +186,14 @@ def settle(leaf: Leaf, g: Tensor, create: bool) -> None:
 def owned(g: Tensor) -> Tensor:
     """``g`` itself if nobody else can see its memory, else a copy."""
     x = g._data
-    # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the tensor's.
-    if x.base is None and x.flags.c_contiguous and sys.getrefcount(g) <= 5 and sys.getrefcount(x) <= 3:
+    # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the
+    # tensor's.
+    if (
+        x.base is None
+        and x.flags.c_contiguous
+        and sys.getrefcount(g) <= 5
+        and sys.getrefcount(x) <= 3
+    ):
         g._node = None
         return g
     return wrap(np.array(x, order="C"))
@@ -212,7 +237,9 @@ def run_post_hooks(n: Node, g: object, gs: Sequence) -> Sequence:
 
 
 def checked_backward(n: Node, g: object, need: list) -> Sequence:
-    """A node's backward under anomaly detection: errors and NaNs tell which forward call they belong to."""
+    """A node's backward under anomaly detection: errors and NaNs tell which forward call they
+    belong to.
+    """
     trace = "".join(n.metadata.get("traceback_", ["(no traceback: made outside detect_anomaly)\n"]))
     try:
         gs = op_backward(n, g, need)
@@ -223,7 +250,9 @@ def checked_backward(n: Node, g: object, need: list) -> Sequence:
         for i, ge in enumerate(gs):
             if ge is not None and ge._data.dtype.kind in "fc" and np.isnan(ge._data).any():
                 warn_anomaly(n, trace)
-                raise RuntimeError(f"Function '{n.name()}' returned nan values in its {i}th output.")
+                raise RuntimeError(
+                    f"Function '{n.name()}' returned nan values in its {i}th output."
+                )
     return gs
 
 
@@ -235,7 +264,8 @@ def op_backward(n: Node, g: object, need: list) -> Sequence:
 def warn_anomaly(n: Node, trace: str) -> None:
     """Tell where the forward call of a failing backward was."""
     warnings.warn(
-        f"Error detected in {n.name()}. Traceback of forward call that caused the error:\n{trace}", stacklevel=2
+        f"Error detected in {n.name()}. Traceback of forward call that caused the error:\n{trace}",
+        stacklevel=2,
     )
 
 
@@ -246,7 +276,9 @@ def root_of(t: Tensor, i: int) -> object:
     """The node a gradient starts from."""
     n = live_node(t)
     if n is None:
-        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        raise RuntimeError(
+            f"element {i} of tensors does not require grad and does not have a grad_fn"
+        )
     return n
 
 
@@ -264,12 +296,15 @@ def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._data.shape != t._data.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {t.shape}."
+            f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a "
+            f"shape of {t.shape}."
         )
     if (g._data.dtype.kind == "c") != (t._data.dtype.kind == "c"):
         raise RuntimeError(
-            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
-            f"dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of {t.dtype}."
+            "For complex Tensors, both grad_output and output are required to have the same "
+            "dtype. Mismatch in "
+            f"dtype: grad_output[0] has a dtype of {g.dtype} and output[0] has a dtype of "
+            f"{t.dtype}."
         )
     return g if create or g._node is None else g.detach()
 
@@ -287,9 +322,11 @@ def backward(
     grad_variables: object = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None
+    """backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) ->
+    None
 
-    Add to the ``.grad`` of each leaf (or of ``inputs`` only) the gradient of the sum of ``tensors``, weighted by
+    Add to the ``.grad`` of each leaf (or of ``inputs`` only) the gradient of the sum of
+    ``tensors``, weighted by
     ``grad_tensors``.
     """
     if grad_variables is not None:
@@ -328,7 +365,8 @@ def tensor_backward(
 ) -> None:
     """backward(gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None
 
-    Add the gradient of this tensor (weighted by ``gradient``; not needed for a scalar) to the ``.grad`` of the
+    Add the gradient of this tensor (weighted by ``gradient``; not needed for a scalar) to the
+    ``.grad`` of the
     leaves it was computed from.
     """
     if inputs is not None:
@@ -336,7 +374,9 @@ def tensor_backward(
         return
     n = root_of(self, 0)
     g = initial(self, gradient, create_graph)
-    run([n], [g], retain=create_graph if retain_graph is None else retain_graph, create=create_graph)
+    run(
+        [n], [g], retain=create_graph if retain_graph is None else retain_graph, create=create_graph
+    )
 
 
 def grad(
@@ -350,16 +390,20 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, ...) -> tuple of Tensors
+    """grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, ...) -> tuple
+    of Tensors
 
-    The gradients of the sum of ``outputs`` (weighted by ``grad_outputs``) with respect to ``inputs``.
+    The gradients of the sum of ``outputs`` (weighted by ``grad_outputs``) with respect to
+    ``inputs``.
     Raises RuntimeError if an input was not used, unless ``allow_unused``.
     """
     outs, ins = as_tuple(outputs), as_tuple(inputs)
     if not only_inputs:
         raise NotImplementedError("only_inputs=False is gone from PyTorch too: use backward()")
     if is_grads_batched:
-        raise NotImplementedError("is_grads_batched=True needs vmap: call grad once per row instead")
+        raise NotImplementedError(
+            "is_grads_batched=True needs vmap: call grad once per row instead"
+        )
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
@@ -374,14 +418,20 @@ def grad(
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     retain = create_graph if retain_graph is None else retain_graph
     found = run(
-        roots, grads, wanted=dict.fromkeys(nodes), retain=retain, create=create_graph, accumulate=False
+        roots,
+        grads,
+        wanted=dict.fromkeys(nodes),
+        retain=retain,
+        create=create_graph,
+        accumulate=False,
     )
     results = [found.get(n) for n in nodes]
     for i, (t, g) in enumerate(zip(ins, results, strict=True)):
         if g is None:
             if not allow:
                 raise RuntimeError(
-                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
+                    f"The differentiated Tensor at index {i} appears to not have been used in the "
+                    "graph. "
                     "Set allow_unused=True if this is the desired behavior."
                 )
             if materialize_grads:

@@ -1,4 +1,4 @@
-"""torch.autograd.Function: operators that users define with a forward and a backward of their own."""
+"""torch.autograd.Function: operators of users, with a forward and a backward of their own."""
 
 from collections.abc import Callable
 
@@ -23,18 +23,23 @@ class FunctionCtx:
         self._node: Node | None = None
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for backward, where ``ctx.saved_tensors`` gives them back. Called once, in forward."""
+        """Keep tensors for backward, where ``ctx.saved_tensors`` gives them back. Called once, in
+        forward.
+        """
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {tensors.index(t)} is of type "
+                    f"save_for_backward can only save variables, but argument {tensors.index(t)} "
+                    "is of type "
                     f"{type(t).__name__}"
                 )
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor) -> None:
         """Keep tensors for a custom jvp; forward-mode differentiation is not supported yet."""
-        raise NotImplementedError("save_for_forward needs forward-mode AD, which rushlight does not have yet")
+        raise NotImplementedError(
+            "save_for_forward needs forward-mode AD, which rushlight does not have yet"
+        )
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Say that forward modified these inputs in place."""
@@ -62,7 +67,9 @@ class FunctionCtx:
         found = t._version if output is None else output[0]
         if found != version:
             raise errors.modified_in_place(data.dtype, data.shape, "", found, version)
-        if output is not None:  # an output: made again around its array, so that no cycle keeps it alive
+        if (
+            output is not None
+        ):  # an output: made again around its array, so that no cycle keeps it alive
             return wrap(data, node())
         return t if t._data is data and live_node(t) is node else wrap(data, node)
 
@@ -87,20 +94,24 @@ class _Op:
         ctx = self.ctx
         grads = g if type(g) is tuple else (g,)
         if ctx.materialize:
-            grads = [zeros(*o) if x is None else x for x, o in zip(grads, self.outputs, strict=True)]
+            grads = [
+                zeros(*o) if x is None else x for x, o in zip(grads, self.outputs, strict=True)
+            ]
         result = self.function.backward(ctx, *grads)
         result = result if isinstance(result, tuple) else (result,)
         if len(result) > self.count and all(r is None for r in result[self.count :]):
             result = result[: self.count]
         if len(result) != self.count:
             raise RuntimeError(
-                f"function {self.grad_name} returned an incorrect number of gradients (expected {self.count}, "
+                f"function {self.grad_name} returned an incorrect number of gradients (expected "
+                f"{self.count}, "
                 f"got {len(result)})"
             )
         for r in result:
             if r is not None and not isinstance(r, Tensor):
                 raise TypeError(
-                    f"function {self.grad_name} returned a {type(r).__name__}: expected Variable or None"
+                    f"function {self.grad_name} returned a {type(r).__name__}: expected Variable "
+                    "or None"
                 )
         return list(result)
 
@@ -113,7 +124,8 @@ def zeros(shape: tuple, dtype: object) -> Tensor:
 class Function:
     """Base class of operators with a gradient of their own.
 
-    Define ``forward(ctx, *args)`` and ``backward(ctx, *grads)`` as static methods, or ``forward(*args)`` and
+    Define ``forward(ctx, *args)`` and ``backward(ctx, *grads)`` as static methods, or
+    ``forward(*args)`` and
     ``setup_context(ctx, inputs, output)``; call it by ``apply``.
 
     >>> class Double(torch.autograd.Function):
@@ -130,15 +142,19 @@ class Function:
 
     def __init__(self, *args: object, **kw: object) -> None:
         raise RuntimeError(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
-            "invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so you should "
+            "invoke them on the class itself. Instantiating an autograd function will raise an "
+            "error in a future "
             "version of PyTorch."
         )
 
     @staticmethod
     def forward(*args: object, **kw: object) -> object:
         """To be defined: compute the result."""
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple, output: object) -> None:
@@ -149,7 +165,8 @@ class Function:
     def backward(ctx: FunctionCtx, *grad_outputs: object) -> object:
         """To be defined: the gradients of the inputs."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with "
             "backward mode AD."
         )
 
@@ -223,7 +240,9 @@ def adopt(o: object, args: tuple, ctx: FunctionCtx, nodes: list, recording: bool
 def record(cls: type, ctx: FunctionCtx, args: tuple, nodes: list, results: tuple) -> None:
     """Give the outputs of a Function their history."""
     tensors = [r for r in results if isinstance(r, Tensor)]
-    described = [(r._data.shape, r._data.dtype) if isinstance(r, Tensor) else ((), "f4") for r in results]
+    described = [
+        (r._data.shape, r._data.dtype) if isinstance(r, Tensor) else ((), "f4") for r in results
+    ]
     op = _Op(ctx, cls, len(args), described)
     first = tensors[0]._data if tensors else None
     if first is None:
@@ -296,7 +315,9 @@ class DelayedError:
     @staticmethod
     def backward(node: Node, g: Tensor, need: list) -> list:
         """Always an error."""
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
 
 
 def block(r: Tensor, edges: tuple) -> Tensor:

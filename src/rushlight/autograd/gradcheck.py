@@ -21,7 +21,9 @@ def differentiable(values: object) -> list:
 
 
 def numerical_jacobian(f: Callable, inputs: tuple, target: torch.Tensor, eps: float) -> list:
-    """d f / d target by central differences: one list of columns per output; for complex, both directions."""
+    """d f / d target by central differences: one list of columns per output; for complex, both
+    directions.
+    """
     flat = target.data.reshape(-1) if target.is_contiguous() else None
     columns = []
     for i in range(target.numel()):
@@ -30,7 +32,9 @@ def numerical_jacobian(f: Callable, inputs: tuple, target: torch.Tensor, eps: fl
     return columns
 
 
-def difference(f: Callable, inputs: tuple, target: torch.Tensor, flat: object, i: int, step: complex) -> list:
+def difference(
+    f: Callable, inputs: tuple, target: torch.Tensor, flat: object, i: int, step: complex
+) -> list:
     """(f(x + step) - f(x - step)) / (2 |step|) at one element, per output."""
     with torch.no_grad():
         place = target.data
@@ -76,7 +80,8 @@ def gradcheck(
 ) -> bool:
     """gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, ...) -> bool
 
-    Compare the gradients of ``func`` with central differences, for every input that requires grad (use float64).
+    Compare the gradients of ``func`` with central differences, for every input that requires grad
+    (use float64).
     Raises GradcheckError (or returns False with ``raise_exception=False``) where they disagree.
     """
     refuse(check_batched_grad or check_batched_forward_grad, "check_batched_grad needs vmap")
@@ -86,7 +91,8 @@ def gradcheck(
     targets = differentiable(inputs)
     if not targets:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "gradcheck expects at least one input tensor to require gradient, but none of the "
+            "them have "
             "requires_grad=True."
         )
     try:
@@ -106,7 +112,14 @@ def refuse(asked: bool, why: str) -> None:
 
 
 def check_all(
-    func: Callable, inputs: tuple, targets: list, eps: float, atol: float, rtol: float, nondet: float, dtypes: bool
+    func: Callable,
+    inputs: tuple,
+    targets: list,
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet: float,
+    dtypes: bool,
 ) -> None:
     """Every output against every input."""
     outputs = as_tuple(func(*inputs))
@@ -123,18 +136,29 @@ def check_all(
 
 
 def check_pair(
-    o: torch.Tensor, place: int, t: torch.Tensor, k: int, numeric: list, atol: float, rtol: float, nondet: float,
+    o: torch.Tensor,
+    place: int,
+    t: torch.Tensor,
+    k: int,
+    numeric: list,
+    atol: float,
+    rtol: float,
+    nondet: float,
     dtypes: bool,
-) -> None:  # fmt: skip
+) -> None:
     """One output against one input: rows of the Jacobian by backward, columns by differences."""
     rows, again = analytical(o, t), analytical(o, t)
     if dtypes and rows and rows[0].dtype is not t.dtype:
-        raise GradcheckError("Backward is not consistent: a gradient has another dtype than its input")
+        raise GradcheckError(
+            "Backward is not consistent: a gradient has another dtype than its input"
+        )
     for a, b in zip(rows, again, strict=True):
         if a.numel() and float((a - b).abs().max()) > nondet:
             raise GradcheckError(
-                "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
-                f"gives different values, although analytical gradient matches numerical gradient. The tolerance "
+                "Backward is not reentrant, i.e., running backward with same input and "
+                "grad_output multiple times "
+                "gives different values, although analytical gradient matches numerical "
+                "gradient. The tolerance "
                 f"for nondeterminism was {nondet}."
             )
     want = expected_rows(o, place, t, numeric)
@@ -174,15 +198,29 @@ def expected_rows(o: torch.Tensor, place: int, t: torch.Tensor, numeric: list) -
 
 
 def gradgradcheck(
-    func: Callable, inputs: object, grad_outputs: object = None, *, eps: float = 1e-6, atol: float = 1e-5,
-    rtol: float = 1e-3, gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True,
-    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
-    check_batched_grad: bool = False, check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True,
-    fast_mode: bool = False, masked: bool = False,
-) -> bool:  # fmt: skip
-    """gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, ...) -> bool
+    func: Callable,
+    inputs: object,
+    grad_outputs: object = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
+    """gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, ...) ->
+    bool
 
-    Check gradients of gradients: gradcheck of the gradient of ``func``, also with respect to ``grad_outputs``.
+    Check gradients of gradients: gradcheck of the gradient of ``func``, also with respect to
+    ``grad_outputs``.
     """
     refuse(check_fwd_over_rev, "check_fwd_over_rev needs forward-mode AD")
     inputs = as_tuple(inputs)
@@ -191,7 +229,8 @@ def gradgradcheck(
         outputs = differentiable(func(*inputs))
         generator = torch.Generator().manual_seed(0)
         cotangents = tuple(
-            torch.randn(o.shape, dtype=o.dtype, generator=generator).requires_grad_() for o in outputs
+            torch.randn(o.shape, dtype=o.dtype, generator=generator).requires_grad_()
+            for o in outputs
         )
     else:
         cotangents = as_tuple(grad_outputs)
@@ -199,7 +238,9 @@ def gradgradcheck(
     def gradient(*args: object) -> tuple:
         ins, gs = args[:count], args[count:]
         with torch.enable_grad():
-            live = [a.detach().requires_grad_() if needs(a) and not a.requires_grad else a for a in ins]
+            live = [
+                a.detach().requires_grad_() if needs(a) and not a.requires_grad else a for a in ins
+            ]
             outs = differentiable(func(*live))
             targets = differentiable(live)
             return tuple(
@@ -209,9 +250,16 @@ def gradgradcheck(
             )
 
     return gradcheck(
-        gradient, (*inputs, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
-        nondet_tol=nondet_tol, check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad,
-    )  # fmt: skip
+        gradient,
+        (*inputs, *cotangents),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+    )
 
 
 def needs(a: object) -> bool:

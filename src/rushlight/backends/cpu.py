@@ -4,6 +4,9 @@ from rushlight import _kernels
 
 
 def get_cpu_capability() -> str:
-    """get_cpu_capability() -> str: the instruction set that the native kernels use, or 'DEFAULT' without them."""
+    """get_cpu_capability() -> str
+
+    The instruction set that the native kernels use, or 'DEFAULT' without them.
+    """
     names = {"v4": "AVX512", "v3": "AVX2"}
     return names.get(getattr(_kernels, "isa", lambda: "")(), "DEFAULT")

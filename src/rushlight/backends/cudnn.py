@@ -22,12 +22,20 @@ def version() -> int | None:
 
 @contextlib.contextmanager
 def flags(
-    enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False,
+    enabled: bool = False,
+    benchmark: bool = False,
+    benchmark_limit: int = 10,
+    deterministic: bool = False,
     allow_tf32: bool = True,
-) -> Iterator[None]:  # fmt: skip
+) -> Iterator[None]:
     """flags(...): set the flags inside a ``with``."""
-    new = {"enabled": enabled, "benchmark": benchmark, "benchmark_limit": benchmark_limit,
-           "deterministic": deterministic, "allow_tf32": allow_tf32}  # fmt: skip
+    new = {
+        "enabled": enabled,
+        "benchmark": benchmark,
+        "benchmark_limit": benchmark_limit,
+        "deterministic": deterministic,
+        "allow_tf32": allow_tf32,
+    }
     old = {name: globals()[name] for name in new}
     globals().update(new)
     try:

@@ -1,4 +1,6 @@
-"""torch.cuda without a GPU: seeds and queries are accepted, everything that needs a device raises PyTorch's error."""
+"""torch.cuda without a GPU: seeds and queries are accepted, everything that needs a device raises
+PyTorch's error.
+"""
 
 from rushlight import _api as torch
 
@@ -77,14 +79,27 @@ def _needs_gpu(name: str) -> object:
 
 
 for _name in (
-    "current_device", "set_device", "get_device_name", "get_device_properties", "get_device_capability", "synchronize",
-    "current_stream", "get_rng_state", "set_rng_state", "initial_seed", "reset_peak_memory_stats", "mem_get_info",
-):  # fmt: skip
+    "current_device",
+    "set_device",
+    "get_device_name",
+    "get_device_properties",
+    "get_device_capability",
+    "synchronize",
+    "current_stream",
+    "get_rng_state",
+    "set_rng_state",
+    "initial_seed",
+    "reset_peak_memory_stats",
+    "mem_get_info",
+):
     globals()[_name] = _needs_gpu(_name)
 
 
 class device:
-    """device(index): a context in which a GPU is current; None or a negative index changes nothing."""
+    """device(index)
+
+    A context in which a GPU is current; None or a negative index changes nothing.
+    """
 
     def __init__(self, device: object) -> None:
         self.index = -1 if device is None else getattr(torch.device(device), "index", -1)
