@@ -133,8 +133,8 @@ def refuse_differentiable(differentiable: bool) -> None:
     if differentiable:
         raise NotImplementedError(
             "differentiable=True (autograd through the step) is not supported: write the update "
-            "with tensor operators, "
-            "for instance w = w - lr * torch.autograd.grad(loss, w, create_graph=True)[0]"
+            "with tensor operators, for instance w = w - lr * torch.autograd.grad(loss, w, "
+            "create_graph=True)[0]"
         )
 
 
@@ -152,8 +152,7 @@ def check_fused(group: dict[str, Any], p: torch.Tensor) -> None:
     if group.get("fused") and not p.is_floating_point():
         raise RuntimeError(
             "`fused=True` requires all the params to be floating point Tensors of supported "
-            "devices: "
-            f"{_FUSED_DEVICES} but {p.dtype} and {p.device.type}"
+            f"devices: {_FUSED_DEVICES} but {p.dtype} and {p.device.type}"
         )
 
 

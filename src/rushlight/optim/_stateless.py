@@ -35,8 +35,7 @@ def swap_in_optimizer_params_and_state(
     if extra:
         raise RuntimeError(
             f"{_NAME} requires swapin_optim_state['state'] to be keyed only by packed parameter "
-            "ids from "
-            f"param_groups[*]['params']; got extra keys {extra!r}."
+            f"ids from param_groups[*]['params']; got extra keys {extra!r}."
         )
     state_before, groups_before = optimizer.state, [dict(g) for g in optimizer.param_groups]
     try:
@@ -59,8 +58,7 @@ def _checked_state(state: Any) -> dict[Any, Any]:
     if not isinstance(state, dict):
         raise RuntimeError(
             f"{_NAME} requires swapin_optim_state['state'] to be a dict mapping packed parameter "
-            "ids to per-param state "
-            f"dicts, got {type(state).__name__}."
+            f"ids to per-param state dicts, got {type(state).__name__}."
         )
     if any(isinstance(key, torch.Tensor) for key in state):
         raise RuntimeError(
@@ -77,8 +75,7 @@ def _checked_groups(optimizer: Optimizer, groups: Any) -> list[dict[str, Any]]:
     if not isinstance(groups, list):
         raise RuntimeError(
             f"{_NAME} requires swapin_optim_state['param_groups'] to be a list of param-group "
-            "dicts, got "
-            f"{type(groups).__name__}."
+            f"dicts, got {type(groups).__name__}."
         )
     if len(optimizer.param_groups) != len(groups):
         raise RuntimeError(
@@ -107,8 +104,8 @@ def _check_group(i: int, live: dict[str, Any], group: Any) -> None:
     if added or missing:
         raise RuntimeError(
             f"{_NAME} requires optimizer.state_dict()-style param group keys to exactly match the "
-            "live optimizer group keys "
-            f"for group {i}. Keys only in swap-in: {added}. Keys only in live: {missing}."
+            f"live optimizer group keys for group {i}. Keys only in swap-in: {added}. Keys only in "
+            f"live: {missing}."
         )
 
 

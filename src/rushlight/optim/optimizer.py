@@ -186,17 +186,16 @@ class Optimizer:
         if len(members) < len(group["params"]):
             warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this "
-                "will cause an error; "
-                "see github.com/pytorch/pytorch/issues/40967 for more information",
+                "will cause an error; see github.com/pytorch/pytorch/issues/40967 for more "
+                "information",
                 stacklevel=4,
             )
         named = "param_names" in group
         for other in self.param_groups:
             if named != ("param_names" in other):
                 raise ValueError(
-                    "all optimizer param groups should be with/without names. "
-                    f"cannot add param group {'with' if named else 'without'} names to the "
-                    "optimizer"
+                    "all optimizer param groups should be with/without names. cannot add param "
+                    f"group {'with' if named else 'without'} names to the optimizer"
                 )
         if any(id(p) in members for other in self.param_groups for p in other["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
@@ -371,8 +370,7 @@ def _split_names(group: dict[str, Any]) -> None:
     if isinstance(params, set):
         raise TypeError(
             "optimizer parameters need to be organized in ordered collections, but the ordering "
-            "of tensors in sets "
-            "will change between runs. Please use a list instead."
+            "of tensors in sets will change between runs. Please use a list instead."
         )
     params = list(params)
     names = [p[0] for p in params if isinstance(p, tuple)]

@@ -17,24 +17,21 @@ _ADVICE = (
 )
 _STEP_REPLACED = (
     "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
-    "initialization. Please, make sure to "
-    f"call `optimizer.step()` before `lr_scheduler.step()`. {_ADVICE}"
+    "initialization. Please, make sure to call `optimizer.step()` before `lr_scheduler.step()`. "
+    f"{_ADVICE}"
 )
 _STEP_ORDER = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and "
-    "later, you should call them in "
-    "the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this "
-    "will result in PyTorch "
-    f"skipping the first value of the learning rate schedule. {_ADVICE}"
+    "later, you should call them in the opposite order: `optimizer.step()` before "
+    "`lr_scheduler.step()`.  Failure to do this will result in PyTorch skipping the first value "
+    f"of the learning rate schedule. {_ADVICE}"
 )
 EPOCH_DEPRECATED = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
-    "possible. Please use "
-    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
-    "None, the closed form is "
-    "used instead of the new chainable form, where available. Please open an issue if you are "
-    "unable to replicate your "
-    "use case: https://github.com/pytorch/pytorch/issues/new/choose."
+    "possible. Please use `scheduler.step()` to step the scheduler. During the deprecation, if "
+    "epoch is different from None, the closed form is used instead of the new chainable form, "
+    "where available. Please open an issue if you are unable to replicate your use case: "
+    "https://github.com/pytorch/pytorch/issues/new/choose."
 )
 _NO_INITIAL_LR = (
     "param 'initial_lr' is not specified in param_groups[{}] when resuming scheduler with "
@@ -218,7 +215,7 @@ def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
         return [own(value) for _ in range(count)]
     if len(value) != count:
         raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. "
-            f"{name} has {len(value)} values, param_groups has {count}."
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} "
+            f"values, param_groups has {count}."
         )
     return [own(v) for v in value]

@@ -205,17 +205,15 @@ class DataLoader(Generic[T_co]):
         )
         if count is not None:
             suggestion = (
-                f"Our suggested max number of worker in current system is {count}"
-                f"{'' if known else ' (`cpuset` is not taken into account)'}, which is smaller "
-                "than what this DataLoader is "
-                "going to create."
+                "Our suggested max number of worker in current system is "
+                f"{count}{'' if known else ' (`cpuset` is not taken into account)'}, which is "
+                "smaller than what this DataLoader is going to create."
             )
         warn(
             f"This DataLoader will create {self.num_workers} worker processes in total. "
-            f"{suggestion} Please be aware that "
-            "excessive worker creation might get DataLoader running slow or even freeze, lower "
-            "the worker number to avoid "
-            "potential slowness/freeze if necessary.",
+            f"{suggestion} Please be aware that excessive worker creation might get DataLoader "
+            "running slow or even freeze, lower the worker number to avoid potential "
+            "slowness/freeze if necessary.",
             stacklevel=3,
         )
 
@@ -236,8 +234,8 @@ def _check_workers(
         raise ValueError("timeout option should be non-negative")
     if num_workers == 0 and prefetch_factor is not None:
         raise ValueError(
-            "prefetch_factor option could only be specified in multiprocessing."
-            "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            "prefetch_factor option could only be specified in multiprocessing.let num_workers > "
+            "0 to enable multiprocessing, otherwise set prefetch_factor to None."
         )
     if prefetch_factor is not None and prefetch_factor < 0:
         raise ValueError("prefetch_factor option should be non-negative")
@@ -277,23 +275,20 @@ def _checked_context(context: BaseContext | str, num_workers: int) -> BaseContex
     if num_workers <= 0:
         raise ValueError(
             "multiprocessing_context can only be used with multi-process loading (num_workers > "
-            "0), but got "
-            f"num_workers={num_workers}"
+            f"0), but got num_workers={num_workers}"
         )
     if isinstance(context, str):
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:
             raise ValueError(
                 "multiprocessing_context option should specify a valid start method in "
-                f"{methods!r}, but got "
-                f"multiprocessing_context={context!r}"
+                f"{methods!r}, but got multiprocessing_context={context!r}"
             )
         context = multiprocessing.get_context(context)
     if not isinstance(context, BaseContext):
         raise TypeError(
             "multiprocessing_context option should be a valid context object or a string "
-            "specifying the start method, but "
-            f"got multiprocessing_context={context}"
+            f"specifying the start method, but got multiprocessing_context={context}"
         )
     return context
 
@@ -353,14 +348,13 @@ class _BaseDataLoaderIter:
         if expected is None or self._num_yielded <= expected:
             return
         text = (
-            f"Length of IterableDataset {self._dataset} was reported to be {expected}"
-            f"(when accessing len(dataloader)), but {self._num_yielded} samples have been fetched. "
+            f"Length of IterableDataset {self._dataset} was reported to be {expected}(when "
+            f"accessing len(dataloader)), but {self._num_yielded} samples have been fetched. "
         )
         if self._num_workers > 0:
             text += (
                 "For multiprocessing data-loading, this could be caused by not properly "
-                "configuring the IterableDataset "
-                "replica at each worker. Please see "
+                "configuring the IterableDataset replica at each worker. Please see "
                 "https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset for "
                 "examples."
             )
@@ -370,8 +364,8 @@ class _BaseDataLoaderIter:
 def _warn_of_pinning(device: str) -> None:
     if device:
         warn(
-            "pin_memory_device is deprecated, the current accelerator will be used as the device,"
-            f"ignore pin_memory_device='{device}'.",
+            "pin_memory_device is deprecated, the current accelerator will be used as the "
+            f"device,ignore pin_memory_device='{device}'.",
             stacklevel=5,
         )
     warn(

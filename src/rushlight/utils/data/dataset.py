@@ -105,8 +105,7 @@ class StackDataset(Dataset):
         if args and kwargs:
             raise ValueError(
                 "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like "
-                "input/output, but both types "
-                "are given."
+                "input/output, but both types are given."
             )
         self.datasets = args or kwargs
         members = self._members()

@@ -1,9 +1,9 @@
 """Messages between the loader and a worker.
 
 A message is one pickle. The arrays of a large one go through anonymous shared memory (memfd,
-Linux): the worker writes them there, sends the descriptor, and is free to work on; the loader
-copies them out and closes it. Memory without a name cannot be left behind, whoever dies. Elsewhere,
-and for small messages, the arrays are part of the pickle.
+Linux): the worker writes them there, sends the descriptor, and is free to work on; the loader maps
+or copies them. Memory without a name cannot be left behind, whoever dies. Elsewhere, and for small
+messages, the arrays are part of the pickle.
 """
 
 import mmap
@@ -13,11 +13,16 @@ from io import BytesIO
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
+from weakref import WeakSet
 
 from rushlight import _api as torch
 
 LARGE = 1 << 15  # bytes of arrays for which shared memory is faster than the pipe
+MAPPED = 1 << 20  # bytes for which mapping them is faster than a copy
+MAX_MAPPINGS = 256
 ALIGNMENT = 64
+
+_mappings: WeakSet[mmap.mmap] = WeakSet()
 
 
 class _Pickler(reduction.ForkingPickler):
@@ -31,10 +36,8 @@ def _reduced(tensor: torch.Tensor) -> Any:
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
             "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd "
-            "does not support crossing "
-            "process boundaries.  If you just want to transfer the data, call detach() on the "
-            "tensor before serializing "
-            "(e.g., putting it on the queue)."
+            "does not support crossing process boundaries.  If you just want to transfer the "
+            "data, call detach() on the tensor before serializing (e.g., putting it on the queue)."
         )
     plain = tensor.detach().contiguous()
     bits = plain.view(torch.int16) if tensor.dtype is torch.bfloat16 else plain
@@ -86,14 +89,12 @@ class Channel:
         if not sizes:
             return pickle.load(stream)
         memory = reduction.recv_handle(self.connection)
-        offsets = _offsets(sizes)
-        block = bytearray(offsets[-1])
+        *starts, total = _offsets(sizes)
         try:
-            _read(memory, block)
+            view = memoryview(_block(memory, total))
         finally:
             os.close(memory)
-        view = memoryview(block)
-        pieces = [view[start : start + n] for start, n in zip(offsets, sizes, strict=False)]
+        pieces = [view[start : start + n] for start, n in zip(starts, sizes, strict=True)]
         return pickle.load(stream, buffers=pieces)
 
 
@@ -128,20 +129,31 @@ def _offsets(sizes: list[int]) -> list[int]:
 
 def _shared(arrays: list[pickle.PickleBuffer], sizes: list[int]) -> int:
     """A descriptor of anonymous memory that holds the arrays."""
-    offsets = _offsets(sizes)
     memory = os.memfd_create("rushlight-batch", os.MFD_CLOEXEC)
     try:
-        os.ftruncate(memory, offsets[-1])
-        with mmap.mmap(memory, offsets[-1]) as area:
-            for array, offset, size in zip(arrays, offsets, sizes, strict=False):
-                area[offset : offset + size] = array.raw()
+        *starts, total = _offsets(sizes)
+        os.ftruncate(memory, total)
+        for array, start in zip(arrays, starts, strict=True):
+            view, done = array.raw(), 0
+            while done < view.nbytes:
+                done += os.pwrite(memory, view[done:], start + done)
     except BaseException:
         os.close(memory)
         raise
     return memory
 
 
-def _read(memory: int, block: bytearray) -> None:
+def _block(memory: int, size: int) -> Any:
+    """The memory behind a descriptor, as a writable buffer: mapped if it is large, else copied.
+
+    A mapping keeps a descriptor open as long as it lives, so there are not too many of them.
+    """
+    if size >= MAPPED and len(_mappings) < MAX_MAPPINGS:
+        block = mmap.mmap(memory, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        _mappings.add(block)
+        return block
+    block = bytearray(size)
     view, done = memoryview(block), 0
-    while done < len(block):
+    while done < size:
         done += os.preadv(memory, [view[done:]], done)
+    return block

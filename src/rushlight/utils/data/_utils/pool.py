@@ -128,14 +128,12 @@ def _how(worker: Worker) -> RuntimeError:
         if -code == getattr(signal, "SIGBUS", None):
             text += (
                 "It is possible that dataloader's workers are out of shared memory. Please try to "
-                "raise your shared memory "
-                "limit."
+                "raise your shared memory limit."
             )
         return RuntimeError(text)
     return RuntimeError(
         f"DataLoader worker (pid {pid}) exited unexpectedly with exit code {code}. Details are "
-        "lost due to multiprocessing. "
-        "Rerunning with num_workers=0 may give better error trace."
+        "lost due to multiprocessing. Rerunning with num_workers=0 may give better error trace."
     )
 
 
