@@ -59,7 +59,7 @@ for i in inputs:
 inputs = torch.cat(inputs).view(len(inputs), 1, -1)
 hidden = (torch.randn(1, 1, 3), torch.randn(1, 1, 3))
 out, hidden = lstm(inputs, hidden)
-print(out)
+print(out.detach())
 print(tuple(h.detach() for h in hidden))
 
 training_data = [("The dog ate the apple".split(), ["DET", "NN", "V", "DET", "NN"]),
