@@ -82,7 +82,7 @@ def check(function, *args, order=2, **kwargs):
 
 def check_error(function, *args, **kwargs):
     """Both refuse, with the same exception and text."""
-    with pytest.raises(Exception) as theirs_error:  # noqa: PT011
+    with pytest.raises(Exception) as theirs_error:
         getattr(theirs, function)(*args, **kwargs)
     with pytest.raises(type(theirs_error.value)) as ours_error:
         getattr(ours, function)(*to_ours(args), **{k: to_ours(v) for k, v in kwargs.items()})

@@ -9,7 +9,6 @@ import pytest
 import rushlight
 import rushlight.nn.functional as F
 
-
 spec = importlib.util.spec_from_file_location(
     "same_as_torch", Path(__file__).parent / "same_as_torch.py"
 )
@@ -19,11 +18,12 @@ spec.loader.exec_module(same)
 POINTWISE = [
     ("relu", {}), ("relu6", {}), ("elu", {"alpha": 0.7}), ("selu", {}), ("celu", {"alpha": 1.3}),
     ("leaky_relu", {"negative_slope": 0.2}), ("hardtanh", {"min_val": -0.5, "max_val": 0.7}),
-    ("hardswish", {}), ("hardshrink", {}), ("softshrink", {"lambd": 0.3}), ("softplus", {"beta": 2}),
+    ("hardswish", {}),
+    ("hardshrink", {}), ("softshrink", {"lambd": 0.3}), ("softplus", {"beta": 2}),
     ("softsign", {}), ("tanhshrink", {}), ("gelu", {}), ("gelu", {"approximate": "tanh"}),
     ("silu", {}), ("mish", {}), ("threshold", {"threshold": 0.1, "value": 20}), ("logsigmoid", {}),
-    ("glu", {"dim": 1}), ("softmax", {"dim": 1}), ("log_softmax", {"dim": 0}), ("softmin", {"dim": 1}),
-    ("normalize", {}), ("normalize", {"p": 3, "dim": 0}), ("sigmoid", {}), ("tanh", {}),
+    ("glu", {"dim": 1}), ("softmax", {"dim": 1}), ("log_softmax", {"dim": 0}),
+    ("softmin", {"dim": 1}), ("normalize", {}), ("normalize", {"p": 3, "dim": 0}), ("sigmoid", {}), ("tanh", {}),
 ]  # fmt: skip
 
 

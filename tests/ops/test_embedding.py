@@ -45,12 +45,15 @@ def test_embedding_bag(mode):
 
 
 def test_weighted_bag():
-    weight, scales = randn(5, 3), randn(2, 4)
-    F_bag = lambda F: (
-        lambda w, s: F.embedding_bag(to(F, INDEX), w, mode="sum", per_sample_weights=s)
-    )  # noqa: E731
-    to = lambda F, t: same.to_ours(t) if F is same.ours else t  # noqa: E731
-    same.check((F_bag(same.ours), F_bag(same.theirs)), weight, scales, order=1)
+    index = same.to_ours(INDEX)
+
+    def mine(weight, scales):
+        return F.embedding_bag(index, weight, mode="sum", per_sample_weights=scales)
+
+    def other(weight, scales):
+        return same.theirs.embedding_bag(INDEX, weight, mode="sum", per_sample_weights=scales)
+
+    same.check((mine, other), randn(5, 3), randn(2, 4), order=1)
 
 
 def test_max_norm_rescales_the_rows_met_in_place():

@@ -242,7 +242,7 @@ def _bag_arguments(input, offsets, per_sample_weights, include_last_offset):
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "
             "from position 0. "
-            f"However, got {int(starts[0])}"
+            f"However, got {int(starts[0])}\n[ torch.LongTensor{{}} ]"
         )
     if starts.numel() and int(starts.max()) > input.numel():
         raise RuntimeError(

@@ -259,7 +259,7 @@ def cross_entropy(
         _check_batch(input, target)
         return CrossEntropy.call(input, target, weight, reduction, ignore_index)[0]
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     logs = LogSoftmax.call(input, 0 if input.dim() == 1 else 1)
     if target.shape == input.shape:
         return _against_probabilities(logs, target, weight, reduction, label_smoothing)

@@ -24,17 +24,17 @@ class RnnLayer(Op):
     def forward(xp, gates, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
         return kernels.forward(xp, kind, gates, h, c, w_hh, b_hh, w_hr, sizes, reverse)
 
-    def vjp(g, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse, need):
+    def vjp(g, out, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse, need):
         grads = RnnLayerBackward.call(
-            *g, kept.detach(), before_h, before_c, w_hh, w_hr, kind, sizes, reverse
+            *g, kept, before_h, before_c, w_hh, w_hr, out, kind, sizes, reverse
         )
         return tuple(x if wanted else None for x, wanted in zip(grads, need, strict=True))
 
 
 class RnnLayerBackward(Op):
-    """Backpropagation through time."""
+    """Backpropagation through time. ``out`` is there for its history: a gradient of this is refused."""
 
-    tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr")
+    tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr", "out")
     optional = ("g_out", "g_h", "g_c", "before_c", "w_hr")
     outputs = ("gates", "h", "c", "w", "b", "w_r")
     grads = ("gates", "h", "c", "w", "b", "w_r")
@@ -43,7 +43,9 @@ class RnnLayerBackward(Op):
     half = "widen"
     public = ()
 
-    def forward(xp, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse):
+    def forward(
+        xp, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, out, kind, sizes, reverse
+    ):
         return kernels.backward(
             xp, kind, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, sizes, reverse
         )
