@@ -24,8 +24,8 @@ def fork_rng(
 ) -> Iterator[None]:
     """fork_rng(devices=None, enabled=True, device_type='cuda')
 
-    A context at whose end the default generator is back where it was. There are no devices here whose
-    generators could be forked, so ``devices`` must be empty.
+    A context at whose end the default generator is back where it was. There are no devices here
+    whose generators could be forked, so ``devices`` must be empty.
 
     >>> _ = torch.manual_seed(1)
     >>> with torch.random.fork_rng():
@@ -48,6 +48,7 @@ def fork_rng(
 def thread_safe_generator() -> Generator | None:
     """thread_safe_generator() -> Generator or None
 
-    The generator of a data loader's worker thread; None outside of one, where the default generator serves.
+    The generator of a data loader's worker thread; None outside of one, where the default generator
+    serves.
     """
     return None

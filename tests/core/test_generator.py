@@ -1,4 +1,6 @@
-"""The generator: the readable recipes and the native ones are the same, seeds and states are PyTorch's."""
+"""The generator: the readable recipes and the native ones are the same, seeds and states are
+PyTorch's.
+"""
 
 import copy
 import pickle
@@ -89,7 +91,8 @@ def test_readable_engine_is_the_standard_twister():
 
 
 def test_fma_rounds_once():
-    # 1 + 2^-30 squared: the low term decides how 1 + 2^-29 + 2^-60 rounds in float32 after cancellation.
+    # 1 + 2^-30 squared: the low term decides how 1 + 2^-29 + 2^-60 rounds in float32 after
+    # cancellation.
     x = np.float64(1 + 2.0**-30)
     assert fma(x, x, -(1 + 2.0**-29), np.dtype("f8")) == 2.0**-60
     y = np.float32(1 + 2.0**-12)
@@ -142,7 +145,9 @@ def test_bad_states_are_refused():
 
 
 def test_memory_order_decides():
-    """A transposed array is filled as its memory lies, and so holds the numbers of the contiguous one."""
+    """A transposed array is filled as its memory lies, and so holds the numbers of the contiguous
+    one.
+    """
     a = draws.uniform(draws.Generator(), np.empty((4, 5)))
     b = draws.uniform(draws.Generator(), np.empty((4, 5)).T)
-    assert (a.T == b).all()
+    assert (b == a.T).all()

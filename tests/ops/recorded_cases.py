@@ -1,6 +1,7 @@
 """Expressions with what PyTorch answers, recorded: `expression`, then its value or error, indented.
 
-    python tests/ops/recorded_cases.py random create      # record anew, with a Python that has torch 2.13
+    python tests/ops/recorded_cases.py random create      # record anew, with a Python that has
+    torch 2.13
 
 The recording is of torch alone; the tests compare rushlight with it where torch is absent.
 """
@@ -17,7 +18,7 @@ WIDTH = 330
 
 
 def describe(torch, value):
-    """A value as one line: what is printed, dtype, requires_grad and strides of every tensor in it."""
+    """A value as one line: print-out, dtype, requires_grad and strides of each tensor in it."""
     if isinstance(value, torch.Tensor):
         text = f"{value!r} {value.dtype} {value.requires_grad} {tuple(value.stride())}"
     elif isinstance(value, tuple):

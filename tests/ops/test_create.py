@@ -94,7 +94,7 @@ def test_ranges_have_torch_bits(dtype, start, end, step):
 
 
 def test_creation_is_cheap():
-    """The benchmark's two: a regression to tens of microseconds must show, the machine's noise not."""
+    """The benchmark's two: a step to tens of microseconds must show, the machine's noise not."""
 
     def best(function, rounds=5, calls=2000):
         times = []

@@ -1,6 +1,7 @@
 """torch.Generator, and the draws that fill arrays of any dtype and memory layout.
 
-The recipes are in ``twister.py`` (readable) and ``csrc/random.cpp`` (fast); here is what surrounds them:
+The recipes are in ``twister.py`` (readable) and ``csrc/random.cpp`` (fast); here is what surrounds
+them:
 seeds, the state's bytes, which order memory is filled in, and how half-precision types round.
 """
 
@@ -24,9 +25,24 @@ _HEADER, _NORMAL = "<QiiQ", "<dddi4xfB3x"
 # Recipe by name: the native one where there is one.
 RECIPES = {
     name: getattr(C, name, None) or getattr(twister, name)
-    for name in ("uniform", "normal", "scalar_normal", "log_normal", "exponential", "cauchy", "geometric",
-                 "bernoulli", "bernoulli_each", "integers", "randperm", "poisson", "binomial", "gamma", "words")
-}  # fmt: skip
+    for name in (
+        "uniform",
+        "normal",
+        "scalar_normal",
+        "log_normal",
+        "exponential",
+        "cauchy",
+        "geometric",
+        "bernoulli",
+        "bernoulli_each",
+        "integers",
+        "randperm",
+        "poisson",
+        "binomial",
+        "gamma",
+        "words",
+    )
+}
 
 
 class Generator:
@@ -43,7 +59,8 @@ class Generator:
         place = device if isinstance(device, devices.device) else devices.device(device)
         if place.type != "cpu":
             raise RuntimeError(
-                f"Cannot get {place.type.upper()} generator: rushlight draws random numbers on the CPU here."
+                f"Cannot get {place.type.upper()} generator: rushlight draws random numbers on "
+                "the CPU here."
             )
         self.device = place
         self.engine = Engine()
@@ -88,7 +105,8 @@ class Generator:
         """Continue from what ``state_bytes``, or PyTorch, returned."""
         if state.size != STATE_BYTES:
             raise RuntimeError(
-                f"Expected a CPUGeneratorImplState of size {STATE_BYTES} but found the input RNG state size to "
+                f"Expected a CPUGeneratorImplState of size {STATE_BYTES} but found the input RNG "
+                "state size to "
                 f"be {state.size}"
             )
         raw = state.tobytes()
@@ -252,7 +270,9 @@ def randperm(gen: Generator | None, n: int) -> np.ndarray:
 
 
 def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) -> np.ndarray:
-    """poisson(rate), gamma(alpha), binomial(count, prob): one number for each element, in row order."""
+    """poisson(rate), gamma(alpha), binomial(count, prob): one number for each element, in row
+    order.
+    """
     given = parameters[0].dtype
     t = F4 if given in HALF else given
     flat = [np.ascontiguousarray(p, t).reshape(-1) for p in parameters]

@@ -1,7 +1,8 @@
-"""NumPy's ``true_divide``, ``add.reduce``, ``maximum.reduce`` and ``minimum.reduce``, or the native twins where they were built.
+"""NumPy's ``true_divide``, ``add.reduce``, ``maximum.reduce`` and ``minimum.reduce``, or the native
+twins where they were built.
 
-The reductions take ``(x, axis, dtype, out, keepdims)``. The native ones answer contiguous float32 and float64 arrays themselves and
-pass everything else on to NumPy.
+The reductions take ``(x, axis, dtype, out, keepdims)``. The native ones answer contiguous float32
+and float64 arrays themselves and pass everything else on to NumPy.
 """
 
 import numpy as np

@@ -1,9 +1,11 @@
-"""PyTorch's CPU random recipes, readable: what each distribution makes of the Mersenne Twister's words.
+"""PyTorch's CPU random recipes, readable: what each distribution makes of the Mersenne Twister's
+words.
 
-The reference for csrc/random.cpp, which does the same faster, and its stand-in where it is not built.
-``r32`` is the next 32-bit word, ``r64`` two of them (the first is the high half), ``u32`` and ``u64`` the
-uniforms made of them. Every function fills a contiguous 1-d array. Logarithms and angles in float64 are
-the C library's, called one by one: NumPy's own vector versions round differently.
+The reference for csrc/random.cpp, which does the same faster, and its stand-in where it is not
+built. ``r32`` is the next 32-bit word, ``r64`` two of them (the first is the high half), ``u32``
+and ``u64`` the uniforms made of them. Every function fills a contiguous 1-d array. Logarithms and
+angles in float64 are the C library's, called one by one: NumPy's own vector versions round
+differently.
 """
 
 import math
@@ -137,9 +139,17 @@ def cephes_log(x: np.ndarray) -> np.ndarray:
     r = (mantissa - f(1)) + np.where(low, mantissa, f(0))
     z = r * r
     p = _horner(
-        r, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-        -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
-    )  # fmt: skip
+        r,
+        7.0376836292e-2,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
+    )
     y = fma(p * r, z, e * f(-2.12194440e-4), F4)
     y = y - f(0.5) * z
     return fma(e, f(0.693359375), r + y, F4)
@@ -244,7 +254,9 @@ def poisson(e: Engine, out: np.ndarray, rate: np.ndarray) -> None:
 
 
 def draw_poisson(e: Engine, lam: float) -> int:
-    """One count: multiplication of uniforms below 10, Hoermann's transformed rejection (PTRS) from there."""
+    """One count: multiplication of uniforms below 10, Hoermann's transformed rejection (PTRS) from
+    there.
+    """
     if lam == 0:
         return 0
     if lam < 10:
@@ -318,8 +330,11 @@ def rejected_binomial(e: Engine, n: float, p: float) -> float:
             (m + 0.5) * math.log((m + 1) / (r * (n - m + 1)))
             + (n + 1) * math.log((n - m + 1) / (n - k + 1))
             + (k + 0.5) * math.log(r * (n - k + 1) / (k + 1))
-            + stirling_tail(m) + stirling_tail(n - m) - stirling_tail(k) - stirling_tail(n - k)
-        )  # fmt: skip
+            + stirling_tail(m)
+            + stirling_tail(n - m)
+            - stirling_tail(k)
+            - stirling_tail(n - k)
+        )
         if v <= bound:
             return k
 
@@ -332,9 +347,18 @@ def stirling_tail(k: float) -> float:
     return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / (x * x)) / (x * x)) / x
 
 
-_TAILS = (0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509,
-          0.0166446911898211, 0.0138761288230707, 0.0118967099458917, 0.0104112652619720,
-          0.00925546218271273, 0.00833056343336287)  # fmt: skip
+_TAILS = (
+    0.0810614667953272,
+    0.0413406959554092,
+    0.0276779256849983,
+    0.02079067210376509,
+    0.0166446911898211,
+    0.0138761288230707,
+    0.0118967099458917,
+    0.0104112652619720,
+    0.00925546218271273,
+    0.00833056343336287,
+)
 
 
 def gamma(e: Engine, out: np.ndarray, alpha: np.ndarray) -> None:

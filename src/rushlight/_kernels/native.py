@@ -1,7 +1,8 @@
 """Which ops have a kernel in csrc/, and how its arguments are made of the op's.
 
-A kernel answers NotImplemented for what it does not serve: other dtypes than float32, arrays that are not contiguous,
-other dimensions than the last. The reference forward of the record takes over then.
+A kernel answers NotImplemented for what it does not serve: other dtypes than float32, arrays that
+are not contiguous, other dimensions than the last. The reference forward of the record takes over
+then.
 """
 
 import math
@@ -22,7 +23,9 @@ def gelu(x, approximate):
 
 
 def softplus(x, beta, threshold):
-    """softplus with its usual parameters: above the threshold it is the identity to the last bit anyway."""
+    """softplus with its usual parameters: above the threshold it is the identity to the last bit
+    anyway.
+    """
     return C.softplus(x) if beta == 1 and threshold >= 20 else NotImplemented
 
 
@@ -88,13 +91,27 @@ def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
 
 def register() -> None:
     """Enter every kernel under its op's name. Called once, before the records are made."""
-    for name in ("exp", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
-                 "log_softmax_backward"):  # fmt: skip
+    for name in (
+        "exp",
+        "sigmoid",
+        "erf",
+        "silu",
+        "softmax",
+        "log_softmax",
+        "softmax_backward",
+        "log_softmax_backward",
+    ):
         kernel(name, getattr(C, name))
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
-    for function in (gelu, softplus, native_layer_norm, standardize_backward, cross_entropy,
-                     cross_entropy_backward):  # fmt: skip
+    for function in (
+        gelu,
+        softplus,
+        native_layer_norm,
+        standardize_backward,
+        cross_entropy,
+        cross_entropy_backward,
+    ):
         kernel(function.__name__, function)
 
 

@@ -1,4 +1,4 @@
-"""Tensors of given sizes: zeros, ones, full, empty, eye, and the ``*_like`` and ``new_*`` families."""
+"""Tensors of given sizes: zeros, ones, full, empty, eye, ``*_like`` and ``new_*``."""
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def zeros(
     pin_memory=False,
     requires_grad=False,
 ):
-    """zeros(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) -> Tensor
+    """zeros(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) ->
+        Tensor
 
     A tensor of zeros.
 
@@ -83,7 +84,8 @@ def ones(
     pin_memory=False,
     requires_grad=False,
 ):
-    """ones(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) -> Tensor
+    """ones(*size, out=None, dtype=None, layout=torch.strided, device=None, requires_grad=False) ->
+        Tensor
 
     A tensor of ones.
 
@@ -96,10 +98,18 @@ def ones(
 
 @public("torch")
 def empty(
-    *shape, size=None, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    *shape,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
     memory_format=None,
-):  # fmt: skip
-    """empty(*size, out=None, dtype=None, device=None, requires_grad=False, memory_format=...) -> Tensor
+):
+    """empty(*size, out=None, dtype=None, device=None, requires_grad=False, memory_format=...) ->
+        Tensor
 
     A tensor whose elements are whatever the memory held.
 
@@ -202,12 +212,14 @@ def empty_strided(
     shape = shape_of("empty_strided", (size,))
     if len(shape) != len(stride):
         raise RuntimeError(
-            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(stride)})"
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides "
+            f"({len(stride)})"
         )
     check_sizes("empty_strided", shape)
     if any(s < 0 for s in stride):
         raise RuntimeError(
-            f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(stride)}"
+            f"Storage size calculation overflowed with sizes={list(shape)} and "
+            f"strides={list(stride)}"
         )
     d = numpy_dtype("empty_strided", dtype)
 
@@ -254,7 +266,8 @@ def empty_permuted(
     shape = shape_of("empty_permuted", (size,))
     if len(shape) != len(physical_layout):
         raise RuntimeError(
-            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            "len(size) = "
             f"{len(shape)} is not equal to len(physical_layout) = {len(physical_layout)}"
         )
     if sorted(physical_layout) != list(range(len(shape))):
@@ -292,9 +305,16 @@ def scalar_tensor(
 
 
 def _like(
-    name: str, fill: object, input: Tensor, dtype: object, layout: object, device: object, pin_memory: bool,
-    requires_grad: bool, memory_format: object,
-) -> Tensor:  # fmt: skip
+    name: str,
+    fill: object,
+    input: Tensor,
+    dtype: object,
+    layout: object,
+    device: object,
+    pin_memory: bool,
+    requires_grad: bool,
+    memory_format: object,
+) -> Tensor:
     """A new tensor of ``input``'s shape and memory layout; ``fill`` is None or a number."""
     need_tensor(name, "input", input)
     check_options(layout, pin_memory)
@@ -357,12 +377,20 @@ def ones_like(
 
 @public("torch", out=False)
 def full_like(
-    input, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
     memory_format=None,
-):  # fmt: skip
+):
     """full_like(input, fill_value, *, dtype=None, ...) -> Tensor
 
-    ``fill_value`` everywhere, in ``input``'s shape, and its dtype, device and memory layout unless given.
+    ``fill_value`` everywhere, in ``input``'s shape, and its dtype, device and memory layout unless
+    given.
 
     >>> torch.full_like(torch.zeros(2), 3)
     tensor([3., 3.])
@@ -386,7 +414,8 @@ def empty_like(
 ):
     """empty_like(input, *, dtype=None, ..., memory_format=torch.preserve_format) -> Tensor
 
-    An uninitialised tensor of ``input``'s shape, and of its dtype, device and memory layout unless given.
+    An uninitialised tensor of ``input``'s shape, and of its dtype, device and memory layout unless
+    given.
 
     >>> torch.empty_like(torch.zeros(2, 3).t()).stride()
     (1, 3)
@@ -397,9 +426,16 @@ def empty_like(
 
 
 def _new(
-    name: str, make: object, self: Tensor, shape: tuple, dtype: object, layout: object, device: object,
-    pin_memory: bool, requires_grad: bool,
-) -> Tensor:  # fmt: skip
+    name: str,
+    make: object,
+    self: Tensor,
+    shape: tuple,
+    dtype: object,
+    layout: object,
+    device: object,
+    pin_memory: bool,
+    requires_grad: bool,
+) -> Tensor:
     return build(
         name,
         make,

@@ -76,7 +76,8 @@ def _drop_alpha(input: Tensor, p: float, train: bool, feature: bool, inplace: bo
 def dropout(input, p=0.5, training=True, inplace=False):
     """dropout(input, p=0.5, training=True, inplace=False) -> Tensor
 
-    While training, zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``.
+    While training, zero each element with probability ``p`` and scale the others by ``1 / (1 -
+    p)``.
 
     ValueError unless 0 <= p <= 1.
 
@@ -91,7 +92,8 @@ def dropout(input, p=0.5, training=True, inplace=False):
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """alpha_dropout(input, p=0.5, training=False, inplace=False) -> Tensor
 
-    Dropout that keeps mean and variance of SELU activations: dropped elements get its negative saturation.
+    Dropout that keeps mean and variance of SELU activations: dropped elements get its negative
+    saturation.
 
     >>> torch.nn.functional.alpha_dropout(torch.ones(3), 0.5)
     tensor([1., 1., 1.])
@@ -113,8 +115,10 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     _validate(p, ValueError)
     if input.ndim not in (2, 3):
         raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that dropout1d exists "
-            "to provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an "
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
+            "dropout1d exists "
+            "to provide channel-wise dropout on inputs with 1 spatial dimension, a channel "
+            "dimension, and an "
             "optional batch dimension (i.e. 2D or 3D inputs)."
         )
     if input.ndim == 2:
@@ -128,9 +132,12 @@ def _advise(name: str, input: Tensor, spatial: int) -> None:
     if input.ndim in (spatial + 1, spatial + 2):
         return
     warnings.warn(
-        f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result in an error in "
-        "a future release. To retain the behavior and silence this warning, please use dropout instead. Note "
-        f"that {name} exists to provide channel-wise dropout on inputs with {spatial} spatial dimensions, a "
+        f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result "
+        "in an error in "
+        "a future release. To retain the behavior and silence this warning, please use dropout "
+        "instead. Note "
+        f"that {name} exists to provide channel-wise dropout on inputs with {spatial} spatial "
+        "dimensions, a "
         "channel dimension, and an optional batch dimension (i.e. "
         f"{spatial + 1}D or {spatial + 2}D inputs).",
         UserWarning,
@@ -151,10 +158,14 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     _advise("dropout2d", input, 2)
     if input.ndim == 3:
         warnings.warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is "
-            "desired - input is interpreted as shape (N, C, L), where C is the channel dim. This behavior will "
-            "change in a future release to interpret the input as one without a batch dimension, i.e. shape "
-            "(C, H, W). To maintain the 1D channel-wise dropout behavior, please switch to using dropout1d "
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
+            "dropout behavior is "
+            "desired - input is interpreted as shape (N, C, L), where C is the channel dim. This "
+            "behavior will "
+            "change in a future release to interpret the input as one without a batch dimension, "
+            "i.e. shape "
+            "(C, H, W). To maintain the 1D channel-wise dropout behavior, please switch to using "
+            "dropout1d "
             "instead.",
             UserWarning,
             stacklevel=3,
@@ -166,7 +177,8 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
 def dropout3d(input, p=0.5, training=True, inplace=False):
     """dropout3d(input, p=0.5, training=True, inplace=False) -> Tensor
 
-    Zero whole channels of a (C, D, H, W) or (N, C, D, H, W) input with probability ``p`` while training.
+    Zero whole channels of a (C, D, H, W) or (N, C, D, H, W) input with probability ``p`` while
+    training.
 
     >>> torch.nn.functional.dropout3d(torch.ones(1, 2, 1, 1, 1), 0.0).shape
     torch.Size([1, 2, 1, 1, 1])
@@ -274,7 +286,8 @@ def _slopes(x: np.ndarray, lower: float, upper: float, training: bool) -> np.nda
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """rrelu(input, lower=1/8, upper=1/3, training=False, inplace=False) -> Tensor
 
-    Leaky ReLU whose slopes are drawn between ``lower`` and ``upper`` while training, else their mean.
+    Leaky ReLU whose slopes are drawn between ``lower`` and ``upper`` while training, else their
+    mean.
 
     RuntimeError if ``lower`` exceeds ``upper``.
 
@@ -291,5 +304,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
 @public("nn.functional", "torch", out=False)
 def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
-    """rrelu_(input, lower=1/8, upper=1/3, training=False) -> Tensor: the in-place form of ``rrelu``."""
+    """rrelu_(input, lower=1/8, upper=1/3, training=False) -> Tensor: the in-place form of
+    ``rrelu``.
+    """
     return rrelu(input, lower, upper, training, inplace=True)

@@ -1,4 +1,4 @@
-"""What all creation functions share: sizes, dtype and device arguments, memory formats, ``out=``."""
+"""What creation functions share: sizes, dtype and device arguments, memory formats, ``out=``."""
 
 import operator
 from collections.abc import Callable
@@ -23,13 +23,24 @@ _CHANNELS_LAST = {
     devices.channels_last: (4, (0, 3, 1, 2)),
     devices.channels_last_3d: (5, (0, 4, 1, 2, 3)),
 }
-_C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t",
-            "float32": "float", "float64": "double", "float16": "at::Half", "bfloat16": "at::BFloat16",
-            "uint16": "uint16_t", "uint32": "uint32_t", "uint64": "uint64_t"}  # fmt: skip
+_C_NAMES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int",
+    "int64": "int64_t",
+    "float32": "float",
+    "float64": "double",
+    "float16": "at::Half",
+    "bfloat16": "at::BFloat16",
+    "uint16": "uint16_t",
+    "uint32": "uint32_t",
+    "uint64": "uint64_t",
+}
 
 
 def shape_of(name: str, loose: tuple, size: object = None) -> tuple[int, ...]:
-    """The shape meant by ``f(2, 3)``, ``f((2, 3))`` or ``f(size=(2, 3))``, without checking signs."""
+    """The shape meant by ``f(2, 3)``, ``f((2, 3))``, ``f(size=(2, 3))``; signs are not checked."""
     if size is not None:
         loose = (size,)
     elif not loose:
@@ -89,7 +100,8 @@ def check_options(layout: object, pin_memory: bool) -> None:
     """Refuse what creation cannot honour."""
     if pin_memory:
         raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is "
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory "
+            "allocator is "
             "available on this system."
         )
     if layout is not None and layout is not devices.strided:
@@ -119,17 +131,16 @@ def build(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The result of a creation function: ``make(shape, numpy dtype)`` on the right device, or in ``out``."""
+    """The result of a creation function: ``make(shape, numpy dtype)`` on the right device, or in
+    ``out``.
+    """
     if layout is not None or pin_memory:
         check_options(layout, pin_memory)
     if shape and min(shape) < 0:
         check_sizes(name, shape)
     if out is not None:
         return build_out(name, make, shape, dtype, out, device, requires_grad)
-    if dtype is None:
-        d = default_dtype().numpy
-    else:
-        d = numpy_dtype(name, dtype)
+    d = default_dtype().numpy if dtype is None else numpy_dtype(name, dtype)
     if (device is not None or default_device() is not CPU) and resolve(device).type == "meta":
         return finish(meta_array(shape, d), requires_grad)
     array = allocate(make, shape, d)
@@ -143,7 +154,8 @@ def allocate(make: Callable, shape: tuple[int, ...], d: np.dtype) -> np.ndarray:
     except MemoryError:
         size = d.itemsize * int(np.prod(shape, dtype=object))
         raise RuntimeError(
-            f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes. Error code 12 "
+            f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes. "
+            "Error code 12 "
             "(Cannot allocate memory)"
         ) from None
     except ValueError as error:
@@ -173,7 +185,8 @@ def build_out(
         )
     if device is not None and devices.resolve(device).type != out.device.type:
         raise RuntimeError(
-            f"device type {devices.resolve(device).type} does not match device type of out parameter "
+            f"device type {devices.resolve(device).type} does not match device type of out "
+            "parameter "
             f"({out.device.type})"
         )
     write_out(f"aten::{name}", wrap(allocate(make, shape, out.dtype.numpy)), out)
@@ -201,7 +214,8 @@ def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = N
 
 
 def number_as(value: object, d: dtypes.dtype, name: str | None = None) -> object:
-    """A Python number as NumPy takes it into ``d``; RuntimeError where PyTorch's checked conversion fails.
+    """A Python number as NumPy takes it into ``d``; RuntimeError where PyTorch's checked conversion
+    fails.
 
     Negative integers wrap around in unsigned dtypes, as in C.
     """
@@ -230,9 +244,8 @@ def _float_as(value: object, d: dtypes.dtype, failure: RuntimeError) -> float:
 
 
 def _integer_as(value: object, d: dtypes.dtype, failure: RuntimeError) -> int:
-    if isinstance(value, (float, np.floating)):
-        if not np.isfinite(value):
-            raise failure
+    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+        raise failure
     info = np.iinfo(d.numpy)
     low = int(info.min) if d.is_signed else -int(info.max)
     if not low <= value <= info.max:
@@ -252,7 +265,8 @@ def as_number(name: str, argument: str, position: int, value: object) -> object:
     """The number an argument holds (a 0-d tensor stands for its item)."""
     if not is_number(value):
         raise TypeError(
-            f"{name}(): argument '{argument}' (position {position}) must be Number, not {type(value).__name__}"
+            f"{name}(): argument '{argument}' (position {position}) must be Number, not "
+            f"{type(value).__name__}"
         )
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
@@ -267,7 +281,8 @@ def as_integer(name: str, argument: str, position: int, value: object) -> int:
     except TypeError:
         pass
     raise TypeError(
-        f"{name}(): argument '{argument}' (position {position}) must be int, not {type(value).__name__}"
+        f"{name}(): argument '{argument}' (position {position}) must be int, not "
+        f"{type(value).__name__}"
     ) from None
 
 
@@ -275,5 +290,6 @@ def need_tensor(name: str, argument: str, value: object) -> None:
     """Refuse what is not a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(
-            f"{name}(): argument '{argument}' (position 1) must be Tensor, not {type(value).__name__}"
+            f"{name}(): argument '{argument}' (position 1) must be Tensor, not "
+            f"{type(value).__name__}"
         )

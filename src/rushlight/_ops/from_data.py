@@ -30,8 +30,8 @@ def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_m
 
     A new leaf tensor with a copy of ``data``: a number, nested sequences of numbers, an array.
 
-    Without ``dtype`` floats become the default dtype, ints int64. ValueError for ragged sequences, RuntimeError
-    where no dtype can be inferred or an integer does not fit.
+    Without ``dtype`` floats become the default dtype, ints int64. ValueError for ragged sequences,
+    RuntimeError where no dtype can be inferred or an integer does not fit.
 
     >>> torch.tensor([[1.0, -1.0], [1.0, -1.0]])
     tensor([[ 1., -1.],
@@ -41,10 +41,7 @@ def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_m
     """
     if data is _MISSING:
         raise TypeError('tensor() missing 1 required positional arguments: "data"')
-    if dtype is not None:
-        d = numpy_dtype("tensor", dtype)
-    else:
-        d = None
+    d = None if dtype is None else numpy_dtype("tensor", dtype)
     if isinstance(data, Tensor):
         _warn_copy("torch.tensor(sourceTensor)")
     return place(copied(data, d), device, requires_grad, pin_memory)
@@ -65,7 +62,8 @@ def place(
 
 def _warn_copy(call: str) -> None:
     warnings.warn(
-        "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+        "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() "
+        "or "
         f"sourceTensor.detach().clone().requires_grad_(True), rather than {call}.",
         UserWarning,
         stacklevel=3,
@@ -108,18 +106,23 @@ def checked(array: np.ndarray) -> np.ndarray:
     if array.dtype not in dtypes.BY_NUMPY:
         if array.dtype.newbyteorder("=") in dtypes.BY_NUMPY:
             raise ValueError(
-                "given numpy array has byte order different from the native byte order. Conversion between "
+                "given numpy array has byte order different from the native byte order. "
+                "Conversion between "
                 "byte orders is currently not supported."
             )
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only supported types "
-            "are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, "
+            f"can't convert np.ndarray of type numpy.{array.dtype.type.__name__}. The only "
+            "supported types "
+            "are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, "
+            "uint64, "
             "uint32, uint16, uint8, and bool."
         )
     if array.ndim and min(array.strides) < 0:
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides "
-            "are not currently supported. (You can probably work around this by making a copy of your "
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides "
+            "are not currently supported. (You can probably work around this by making a copy of "
+            "your "
             "array  with array.copy().) "
         )
     return array
@@ -199,7 +202,8 @@ def _integers(data: object, kinds: set[type], d: np.dtype) -> np.ndarray:
 
 def _warn_slow() -> None:
     warnings.warn(
-        "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the "
+        "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
+        "converting the "
         "list to a single numpy.ndarray with numpy.array() before converting to a tensor.",
         UserWarning,
         stacklevel=5,
@@ -332,7 +336,8 @@ def _type_path(value: object) -> str:
 
 def _warn_read_only(what: str) -> None:
     warnings.warn(
-        f"The given {what} is not writable, and PyTorch does not support non-writable tensors. Copy it to "
+        f"The given {what} is not writable, and PyTorch does not support non-writable tensors. "
+        "Copy it to "
         "protect its data, or make it writable, before converting it to a tensor.",
         UserWarning,
         stacklevel=4,
@@ -343,7 +348,8 @@ def _warn_read_only(what: str) -> None:
 def as_tensor(data, dtype=None, device=None):
     """as_tensor(data, dtype=None, device=None) -> Tensor
 
-    ``data`` as a tensor, without a copy if it is a tensor or a NumPy array of that dtype and device.
+    ``data`` as a tensor, without a copy if it is a tensor or a NumPy array of that dtype and
+    device.
 
     >>> a = numpy.array([1, 2, 3])
     >>> torch.as_tensor(a)
@@ -370,10 +376,11 @@ def _moved(t: Tensor, d: np.dtype | None, device: object) -> Tensor:
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor
 
-    ``obj`` as a tensor: shared where possible if ``copy`` is None, always copied if True, never if False.
+    ``obj`` as a tensor: shared where possible if ``copy`` is None, always copied if True, never if
+    False.
 
-    Takes tensors, NumPy arrays, buffers, objects with ``__dlpack__``, numbers and nested sequences. ValueError
-    if ``copy=False`` cannot be honoured.
+    Takes tensors, NumPy arrays, buffers, objects with ``__dlpack__``, numbers and nested sequences.
+    ValueError if ``copy=False`` cannot be honoured.
 
     >>> torch.asarray([1, 2, 3])
     tensor([1, 2, 3])
@@ -430,7 +437,8 @@ def frombuffer(buffer, *, dtype=_MISSING, count=-1, offset=0, requires_grad=Fals
 
     A 1-d tensor on the memory of an object with Python's buffer protocol, from byte ``offset``.
 
-    ValueError if the buffer is too short, or its length no multiple of the element size with ``count=-1``.
+    ValueError if the buffer is too short, or its length no multiple of the element size with
+    ``count=-1``.
 
     >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
     tensor([1, 2], dtype=torch.int16)
@@ -460,12 +468,14 @@ def _check_buffer(length: int, size: int, count: int, offset: int) -> None:
         )
     if count < 0 and (length - offset) % size:
         raise ValueError(
-            f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of "
+            f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a "
+            "multiple of "
             f"element size ({size})"
         )
     if count > 0 and offset + count * size > length:
         raise ValueError(
-            f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must not be "
+            f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must "
+            "not be "
             f"greater than actual buffer length ({length} bytes)"
         )
 
@@ -496,7 +506,8 @@ def new_tensor(
 def new(self, *data, device=None):
     """new(*sizes) or new(data) -> Tensor
 
-    The legacy constructor: an uninitialised tensor of these sizes, or a copy of ``data``, of this dtype.
+    The legacy constructor: an uninitialised tensor of these sizes, or a copy of ``data``, of this
+    dtype.
 
     >>> torch.zeros(2).new([1, 2])
     tensor([1., 2.])

@@ -1,4 +1,5 @@
-"""Random tensors: rand, randn, randint, randperm, normal, bernoulli, multinomial, poisson, binomial.
+"""Random tensors: rand, randn, randint, randperm, normal, bernoulli, multinomial, poisson,
+binomial.
 
 The same seed gives PyTorch's numbers, bit for bit.
 """
@@ -10,93 +11,37 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core import generator as draws
-from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.backend import MetaArray
 from rushlight._core.generator import Generator
-from rushlight._core.generator import default_generator as default_generator
 from rushlight._core.op import Op, public
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
 
 np_empty = np.empty
-default_dtype, default_device, CPU = dtypes.get_default_dtype, devices.get_default_device, devices.CPU
+default_dtype, default_device, CPU = (
+    dtypes.get_default_dtype,
+    devices.get_default_device,
+    devices.CPU,
+)
 # C's names in the texts about bounds.
-_C_NAMES = {"bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-            "int64": "long", "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
-            "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float",
-            "float64": "double"}  # fmt: skip
+_C_NAMES = {
+    "bool": "bool",
+    "uint8": "unsigned char",
+    "int8": "signed char",
+    "int16": "short",
+    "int32": "int",
+    "int64": "long",
+    "uint16": "unsigned short",
+    "uint32": "unsigned int",
+    "uint64": "unsigned long",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "float32": "float",
+    "float64": "double",
+}
 # Integers are exact up to these powers of two.
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
-
-
-# ---- seeds and states ----------------------------------------------------------------------------
-
-
-@public("torch", out=False)
-def manual_seed(seed):
-    """manual_seed(seed) -> Generator
-
-    Start the default generator anew from ``seed``, -2^63 to 2^64 - 1, and return it.
-
-    >>> _ = torch.manual_seed(0)
-    >>> torch.rand(2)
-    tensor([0.4963, 0.7682])
-    """
-    return default_generator.manual_seed(int(seed))
-
-
-@public("torch", out=False)
-def seed():
-    """seed() -> int: start the default generator from a seed of the operating system's; returns it."""
-    return default_generator.seed()
-
-
-@public("torch", out=False)
-def initial_seed():
-    """initial_seed() -> int: the seed the default generator started from."""
-    return default_generator.initial_seed()
-
-
-@public("torch", out=False)
-def get_rng_state():
-    """get_rng_state() -> Tensor: the state of the default generator, 5056 bytes as PyTorch lays them out."""
-    return default_generator.get_state()
-
-
-@public("torch", out=False)
-def set_rng_state(new_state):
-    """set_rng_state(new_state) -> None: continue the default generator from a state ``get_rng_state`` gave."""
-    default_generator.set_state(new_state)
-
-
-def _get_state(self):
-    """get_state() -> Tensor: the state, 5056 bytes (uint8) as PyTorch lays them out."""
-    return wrap(self.state_bytes())
-
-
-def _set_state(self, new_state):
-    """set_state(new_state) -> None: continue from a state ``get_state`` gave, here or in PyTorch."""
-    if not isinstance(new_state, Tensor):
-        raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
-    if new_state.dtype is not dtypes.uint8:
-        raise TypeError("RNG state must be a torch.ByteTensor")
-    self.set_state_bytes(np.ascontiguousarray(new_state._data))
-
-
-def _clone_state(self):
-    """clone_state() -> Generator: an independent generator in the same state."""
-    return self.copy()
-
-
-def _graphsafe_set_state(self, other):
-    """graphsafe_set_state(other) -> Generator: continue from where ``other`` is."""
-    self.set_state_bytes(other.state_bytes())
-    return self
-
-
-Generator.get_state, Generator.set_state = _get_state, _set_state
-Generator.clone_state = Generator.graphsafe_get_state = _clone_state
-Generator.graphsafe_set_state = _graphsafe_set_state
 
 
 # ---- refusals ------------------------------------------------------------------------------------
@@ -106,7 +51,8 @@ def check_generator(name: str, generator: object) -> None:
     """Refuse what is neither None nor a Generator."""
     if generator is not None and not isinstance(generator, Generator):
         raise TypeError(
-            f"{name}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+            f"{name}(): argument 'generator' must be torch.Generator, not "
+            f"{type(generator).__name__}"
         )
 
 
@@ -130,7 +76,8 @@ def check_std(std: float) -> None:
 class Drawn(Op):
     """drawn(input, sample, name) -> Tensor
 
-    What was drawn from the distribution ``input`` describes: PyTorch gives it a node, and a gradient of zeros.
+    What was drawn from the distribution ``input`` describes: PyTorch gives it a node, and a
+    gradient of zeros.
     """
 
     tensors = ("input", "sample")
@@ -166,9 +113,16 @@ def _normal(generator: object, mean: float = 0.0, std: float = 1.0):
 
 @public("torch")
 def rand(
-    *shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+    *shape,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
     requires_grad=False,
-):  # fmt: skip
+):
     """rand(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False) -> Tensor
 
     Uniform random numbers in [0, 1).
@@ -199,10 +153,18 @@ def rand(
 
 @public("torch")
 def randn(
-    *shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+    *shape,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
     requires_grad=False,
-):  # fmt: skip
-    """randn(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False) -> Tensor
+):
+    """randn(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False) ->
+        Tensor
 
     Random numbers from the standard normal distribution.
 
@@ -231,9 +193,17 @@ def randn(
 
 
 def _like(
-    name: str, draw: object, input: Tensor, dtype: object, layout: object, device: object, pin_memory: bool,
-    requires_grad: bool, memory_format: object, generator: object,
-) -> Tensor:  # fmt: skip
+    name: str,
+    draw: object,
+    input: Tensor,
+    dtype: object,
+    layout: object,
+    device: object,
+    pin_memory: bool,
+    requires_grad: bool,
+    memory_format: object,
+    generator: object,
+) -> Tensor:
     """``draw(array)`` over a new tensor of ``input``'s shape and memory layout."""
     need_tensor(name, "input", input)
     check_generator(name, generator)
@@ -252,12 +222,20 @@ def _like(
 
 @public("torch", out=False)
 def rand_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    input,
+    *,
+    generator=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
     memory_format=None,
-):  # fmt: skip
+):
     """rand_like(input, *, generator=None, dtype=None, ...) -> Tensor
 
-    Uniform random numbers in [0, 1), in ``input``'s shape, and its dtype and memory layout unless given.
+    Uniform random numbers in [0, 1), in ``input``'s shape, and its dtype and memory layout unless
+    given.
 
     >>> torch.rand_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
@@ -267,15 +245,32 @@ def rand_like(
         check_kind("check_uniform_bounds", x.dtype)
         draws.uniform(generator, x)
 
-    return _like("rand_like", draw, input, dtype, layout, device, pin_memory, requires_grad, memory_format,
-                 generator)  # fmt: skip
+    return _like(
+        "rand_like",
+        draw,
+        input,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+        memory_format,
+        generator,
+    )
 
 
 @public("torch", out=False)
 def randn_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
+    input,
+    *,
+    generator=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
     memory_format=None,
-):  # fmt: skip
+):
     """randn_like(input, *, generator=None, dtype=None, ...) -> Tensor
 
     Standard normal numbers in ``input``'s shape, and its dtype and memory layout unless given.
@@ -288,18 +283,38 @@ def randn_like(
         check_kind("normal_kernel_cpu", x.dtype)
         draws.normal(generator, x)
 
-    return _like("randn_like", draw, input, dtype, layout, device, pin_memory, requires_grad, memory_format,
-                 generator)  # fmt: skip
+    return _like(
+        "randn_like",
+        draw,
+        input,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+        memory_format,
+        generator,
+    )
 
 
 @public("torch")
 def normal(
-    mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
-    pin_memory=False, requires_grad=False,
-):  # fmt: skip
+    mean=0.0,
+    std=1.0,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """normal(mean, std, size=None, *, generator=None, out=None) -> Tensor
 
-    Normal numbers; ``mean`` and ``std`` are numbers (then ``size`` is needed) or tensors, one per element.
+    Normal numbers; ``mean`` and ``std`` are numbers (then ``size`` is needed) or tensors, one per
+    element.
 
     RuntimeError for a negative ``std``.
 
@@ -330,7 +345,9 @@ def _into(out: Tensor, result: Tensor) -> Tensor:
 
 
 def _normal_of_tensors(mean: object, std: object, generator: object) -> Tensor:
-    """Standard normals, times std, plus mean, each step rounded: two operations, as PyTorch does it."""
+    """Standard normals, times std, plus mean, each step rounded: two operations, as PyTorch does
+    it.
+    """
     like = mean if isinstance(mean, Tensor) else std
     d = like._data.dtype
     check_kind("normal_kernel_cpu", d)
@@ -382,9 +399,12 @@ def check_bounds(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
         digits = _DIGITS.get(d.name)
         if digits and abs(value) > 2**digits:
             warnings.warn(
-                f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations "
-                f"{_C_NAMES[d.name]} can support discrete uniform distribution only within this range. This "
-                "warning will become an error in version 1.7 release, please fix the code in advance",
+                f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision "
+                "limitations "
+                f"{_C_NAMES[d.name]} can support discrete uniform distribution only within this "
+                "range. This "
+                "warning will become an error in version 1.7 release, please fix the code in "
+                "advance",
                 UserWarning,
                 stacklevel=4,
             )
@@ -431,7 +451,8 @@ def _limits(
     if size is None and not sized:
         if len(given) == 2 and low is None and high is None:
             raise TypeError(
-                f"{name}(): argument 'size' (position 2) must be tuple of ints, not {type(given[1]).__name__}"
+                f"{name}(): argument 'size' (position 2) must be tuple of ints, not "
+                f"{type(given[1]).__name__}"
             )
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got "
@@ -457,9 +478,18 @@ def _low_high(name: str, given: list, low: object, high: object, first: int = 1)
 
 @public("torch")
 def randint(
-    *args, low=None, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
-    pin_memory=False, requires_grad=False,
-):  # fmt: skip
+    *args,
+    low=None,
+    high=None,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """randint(low=0, high, size, *, generator=None, out=None, dtype=None, ...) -> Tensor
 
     Random integers from ``low`` up to but not including ``high``; int64 unless ``dtype`` is given.
@@ -484,9 +514,18 @@ def randint(
 
 @public("torch", out=False)
 def randint_like(
-    input, *args, low=None, high=None, generator=None, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False, memory_format=None,
-):  # fmt: skip
+    input,
+    *args,
+    low=None,
+    high=None,
+    generator=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+):
     """randint_like(input, low=0, high, *, generator=None, dtype=None, ...) -> Tensor
 
     Random integers from ``low`` to ``high - 1``, in ``input``'s shape, and its dtype unless given.
@@ -500,15 +539,32 @@ def randint_like(
         first, end = check_bounds(low, high, dtypes.BY_NUMPY[x.dtype])
         draws.integers(generator, x, end - first, first)
 
-    return _like("randint_like", draw, input, dtype, layout, device, pin_memory, requires_grad, memory_format,
-                 generator)  # fmt: skip
+    return _like(
+        "randint_like",
+        draw,
+        input,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+        memory_format,
+        generator,
+    )
 
 
 @public("torch")
 def randperm(
-    n, *, generator=None, out=None, dtype=dtypes.int64, layout=None, device=None, pin_memory=False,
+    n,
+    *,
+    generator=None,
+    out=None,
+    dtype=dtypes.int64,
+    layout=None,
+    device=None,
+    pin_memory=False,
     requires_grad=False,
-):  # fmt: skip
+):
     """randperm(n, *, generator=None, out=None, dtype=torch.int64, ...) -> Tensor
 
     A random permutation of the integers from 0 to ``n - 1``.
@@ -529,164 +585,3 @@ def randperm(
         return draws.randperm(generator, n).astype(d, copy=False)
 
     return build("randperm", make, (n,), d, out, layout, device, pin_memory, requires_grad)
-
-
-# ---- by parameter tensors ------------------------------------------------------------------------
-
-
-def _chances(p: np.ndarray) -> None:
-    if p.size and not bool(((p >= 0) & (p <= 1)).all()):
-        raise RuntimeError(
-            "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be "
-            "improved?  If so, please report an enhancement request to PyTorch.)"
-        )
-
-
-def check_probability(p: float) -> None:
-    """p lies in [0, 1]."""
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-
-
-@public("torch", "Tensor")
-def bernoulli(input, p=None, *, generator=None):
-    """bernoulli(input, *, generator=None, out=None) -> Tensor
-
-    1 with the probability each element of ``input`` gives (or all with ``p``), else 0, in ``input``'s dtype.
-
-    >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
-    tensor([0., 1.])
-    """
-    need_tensor("bernoulli", "input", input)
-    check_generator("bernoulli", generator)
-    x = input._data
-    if type(x) is MetaArray:
-        return wrap(meta_array(x.shape, x.dtype))
-    result = np.empty_like(x, subok=False)
-    if p is not None:
-        check_probability(p)
-        sample = draws.bernoulli(generator, result, p)
-        return Drawn.call(input, wrap(sample), "BernoulliBackward1")
-    check_kind("bernoulli_tensor_cpu_p_", x.dtype, "f")
-    _chances(x)
-    sample = draws.bernoulli_each(generator, result, x)
-    return Drawn.call(input, wrap(sample), "BernoulliBackward0")
-
-
-@public("torch")
-def poisson(input, generator=None):
-    """poisson(input, generator=None) -> Tensor
-
-    Poisson counts, each element of ``input`` being a rate. RuntimeError for a negative rate.
-
-    >>> torch.poisson(torch.zeros(2))
-    tensor([0., 0.])
-    """
-    need_tensor("poisson", "input", input)
-    check_generator("poisson", generator)
-    check_kind("poisson_cpu", input._data.dtype, "f")
-    if not bool((input._data >= 0).all()):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    sample = wrap(draws.by_parameter(generator, "poisson", input._data))
-    return Drawn.call(input, sample, "PoissonBackward0")
-
-
-@public("torch")
-def binomial(count, prob, generator=None):
-    """binomial(count, prob, generator=None) -> Tensor
-
-    Numbers of successes in ``count`` trials of probability ``prob``, element by element.
-
-    >>> torch.binomial(torch.tensor([7.0, 7.0]), torch.tensor([0.0, 1.0]))
-    tensor([0., 7.])
-    """
-    need_tensor("binomial", "count", count)
-    check_generator("binomial", generator)
-    for name, t in (("count", count), ("prob", prob)):
-        if not t.dtype.is_floating_point:
-            raise ValueError(
-                f"binomial only supports floating-point dtypes for {name}, got: {dtypes.scalar_name(t.dtype)}"
-            )
-    check_kind("binomial_cpu", count._data.dtype, "f")
-    n, p = np.broadcast_arrays(count._data, prob._data.astype(count._data.dtype, copy=False))
-    return wrap(draws.by_parameter(generator, "binomial", n, p))
-
-
-@public("torch", out=False)
-def _standard_gamma(input, generator=None):
-    """_standard_gamma(input, generator=None) -> Tensor
-
-    Gamma numbers of scale 1, each element of ``input`` being a shape parameter. No gradient flows through.
-
-    >>> bool((torch._standard_gamma(torch.ones(3)) > 0).all())
-    True
-    """
-    check_kind("gamma_cpu", input._data.dtype, "f")
-    return wrap(draws.by_parameter(generator, "gamma", input._data))
-
-
-@public("torch", "Tensor")
-def multinomial(input, num_samples, replacement=False, *, generator=None):
-    """multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> LongTensor
-
-    ``num_samples`` indices into each row of ``input``, drawn in proportion to its weights.
-
-    ``input`` is (C) or (N, C), of non-negative weights that need not sum to 1. RuntimeError for weights that
-    are negative, infinite, nan or all zero, and for more samples than weights without replacement.
-
-    >>> torch.multinomial(torch.tensor([0.0, 5.0, 0.0]), 2, replacement=True)
-    tensor([1, 1])
-    """
-    need_tensor("multinomial", "input", input)
-    check_generator("multinomial", generator)
-    w = input._data
-    _check_weights(input, w, num_samples, replacement)
-    rows = w.reshape(-1, w.shape[-1])
-    if replacement and num_samples > 1:
-        result = _with_replacement(rows, num_samples, generator)
-    else:
-        result = _without_replacement(np.ascontiguousarray(rows), num_samples, generator)
-    return wrap(result.reshape(*w.shape[:-1], num_samples))
-
-
-def _check_weights(input: Tensor, w: np.ndarray, count: int, replacement: bool) -> None:
-    if not input.dtype.is_floating_point:
-        raise RuntimeError(
-            f"multinomial only supports floating-point dtypes for input, got: {dtypes.scalar_name(input.dtype)}"
-        )
-    if w.ndim not in (1, 2):
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
-    if count <= 0:
-        raise RuntimeError("cannot sample n_sample <= 0 samples")
-    if not replacement and count > w.shape[-1]:
-        raise RuntimeError(
-            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        )
-    if w.shape[-1] > 2**24:
-        raise RuntimeError("number of categories cannot exceed 2^24")
-    wide = w.astype(np.float32, copy=False) if w.dtype.itemsize < 4 else w
-    if not bool((np.isfinite(wide) & (wide >= 0)).all()):
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if w.size and not bool((wide.sum(-1) > 0).all()):
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-
-
-def _without_replacement(w: np.ndarray, count: int, generator: object) -> np.ndarray:
-    """The largest of weight / exponential, the race that exponential waiting times run."""
-    waits = draws.in_float64(generator, "exponential", np.empty_like(w), 1.0)
-    score = w / waits
-    if count == 1:
-        return score.argmax(-1)[:, None]
-    return np.argsort(-score, axis=-1, kind="stable")[:, :count]
-
-
-def _with_replacement(w: np.ndarray, count: int, generator: object) -> np.ndarray:
-    """Uniforms looked up in each row's cumulative weights."""
-    result = np.empty((w.shape[0], count), np.int64)
-    for row, indices in zip(w, result, strict=True):
-        cumulated = np.cumsum(row)
-        cumulated /= cumulated[-1]
-        cumulated[-1] = 1
-        u = draws.uniform(generator, np.empty(count))
-        indices[:] = np.searchsorted(cumulated.astype(np.float64), u, "left")
-    return result

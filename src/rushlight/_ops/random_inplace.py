@@ -1,4 +1,6 @@
-"""Tensor methods that overwrite a tensor with random numbers: uniform_, normal_, random_, bernoulli_, ..."""
+"""Tensor methods that overwrite a tensor with random numbers: uniform_, normal_, random_,
+bernoulli_, ...
+"""
 
 import numpy as np
 
@@ -13,28 +15,39 @@ from rushlight._core.tensor import Tensor, live_node
 from rushlight._ops.factory import as_integer
 from rushlight._ops.random import (
     Drawn,
-    _chances,
     bounds,
     check_bounds,
     check_generator,
     check_kind,
-    check_probability,
     check_std,
     int64,
 )
+from rushlight._ops.random_parameter import check_chances, check_probability
 
-_LONG_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
-               "uint8": "unsigned char", "bool": "bool"}  # fmt: skip
+_LONG_NAMES = {
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "bool": "bool",
+}
 
 
-_GRAD_NAMES = {"uniform_": "UniformBackward0", "normal_": "NormalBackward0", "random_": "RandomBackward0",
-               "bernoulli_": "BernoulliBackward2", "exponential_": "ExponentialBackward0",
-               "geometric_": "GeometricBackward0", "cauchy_": "CauchyBackward0",
-               "log_normal_": "LogNormalBackward0"}  # fmt: skip
+_GRAD_NAMES = {
+    "uniform_": "UniformBackward0",
+    "normal_": "NormalBackward0",
+    "random_": "RandomBackward0",
+    "bernoulli_": "BernoulliBackward2",
+    "exponential_": "ExponentialBackward0",
+    "geometric_": "GeometricBackward0",
+    "cauchy_": "CauchyBackward0",
+    "log_normal_": "LogNormalBackward0",
+}
 
 
 def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
-    """Let ``draw(array)`` fill the tensor's memory: no gradient flows to what stood there before."""
+    """Let ``draw(array)`` fill the memory: no gradient flows to what stood there before."""
     check_generator(name, generator)
     node = live_node(t)
     check_leaf(t, node)
@@ -43,7 +56,8 @@ def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
         return t
     if x.size and any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
         raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory "
             "location. Please clone() the tensor before performing the operation."
         )
     draw(x)
@@ -73,7 +87,8 @@ def uniform_(self, from_=0, to=1, *, generator=None, **kw):
     if to - from_ > dtypes.finfo(dtypes.BY_NUMPY[d]).max:
         name = dtypes.scalar_name(dtypes.BY_NUMPY[d])
         raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={to:g} and "
+            f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={to:g} "
+            "and "
             f"from={from_:g} which result in to-from to exceed the limit"
         )
     return _overwrite(self, "uniform_", generator, lambda x: draws.uniform(generator, x, from_, to))
@@ -105,7 +120,8 @@ def normal_(self, mean=0, std=1, *, generator=None):
 def random_(self, *args, generator=None, **kw):
     """random_(from=0, to=None, *, generator=None) -> Tensor
 
-    Overwrite with integers from ``from`` to ``to - 1``; without ``to``, up to the largest that is exact.
+    Overwrite with integers from ``from`` to ``to - 1``; without ``to``, up to the largest that is
+    exact.
 
     >>> bool((torch.empty(5).random_(3) < 3).all())
     True
@@ -132,7 +148,7 @@ def _random_range(args: tuple, kw: dict) -> tuple[int | None, int | None]:
     given = list(args)
     one = len(given) == 1 and "to" not in kw and "from" not in kw
     low = kw.pop("from", None) if one or not given else given.pop(0)
-    if given and "to" in kw or len(given) > 1 or (kw.keys() - {"to"}):
+    if (given and "to" in kw) or len(given) > 1 or (kw.keys() - {"to"}):
         shown = ", ".join([*(type(a).__name__ for a in args), *(f"{k}=" for k in kw)])
         raise TypeError(f"random_() received an invalid combination of arguments - got ({shown})")
     high = kw.pop("to", None) if not given else given.pop()
@@ -179,7 +195,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     """
     if isinstance(p, Tensor):
         chances = p.expand(self.shape)._data
-        _chances(chances)
+        check_chances(chances)
 
         def draw(x):
             draws.bernoulli_each(generator, x, chances)
@@ -205,7 +221,8 @@ def exponential_(self, lambd=1, *, generator=None):
     """
     if not self.dtype.is_floating_point:
         raise RuntimeError(
-            "Exponential distribution is a continuous probability distribution. dtype must be a floating point "
+            "Exponential distribution is a continuous probability distribution. dtype must be a "
+            "floating point "
             f"but you specified {dtypes.scalar_name(self.dtype)}"
         )
     if not lambd > 0:
@@ -250,7 +267,8 @@ def cauchy_(self, median=0, sigma=1, *, generator=None):
     if not self.dtype.is_floating_point:
         name = _LONG_NAMES.get(self.dtype.name, self.dtype.name)
         raise RuntimeError(
-            "Cauchy distribution is a continuous probability distribution. dtype must be a floating point but "
+            "Cauchy distribution is a continuous probability distribution. dtype must be a "
+            "floating point but "
             f"you specified {name}"
         )
     if not sigma > 0:

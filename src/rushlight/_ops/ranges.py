@@ -26,15 +26,23 @@ def _compute_dtype(d: np.dtype) -> np.dtype:
 
 @public("torch")
 def arange(
-    *args, start=None, end=None, step=None, out=None, dtype=None, layout=None, device=None,
-    pin_memory=False, requires_grad=False,
-):  # fmt: skip
+    *args,
+    start=None,
+    end=None,
+    step=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """arange(start=0, end, step=1, *, out=None, dtype=None, ...) -> Tensor
 
     The numbers from ``start`` up to but not including ``end``, ``step`` apart.
 
-    int64 if all three are integers, else the default dtype. RuntimeError if ``step`` is 0 or points away from
-    ``end``.
+    int64 if all three are integers, else the default dtype. RuntimeError if ``step`` is 0 or points
+    away from ``end``.
 
     >>> torch.arange(1, 2.5, 0.5)
     tensor([1.0000, 1.5000, 2.0000])
@@ -65,8 +73,17 @@ def arange(
     else:
         start, end, step = float(start), float(end), float(step)
     count = _count(start, end, step)
-    return build("arange", lambda shape, d: _steps(start, step, count, d), (count,), dtype, out, layout,
-                 device, pin_memory, requires_grad)  # fmt: skip
+    return build(
+        "arange",
+        lambda shape, d: _steps(start, step, count, d),
+        (count,),
+        dtype,
+        out,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
 
 
 def _bounds(args: tuple, start: object, end: object, step: object) -> tuple:
@@ -76,7 +93,8 @@ def _bounds(args: tuple, start: object, end: object, step: object) -> tuple:
     given = {"start": start, "end": end, "step": step}
     if len(args) > 3 or (not args and end is None):
         raise TypeError(
-            f"arange() received an invalid combination of arguments - got ({', '.join(type(a).__name__ for a in args)})"
+            "arange() received an invalid combination of arguments - got "
+            f"({', '.join(type(a).__name__ for a in args)})"
         )
     for position, (name, value) in enumerate(zip(names, args, strict=False), 1):
         given[name] = as_number("arange", name, position, value)
@@ -114,7 +132,9 @@ def _count(start: object, end: object, step: object) -> int:
 
 
 def _steps(start: object, step: object, count: int, d: np.dtype) -> np.ndarray:
-    """start + i * step: the index of a vector's first element is rounded first, then its lanes are added."""
+    """start + i * step: the index of a vector's first element is rounded first, then its lanes are
+    added.
+    """
     if d.kind in "iu":
         return np.arange(start, start + count * step, step, d) if count else np.empty(0, d)
     t = _compute_dtype(d)
@@ -159,7 +179,8 @@ def range(
     """
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
-        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces values in "
+        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
+        "values in "
         "[start, end).",
         UserWarning,
         stacklevel=3,
@@ -168,14 +189,24 @@ def range(
         start, end = 0, start
     _count(start, end, step)
     count = math.floor((end - start) / step) + 1
-    return build("range", lambda shape, d: _steps(start, step, count, d), (count,), dtype, out, layout, device,
-                 False, requires_grad)  # fmt: skip
+    return build(
+        "range",
+        lambda shape, d: _steps(start, step, count, d),
+        (count,),
+        dtype,
+        out,
+        layout,
+        device,
+        False,
+        requires_grad,
+    )
 
 
 def _endpoint(name: str, argument: str, value: object) -> object:
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
-            f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {value.ndim} "
+            f"{name} only supports 0-dimensional start and end tensors, but got {argument} with "
+            f"{value.ndim} "
             "dimension(s)."
         )
     return as_number(name, argument, 1 if argument == "start" else 2, value)
@@ -218,8 +249,17 @@ def linspace(
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     start, end, steps, dtype = _space("linspace", start, end, steps, dtype, out)
-    return build("linspace", lambda shape, d: _evenly(start, end, steps, d), (steps,), dtype, out, layout,
-                 device, pin_memory, requires_grad)  # fmt: skip
+    return build(
+        "linspace",
+        lambda shape, d: _evenly(start, end, steps, d),
+        (steps,),
+        dtype,
+        out,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
 
 
 def _evenly(start: object, end: object, steps: int, d: np.dtype) -> np.ndarray:
@@ -257,9 +297,18 @@ def _evenly_integers(start: int, end: int, steps: int, d: np.dtype) -> np.ndarra
 
 @public("torch")
 def logspace(
-    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
     requires_grad=False,
-):  # fmt: skip
+):
     """logspace(start, end, steps, base=10.0, *, out=None, dtype=None, ...) -> Tensor
 
     ``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``.
@@ -270,14 +319,12 @@ def logspace(
     start, end, steps, dtype = _space("logspace", start, end, steps, dtype, out)
 
     def make(shape, d):
-        t = (
-            F8
-            if d.kind in "iu"
-            else np.dtype(np.complex128)
-            if d.kind == "c"
-            else _compute_dtype(d)
-        )
-        exponents = _evenly(start, end, steps, t)
+        if d.kind in "iu":  # integer dtypes truncate the ends first
+            t, ends = F8, (int(start), int(end))
+        else:
+            t = np.dtype(np.complex128) if d.kind == "c" else _compute_dtype(d)
+            ends = start, end
+        exponents = _evenly(*ends, steps, t)
         return np.power(t.type(base), exponents.astype(np.result_type(t, F8))).astype(d)
 
     return build("logspace", make, (steps,), dtype, out, layout, device, pin_memory, requires_grad)
@@ -302,7 +349,8 @@ def _triangle(
 def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=None):
     """tril_indices(row, col, offset=0, *, dtype=torch.int64, device=None) -> Tensor
 
-    Rows and columns (2, n) of the elements on and below diagonal ``offset`` of a ``row`` x ``col`` matrix.
+    Rows and columns (2, n) of the elements on and below diagonal ``offset`` of a ``row`` x ``col``
+    matrix.
 
     >>> torch.tril_indices(2, 2)
     tensor([[0, 1, 1],
@@ -315,7 +363,8 @@ def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=
 def triu_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=None):
     """triu_indices(row, col, offset=0, *, dtype=torch.int64, device=None) -> Tensor
 
-    Rows and columns (2, n) of the elements on and above diagonal ``offset`` of a ``row`` x ``col`` matrix.
+    Rows and columns (2, n) of the elements on and above diagonal ``offset`` of a ``row`` x ``col``
+    matrix.
 
     >>> torch.triu_indices(2, 2)
     tensor([[0, 0, 1],
@@ -328,10 +377,19 @@ def triu_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None, layout=
 
 
 def _window(
-    name: str, length: int, periodic: bool, formula: object, dtype: object, layout: object, device: object,
-    pin_memory: bool, requires_grad: bool,
-) -> Tensor:  # fmt: skip
-    """``formula(i, n - 1)`` at i = 0 .. length-1; a periodic window is one longer and loses its last value."""
+    name: str,
+    length: int,
+    periodic: bool,
+    formula: object,
+    dtype: object,
+    layout: object,
+    device: object,
+    pin_memory: bool,
+    requires_grad: bool,
+) -> Tensor:
+    """``formula(i, n - 1)`` at i = 0 .. length-1; a periodic window is one longer and loses its
+    last value.
+    """
     length = as_integer(name, "window_length", 1, length)
     chosen = dtype or dtypes.get_default_dtype()
     if not (chosen.is_floating_point or chosen.is_complex):
@@ -370,7 +428,8 @@ def hann_window(
 ):
     """hann_window(window_length, periodic=True, *, dtype=None, ...) -> Tensor
 
-    The Hann window, ``0.5 (1 - cos(2 pi i / (N - 1)))``; ``periodic``: N is one more than ``window_length``.
+    The Hann window, ``0.5 (1 - cos(2 pi i / (N - 1)))``; ``periodic``: N is one more than
+    ``window_length``.
 
     >>> torch.hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
@@ -394,10 +453,19 @@ def hann_window(
 
 @public("torch", out=False)
 def hamming_window(
-    window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None,
-    pin_memory=False, requires_grad=False,
-):  # fmt: skip
-    """hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, ...) -> Tensor
+    window_length,
+    periodic=True,
+    alpha=0.54,
+    beta=0.46,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
+    """hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, ...) ->
+        Tensor
 
     The Hamming window, ``alpha - beta cos(2 pi i / (N - 1))``.
 
@@ -408,8 +476,17 @@ def hamming_window(
     def formula(i, last, t):
         return t.type(alpha) - t.type(beta) * _cosine(i, last, t)
 
-    return _window("hamming_window", window_length, periodic, formula, dtype, layout, device, pin_memory,
-                   requires_grad)  # fmt: skip
+    return _window(
+        "hamming_window",
+        window_length,
+        periodic,
+        formula,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
 
 
 @public("torch", out=False)
@@ -436,8 +513,17 @@ def blackman_window(
             _cosine(i, last, t, 2) * t.type(0.08) - _cosine(i, last, t) * t.type(0.5) + t.type(0.42)
         )
 
-    return _window("blackman_window", window_length, periodic, formula, dtype, layout, device, pin_memory,
-                   requires_grad)  # fmt: skip
+    return _window(
+        "blackman_window",
+        window_length,
+        periodic,
+        formula,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
 
 
 @public("torch", out=False)
@@ -464,15 +550,31 @@ def bartlett_window(
         middle = (last >> 1) + 1
         return np.concatenate([rising[:middle], t.type(2) - rising[middle:]])
 
-    return _window("bartlett_window", window_length, periodic, formula, dtype, layout, device, pin_memory,
-                   requires_grad)  # fmt: skip
+    return _window(
+        "bartlett_window",
+        window_length,
+        periodic,
+        formula,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )
 
 
 @public("torch", out=False)
 def kaiser_window(
-    window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False,
+    window_length,
+    periodic=True,
+    beta=12.0,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
     requires_grad=False,
-):  # fmt: skip
+):
     """kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, ...) -> Tensor
 
     The Kaiser window, ``I0(beta sqrt(1 - x^2)) / I0(beta)`` with x from -1 to 1.
@@ -485,5 +587,14 @@ def kaiser_window(
         x = i.astype(F8) * (2.0 / last) - 1.0
         return np.i0(beta * np.sqrt(np.maximum(1.0 - x * x, 0.0))) / np.i0(float(beta))
 
-    return _window("kaiser_window", window_length, periodic, formula, dtype, layout, device, pin_memory,
-                   requires_grad)  # fmt: skip
+    return _window(
+        "kaiser_window",
+        window_length,
+        periodic,
+        formula,
+        dtype,
+        layout,
+        device,
+        pin_memory,
+        requires_grad,
+    )

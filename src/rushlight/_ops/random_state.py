@@ -1,0 +1,79 @@
+"""Seeding the default generator, and generators' states as tensors."""
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.generator import Generator, default_generator
+from rushlight._core.op import public
+from rushlight._core.tensor import Tensor, wrap
+
+
+@public("torch", out=False)
+def manual_seed(seed):
+    """manual_seed(seed) -> Generator
+
+    Start the default generator anew from ``seed``, -2^63 to 2^64 - 1, and return it.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.rand(2)
+    tensor([0.4963, 0.7682])
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+@public("torch", out=False)
+def seed():
+    """seed() -> int: start the default generator from the operating system's noise."""
+    return default_generator.seed()
+
+
+@public("torch", out=False)
+def initial_seed():
+    """initial_seed() -> int: the seed the default generator started from."""
+    return default_generator.initial_seed()
+
+
+@public("torch", out=False)
+def get_rng_state():
+    """get_rng_state() -> Tensor: the state of the default generator, 5056 bytes as PyTorch lays
+    them out.
+    """
+    return default_generator.get_state()
+
+
+@public("torch", out=False)
+def set_rng_state(new_state):
+    """set_rng_state(new_state) -> None: continue the default generator from a state
+    ``get_rng_state`` gave.
+    """
+    default_generator.set_state(new_state)
+
+
+def _get_state(self):
+    """get_state() -> Tensor: the state, 5056 bytes (uint8) as PyTorch lays them out."""
+    return wrap(self.state_bytes())
+
+
+def _set_state(self, new_state):
+    """set_state(new_state) -> None: continue from a state of ``get_state``, or of PyTorch's."""
+    if not isinstance(new_state, Tensor):
+        raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+    if new_state.dtype is not dtypes.uint8:
+        raise TypeError("RNG state must be a torch.ByteTensor")
+    self.set_state_bytes(np.ascontiguousarray(new_state._data))
+
+
+def _clone_state(self):
+    """clone_state() -> Generator: an independent generator in the same state."""
+    return self.copy()
+
+
+def _graphsafe_set_state(self, other):
+    """graphsafe_set_state(other) -> Generator: continue from where ``other`` is."""
+    self.set_state_bytes(other.state_bytes())
+    return self
+
+
+Generator.get_state, Generator.set_state = _get_state, _set_state
+Generator.clone_state = Generator.graphsafe_get_state = _clone_state
+Generator.graphsafe_set_state = _graphsafe_set_state
