@@ -2,9 +2,13 @@
 
 import math
 
-# before the records: they look their native kernels up when they are made
+# _kernels first: records look their native kernels up when they are made. _ops makes the records.
+from rushlight import _kernels as _kernels
+from rushlight import _ops as _ops
 from rushlight._core import device as _device
 from rushlight._core import dtypes as _dtypes
+from rushlight._core import legacy as _legacy
+from rushlight._core import methods as _methods  # noqa: F401 (attaches itself to Tensor)
 from rushlight._core import return_types as return_types
 from rushlight._core import surface as _surface
 from rushlight._core.device import device as device
@@ -35,14 +39,9 @@ from rushlight._core.storage import UntypedStorage as UntypedStorage
 from rushlight._core.tensor import Parameter as Parameter
 from rushlight._core.tensor import Tensor as Tensor
 
-from rushlight._core import legacy as _legacy  # isort: skip
-
-inf, nan, pi, e = (
-    float("inf"),
-    float("nan"),
-    math.pi,
-    math.e,
-)  # before the dtypes take the name float
+optimizer_kernels = _ops.optimizer
+# Before the dtypes take the name float.
+inf, nan, pi, e = float("inf"), float("nan"), math.pi, math.e
 newaxis = None
 _surface.attach()
 namespace = _surface.namespace

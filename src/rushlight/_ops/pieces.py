@@ -3,9 +3,10 @@ X_copy and X_.
 """
 
 from rushlight._core import dtypes, errors, inplace
-from rushlight._core.op import PUBLIC, public
+from rushlight._core.op import public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Leaf, Tensor, live_node
+from rushlight._ops.view import named
 
 
 @public("torch", "Tensor", out=False)
@@ -230,7 +231,7 @@ def unbind(input, dim=0):
 
 def _copying(name):
     """``X_copy``: what the view X shows, as a tensor of its own."""
-    view = PUBLIC["Tensor"][name]
+    view = named(name)
 
     def call(*args, **kw):
         result = view(*args, **kw)
@@ -262,7 +263,7 @@ for _name in (
 
 def _restriding(name):
     """``X_`` of a view: the tensor itself gets the shape and strides that X would give."""
-    view = PUBLIC["Tensor"][name]
+    view = named(name)
 
     def call(self, *args, **kw):
         if type(live_node(self)) is Leaf:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight._core import dtypes, storage
-from rushlight._core.op import Meta, Op, View, public
+from rushlight._core.op import PUBLIC, Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
 from rushlight._core.state import S
 from rushlight._core.tensor import PLAIN, Tensor
@@ -632,3 +632,8 @@ Tensor.T = property(_transposed)
 Tensor.mT = property(_matrix_transposed)
 Tensor.H = property(_conjugate_transposed)
 Tensor.mH = property(_matrix_conjugate_transposed)
+
+
+def named(name):
+    """The public function of a view: what ``X_copy`` and ``X_`` are derived from."""
+    return PUBLIC["Tensor"][name]
