@@ -8,6 +8,13 @@ from rushlight._ops.domain import serves
 REAL = (float, int, bool)
 
 
+def kept(g, mask):
+    """The gradient where the mask holds, else 0; nowhere next to NaN, with which all comparisons
+    fail.
+    """
+    return g.masked_fill(mask.logical_not(), 0)
+
+
 class ClampNumbers(Op):
     """Elements moved into [min, max], numbers or None; the gradient passes inside and on the
     bounds.
@@ -31,7 +38,7 @@ class ClampNumbers(Op):
         if max is not None:
             below = input <= max
             inside = below if inside is None else inside & below
-        return g.masked_fill(inside.logical_not(), 0)
+        return kept(g, inside)
 
 
 class ClampTensors(Op):
@@ -53,15 +60,13 @@ class ClampTensors(Op):
 
     def vjp(g, input, min, max, need):
         if max is None:
-            below = input < min
-            return g.masked_fill(below, 0), g.masked_fill(below.logical_not(), 0), None
+            return kept(g, input >= min), kept(g, input < min), None
         if min is None:
-            above = input > max
-            return g.masked_fill(above, 0), None, g.masked_fill(above.logical_not(), 0)
+            return kept(g, input <= max), None, kept(g, input > max)
         inside = (input >= min) & (input <= max)
         at_low = (input < min) & (min < max)
         at_high = (input > max) | (max < min)
-        return tuple([g.masked_fill(mask.logical_not(), 0) for mask in (inside, at_low, at_high)])
+        return kept(g, inside), kept(g, at_low), kept(g, at_high)
 
 
 @public("torch", "Tensor", inplace=True, aliases=("clip",))
@@ -113,10 +118,10 @@ class ClampMinTensor(Binary):
     domain = serves("bihf", "maximum_cpu")
 
     def vjp_input(g, input, other):
-        return g.masked_fill(input < other, 0)
+        return kept(g, input >= other)
 
     def vjp_other(g, input, other):
-        return g.masked_fill(input >= other, 0)
+        return kept(g, input < other)
 
 
 class ClampMaxTensor(Binary):
@@ -128,10 +133,10 @@ class ClampMaxTensor(Binary):
     domain = serves("bihf", "minimum_cpu")
 
     def vjp_input(g, input, other):
-        return g.masked_fill(input > other, 0)
+        return kept(g, input <= other)
 
     def vjp_other(g, input, other):
-        return g.masked_fill(input <= other, 0)
+        return kept(g, input > other)
 
 
 class ClampMinNumber(ClampNumbers):

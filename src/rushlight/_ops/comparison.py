@@ -394,5 +394,5 @@ class Nextafter(Binary):
     def vjp_input(g, input, other):
         return g.masked_fill(input == other, 0)
 
-    def vjp_other(g, input, other):
-        return g.masked_fill(input != other, 0)
+    def vjp_other(g):
+        return g * 0

@@ -1,5 +1,6 @@
 """Powers, exponentials, logarithms, roots."""
 
+import cmath
 import math
 
 from rushlight._core import dtypes
@@ -59,16 +60,16 @@ class Pow(Binary):
     def vjp_other(g, input, other):
         result = input**other
         if is_number(input):
-            slope = g * conj(result * _log(input))
+            slope = g * conj(result * _log(input, other.dtype.is_complex))
             return slope if input != 0 else slope.masked_fill(_not_negative(other), 0)
         slope = g * conj(result * input.log())
         return slope.masked_fill((input == 0) & _not_negative(other), 0)
 
 
-def _log(number):
+def _log(number, complex_):
     """The logarithm of a base that was a number."""
-    if isinstance(number, complex):
-        return complex(math.log(abs(number)), math.atan2(number.imag, number.real))
+    if isinstance(number, complex) or (complex_ and number < 0):
+        return cmath.log(number) if number else -math.inf
     if number > 0:
         return math.log(number)
     return -math.inf if number == 0 else math.nan

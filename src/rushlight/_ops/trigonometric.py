@@ -234,7 +234,9 @@ class Acosh(Unary):
     aliases = ("arccosh",)
 
     def vjp(g, input):
-        return g * conj((input - 1).rsqrt() * (input + 1).rsqrt())
+        if input.dtype.is_complex:
+            return g * conj((input - 1).rsqrt() * (input + 1).rsqrt())
+        return g * (input * input - 1).rsqrt()
 
 
 class Atanh(Unary):
