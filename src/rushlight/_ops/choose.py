@@ -1,0 +1,225 @@
+"""Choosing elements: where, masks, and the indices of what is not zero."""
+
+import numpy as np
+
+from rushlight._core import dtypes
+from rushlight._core.op import Op, public
+from rushlight._core.shape import broadcast_shapes as common_shape
+from rushlight._core.tensor import Tensor
+from rushlight._ops.move import Cat
+
+# --------------------------------------------------------------------------------------
+
+
+class Where(Op):
+    """where(condition, input, other, *, out=None) -> Tensor
+
+    Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere.
+
+    >>> torch.where(torch.tensor([True, False]), 1, 0)
+    tensor([1, 0])
+    """
+
+    tensors = ("condition", "input", "other")
+    promoted = ("input", "other")
+    half = "native"
+    public = ()
+
+    def forward(xp, c, x, y):
+        return xp.where(c, x, y)
+
+    def vjp_input(g, condition):
+        return g.where(condition, 0)
+
+    def vjp_other(g, condition):
+        return g.masked_fill(condition, 0)
+
+
+@public("torch")
+def where(condition, input=None, other=None):
+    """where(condition, input, other, *, out=None) -> Tensor
+
+    Elements of ``input`` where ``condition`` holds, of ``other`` elsewhere. With the condition
+    alone: the indices
+    where it holds, as a tuple.
+
+    >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype is not dtypes.bool_:
+        if condition.dtype is not dtypes.uint8:
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{dtypes.scalar_name(condition.dtype)}"
+            )
+        condition = condition.bool()
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        d = dtypes.promote_types(dtypes.scalar_dtype(input), dtypes.scalar_dtype(other))
+        input = condition.new_full((), input, dtype=d)
+    return Where.call(condition, input, other)
+
+
+@public("Tensor", out=False, aliases=())
+def _where_method(self, condition, other):
+    """where(condition, other) -> Tensor: ``torch.where(condition, self, other)``."""
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method
+
+
+class MaskedFill(Op):
+    """masked_fill(input, mask, value) -> Tensor
+
+    A copy with ``value`` where ``mask`` holds.
+
+    >>> torch.tensor([1.0, 2.0]).masked_fill(torch.tensor([True, False]), 0)
+    tensor([0., 2.])
+    """
+
+    tensors = ("input", "mask", "value")
+    promote = "keep"
+    inplace = True
+
+    def forward(xp, x, mask, value):
+        check_bool_mask("masked_fill", mask)
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        if value.dtype.kind == "c" and x.dtype.kind != "c":
+            raise RuntimeError(
+                f"value cannot be converted to type {dtypes.BY_NUMPY[x.dtype].name} without "
+                "overflow"
+            )
+        return xp.where(mask, value.astype(x.dtype), x)
+
+    def vjp_input(g, mask):
+        return g.masked_fill(mask, 0)
+
+    def vjp_value(g, mask):
+        return g.where(mask, 0).sum()
+
+
+# What C++ calls the types that a mask may not have.
+_C_NAMES = {
+    "int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
+    "uint8": "unsigned char", "float32": "float", "float64": "double", "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def check_bool_mask(name, mask):
+    """Masks are bool tensors."""
+    if mask.dtype != bool:
+        kind = _C_NAMES.get(str(mask.dtype), str(mask.dtype))
+        raise RuntimeError(f"{name}_ only supports boolean masks, but got mask with dtype {kind}")
+
+
+@public("torch", "Tensor")
+def masked_select(input, mask):
+    """masked_select(input, mask, *, out=None) -> Tensor
+
+    The elements where ``mask`` holds, in one dimension.
+
+    >>> torch.masked_select(torch.arange(3), torch.tensor([True, False, True]))
+    tensor([0, 2])
+    """
+    if mask.dtype is not dtypes.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = common_shape(input.shape, mask.shape)
+    return input.expand(shape)[mask.expand(shape)]
+
+
+@public("torch", "Tensor", out=False, inplace=True)
+def masked_scatter(input, mask, source):
+    """masked_scatter(input, mask, source) -> Tensor
+
+    A copy with elements of ``source``, in order, where ``mask`` holds.
+    """
+    if mask.dtype is not dtypes.bool_:
+        kind = dtypes.scalar_name(mask.dtype)
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {kind}"
+        )
+    if source.dtype is not input.dtype:
+        raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
+    shape = common_shape(input.shape, mask.shape)
+    full = mask.expand(shape)
+    count = int(full.sum())
+    if source.numel() < count:
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    return input.expand(shape).index_put((full,), source.reshape(-1)[:count])
+
+
+class Nonzero(Op):
+    """nonzero(input, *, out=None) -> Tensor: the indices of elements that are not zero, as rows."""
+
+    public = ()
+    promote = "keep"
+    differentiable = False  # indices
+
+    def forward(xp, x):
+        if x.ndim == 0:
+            return xp.zeros((int(bool(x)), 0), np.int64)
+        return xp.stack(xp.nonzero(x), 1).astype(np.int64)
+
+
+@public("torch", "Tensor")
+def nonzero(input, *, as_tuple=False):
+    """nonzero(input, *, out=None, as_tuple=False) -> Tensor or tuple of Tensors
+
+    The indices of elements that are not zero: as rows, or as one vector per dimension.
+
+    >>> torch.nonzero(torch.tensor([0, 3, 5]))
+    tensor([[1],
+            [2]])
+    """
+    if as_tuple and input.ndim == 0:
+        return (Nonzero.call(input.reshape(1)).reshape(-1),)
+    rows = Nonzero.call(input)
+    return rows.unbind(1) if as_tuple else rows
+
+
+@public("torch", "Tensor")
+def argwhere(input):
+    """argwhere(input) -> Tensor: the indices of elements that are not zero, as rows."""
+    return Nonzero.call(input)
+
+
+@public("torch", "Tensor")
+def nonzero_static(input, *, size, fill_value=-1):
+    """nonzero_static(input, *, size, fill_value=-1) -> Tensor
+
+    ``nonzero`` cut or padded to ``size`` rows.
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    rows = Nonzero.call(input)[:size]
+    padding = rows.new_full((size - len(rows), rows.shape[1]), fill_value)
+    return Cat.call([rows, padding], 0)
+
+
+@public("torch", out=False)
+def unravel_index(indices, shape):
+    """unravel_index(indices, shape) -> tuple of Tensors
+
+    Flat indices as coordinates of a tensor of this shape.
+
+    >>> torch.unravel_index(torch.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if indices.dtype.category != dtypes.INTEGER:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    sizes = [int(s) for s in (shape if isinstance(shape, (tuple, list, Tensor)) else (shape,))]
+    if any(s < 0 for s in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
+    result = []
+    for s in reversed(sizes):
+        result.append(indices % s)
+        indices = indices // s
+    return tuple(reversed(result))
