@@ -142,7 +142,7 @@ def zeta_positive(xp, s, q):
     total = xp.zeros_like(s)
     for k in range(10):
         total += (q + k) ** -s
-    end = xp.minimum(q + 10, 1e300)
+    end = q + 10
     power = end**-s
     total += power * (end / (s - 1) + 0.5)
     # the terms B2j / (2j)! s (s + 1) ... (s + 2j - 2) end^(-s - 2j + 1)
@@ -200,6 +200,7 @@ def trigamma_kernel(xp, x):
     return piecewise(
         xp,
         x,
+        (x == xp.inf, xp.zeros_like),
         (x >= 0.5, lambda x: zeta_positive(xp, xp.full_like(x, 2.0), x)),
         (x < 0.5, reflected),
     )
