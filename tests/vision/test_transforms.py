@@ -55,6 +55,7 @@ PRINTED = [
         T.ColorJitter(0.5, hue=0.1),
         "ColorJitter(brightness=(0.5, 1.5), contrast=None, saturation=None, hue=(-0.1, 0.1))",
     ),
+    (T.GaussianBlur(3), "GaussianBlur(kernel_size=(3, 3), sigma=(0.1, 2.0))"),
     (T.Grayscale(), "Grayscale(num_output_channels=1)"),
     (T.RandomGrayscale(), "RandomGrayscale(p=0.1)"),
     (
@@ -252,6 +253,10 @@ DRAWS = [
     (T.RandomResizedCrop(8), by_hand_resized),
     (T.ColorJitter(0.5, 0.5, 0.5, 0.1), by_hand_jitter),
     (T.RandomRotation(30), lambda i: F.rotate(i, torch.empty(1).uniform_(-30, 30).item(), fill=0)),
+    (
+        T.GaussianBlur(5),
+        lambda i: F.gaussian_blur(i, 5, torch.empty(1).uniform_(0.1, 2.0).item()),
+    ),
     (T.RandomApply([F.hflip], 0.4), lambda i: i if torch.rand(1) > 0.4 else F.hflip(i)),
 ]
 
@@ -265,6 +270,20 @@ def test_order_of_draws(photo, transform, by_hand):
         torch.manual_seed(seed)
         assert np.array_equal(as_array(transform(photo)), expected)
         assert torch.equal(torch.rand(1), after)
+
+
+def test_gaussian_blur(photo):
+    spot = torch.zeros(1, 7, 9)
+    spot[0, 3, 4] = 1.0
+    blurred = F.gaussian_blur(spot, (3, 5), (1.0, 2.0))
+    across = np.exp(-0.5 * np.arange(-1, 2) ** 2)
+    down = np.exp(-0.5 * (np.arange(-2, 3) / 2.0) ** 2)
+    expected = np.outer(down / down.sum(), across / across.sum())
+    np.testing.assert_allclose(blurred[0, 1:6, 3:6].numpy(), expected, rtol=1e-6)
+    assert abs(float(blurred.sum()) - 1) < 1e-6
+    assert np.array_equal(
+        as_array(F.gaussian_blur(photo, 5)), F.gaussian_blur(F.pil_to_tensor(photo), 5).numpy()
+    )
 
 
 def test_random_erasing_writes_one_rectangle():
@@ -314,6 +333,8 @@ REFUSED = [
         r"Required crop size \(50, 50\) is larger than input",
     ),
     (lambda p: T.RandomErasing(value="x"), ValueError, "If value is str, it should be 'random'"),
+    (lambda p: T.GaussianBlur(4), ValueError, "Kernel size value should be an odd and positive"),
+    (lambda p: F.gaussian_blur(p, 3, 0), ValueError, r"sigma should have positive values"),
     (lambda p: F.five_crop(p, 25), ValueError, "is bigger than input size"),
     (
         lambda p: T.Resize((1, 2, 3)),

@@ -2,6 +2,7 @@
 
 from rushlight.vision.transforms import functional as functional
 from rushlight.vision.transforms._color import ColorJitter as ColorJitter
+from rushlight.vision.transforms._color import GaussianBlur as GaussianBlur
 from rushlight.vision.transforms._color import Grayscale as Grayscale
 from rushlight.vision.transforms._color import RandomErasing as RandomErasing
 from rushlight.vision.transforms._color import RandomGrayscale as RandomGrayscale
@@ -33,6 +34,7 @@ __all__ = [
     "Compose",
     "ConvertImageDtype",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",

@@ -7,7 +7,7 @@ from typing import Any
 from rushlight import _api as torch
 from rushlight.nn import Module
 from rushlight.vision.transforms import functional as F
-from rushlight.vision.transforms._geometry import uniform
+from rushlight.vision.transforms._geometry import _size_pair, uniform
 
 
 def _range(
@@ -114,6 +114,41 @@ class RandomGrayscale(Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p={self.p})"
+
+
+class GaussianBlur(Module):
+    """GaussianBlur(kernel_size, sigma=(0.1, 2.0))
+
+    Blur with a bell curve over ``kernel_size`` odd pixels, its deviation drawn from ``sigma``.
+    """
+
+    def __init__(self, kernel_size: int | Sequence[int], sigma: Any = (0.1, 2.0)) -> None:
+        super().__init__()
+        self.kernel_size = _size_pair(kernel_size)
+        if any(size <= 0 or size % 2 == 0 for size in self.kernel_size):
+            raise ValueError("Kernel size value should be an odd and positive number.")
+        if isinstance(sigma, (int, float)):
+            if sigma <= 0:
+                raise ValueError("If sigma is a single number, it must be positive.")
+            sigma = (sigma, sigma)
+        elif not isinstance(sigma, Sequence) or len(sigma) != 2:
+            raise TypeError("sigma should be a single number or a list/tuple with length 2.")
+        elif not 0.0 < sigma[0] <= sigma[1]:
+            raise ValueError("sigma values should be positive and of the form (min, max).")
+        self.sigma = sigma
+
+    @staticmethod
+    def get_params(sigma_min: float, sigma_max: float) -> float:
+        """Draw the deviation."""
+        return uniform(sigma_min, sigma_max)
+
+    def forward(self, img: Any) -> Any:
+        """Return the blurred image."""
+        sigma = self.get_params(self.sigma[0], self.sigma[1])
+        return F.gaussian_blur(img, self.kernel_size, [sigma, sigma])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(kernel_size={self.kernel_size}, sigma={self.sigma})"
 
 
 def _check_erasing(p: float, scale: Any, ratio: Any, value: Any) -> None:

@@ -305,6 +305,27 @@ def _from_hsv(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) 
     return torch.stack(channels, dim=-3)
 
 
+def _gaussian(size: int, sigma: float, like: torch.Tensor) -> torch.Tensor:
+    """Weights (size,) of a bell curve in the middle of ``size`` pixels; their sum is 1."""
+    x = torch.linspace(-(size - 1) * 0.5, (size - 1) * 0.5, size, dtype=like.dtype)
+    weights = torch.exp(-0.5 * (x / sigma).pow(2))
+    return (weights / weights.sum()).to(like.device)
+
+
+def gaussian_blur(
+    image: torch.Tensor, kernel_size: Sequence[int], sigma: Sequence[float]
+) -> torch.Tensor:
+    """Average each pixel with its neighbours; edges are mirrored. Sizes and sigmas are (x, y)."""
+    check_image(image)
+    batch = _to_batch(image, _FLOATS)
+    across, down = (_gaussian(size, s, batch) for size, s in zip(kernel_size, sigma, strict=True))
+    channels = batch.shape[-3]
+    kernel = (down[:, None] * across[None, :]).expand(channels, 1, -1, -1)
+    x, y = kernel_size[0] // 2, kernel_size[1] // 2
+    padded = F.pad(batch, [x, x, y, y], mode="reflect")
+    return _from_batch(F.conv2d(padded, kernel, groups=channels), image)
+
+
 def erase(
     image: torch.Tensor,
     top: int,

@@ -496,6 +496,26 @@ def adjust_gamma(img: Image, gamma: float, gain: float = 1) -> Image:
     return _colour_operations(img, 1, "gamma").adjust_gamma(img, gamma, gain)
 
 
+def gaussian_blur(
+    img: Image, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
+) -> Image:
+    """Blur with a bell curve over ``kernel_size`` odd pixels, of deviation ``sigma``, each (x, y)."""
+    sizes = list(_pair(kernel_size))
+    if any(size % 2 == 0 or size < 0 for size in sizes):
+        raise ValueError(f"kernel_size should have odd and positive integers. Got {sizes}")
+    if sigma is None:
+        sigma = [size * 0.15 + 0.35 for size in sizes]
+    sigmas = [float(sigma)] * 2 if isinstance(sigma, (int, float)) else [float(s) for s in sigma]
+    sigmas = sigmas * 2 if len(sigmas) == 1 else sigmas
+    if len(sigmas) != 2 or min(sigmas) <= 0.0:
+        raise ValueError(f"sigma should have positive values. Got {sigmas}")
+    if isinstance(img, torch.Tensor):
+        return _tensor.gaussian_blur(img, sizes, sigmas)
+    _check_pil(img)
+    blurred = _tensor.gaussian_blur(pil_to_tensor(img), sizes, sigmas)
+    return to_pil_image(blurred, mode=img.mode)
+
+
 def erase(
     img: torch.Tensor, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False
 ) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The transform classes by the path torchvision gives them."""
 
 from rushlight.vision.transforms._color import ColorJitter as ColorJitter
+from rushlight.vision.transforms._color import GaussianBlur as GaussianBlur
 from rushlight.vision.transforms._color import Grayscale as Grayscale
 from rushlight.vision.transforms._color import RandomErasing as RandomErasing
 from rushlight.vision.transforms._color import RandomGrayscale as RandomGrayscale
@@ -32,6 +33,7 @@ __all__ = [
     "Compose",
     "ConvertImageDtype",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
