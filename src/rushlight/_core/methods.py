@@ -27,8 +27,7 @@ def data_property(name, getter):
     setattr(Tensor, name, property(getter, doc=getter.__doc__))
 
 
-# ---- sizes and flags
-# -------------------------------------------------------------------------------
+# ---- sizes and flags -----------------------------------------------------------------------------
 
 
 @method
@@ -181,8 +180,7 @@ data_property("name", lambda self: None)
 Tensor.nelement, Tensor.ndimension = numel, dim
 
 
-# ---- out to Python and NumPy
-# -----------------------------------------------------------------------
+# ---- out to Python and NumPy ---------------------------------------------------------------------
 
 
 @method
@@ -377,8 +375,7 @@ def tensor_type(self, dtype=None, non_blocking=False):
 Tensor.type = tensor_type
 
 
-# ---- copying and pickling
-# --------------------------------------------------------------------------
+# ---- copying and pickling ------------------------------------------------------------------------
 
 
 @method
@@ -476,8 +473,7 @@ def make_subclass(cls, data, require_grad=False):
 Tensor._make_subclass = staticmethod(make_subclass)
 
 
-# ---- hooks
-# -----------------------------------------------------------------------------------------
+# ---- hooks ---------------------------------------------------------------------------------------
 
 
 @method

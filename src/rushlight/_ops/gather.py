@@ -433,8 +433,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     return scatter_reduce(input, at, rows, source, reduce, include_self=include_self)
 
 
-# ---- whole slices
-# ----------------------------------------------------------------------------------
+# ---- whole slices --------------------------------------------------------------------------------
 
 
 class IndexSelect(Op):
@@ -672,8 +671,7 @@ def without(shape, at):
     return tuple(shape[:at]) + tuple(shape[at + 1 :])
 
 
-# ---- the scatters of views
-# -------------------------------------------------------------------------
+# ---- the scatters of views -----------------------------------------------------------------------
 
 
 @public("torch", "Tensor")

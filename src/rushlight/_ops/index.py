@@ -160,8 +160,7 @@ class ZeroAt(Op):
         return ZeroAt.call(g, index)
 
 
-# ---- what users write between brackets
-# -------------------------------------------------------------
+# ---- what users write between brackets -----------------------------------------------------------
 
 
 def getitem(self, index):

@@ -195,8 +195,7 @@ def block_diag(*tensors):
     return Cat.call(placed, 0)
 
 
-# ---- repetition and order
-# --------------------------------------------------------------------------
+# ---- repetition and order ------------------------------------------------------------------------
 
 
 class Repeat(Op):
@@ -373,8 +372,7 @@ def rot90(input, k=1, dims=(0, 1)):
     return input.flip(a).transpose(a, b) if k == 3 else input.clone()
 
 
-# ---- triangles and diagonals
-# -----------------------------------------------------------------------
+# ---- triangles and diagonals ---------------------------------------------------------------------
 
 
 class Tril(Op):
@@ -480,8 +478,7 @@ def diagflat(input, offset=0):
     return DiagEmbed.call(input.reshape(-1), offset)
 
 
-# ---- shapes together
-# -------------------------------------------------------------------------------
+# ---- shapes together -----------------------------------------------------------------------------
 
 
 @public("torch", out=False)

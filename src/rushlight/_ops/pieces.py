@@ -225,8 +225,7 @@ def unbind(input, dim=0):
     return tuple([input[(*lead, i)] for i in range(input.shape[at])])
 
 
-# ---- derived: copies of views, and views in place
-# ----------------------------------------------------
+# ---- derived: copies of views, and views in place ------------------------------------------------
 
 
 def _copying(name):
