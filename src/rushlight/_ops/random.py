@@ -496,8 +496,8 @@ def randint(
 
     >>> _ = torch.manual_seed(0)
     >>> torch.randint(3, 10, (2, 2))
-    tensor([[5, 8],
-            [6, 3]])
+    tensor([[7, 6],
+            [3, 5]])
     """
     check_generator("randint", generator)
     low, high, size = _limits("randint", args, low, high, size)
@@ -571,7 +571,7 @@ def randperm(
 
     >>> _ = torch.manual_seed(0)
     >>> torch.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     check_generator("randperm", generator)
     n = as_integer("randperm", "n", 1, n)
