@@ -1,5 +1,6 @@
 """einsum: parse the equation, then contract left to right with batched products."""
 
+import functools
 import math
 
 from rushlight._core.op import public
@@ -24,6 +25,10 @@ def einsum(*args):
         )
     if isinstance(args[0], str):
         operands = args[1] if len(args) == 2 and isinstance(args[1], (list, tuple)) else args[1:]
+        if len(operands) == 2:
+            result = _planned(args[0], *operands)
+            if result is not None:
+                return result
         inputs, output = _parse(args[0])
     else:
         operands, inputs, output = _sublists(args)
@@ -189,6 +194,61 @@ def _output_labels(inputs, output, ellipsis):
         at = output.index(ELLIPSIS)
         return output[:at] + ellipsis + output[at + 1 :]
     return output
+
+
+# ---- two operands, planned once ------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=256)
+def _plan(equation, n, m):
+    """How to contract operands of ``n`` and ``m`` dimensions; None if not one matrix product."""
+    inputs, output = _parse(equation)
+    if len(inputs) != 2 or any(ELLIPSIS in x or len(set(x)) < len(x) for x in inputs):
+        return None
+    la, lb = inputs
+    if len(la) != n or len(lb) != m:
+        return None
+    output = _output_labels(inputs, output, [])
+    if len(set(output)) < len(output) or not set(output) <= {*la, *lb}:
+        return None
+    batch = [x for x in la if x in lb and x in output]
+    inner = [x for x in la if x in lb and x not in output]
+    left, right = [x for x in la if x not in lb], [x for x in lb if x not in la]
+    if not inner or not {*left, *right} <= set(output):
+        return None
+    first = [la.index(x) for x in batch + left + inner]
+    second = [lb.index(x) for x in batch + inner + right]
+    made = batch + left + right
+    last = [made.index(x) for x in output]
+    shared = [(la.index(x), lb.index(x)) for x in batch + inner]
+    counts = (len(batch), len(left), len(inner), len(right))
+    return first, second, last, shared, counts
+
+
+def _planned(equation, a, b):
+    """The contraction by :func:`_plan`; None where sizes are to broadcast."""
+    plan = _plan(equation, a.ndim, b.ndim)
+    if plan is None:
+        return None
+    first, second, last, shared, (batch, left, inner, right) = plan
+    p, q = a.shape, b.shape
+    if any(p[i] != q[j] for i, j in shared):
+        return None
+    x, y = _permuted(a, first), _permuted(b, second)
+    shape = [*x.shape[: batch + left], *y.shape[batch + inner :]]
+    if batch == 0 and left <= 1 and inner == 1 and right <= 1:
+        product = x.matmul(y)
+    else:
+        rows, columns = math.prod(shape[batch : batch + left]), math.prod(shape[batch + left :])
+        depth = math.prod(x.shape[batch + left :])
+        outer = math.prod(shape[:batch])
+        x, y = x.reshape(outer, rows, depth), y.reshape(outer, depth, columns)
+        product = x.bmm(y).reshape(shape)
+    return _permuted(product, last)
+
+
+def _permuted(t, order):
+    return t if order == sorted(order) else t.permute(order)
 
 
 # ---- contracting ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import numpy
 from rushlight._core import dtypes, reductions
 from rushlight._core.op import Meta, Op, Reduce, public
 from rushlight._core.shape import wrap_dim
+from rushlight._core.tensor import Tensor
 from rushlight._ops.reduce import axes, require_elements, restore
 
 
@@ -232,43 +233,32 @@ class MinDim(Op):
     vjp = select_vjp
 
 
-_SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
+ABSENT = object()  # max(None) is an error, not max()
 
 
-def _extremum(name, full, along, input, args, kwargs):
+def _extremum(name, full, along, input, dim, keepdim, other):
     """The three forms of max() and min(): of everything, along a dim, of two tensors."""
-    if not args and not kwargs:
+    if type(dim) is int and type(keepdim) is bool and other is None and isinstance(input, Tensor):
+        return along.call(input, dim, keepdim)
+    second = other if dim is ABSENT else dim
+    if second is None and keepdim is False and dim is ABSENT:
         return full.call(input)
-    kwargs = {_SPELLINGS.get(k, k): v for k, v in kwargs.items()}
-    if type(args[0] if args else None) is int and len(args) == 1 and not kwargs:
-        return along.call(input, args[0], False)
-    other = args[0] if args else kwargs.get("other")
-    if hasattr(other, "dtype") and hasattr(input, "dtype") and len(args) + len(kwargs) == 1:
-        return getattr(input, f"{name}imum")(other)
-    given = dict(zip(("dim", "keepdim"), args, strict=False)) | kwargs
-    valid = (
-        hasattr(input, "dtype")
-        and isinstance(given.get("dim"), int)
-        and given.keys() <= {"dim", "keepdim"}
-        and len(args) < 3
+    alone = other is None or dim is ABSENT
+    if isinstance(second, Tensor) and isinstance(input, Tensor) and keepdim is False and alone:
+        return getattr(input, f"{name}imum")(second)
+    given = [input, *[v for v in (dim, other) if v is not ABSENT]]
+    given += [] if keepdim is False else [keepdim]
+    shown = ", ".join(type(v).__name__ for v in given)
+    raise TypeError(
+        f"{name}() received an invalid combination of arguments - got ({shown}), but expected one "
+        "of:\n * (Tensor input)\n * (Tensor input, Tensor other)\n * (Tensor input, int dim, bool "
+        "keepdim = False)"
     )
-    if not valid or not isinstance(given.get("keepdim", False), bool):
-        shown = [type(a).__name__ for a in (input, *args)]
-        shown += [f"{k}={type(v).__name__}" for k, v in kwargs.items()]
-        raise TypeError(
-            f"{name}() received an invalid combination of arguments - got ({', '.join(shown)}), "
-            "but expected "
-            "one of:\n * (Tensor input)\n * (Tensor input, Tensor other)\n * (Tensor input, int "
-            "dim, bool "
-            "keepdim = False)"
-        )
-    return along.call(input, given["dim"], given.get("keepdim", False))
 
 
 @public("torch", "Tensor")
-def max(input, *args, **kwargs):
-    """max(input) -> Tensor; max(input, dim, keepdim=False) -> (values, indices); max(input, other)
-        -> Tensor
+def max(input, dim=ABSENT, keepdim=False, *, other=None):
+    """max(input), max(input, dim, keepdim=False) -> (values, indices), or max(input, other)
 
     Largest element; or the largest along ``dim`` with their indices; or the elementwise maximum of
     two tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
@@ -278,13 +268,12 @@ def max(input, *args, **kwargs):
     values=tensor([5., 3.]),
     indices=tensor([1, 0]))
     """
-    return _extremum("max", MaxFull, MaxDim, input, args, kwargs)
+    return _extremum("max", MaxFull, MaxDim, input, dim, keepdim, other)
 
 
 @public("torch", "Tensor")
-def min(input, *args, **kwargs):
-    """min(input) -> Tensor; min(input, dim, keepdim=False) -> (values, indices); min(input, other)
-        -> Tensor
+def min(input, dim=ABSENT, keepdim=False, *, other=None):
+    """min(input), min(input, dim, keepdim=False) -> (values, indices), or min(input, other)
 
     Smallest element; or the smallest along ``dim`` with their indices; or the elementwise minimum
     of two tensors. NaN wins. An empty ``input`` needs a ``dim`` of non-zero size.
@@ -292,7 +281,7 @@ def min(input, *args, **kwargs):
     >>> torch.min(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
     tensor(1.)
     """
-    return _extremum("min", MinFull, MinDim, input, args, kwargs)
+    return _extremum("min", MinFull, MinDim, input, dim, keepdim, other)
 
 
 def _arg_extreme(name, x, dim, keepdim):

@@ -5,6 +5,8 @@ from rushlight._core.op import Op, conj
 from rushlight._core.shape import broadcast_shapes
 from rushlight._ops.matmul import cannot_multiply, check_batches, same_dtype
 
+_F4 = dtypes.float32.numpy
+
 
 def _scaled_sum(xp, bias, product, beta, alpha):
     """``beta * bias + alpha * product`` as PyTorch has it: with beta 0, NaN in ``bias`` does not
@@ -86,6 +88,14 @@ class Addmm(Op):
     inplace = True
 
     def forward(xp, bias, x, y, beta=1, alpha=1):
+        if (
+            x.dtype is _F4 and y.dtype is _F4 and bias.dtype is _F4 and beta == 1 and alpha == 1
+            and x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]
+            and bias.shape in ((y.shape[1],), (x.shape[0], y.shape[1]))
+        ):  # fmt: skip
+            product = xp.dot(x, y)
+            product += bias
+            return product
         if x.ndim != 2 or y.ndim != 2:
             which = ("mat1", x) if x.ndim != 2 else ("mat2", y)
             raise RuntimeError(f"{which[0]} must be a matrix, got {which[1].ndim}-D tensor")

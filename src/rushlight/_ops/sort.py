@@ -41,15 +41,25 @@ def _packed_order(xp, x, descending):
 
 def order(xp, x, axis, descending):
     """The stable order of ``x`` along ``axis``; NaN counts as the largest."""
-    if x.dtype.itemsize == 4 and x.shape[axis] < 2**32 and x.dtype.kind in "fiu":
+    if x.size > 2048 and x.dtype.itemsize == 4 and x.dtype.kind in "fiu":
         last = _packed_order(xp, xp.moveaxis(x, axis, -1), descending)
         return xp.moveaxis(last, -1, axis)
     if not descending:
-        return xp.argsort(x, axis, kind="stable")
+        return x.argsort(axis, "stable")
     if x.dtype.kind in "biu":
-        return xp.argsort(~x, axis, kind="stable")
-    backwards = xp.argsort(xp.flip(x, axis), axis, kind="stable")
-    return x.shape[axis] - 1 - xp.flip(backwards, axis)
+        return (~x).argsort(axis, "stable")
+    backwards = (slice(None),) * axis + (slice(None, None, -1),)
+    return x.shape[axis] - 1 - x[backwards].argsort(axis, "stable")[backwards]
+
+
+def along(xp, x, index, axis):
+    """``take_along_axis``, quicker for vectors and matrices."""
+    if x.ndim == 1:
+        return x[index]
+    if x.ndim == 2:
+        rows = xp.arange(index.shape[1 - axis])
+        return x[rows[:, None], index] if axis else x[index, rows]
+    return xp.take_along_axis(x, index, axis)
 
 
 class Sort(Op):
@@ -76,7 +86,7 @@ class Sort(Op):
         if not x.ndim:
             return x.copy(), xp.zeros((), _INT64)
         index = order(xp, x, axis, descending)
-        return xp.take_along_axis(x, index, axis), index
+        return along(xp, x, index, axis), index
 
     def vjp(g, input: Meta, dim, indices):
         return select_vjp(g, input, dim, True, indices)
@@ -157,7 +167,7 @@ class Topk(Op):
         n = x.shape[axis]
         if k == n or n < 64 or not k:
             index = _slice(order(xp, x, axis, largest), axis, 0, k)
-            return xp.take_along_axis(x, index, axis), index
+            return along(xp, x, index, axis), index
         if x.ndim == 1 and k < n // 8:
             index = _few_of_many(xp, x, k, largest)
             if index is not None:
@@ -166,9 +176,9 @@ class Topk(Op):
         near = xp.argpartition(x, n - k if largest else k - 1, axis)
         near = _slice(near, axis, n - k, n) if largest else _slice(near, axis, 0, k)
         near.sort(axis)  # so that equal elements come in their own order
-        picked = xp.take_along_axis(x, near, axis)
+        picked = along(xp, x, near, axis)
         place = order(xp, picked, axis, largest)
-        return xp.take_along_axis(picked, place, axis), xp.take_along_axis(near, place, axis)
+        return along(xp, picked, place, axis), along(xp, near, place, axis)
 
     def vjp(g, input: Meta, dim, indices):
         return select_vjp(g, input, dim, True, indices)
