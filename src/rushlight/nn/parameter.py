@@ -1,7 +1,7 @@
 """Parameters and buffers: tensors that a module keeps, and their forms without a shape yet."""
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, SupportsIndex
 
 from rushlight import _api as torch
 from rushlight._core.tensor import Parameter
@@ -21,6 +21,9 @@ class UninitializedTensorMixin:
     materialized.
     """
 
+    data: Any
+    requires_grad: bool
+    cls_to_become: type
     _allowed_methods = frozenset(
         [
             *("__hash__", "size", "copy_", "is_complex", "is_floating_point", "get_device"),
@@ -64,7 +67,7 @@ class UninitializedTensorMixin:
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__}>"
 
-    def __reduce_ex__(self, proto: int) -> tuple:
+    def __reduce_ex__(self, proto: SupportsIndex) -> tuple:
         return (self.__class__, (self.requires_grad,))
 
     @classmethod

@@ -60,15 +60,15 @@ def _weak_dict(hooks: Any) -> weakref.ref:
 
 
 # Hooks of every module, as of PyTorch's torch.nn.modules.module.
-_global_buffer_registration_hooks: dict[int, Callable] = OrderedDict()
-_global_module_registration_hooks: dict[int, Callable] = OrderedDict()
-_global_parameter_registration_hooks: dict[int, Callable] = OrderedDict()
-_global_forward_pre_hooks: dict[int, Callable] = OrderedDict()
-_global_forward_hooks: dict[int, Callable] = OrderedDict()
-_global_forward_hooks_always_called: dict[int, bool] = OrderedDict()
-_global_forward_hooks_with_kwargs: dict[int, bool] = OrderedDict()
-_global_backward_pre_hooks: dict[int, Callable] = OrderedDict()
-_global_backward_hooks: dict[int, Callable] = OrderedDict()
+_global_buffer_registration_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_module_registration_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_parameter_registration_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_forward_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_forward_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_forward_hooks_always_called: OrderedDict[int, bool] = OrderedDict()
+_global_forward_hooks_with_kwargs: OrderedDict[int, bool] = OrderedDict()
+_global_backward_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_backward_hooks: OrderedDict[int, Callable] = OrderedDict()
 _global_is_full_backward_hook: bool | None = None
 
 _MIXED_GLOBAL = (
@@ -82,7 +82,7 @@ _MIXED = (
 
 
 def _add(
-    hooks: dict, hook: Callable, prepend: bool = False, flags: Sequence = ()
+    hooks: OrderedDict, hook: Callable, prepend: bool = False, flags: Sequence = ()
 ) -> RemovableHandle:
     """Register a hook; ``flags`` are (dictionary, wanted) pairs that mark it by its id."""
     handle = RemovableHandle(hooks, extra_dict=[d for d, _ in flags])
@@ -237,8 +237,9 @@ class BackwardHook:
         self.user_hooks = user_hooks
         self.user_pre_hooks = user_pre_hooks
         self.grad_outputs: Any = None
-        self.inputs: list[int] | None = None
-        self.outputs: list[int] | None = None
+        # Where the watched tensors stand; None where no gradient comes.
+        self.inputs: Any = None
+        self.outputs: Any = None
 
     def setup_input_hook(self, args: tuple) -> tuple:
         """setup_input_hook(args): the positional inputs, watched."""
@@ -323,6 +324,16 @@ def _spread(values: tuple, places: Sequence[int], size: int) -> tuple:
 
 class HookMethods:
     """The part of Module that registers hooks and runs them around ``forward``."""
+
+    forward: Callable[..., Any]
+    _is_full_backward_hook: bool | None
+    _backward_pre_hooks: OrderedDict[int, Callable]
+    _backward_hooks: OrderedDict[int, Callable]
+    _forward_hooks: OrderedDict[int, Callable]
+    _forward_hooks_with_kwargs: OrderedDict[int, bool]
+    _forward_hooks_always_called: OrderedDict[int, bool]
+    _forward_pre_hooks: OrderedDict[int, Callable]
+    _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
 
     def register_full_backward_pre_hook(
         self, hook: Callable, prepend: bool = False

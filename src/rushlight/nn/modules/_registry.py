@@ -10,7 +10,7 @@ once.
 import copy
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, SupportsIndex
 
 _MISSING = object()
 
@@ -101,7 +101,7 @@ class Registry(dict):
     def __reduce__(self) -> tuple:
         return (dict, (dict(self),))
 
-    def __reduce_ex__(self, protocol: int) -> tuple:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple:
         return self.__reduce__()
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rushlight.nn.parameter import is_lazy
@@ -17,6 +18,12 @@ class LazyModuleMixin:
     """
 
     cls_to_become: Any = None
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _own_state: Callable[[], Iterator[tuple[str, Any]]]
+    _get_name: Callable[[], str]
+    register_forward_pre_hook: Callable[..., Any]
+    _register_load_state_dict_pre_hook: Callable[..., Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

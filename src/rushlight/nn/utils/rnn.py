@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-class PackedSequence_(NamedTuple):  # noqa: N801 (PyTorch's name)
+class PackedSequence_(NamedTuple):
     """The fields of a PackedSequence."""
 
     data: Any
