@@ -499,7 +499,7 @@ def adjust_gamma(img: Image, gamma: float, gain: float = 1) -> Image:
 def gaussian_blur(
     img: Image, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
 ) -> Image:
-    """Blur with a bell curve over ``kernel_size`` odd pixels, of deviation ``sigma``, each (x, y)."""
+    """Blur with a bell curve: ``kernel_size`` odd pixels, deviation ``sigma``, each (x, y)."""
     sizes = list(_pair(kernel_size))
     if any(size % 2 == 0 or size < 0 for size in sizes):
         raise ValueError(f"kernel_size should have odd and positive integers. Got {sizes}")
