@@ -174,7 +174,7 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
         if not self.has_uninitialized_params():
             return
         self.num_features = input.shape[1]
-        waiting = [self.weight, self.bias] if self.affine else []
+        waiting: list[Any] = [self.weight, self.bias] if self.affine else []
         if self.track_running_stats:
             waiting += [self.running_mean, self.running_var]
         for tensor in waiting:

@@ -2,7 +2,7 @@
 
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -40,6 +40,8 @@ def _position(index: Any, size: int) -> int:
 
 class _Numbered(Module):
     """Children in order, named '0', '1', ..."""
+
+    __getitem__: Callable[..., Any]
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -84,6 +86,7 @@ class Sequential(_Numbered):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
+        named: Iterable[tuple[str, Module]]
         if len(args) == 1 and isinstance(args[0], OrderedDict):
             named = args[0].items()
         else:

@@ -1,6 +1,7 @@
 """Convolutions and transposed convolutions."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
@@ -499,6 +500,13 @@ class ConvTranspose3d(_ConvTransposeNd):
 
 class _LazyConvXdMixin(LazyModuleMixin):
     """A convolution that learns in_channels from its first input."""
+
+    groups: int
+    out_channels: int
+    kernel_size: tuple
+    weight: Any
+    bias: Any
+    _weight_shape: Callable[[], tuple]
 
     def reset_parameters(self) -> None:
         """reset_parameters(): draw weight and bias anew, once there is something to draw."""

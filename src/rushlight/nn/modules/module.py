@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rushlight import _api as torch
@@ -441,6 +441,7 @@ class Module(HookMethods, StateDictMethods):
     ) -> Iterator[tuple[str, Any]]:
         """Names and members of this module and, if asked, of all below."""
         seen = set()
+        modules: Iterable[tuple[str, Module]]
         if recurse:
             modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
         else:

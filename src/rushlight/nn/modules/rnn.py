@@ -323,7 +323,7 @@ class RNNBase(Module):
     def __setstate__(self, state: dict) -> None:
         # PyTorch pickles the flat list of weights too; here it is looked up.
         dropped = ("_flat_weights", "_flat_weight_refs", "all_weights")
-        names = state.get("_all_weights") or state.get("all_weights")
+        names = state.get("_all_weights") or state["all_weights"]
         super().__setstate__({k: v for k, v in state.items() if k not in dropped})
         self.__dict__.setdefault("proj_size", 0)
         self._all_weights = names

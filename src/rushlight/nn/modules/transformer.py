@@ -84,8 +84,8 @@ class Transformer(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        layer = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
-        layer = (*layer, batch_first, norm_first, bias, device, dtype)
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
+        layer = (*sizes, batch_first, norm_first, bias, device, dtype)
         norm = {"eps": layer_norm_eps, "bias": bias, "device": device, "dtype": dtype}
         if custom_encoder is not None:
             self.encoder = custom_encoder
