@@ -16,6 +16,7 @@ from rushlight._core.tensor import PLAIN, Node, Tensor, cell, live_node, wrap
 ndarray, asarray, new = np.ndarray, np.asarray, object.__new__
 FLOATS = dtypes.FLOATS
 F4 = dtypes.float32.numpy
+I8 = dtypes.int64.numpy
 OPERANDS = (Tensor, *NUMBERS)
 ALL = frozenset(dtypes.BY_NUMPY)
 WITHOUT_HALF = ALL - dtypes.HALF
@@ -106,6 +107,7 @@ def binary_entry(op: type, otherwise: object = general) -> object:
     keeps_result = bool(op.keep_results)
     # Numbers NumPy takes without changing the array's dtype: any real one next to a float array.
     wide = FLOATS & accept if op.numbers else frozenset()
+    whole = wide | ({I8} & accept if op.numbers else frozenset())  # and an int next to int64
 
     def with_number(input, other, x, out):
         try:
@@ -183,7 +185,10 @@ def binary_entry(op: type, otherwise: object = general) -> object:
                         r.dtype,
                     )
                     return t
-            elif (type(other) is float or type(other) is int) and x.dtype in wide:
+            elif type(other) is float:
+                if x.dtype in wide and type(x) is ndarray:
+                    return with_number(input, other, x, out)
+            elif type(other) is int and x.dtype in whole and type(x) is ndarray:
                 return with_number(input, other, x, out)
         return otherwise(op, (input, other), (), out)
 

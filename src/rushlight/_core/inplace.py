@@ -90,6 +90,7 @@ def derive(op: type) -> Callable:
     fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     accept = entries.accepted(op)
     wide = entries.FLOATS & accept
+    whole = wide | ({entries.I8} & accept)
     compares = fn is not None and fn.types[-1][-1] == "?"  # its result is not of the inputs' dtype
 
     def call(self, *args, **kw):
@@ -118,7 +119,7 @@ def derive(op: type) -> Callable:
             elif (
                 (type(other) is float or type(other) is int)
                 and type(x) is ndarray
-                and x.dtype in wide
+                and x.dtype in (wide if type(other) is float else whole)
                 and not compares
             ):
                 try:
