@@ -352,24 +352,25 @@ class DivRounded(Op):
         return g * 0
 
 
-def refuse_zero(xp, y):
+def refuse_zero(x, y):
     """Integers do not divide by zero."""
-    if y.dtype.kind in "iu" and not y.all():
+    number = not hasattr(y, "dtype")
+    if (x if number else y).dtype.kind in "iu" and not (y if number else y.all()):
         raise RuntimeError("ZeroDivisionError")
 
 
 def quotient_down(xp, x, y):
     """The quotient rounded down; floats divided by zero give infinity or NaN."""
-    if not hasattr(y, "dtype"):
-        return xp.floor_divide(x, y) if y else x / x.dtype.type(0)
-    refuse_zero(xp, y)
+    refuse_zero(x, y)
+    if not hasattr(y, "dtype") and not y:
+        return x / x.dtype.type(0)
     return xp.floor_divide(x, y)
 
 
 def quotient_to_zero(xp, x, y):
     if x.dtype.kind == "f":
         return xp.trunc(x / y)
-    refuse_zero(xp, y)
+    refuse_zero(x, y)
     down = xp.floor_divide(x, y)
     return down + ((xp.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
@@ -468,8 +469,7 @@ class Remainder(Binary):
     domain = serves("iuhf", "remainder_cpu")
 
     def forward(xp, x, y):
-        if hasattr(y, "dtype"):
-            refuse_zero(xp, y)
+        refuse_zero(x, y)
         result = xp.remainder(x, y)
         if result.dtype.kind != "f":
             return result
@@ -500,8 +500,7 @@ class Fmod(Binary):
     domain = serves("iuhf", "fmod_cpu")
 
     def forward(xp, x, y):
-        if hasattr(y, "dtype"):
-            refuse_zero(xp, y)
+        refuse_zero(x, y)
         return xp.fmod(x, y)
 
     def vjp_input(g):
