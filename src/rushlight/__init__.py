@@ -1,6 +1,7 @@
 """rushlight: PyTorch's eager API in Python over NumPy. ``import rushlight as torch``."""
 
 import warnings
+from typing import Any
 
 # PyTorch is silent where NumPy warns (log(0), overflow). Only warnings raised inside this package
 # are silenced.
@@ -8,6 +9,12 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\b"
 
 from rushlight import _api  # noqa: E402
 from rushlight import autograd as autograd  # noqa: E402
+from rushlight._api import Generator as Generator  # noqa: E402
+from rushlight._api import Parameter as Parameter  # noqa: E402
+from rushlight._api import Size as Size  # noqa: E402
+from rushlight._api import Tensor as Tensor  # noqa: E402
+from rushlight._api import device as device  # noqa: E402
+from rushlight._api import dtype as dtype  # noqa: E402
 from rushlight._lazy import SUBMODULES, import_submodule  # noqa: E402
 from rushlight._version import __version__ as __version__  # noqa: E402
 
@@ -18,7 +25,7 @@ globals().update(
 __all__ = sorted(k for k in vars(_api) if not k.startswith("_") and k not in _PRIVATE)
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     return import_submodule(__name__, name)
 
 

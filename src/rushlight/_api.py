@@ -1,6 +1,7 @@
 """Every operator, Tensor and dtype in one flat module: what nn and optim import ``as torch``."""
 
 import math
+from typing import TYPE_CHECKING, Any
 
 # _kernels first: records look their native kernels up when they are made. _ops makes the records.
 from rushlight import _kernels as _kernels
@@ -52,3 +53,7 @@ globals().update(_device.LAYOUTS)
 globals().update(_device.MEMORY_FORMATS)
 globals().update(_legacy.TENSOR_TYPES)
 globals()["bool"] = _dtypes.bool_
+
+if TYPE_CHECKING:  # the names taken from the records above
+
+    def __getattr__(name: str) -> Any: ...

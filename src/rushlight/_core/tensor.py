@@ -1,6 +1,8 @@
 """The Tensor cell, the nodes of its history, and nothing that computes."""
 
 import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.shape import Size
 from rushlight._core.state import set_grad, thread
 
+_Binary = Callable[[Any], "Tensor"]
 new = object.__new__
 new_size = tuple.__new__
 ndarray = np.ndarray
@@ -40,6 +43,47 @@ class Tensor(metaclass=_TensorMeta):
     # made under no_grad
     # of a tensor with history, which never joins that history.
     __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_seen", "_ver", "_view")
+
+    if TYPE_CHECKING:  # methods and operators are attached by surface.py and methods.py
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __iter__(self) -> Iterator["Tensor"]: ...
+        def __len__(self) -> int: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
+        def __index__(self) -> int: ...
+        def __hash__(self) -> int: ...
+
+        __add__: _Binary
+        __radd__: _Binary
+        __iadd__: _Binary
+        __sub__: _Binary
+        __rsub__: _Binary
+        __isub__: _Binary
+        __mul__: _Binary
+        __rmul__: _Binary
+        __imul__: _Binary
+        __truediv__: _Binary
+        __rtruediv__: _Binary
+        __itruediv__: _Binary
+        __floordiv__: _Binary
+        __mod__: _Binary
+        __pow__: _Binary
+        __rpow__: _Binary
+        __matmul__: _Binary
+        __and__: _Binary
+        __or__: _Binary
+        __xor__: _Binary
+        __lt__: _Binary
+        __le__: _Binary
+        __gt__: _Binary
+        __ge__: _Binary
+        __neg__: Callable[[], "Tensor"]
+        __invert__: Callable[[], "Tensor"]
 
     @property
     def shape(self) -> Size:
