@@ -214,7 +214,7 @@ def fft(input, n=None, dim=-1, norm=None):
     ``backward`` (no factor, the default), ``ortho`` (1/sqrt(n)) or ``forward`` (1/n).
 
     >>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-    tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
+    tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.-0.j])
     """
     dim = _one(input, dim)
     if input.is_complex():
