@@ -23,7 +23,8 @@ POINTWISE = [
     ("softsign", {}), ("tanhshrink", {}), ("gelu", {}), ("gelu", {"approximate": "tanh"}),
     ("silu", {}), ("mish", {}), ("threshold", {"threshold": 0.1, "value": 20}), ("logsigmoid", {}),
     ("glu", {"dim": 1}), ("softmax", {"dim": 1}), ("log_softmax", {"dim": 0}),
-    ("softmin", {"dim": 1}), ("normalize", {}), ("normalize", {"p": 3, "dim": 0}), ("sigmoid", {}), ("tanh", {}),
+    ("softmin", {"dim": 1}), ("normalize", {}),
+    ("normalize", {"p": 3, "dim": 0}), ("sigmoid", {}), ("tanh", {}),
 ]  # fmt: skip
 
 

@@ -234,71 +234,82 @@ def multi_head_attention_forward(
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     target, batch, size = query.shape
-    key_padding_mask = _canonical_mask(
-        key_padding_mask, "key_padding_mask", _none_or_dtype(attn_mask), "attn_mask", query.dtype
+    head = _head_size(size, embed_dim_to_check, num_heads)
+    attn_mask, key_padding_mask, is_causal = _canonical_masks(
+        attn_mask, key_padding_mask, is_causal, need_weights, query.dtype
     )
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method "
-            "`generate_square_subsequent_mask` to create this mask."
-        )
-    if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None  # the hint says what it is
-    else:
-        attn_mask = _canonical_mask(attn_mask, "attn_mask", None, "", query.dtype, False)
-        is_causal = False if key_padding_mask is not None else is_causal
-    if size != embed_dim_to_check:
-        raise AssertionError(
-            f"was expecting embedding dimension of {embed_dim_to_check}, but got {size}"
-        )
-    head = size // num_heads
-    if head * num_heads != size:
-        raise AssertionError(f"embed_dim {size} not divisible by num_heads {num_heads}")
     q, k, v = _projections(
         query, key, value, in_proj_weight, in_proj_bias, use_separate_proj_weight,
         q_proj_weight, k_proj_weight, v_proj_weight,
     )  # fmt: skip
-    attn_mask = _attention_mask(attn_mask, num_heads, target, key.shape[0], batch)
+    masks = _attention_mask(attn_mask, num_heads, target, key.shape[0], batch), key_padding_mask
     if bias_k is not None and bias_v is not None:
-        k, v = (
-            Cat.call([k, bias_k.repeat(1, batch, 1)], 0),
-            Cat.call([v, bias_v.repeat(1, batch, 1)], 0),
-        )
-        attn_mask, key_padding_mask = _grow(attn_mask), _grow(key_padding_mask)
+        k = Cat.call([k, bias_k.repeat(1, batch, 1)], 0)
+        v = Cat.call([v, bias_v.repeat(1, batch, 1)], 0)
+        masks = _grow(masks[0]), _grow(masks[1])
     q = q.reshape(target, batch * num_heads, head).transpose(0, 1)
     k = _split_heads(k, batch, num_heads, head, static_k, "static_k")
     v = _split_heads(v, batch, num_heads, head, static_v, "static_v")
     if add_zero_attn:
         zero = k.new_zeros(batch * num_heads, 1, head)
         k, v = Cat.call([k, zero], 1), Cat.call([v, zero], 1)
-        attn_mask, key_padding_mask = _grow(attn_mask), _grow(key_padding_mask)
-    attn_mask = _merge_masks(attn_mask, key_padding_mask, batch, num_heads, k.shape[1])
+        masks = _grow(masks[0]), _grow(masks[1])
+    mask = _merge_masks(*masks, batch, num_heads, k.shape[1])
     dropout_p = dropout_p if training else 0.0
-    if not need_weights:
-        split = [x.reshape(batch, num_heads, -1, head) for x in (q, k, v)]
-        if attn_mask is not None:
-            many = attn_mask.shape[0] != 1
-            attn_mask = (
-                attn_mask.reshape(batch, num_heads, -1, k.shape[1])
-                if many
-                else attn_mask.unsqueeze(0)
-            )
-        causal = is_causal and attn_mask is None
-        out = scaled_dot_product_attention(*split, attn_mask, dropout_p, causal)
-        out = out.permute(2, 0, 1, 3).reshape(target * batch, size)
-        out = Linear.call(out, out_proj_weight, out_proj_bias).reshape(target, batch, -1)
-        return (out if batched else out.squeeze(1)), None
+    attend = _attend_with_weights if need_weights else _attend
+    out, weights = attend(q, k, v, mask, dropout_p, is_causal, batch)
+    out = Linear.call(out, out_proj_weight, out_proj_bias).reshape(target, batch, -1)
+    if weights is not None and average_attn_weights:
+        weights = weights.mean(1)
+    if batched:
+        return out, weights
+    return out.squeeze(1), None if weights is None else weights.squeeze(0)
+
+
+def _head_size(size, expected, num_heads):
+    if size != expected:
+        raise AssertionError(f"was expecting embedding dimension of {expected}, but got {size}")
+    if size % num_heads:
+        raise AssertionError(f"embed_dim {size} not divisible by num_heads {num_heads}")
+    return size // num_heads
+
+
+def _canonical_masks(attn_mask, key_padding_mask, is_causal, need_weights, dtype):
+    """Both masks as floats to add, and whether to rely on the hint instead of ``attn_mask``."""
+    key_padding_mask = _canonical_mask(
+        key_padding_mask, "key_padding_mask", _none_or_dtype(attn_mask), "attn_mask", dtype
+    )
+    if is_causal and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    if is_causal and key_padding_mask is None and not need_weights:
+        return None, None, True
+    attn_mask = _canonical_mask(attn_mask, "attn_mask", None, "", dtype, False)
+    return attn_mask, key_padding_mask, False
+
+
+def _attend(q, k, v, mask, dropout_p, is_causal, batch):
+    """softmax(q kᵀ) v of (N heads, L, E / heads) as rows (L N, E); no weights."""
+    heads, target, head = q.shape[0] // batch, q.shape[1], q.shape[2]
+    split = [x.reshape(batch, heads, -1, head) for x in (q, k, v)]
+    if mask is not None:
+        many = mask.shape[0] != 1
+        mask = mask.reshape(batch, heads, -1, k.shape[1]) if many else mask.unsqueeze(0)
+    out = scaled_dot_product_attention(*split, mask, dropout_p, is_causal and mask is None)
+    return out.permute(2, 0, 1, 3).reshape(target * batch, heads * head), None
+
+
+def _attend_with_weights(q, k, v, mask, dropout_p, is_causal, batch):
+    """The same, with the weights (N, heads, L, S)."""
+    heads, target, head = q.shape[0] // batch, q.shape[1], q.shape[2]
     scores = (q * math.sqrt(1 / head)).matmul(k.transpose(-2, -1))
-    weights = (scores if attn_mask is None else scores + attn_mask).softmax(-1)
+    weights = (scores if mask is None else scores + mask).softmax(-1)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
-    out = weights.matmul(v).transpose(0, 1).reshape(target * batch, size)
-    out = Linear.call(out, out_proj_weight, out_proj_bias).reshape(target, batch, -1)
-    weights = weights.reshape(batch, num_heads, target, k.shape[1])
-    if average_attn_weights:
-        weights = weights.mean(1)
-    return (out, weights) if batched else (out.squeeze(1), weights.squeeze(0))
+    out = weights.matmul(v).transpose(0, 1).reshape(target * batch, heads * head)
+    return out, weights.reshape(batch, heads, target, k.shape[1])
 
 
 def _projections(query, key, value, weight, bias, separate, w_q, w_k, w_v):

@@ -159,7 +159,7 @@ def nll_loss(
 
 
 def _all_classes(target, x):
-    """Whether ``target`` has one class in range for each row; seen as unsigned, negatives are large."""
+    """Whether ``target`` has a class in range for each row; as unsigned, negatives are large."""
     if target.dtype != "int64" or target.shape != x.shape[:1] or target.size == 0:
         return False
     return int(target.view("uint64").max()) < x.shape[1]
