@@ -205,3 +205,25 @@ def test_bad_settings(name, kwargs):
     with pytest.raises(type(theirs.value)) as ours:
         getattr(optim, name)([q], **kwargs)
     assert str(ours.value) == str(theirs.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float16"])
+def test_kernels_take_arrays_of_other_kinds(dtype):
+    """Those of a GPU library go through NumPy's functions whole, without NumPy's scratch memory."""
+    from rushlight._ops.optimizer import adam_step, rmsprop_step, sgd_step
+
+    class Other(np.ndarray):
+        pass
+
+    def run(kind):
+        p, m, v = (np.full((3, 2), x, dtype).view(kind) for x in (1, 0, 0))
+        g = np.arange(6, dtype="f4").reshape(3, 2).astype(dtype).view(kind)
+        step = np.zeros((), "f4")
+        sgd_step.__wrapped__([p], [g], None, lr=0.1)
+        sgd_step.__wrapped__([p], [g], [m], lr=0.1, momentum=0.9, nesterov=True)
+        settings = {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1}
+        adam_step.__wrapped__([p], [g], [m], [v], None, [step], betas=(0.9, 0.9), **settings)
+        rmsprop_step.__wrapped__([p], [g], [v], [m], None, [step], alpha=0.9, **settings)
+        return np.asarray([p, m, v])
+
+    np.testing.assert_allclose(run(Other), run(np.ndarray), rtol=1e-6)

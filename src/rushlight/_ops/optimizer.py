@@ -11,7 +11,19 @@ parameter, that count.
 
 import numpy as np
 from ml_dtypes import bfloat16
-from numpy import absolute, add, divide, maximum, multiply, negative, sign, sqrt, square, subtract
+from numpy import (
+    absolute,
+    add,
+    divide,
+    maximum,
+    multiply,
+    ndarray,
+    negative,
+    sign,
+    sqrt,
+    square,
+    subtract,
+)
 
 from rushlight._core.inplace import update
 from rushlight._ops.optimizer_blocks import (
@@ -80,10 +92,10 @@ def descend(params, grads, value):
     """p += value g: the commonest step, kept short (0.8 us a parameter; 1.8 by the general way)."""
     views = scratch.views
     for p, g in zip(params, grads, strict=True):
-        spare = views.get((p.shape, p.dtype))
+        spare = views.get((p.shape, p.dtype)) if type(p) is ndarray else None
         if spare is not None:
             t = spare[0]
-            multiply(g, scalars(p.dtype, value)[0], t)
+            multiply(g, scalars(p, value)[0], t)
             add(p, t, p)
             continue
         for part, slope, t, _, _ in blocks(p, g):
@@ -91,7 +103,7 @@ def descend(params, grads, value):
 
 
 def descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t):
-    old, new = scalars(b.dtype, momentum, 1 - dampening)
+    old, new = scalars(b, momentum, 1 - dampening)
     if fresh:
         b[...] = g
     else:
@@ -129,13 +141,13 @@ def asgd_step(
         step, rate, weight = count(s), eta.item(), mu.item()
         for p, g, ax, d, t, _ in blocks(*arrays):
             g = direction(p, g, maximize, weight_decay, d, t)
-            multiply(p, scalars(p.dtype, 1 - lambd * rate)[0], p)
+            multiply(p, scalars(p, 1 - lambd * rate)[0], p)
             move_by(p, g, -rate, t)
             if weight == 1:
                 ax[...] = p
                 continue
             subtract(p, ax, t)
-            multiply(t, scalars(p.dtype, weight)[0], t)
+            multiply(t, scalars(p, weight)[0], t)
             add(ax, t, ax)
         eta[()] = lr / (1 + lambd * lr * (s if foreach else step)) ** alpha
         mu[()] = 1 / max(1, step - t0)
@@ -149,7 +161,7 @@ def rprop_step(params, grads, prevs, step_sizes, steps, *, etas, limits, maximiz
     for *arrays, s in zip(params, grads, prevs, step_sizes, steps, strict=True):
         count(s)
         for p, g, prev, size, d, t, _ in blocks(*arrays):
-            shrink, grow, one, zero, low, high = scalars(p.dtype, *etas, 1, 0, *limits)
+            shrink, grow, one, zero, low, high = scalars(p, *etas, 1, 0, *limits)
             multiply(negative(g, d) if maximize else g, prev, t)
             turned = t < 0
             multiply(size, np.where(t > 0, grow, np.where(turned, shrink, one)), size)
@@ -213,7 +225,7 @@ def rmsprop_step(
             else:
                 root_plus(v, eps, u)
             if buffers:
-                multiply(b, scalars(p.dtype, momentum)[0], b)
+                multiply(b, scalars(p, momentum)[0], b)
                 add(b, divide(g, u, t), b)
                 move_by(p, b, -lr, t)
             else:
@@ -230,7 +242,7 @@ def adadelta_step(
     for *arrays, s in zip(params, grads, square_avgs, acc_deltas, steps, strict=True):
         count(s)
         for p, g, v, acc, d, t, u in blocks(*arrays):
-            tiny = scalars(p.dtype, eps)[0]
+            tiny = scalars(p, eps)[0]
             g = direction(p, g, maximize, weight_decay, d, t)
             decay_square(v, g, rho, t)
             sqrt(add(v, tiny, t), t)
@@ -272,7 +284,7 @@ def adam_step(
         step = count(s)
         rate, correction = -lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
         for p, g, m, v, high, d, t, u in blocks(*arrays):
-            root, tiny, shrink = scalars(p.dtype, correction, eps, 1 - lr * weight_decay)
+            root, tiny, shrink = scalars(p, correction, eps, 1 - lr * weight_decay)
             if decoupled and weight_decay:
                 multiply(p, shrink, p)
             g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
@@ -293,7 +305,7 @@ def adamax_step(
     for *arrays, s in zip(params, grads, exp_avgs, exp_infs, steps, strict=True):
         rate = -lr / (1 - beta1 ** count(s))
         for p, g, m, top, d, t, _ in blocks(*arrays):
-            keep, tiny = scalars(p.dtype, beta2, eps)
+            keep, tiny = scalars(p, beta2, eps)
             g = direction(p, g, maximize, weight_decay, d, t)
             lerp(m, g, 1 - beta1, t)
             multiply(top, keep, top)
@@ -332,7 +344,7 @@ def nadam_step(
         so_far = product.item()
         of_grad, of_mean = -lr * (1 - mu) / (1 - so_far), -lr * mu_next / (1 - so_far * mu_next)
         for p, g, m, v, d, t, u in blocks(*arrays):
-            correction, tiny, shrink = scalars(p.dtype, 1 - beta2**step, eps, 1 - lr * weight_decay)
+            correction, tiny, shrink = scalars(p, 1 - beta2**step, eps, 1 - lr * weight_decay)
             if decoupled and weight_decay:
                 multiply(p, shrink, p)
             g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
@@ -369,7 +381,7 @@ def radam_step(
         rectified = rectification(beta2, step, correction)
         factors = (1 - beta1**step, lr, correction**0.5, 1 - lr * weight_decay)
         for p, g, m, v, d, t, u in blocks(*arrays):
-            first, rate, root, shrink = scalars(p.dtype, *factors)
+            first, rate, root, shrink = scalars(p, *factors)
             if decoupled and weight_decay:
                 multiply(p, shrink, p)
             g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
@@ -379,7 +391,7 @@ def radam_step(
             if rectified is not None:
                 root_plus(v, eps, u)
                 multiply(t, divide(root, u, u), t)
-                multiply(t, scalars(p.dtype, rectified)[0], t)
+                multiply(t, scalars(p, rectified)[0], t)
             subtract(p, t, p)
 
 
@@ -441,10 +453,10 @@ def adafactor_step(
             eps1 = np.finfo(p.dtype).eps.item() if eps[0] is None else eps[0]
             rate = max(eps[1], norm(p) / p.size**0.5) * largest
             if weight_decay:
-                multiply(p, scalars(p.dtype, 1 - lr * weight_decay)[0], p)
+                multiply(p, scalars(p, 1 - lr * weight_decay)[0], p)
             g = -g if maximize else g
             estimate = second_moment(g, row, col, variance, step**beta2_decay, eps1)
-            change = g / np.sqrt(np.maximum(estimate, scalars(p.dtype, eps1 * eps1)[0]))
+            change = g / np.sqrt(np.maximum(estimate, scalars(p, eps1 * eps1)[0]))
             change *= -rate / max(1.0, norm(change) / (change.size**0.5 * d))
             add(p, change, p)
 

@@ -361,6 +361,18 @@ def test_an_init_function_that_fails():
         list(data.DataLoader(Rows(), num_workers=2, worker_init_fn=init))
 
 
+class Closed(Stream):
+    def __iter__(self):
+        raise PermissionError("closed")
+
+
+def test_a_stream_that_cannot_be_opened():
+    loader = data.DataLoader(Closed(3), num_workers=1, persistent_workers=True)
+    for _ in range(2):
+        with pytest.raises(PermissionError, match="Caught PermissionError in DataLoader worker"):
+            next(iter(loader))
+
+
 def dies(i):
     if i == 2:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -115,12 +115,23 @@ def seed_everything(job: Job) -> None:
 
 
 def _prepare(job: Job) -> tuple[Fetch | None, ExceptionWrapper | None]:
-    try:
-        if job.init_fn is not None:
+    if job.init_fn is not None:
+        try:
             job.init_fn(job.worker_id)
+        except Exception:
+            return None, _caught(job)
+    return _opened(job)
+
+
+def _opened(job: Job) -> tuple[Fetch | None, ExceptionWrapper | None]:
+    try:
         return job.fetcher(), None
     except Exception:
-        return None, _caught(job)
+        return _nothing, _caught(job)
+
+
+def _nothing(index: Any) -> Any:
+    """What fetches from a dataset that could not be opened: its failure is sent instead."""
 
 
 def _caught(job: Job) -> ExceptionWrapper:
@@ -133,7 +144,10 @@ def _serve(job: Job, channel: Channel, fetch: Fetch | None, failure: Any) -> Non
         if isinstance(message, Resume):
             ended = False
             channel.send((message, None))
-            fetch = job.fetcher()
+            if (
+                failure is None or fetch is not None
+            ):  # else its init function failed, once and for all
+                fetch, failure = _opened(job)
             continue
         if ended:
             continue
