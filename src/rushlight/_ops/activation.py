@@ -5,11 +5,18 @@ The forms with ``inplace=`` that ``nn.functional`` has are made there from these
 
 import math
 
+import numpy as np
+
+from rushlight._core import dtypes
 from rushlight._core.inplace import derive, derive_composite
 from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._ops.special_error import erf_kernel
 
 FUNCTIONAL = ("nn.functional",)
+
+
+# A 0-d array of the dtype at hand: half as dear as a Python number, which NumPy converts first.
+ZEROS = {d: np.zeros((), d) for d in dtypes.BY_NUMPY}
 
 
 class Relu(Unary):
@@ -27,7 +34,7 @@ class Relu(Unary):
     def forward(xp, x):
         if x.dtype.kind in "bc":
             raise RuntimeError(_no_relu(x.dtype))
-        return xp.maximum(x, 0)
+        return xp.maximum(x, ZEROS[x.dtype])
 
     def vjp(g, result):
         return ReluBackward.call(g, result)
