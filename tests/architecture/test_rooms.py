@@ -58,6 +58,7 @@ DATA_FILES = tuple(
         "from_data",
         "index",
         "move",
+        "pieces",
         "random",
         "toplevel",
         "view",
