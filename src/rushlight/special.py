@@ -1,9 +1,7 @@
-"""torch.special: special functions of mathematics.
-
-The operators live in ``rushlight._ops.special``.
-"""
+"""torch.special: special functions of mathematics. The operators live in ``_ops/special*.py``."""
 
 from rushlight import _api
+from rushlight._api import logsumexp as logsumexp
 
 globals().update(_api.namespace("special"))
-__all__ = sorted(_api.namespace("special"))
+__all__ = sorted({*_api.namespace("special"), "logsumexp"})

@@ -5,7 +5,7 @@ from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor
-from rushlight._ops.domain import also, is_number, no_derivative, numbered, serves
+from rushlight._ops.domain import also, is_number, no_derivative, numbered, serves, zeros
 
 # ---- sums and differences ------------------------------------------------------------------------
 
@@ -346,10 +346,10 @@ class DivRounded(Op):
         return quotient_down(xp, x, y) if rounding_mode == "floor" else quotient_to_zero(xp, x, y)
 
     def vjp_input(g):
-        return g * 0
+        return zeros(g)
 
     def vjp_other(g):
-        return g * 0
+        return zeros(g)
 
 
 def refuse_zero(x, y):

@@ -4,7 +4,7 @@ import math
 
 from rushlight._core import dtypes
 from rushlight._core.op import Unary, View, public
-from rushlight._ops.domain import also
+from rushlight._ops.domain import also, zeros
 
 # ---- parts: views that share memory --------------------------------------------------------------
 
@@ -253,6 +253,6 @@ class Angle(Unary):
 
     def vjp(g, input):
         if not input.dtype.is_complex:
-            return g * 0
+            return zeros(g)
         size = input.abs()
         return (g * (input / (size * size)) * 1j).masked_fill(input == 0, 0)

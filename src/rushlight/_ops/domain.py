@@ -51,6 +51,11 @@ def is_number(value: object) -> bool:
     return not isinstance(value, Tensor)
 
 
+def zeros(g: Tensor) -> Tensor:
+    """The gradient of what is flat: zeros, even where ``g`` is infinite."""
+    return g.new_zeros(g.shape)
+
+
 def numbered(name: str, number: int = 0) -> Callable:
     """A grad name with the suffix ``number`` (0 or 1) if the second argument was a number, else the
     other one.

@@ -7,7 +7,7 @@ from rushlight._core import dtypes
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.tensor import Tensor
-from rushlight._ops.domain import also, is_number, serves
+from rushlight._ops.domain import also, is_number, serves, zeros
 
 LOG_2 = math.log(2)
 LOG_10 = math.log(10)
@@ -46,7 +46,7 @@ class Pow(Binary):
             return power_of_number(xp, x, y)
         if not hasattr(x, "dtype"):
             return xp.power(x, y)
-        if y.ndim == 0 and x.dtype.kind != "b":
+        if y.ndim == 0 and x.dtype != xp.int64:  # an int64 array meets a number as such
             return power_of_number(xp, x, y.item())
         if y.dtype.kind == "i":
             return power_of_integers(xp, x, y)
@@ -54,7 +54,7 @@ class Pow(Binary):
 
     def vjp_input(g, input, other):
         if is_number(other):
-            return g * 0 if other == 0 else g * conj(other * input ** (other - 1))
+            return zeros(g) if other == 0 else g * conj(other * input ** (other - 1))
         return (g * conj(other * input ** (other - 1))).masked_fill(other == 0, 0)
 
     def vjp_other(g, input, other):
@@ -123,13 +123,7 @@ def pow(input, exponent, *, out=None):
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if (
-        type(exponent) is int
-        and exponent < 0
-        and isinstance(input, Tensor)
-        and input.dtype is dtypes.uint8
-    ):
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    check_exponent(input, exponent)
     return Pow.call(input, exponent, out=out)
 
 
@@ -141,7 +135,15 @@ def pow_(input, exponent):
 
     In-place form of :func:`torch.pow`.
     """
+    check_exponent(input, exponent)
     return _pow_(input, exponent)
+
+
+def check_exponent(input, exponent):
+    """A tensor of integers or bools has no power that is a negative int."""
+    whole = isinstance(input, Tensor) and input.dtype.category <= dtypes.INTEGER
+    if whole and type(exponent) is int and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
 
 
 also("torch", pow=pow)

@@ -2,7 +2,7 @@
 
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Unary, public, ufunc
-from rushlight._ops.domain import numbered, serves
+from rushlight._ops.domain import numbered, serves, zeros
 
 # ---- absolute values and signs -------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ class Sign(Unary):
         return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 class Sgn(Unary):
@@ -87,7 +87,7 @@ class Sgn(Unary):
 
     def vjp(g, input, result):
         if not input.dtype.is_complex:
-            return g * 0
+            return zeros(g)
         # only the part of g across the direction of z moves z / |z|
         across = g - (g * result.conj()).real * result
         return (across / input.abs()).masked_fill(input == 0, 0)
@@ -113,7 +113,7 @@ class Copysign(Binary):
         return g * (result / input).masked_fill(input == 0, 0)
 
     def vjp_other(g):
-        return g * 0
+        return zeros(g)
 
 
 # ---- extrema -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from rushlight._core.inplace import derive
 from rushlight._core.op import Op, Unary, public
-from rushlight._ops.domain import also, serves
+from rushlight._ops.domain import also, serves, zeros
 
 
 class Ceil(Unary):
@@ -22,7 +22,7 @@ class Ceil(Unary):
         return x.copy() if x.dtype.kind in "iu" else xp.ceil(x)
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 class Floor(Unary):
@@ -42,7 +42,7 @@ class Floor(Unary):
         return x.copy() if x.dtype.kind in "iu" else xp.floor(x)
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 class Trunc(Unary):
@@ -63,7 +63,7 @@ class Trunc(Unary):
         return x.copy() if x.dtype.kind in "iu" else xp.trunc(x)
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 class Frac(Unary):
@@ -99,7 +99,7 @@ class Round(Unary):
         return x.copy() if x.dtype.kind in "iu" else xp.rint(x)
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 class RoundDecimals(Op):
@@ -114,7 +114,7 @@ class RoundDecimals(Op):
         return xp.rint(x * ten) / ten if decimals > 0 else xp.rint(x / ten) * ten
 
     def vjp(g):
-        return g * 0
+        return zeros(g)
 
 
 @public("torch", "Tensor", "special")
