@@ -359,3 +359,46 @@ def random_layers(torch):
 
 
 PROGRAMS.append(random_layers)
+
+
+def misuse(torch):
+    """Layers called with what does not fit: the error of the operator beneath, in PyTorch's words."""
+    rnn, nn, x = torch.nn.utils.rnn, torch.nn, torch.ones
+    linear = nn.Linear(2, 3)
+    return [
+        rnn.pack_padded_sequence(x(3, 2), [5, 1]).batch_sizes.tolist(),
+        error(rnn.pack_padded_sequence, x(3, 2), [3]),
+        error(rnn.pack_padded_sequence, x(3, 2), [3, -1]),
+        error(rnn.pack_padded_sequence, x(3, 2), x(2, 2)),
+        error(rnn.pad_sequence, []),
+        error(rnn.pad_sequence, 3),
+        error(rnn.pad_sequence, [x(2), x(3)], padding_side="x"),
+        error(rnn.PackedSequence, x(2)),
+        error(nn.Linear),
+        error(nn.Linear, 2, 3, 4, 5, 6, 7),
+        error(linear),
+        error(linear, x(2), x(2)),
+        error(linear, x(3)),
+        error(nn.Conv2d(1, 1, 3), x(1, 1, 2, 2)),
+        error(nn.Conv2d(2, 1, 3), x(1, 1, 4, 4)),
+        error(nn.Embedding(3, 2), torch.tensor([5])),
+        error(nn.CrossEntropyLoss(), x(2, 3), torch.tensor([0, 7])),
+        error(nn.MSELoss(reduction="x"), x(2), x(2)),
+        error(nn.BCELoss(), x(2) * 3, x(2)),
+        error(nn.BatchNorm1d(3), x(1, 3)),
+        error(nn.BatchNorm1d(3), x(2, 4)),
+        error(nn.LayerNorm(3), x(2, 4)),
+        error(nn.GroupNorm(2, 4), x(2, 3, 2)),
+        error(nn.LSTM(2, 3), x(2, 2, 2).double()),
+        error(nn.PReLU(3), x(2, 2)),
+        error(nn.GLU(), x(3)),
+        error(nn.Flatten(3), x(2, 2)),
+        error(nn.PixelShuffle(2), x(1, 3, 2, 2)),
+        error(nn.Upsample(scale_factor=2, mode="bilinear"), x(1, 2, 3)),
+        error(nn.Module().forward),
+        error(nn.Module(), 1),
+        error(nn.MultiheadAttention(4, 2), x(2, 2, 3), x(2, 2, 4), x(2, 2, 4)),
+    ]
+
+
+PROGRAMS.append(misuse)

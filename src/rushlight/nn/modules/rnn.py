@@ -34,6 +34,11 @@ def apply_permutation(tensor: Any, permutation: Any, dim: int = 1) -> Any:
     return _apply_permutation(tensor, permutation, dim)
 
 
+def _autocast_enabled() -> bool:
+    """Does autocast choose the dtypes? It cannot where the API has none."""
+    return bool(getattr(torch, "is_autocast_enabled", bool)())
+
+
 def _check_settings(
     input_size: Any,
     hidden_size: Any,
@@ -175,7 +180,7 @@ class RNNBase(Module):
     def check_input(self, input: Any, batch_sizes: Any) -> None:
         """check_input(input, batch_sizes): refuse an input of the wrong dtype or shape."""
         dtype = self._flat_weights[0].dtype
-        if input.dtype != dtype and not torch.is_autocast_enabled():
+        if input.dtype != dtype and not _autocast_enabled():
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"

@@ -142,8 +142,13 @@ def _inside(lengths: Any, longest: int) -> Any:
     return times.unsqueeze(1) < lengths.unsqueeze(0)
 
 
-def _check_lengths(lengths: Any, longest: int, batch: int) -> None:
-    if lengths.dim() != 1 or lengths.numel() != batch:
+def _check_lengths(lengths: Any, batch: int) -> None:
+    if lengths.dim() != 1 or lengths.device.type != "cpu":
+        raise RuntimeError(
+            "'lengths' argument should be a 1D CPU int64 tensor, "
+            f"but got {lengths.dim()}D {lengths.device.type} Long tensor"
+        )
+    if lengths.numel() != batch:
         raise RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.numel()} "
             f"(batch_size={batch})"
@@ -162,10 +167,6 @@ def _check_lengths(lengths: Any, longest: int, batch: int) -> None:
             "`enforce_sorted` is True. You can pass `enforce_sorted=False` "
             "to pack_padded_sequence and/or pack_sequence to sidestep this "
             "requirement if you do not need ONNX exportability."
-        )
-    if values[0] > longest:
-        raise RuntimeError(
-            f"Expected lengths to be at most the padded length {longest}, but got {values[0]}"
         )
 
 
@@ -188,10 +189,11 @@ def pack_padded_sequence(
         lengths, sorted_indices = torch.sort(lengths, descending=True)
         sorted_indices = sorted_indices.to(input.device)
         input = input.index_select(batch_dim, sorted_indices)
-    _check_lengths(lengths, input.size(1 - batch_dim), input.size(batch_dim))
+    _check_lengths(lengths, input.size(batch_dim))
     inside = _inside(lengths, int(lengths[0]))
     by_time = input.transpose(0, 1) if batch_first else input
-    data = by_time[: inside.size(0)][inside.to(input.device)]
+    longest = min(by_time.size(0), inside.size(0))  # PyTorch does not refuse longer lengths
+    data = by_time[:longest][inside[:longest].to(input.device)]
     return PackedSequence(data, inside.sum(1), sorted_indices, None)
 
 
