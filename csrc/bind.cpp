@@ -45,7 +45,8 @@ PyMODINIT_FUNC PyInit__C(void) {
   PyObject *module = PyModule_Create(&definition);
   if (!module) return nullptr;
   if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||
-      !add_threads(module) || !add_binary(module) || !add_reduce(module)) {
+      !add_threads(module) || !add_binary(module) || !add_reduce(module) ||
+      !add_conv(module)) {
     Py_DECREF(module);
     return nullptr;
   }

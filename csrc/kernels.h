@@ -69,6 +69,19 @@ struct ReductionTable {
   Reduction sum, max, min;
 };
 
+// One image, padded: (channels, height, width) -> (outputs, out_height, out_width).
+struct Convolution {
+  size_t channels, height, width, outputs, out_height, out_width;
+  size_t kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x;
+};
+struct Conv {
+  size_t tile_rows, panel_width;
+  void (*pack)(const float *weight, size_t outputs, size_t k, float *packed);
+  // Pixels [first, first + panel_width) of all outputs. image and buffer have room for a vector past their ends.
+  void (*panel)(const Convolution &c, const float *image, const float *packed, const float *bias, float *out,
+                size_t first, float *buffer);
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -76,6 +89,7 @@ struct Kernels {
   Rows rows;
   BinaryTable binary;
   ReductionTable reductions;
+  Conv conv;
 };
 
 // The table of this CPU, set when the module is imported.

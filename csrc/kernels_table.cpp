@@ -8,6 +8,7 @@ extern const Pointwise pointwise;
 extern const Rows rows;
 extern const BinaryTable binary;
 extern const ReductionTable reductions;
+extern const Conv conv;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -16,7 +17,7 @@ extern const ReductionTable reductions;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions};
+  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv};
 }
 
 }  // namespace rushlight
