@@ -237,7 +237,7 @@ def _planned(equation, a, b):
     x, y = _permuted(a, first), _permuted(b, second)
     shape = [*x.shape[: batch + left], *y.shape[batch + inner :]]
     if batch == 0 and left <= 1 and inner == 1 and right <= 1:
-        product = x.matmul(y)
+        product = x.matmul(y).reshape(shape)  # for the name of its grad_fn
     else:
         rows, columns = math.prod(shape[batch : batch + left]), math.prod(shape[batch + left :])
         depth = math.prod(x.shape[batch + left :])

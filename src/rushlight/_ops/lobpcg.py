@@ -43,8 +43,8 @@ def lobpcg(
     k = count if k is None else k
     if rows < 3 * count:
         raise ValueError(
-            f"LPBPCG algorithm is not applicable when the number of A rows (={rows}) is smaller than "
-            f"3 x the number of requested eigenpairs (={count})"
+            f"LPBPCG algorithm is not applicable when the number of A rows (={rows}) is smaller "
+            f"than 3 x the number of requested eigenpairs (={count})"
         )
     largest = True if largest is None else largest
     if A.requires_grad or (B is not None and B.requires_grad):

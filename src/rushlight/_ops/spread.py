@@ -3,30 +3,40 @@
 import math
 import warnings
 
-from rushlight._core.op import Reduce, public
+import numpy
+
+from rushlight._core import reductions
+from rushlight._core.op import Op, Reduce, public
 from rushlight._ops.reduce import axes, reduced_count, restore
 
 
-def _variance(xp, name, x, dim, correction, keepdim):
-    """Two passes: the mean, then the squared distances from it."""
+def _moments(xp, name, x, dim, correction, keepdim):
+    """The variance, by two passes, and the mean with its reduced dimensions kept."""
     if x.dtype.kind in "biu":
         raise RuntimeError("std and var only support floating point and complex dtypes")
     axis = axes(dim, x.ndim)
     n = reduced_count(x.shape, dim)
-    if n - correction <= 0:
+    freedom = n - correction
+    if freedom <= 0:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
-            "reduction "
-            "factor (input numel divided by output numel).",
+            "reduction factor (input numel divided by output numel).",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    mean = xp.add.reduce(x, axis, None, None, keepdims=True) / n if n else x.dtype.type("nan")
+    add = reductions.add_reduce if xp is numpy else xp.add.reduce
+    mean = add(x, axis, None, None, True) / (n or math.nan)
     away = x - mean
-    squares = away.real * away.real + away.imag * away.imag if x.dtype.kind == "c" else away * away
-    freedom = n - correction
-    total = xp.add.reduce(squares, axis, None, None, keepdims=keepdim)
-    return total / squares.dtype.type(freedom if freedom > 0 else 0)
+    if x.dtype.kind == "c":
+        away = away.real * away.real + away.imag * away.imag
+    else:
+        away = xp.multiply(away, away, out=away) if away.ndim else away * away
+    total = add(away, axis, None, None, keepdim)
+    return total / away.dtype.type(freedom if freedom > 0 else 0), mean
+
+
+def _variance(xp, name, x, dim, correction, keepdim):
+    return _moments(xp, name, x, dim, correction, keepdim)[0]
 
 
 def _variance_vjp(g, input, dim, correction, keepdim):
@@ -62,6 +72,56 @@ class Std(Reduce):
     def vjp(g, input, result, dim, correction, keepdim):
         g = (g / (result * 2)).masked_fill(result == 0, 0)  # a constant slice has no direction
         return _variance_vjp(g, input, dim, correction, keepdim)
+
+
+class VarMean(Op):
+    """Variance and mean over ``dim``."""
+
+    public = ()
+    named = False
+    tensors = ("input",)
+    outputs = ("var", "mean")
+    grads = ("var", "mean")
+
+    def forward(xp, x, dim=None, correction=1, keepdim=False):
+        var, mean = _moments(xp, "var_mean", x, dim, correction, keepdim)
+        return var, mean if keepdim else mean.reshape(var.shape)
+
+    def vjp(g, input, dim, correction, keepdim):
+        gv, gm = g
+        gi = None if gv is None else _variance_vjp(gv, input, dim, correction, keepdim)
+        return _with_mean(gi, gm, input, dim, keepdim)
+
+
+class StdMean(Op):
+    """Standard deviation and mean over ``dim``."""
+
+    public = ()
+    named = False
+    tensors = ("input",)
+    outputs = ("std", "mean")
+    grads = ("std", "mean")
+
+    def forward(xp, x, dim=None, correction=1, keepdim=False):
+        var, mean = _moments(xp, "std_mean", x, dim, correction, keepdim)
+        return xp.sqrt(var), mean if keepdim else mean.reshape(var.shape)
+
+    def vjp(g, input, std, dim, correction, keepdim):
+        gs, gm = g
+        gi = None
+        if gs is not None:
+            gs = (gs / (std * 2)).masked_fill(std == 0, 0)
+            gi = _variance_vjp(gs, input, dim, correction, keepdim)
+        return _with_mean(gi, gm, input, dim, keepdim)
+
+
+def _with_mean(gi, gm, input, dim, keepdim):
+    """The gradient of the spread and that of the mean, together."""
+    if gm is None:
+        return gi
+    gm = restore(gm, input.ndim, dim, keepdim).expand(input.shape)
+    gm = gm / reduced_count(input.shape, dim)
+    return gm if gi is None else gi + gm
 
 
 def _spread_arguments(args, dim, unbiased, correction, keepdim):
@@ -122,8 +182,7 @@ def var_mean(input, *args, dim=None, unbiased=None, correction=None, keepdim=Fal
     >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dim, correction, keepdim = _spread_arguments(args, dim, unbiased, correction, keepdim)
-    return Var.call(input, dim, correction, keepdim), input.mean(dim, keepdim)
+    return VarMean.call(input, *_spread_arguments(args, dim, unbiased, correction, keepdim))
 
 
 @public("torch", out=False)
@@ -135,5 +194,4 @@ def std_mean(input, *args, dim=None, unbiased=None, correction=None, keepdim=Fal
     >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dim, correction, keepdim = _spread_arguments(args, dim, unbiased, correction, keepdim)
-    return Std.call(input, dim, correction, keepdim), input.mean(dim, keepdim)
+    return StdMean.call(input, *_spread_arguments(args, dim, unbiased, correction, keepdim))
