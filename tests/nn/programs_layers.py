@@ -362,7 +362,7 @@ PROGRAMS.append(random_layers)
 
 
 def misuse(torch):
-    """Layers called with what does not fit: the error of the operator beneath, in PyTorch's words."""
+    """Layers called with what does not fit: the operators' errors, in PyTorch's words."""
     rnn, nn, x = torch.nn.utils.rnn, torch.nn, torch.ones
     linear = nn.Linear(2, 3)
     return [
