@@ -2,6 +2,7 @@
 history.
 """
 
+import inspect
 import traceback
 import warnings
 
@@ -62,8 +63,13 @@ def intercept(op: type, tensors: tuple, params: tuple, out: object) -> object:
     args = flat(tensors)
     overridden = {type(t): t for t in args if overrides(t)}
     if overridden:
-        kwargs = {} if out is None else {"out": out}
-        return ask_overrides(op.call, list(overridden), (*tensors, *params), kwargs)
+        code = op.call.__code__
+        takes = op.positional if code.co_flags & inspect.CO_VARARGS else code.co_argcount
+        split = takes - len(op.tensors)  # what comes after can only be given by keyword
+        kwargs = dict(zip(op.arguments[takes:], params[split:], strict=True))
+        if out is not None:
+            kwargs["out"] = out
+        return ask_overrides(op.call, list(overridden), (*tensors, *params[:split]), kwargs)
     return NotImplemented
 
 
@@ -126,6 +132,8 @@ def as_class(result: object, cls: type) -> object:
         return result
     if type(result) in (tuple, list):
         return type(result)(as_class(r, cls) for r in result)
+    if isinstance(result, return_types.NamedResult):
+        return tuple.__new__(type(result), [as_class(r, cls) for r in result])
     return result
 
 

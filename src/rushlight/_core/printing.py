@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy
 
 from rushlight._core import dtypes
+from rushlight._core.tensor import Parameter, Tensor
 
 
 @dataclass
@@ -98,7 +99,7 @@ def tensor_str(tensor) -> str:
 
     The representation of `tensor`, as `repr` and `print` show it.
     """
-    plain = type(tensor).__name__ in ("Tensor", "Parameter")
+    plain = type(tensor) in (Tensor, Parameter)
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     indent = len(prefix)
     suffixes = []
@@ -110,7 +111,8 @@ def tensor_str(tensor) -> str:
     else:
         body = _strided_body(tensor, indent, suffixes)
     suffixes += _history(tensor)
-    return _join(prefix + body, suffixes, indent, newline=layout == "torch.sparse_coo")
+    text = _join(prefix + body, suffixes, indent, newline=layout == "torch.sparse_coo")
+    return f"Parameter({text})" if isinstance(tensor, Parameter) and not plain else text
 
 
 def tensor_format(tensor, spec: str) -> str:
