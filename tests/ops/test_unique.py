@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import rushlight
+
 
 def load(name):
     """A helper that lies beside the tests."""
@@ -37,4 +39,4 @@ x.unique(sorted=False).shape
 
 @pytest.mark.parametrize("expression", CASES)
 def test_answer(expression):
-    expressions.check(expression)
+    expressions.check(rushlight, expression)
