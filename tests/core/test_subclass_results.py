@@ -13,18 +13,22 @@ class NamedParameter(torch.Parameter):
     pass
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "t.sum()",
-        "t.sum(0, dtype=torch.float64)",
-        "t.mean(1, keepdim=True)",
-        "t.std()",
-        "t + 1",
-        "t.t()",
-    ]
-    + ["t.max(1).values", "t.sort()[0]", "t.topk(1).indices", "t.split(1)[0]", "torch.cat([t, t])"],
-)
+CALLS = """
+t.sum()
+t.sum(0, dtype=torch.float64)
+t.mean(1, keepdim=True)
+t.std()
+t + 1
+t.t()
+t.max(1).values
+t.sort()[0]
+t.topk(1).indices
+t.split(1)[0]
+torch.cat([t, t])
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("code", CALLS)
 def test_results_have_the_class(code):
     t = torch.arange(4.0).view(2, 2).as_subclass(Named)
     result = eval(code)
