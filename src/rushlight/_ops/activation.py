@@ -10,6 +10,8 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.inplace import derive, derive_composite
 from rushlight._core.op import Binary, Op, Unary, public
+from rushlight._core.shape import wrap_dim
+from rushlight._ops.move import Cat
 from rushlight._ops.special_error import erf_kernel
 
 FUNCTIONAL = ("nn.functional",)
@@ -97,8 +99,7 @@ def selu(input):
     )
 
 
-@public("torch", "nn.functional", out=False)
-def celu(input, alpha=1.0):
+class Celu(Op):
     """celu(input, alpha=1.0) -> Tensor
 
     ``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``.
@@ -106,9 +107,18 @@ def celu(input, alpha=1.0):
     >>> torch.celu(torch.tensor([-100.0, 2.0]))
     tensor([-1.,  2.])
     """
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return Elu.call(input, alpha, 1.0, 1.0 / alpha)
+
+    public = ("torch", "nn.functional")
+    inplace = True
+
+    def forward(xp, x, alpha=1.0):
+        if alpha == 0:
+            raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+        low = xp.expm1(xp.minimum(x, 0) / alpha) * alpha
+        return xp.where(x <= 0, low, x).astype(x.dtype, copy=False)
+
+    def vjp(g, input, alpha):
+        return g * (input.clamp(max=0) / alpha).exp()
 
 
 class LeakyRelu(Op):
@@ -471,8 +481,7 @@ def tanhshrink(input):
     return input - input.tanh()
 
 
-@public("nn.functional", out=False)
-def glu(input, dim=-1):
+class Glu(Op):
     """glu(input, dim=-1) -> Tensor
 
     The first half of ``input`` along ``dim``, times the sigmoid of the second.
@@ -480,27 +489,36 @@ def glu(input, dim=-1):
     >>> torch.nn.functional.glu(torch.tensor([2.0, 0.0]))
     tensor([1.])
     """
-    if input.dim() == 0:
-        raise RuntimeError("glu does not support scalars because halving size must be even")
-    size = input.size(dim)
-    if size % 2:
-        at = dim % input.dim()
-        raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
-    half = size // 2
-    return input.narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()
+
+    public = FUNCTIONAL
+
+    def forward(xp, x, dim=-1):
+        if x.ndim == 0:
+            raise RuntimeError("glu does not support scalars because halving size must be even")
+        at = wrap_dim(dim, x.ndim)
+        size = x.shape[at]
+        if size % 2:
+            raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
+        first, second = xp.split(x, 2, axis=at)
+        return first / (1 + xp.exp(-second))
+
+    def vjp(g, input, dim):
+        first, second = input.chunk(2, dim)
+        s = second.sigmoid()
+        return Cat.call([g * s, g * first * s * (1 - s)], dim)
 
 
 # PyTorch has some in-place forms in torch and some in nn.functional; those under "_nn" only as
 # ``inplace=True``.
 for _name, _function, _spaces in (
     ("selu", selu, ("torch", "nn.functional")),
-    ("celu", celu, ("torch", "nn.functional")),
     ("relu6", relu6, ("_nn",)),
 ):
     public(*_spaces, out=False)(derive_composite(_name, _function))
 for _record, _spaces in (
     (Threshold, ("torch", "nn.functional")),
     (Elu, ("nn.functional",)),
+    (Celu, ("torch", "nn.functional")),
     (LeakyRelu, ("nn.functional",)),
     (Hardtanh, ("nn.functional",)),
     (Relu, ("nn.functional",)),

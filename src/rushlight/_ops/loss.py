@@ -409,8 +409,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction = chosen(size_average, reduce, reduction)
     if reduction == "mean":
         warnings.warn(MEAN_OF_KL, stacklevel=2)
-    entropy = target.exp() * target if log_target else target.xlogy(target)
-    loss = entropy - (target.exp() if log_target else target) * input
+    loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.dim() else loss.sum()
     return reduced(loss, reduction)

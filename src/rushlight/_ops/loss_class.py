@@ -1,7 +1,7 @@
 """Losses of classification: negative log likelihood, cross entropy, and the margins between
 classes."""
 
-from rushlight._core.op import Op, public
+from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
 from rushlight._ops.reduction import chosen, reduced
 from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward
@@ -9,7 +9,10 @@ from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward
 
 def _nll_name(node):
     """PyTorch has a name of its own for losses over images."""
-    return "NllLoss2DBackward0" if len(node.shape) > 2 else "NllLossBackward0"
+    reduction, _, ndim = node.params
+    if ndim < 3:
+        return "NllLossBackward0"
+    return "NllLoss2DBackward0" if ndim == 4 or reduction != "none" else "ViewBackward0"
 
 
 def _rows(xp, x, target, weight, ignore_index):
@@ -54,13 +57,13 @@ class NllLoss(Op):
     public = ()
     grad_name = _nll_name
 
-    def forward(xp, x, target, weight, reduction, ignore_index):
+    def forward(xp, x, target, weight, reduction, ignore_index, ndim=2):
         _check_nll(x, target, weight)
         rows, safe, scale = _rows(xp, x, target, weight, ignore_index)
         losses = xp.where(scale == 0, rows.dtype.type(0), -_pick(xp, rows, safe) * scale)
         return _reduce_weighted(xp, losses, scale, reduction, target.shape)
 
-    def vjp(g, input, target, weight, reduction, ignore_index, need):
+    def vjp(g, input: Meta, target, weight, reduction, ignore_index, need):
         return (
             NllLossBackward.call(g, target, weight, tuple(input.shape), reduction, ignore_index),
             None,
@@ -155,7 +158,7 @@ def nll_loss(
     if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
         reduction = chosen(size_average, reduce, reduction)
     _check_batch(input, target)
-    return NllLoss.call(input, target, weight, reduction, ignore_index)
+    return NllLoss.call(input, target, weight, reduction, ignore_index, input.dim())
 
 
 def _all_classes(target, x):
@@ -264,7 +267,7 @@ def cross_entropy(
     if target.shape == input.shape:
         return _against_probabilities(logs, target, weight, reduction, label_smoothing)
     _check_batch(input, target)
-    loss = NllLoss.call(logs, target, weight, reduction, ignore_index)
+    loss = NllLoss.call(logs, target, weight, reduction, ignore_index, logs.dim())
     if not label_smoothing:
         return loss
     spread = _spread_loss(logs, target, weight, ignore_index, reduction)

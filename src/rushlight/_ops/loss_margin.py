@@ -49,7 +49,7 @@ def hinge_embedding_loss(
     """
     reduction = chosen(size_average, reduce, reduction)
     zero = input.new_zeros(())
-    near = (margin - input).clamp(min=0).where(target != 1, zero)
+    near = (margin - input).clamp_min(0).where(target != 1, zero)
     return reduced(near + input.where(target != -1, zero), reduction)
 
 
@@ -74,7 +74,7 @@ def margin_ranking_loss(
             "input1: "
             f"{input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
 @public("nn.functional", out=False)
@@ -109,7 +109,7 @@ def cosine_embedding_loss(
     first, second = (input1 * input1).sum(dim) + tiny, (input2 * input2).sum(dim) + tiny
     cosine = inner / (first * second).sqrt()
     zero = cosine.new_zeros(())
-    loss = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp(min=0).where(
+    loss = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp_min(0).where(
         target == -1, zero
     )
     return reduced(loss, reduction)
@@ -130,7 +130,7 @@ def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
-    return reduced((margin + near - far).clamp(min=0), reduction)
+    return reduced((margin + near - far).clamp_min(0), reduction)
 
 
 @public("nn.functional", out=False)

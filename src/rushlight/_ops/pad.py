@@ -1,6 +1,6 @@
 """Padding: by a constant, by reflection, by the edge, and around a circle."""
 
-from rushlight._core.op import Op, public
+from rushlight._core.op import Meta, Op, public
 
 
 class ConstantPadNd(Op):
@@ -60,13 +60,20 @@ class Gathered(Op):
     half = "native"
     public = ()
 
-    def forward(xp, x, dims, indices):
+    def grad_name(node):
+        dims, _, mode = node.params
+        if mode == "circular":
+            return "torch::autograd::CopySlices"
+        return f"{'Reflection' if mode == 'reflect' else 'Replication'}Pad{len(dims)}DBackward0"
+
+    def forward(xp, x, dims, indices, mode):
         for d, index in zip(dims, indices, strict=True):
             x = xp.take(x, xp.asarray(index, xp.int64), axis=d)
         return x
 
-    def vjp(g, input, dims, indices):
-        return GatheredBackward.call(g, dims, indices, tuple(input.shape[d] for d in dims))
+    def vjp(g, input: Meta, dims, indices, mode):
+        sizes = tuple(input.shape[d] for d in dims)
+        return GatheredBackward.call(g, dims, indices, sizes, mode)
 
 
 class GatheredBackward(Op):
@@ -76,7 +83,7 @@ class GatheredBackward(Op):
     half = "widen"
     public = ()
 
-    def forward(xp, g, dims, indices, sizes):
+    def forward(xp, g, dims, indices, sizes, mode):
         for d, index, size in reversed(list(zip(dims, indices, sizes, strict=True))):
             moved = xp.moveaxis(g, d, 0)
             total = xp.zeros((size, *moved.shape[1:]), g.dtype)
@@ -84,8 +91,8 @@ class GatheredBackward(Op):
             g = xp.moveaxis(total, 0, d)
         return xp.ascontiguousarray(g)
 
-    def vjp(g, dims, indices):
-        return Gathered.call(g, dims, indices)
+    def vjp(g, dims, indices, mode):
+        return Gathered.call(g, dims, indices, mode)
 
 
 def _reflected(size, before, after):
@@ -170,4 +177,4 @@ def pad(input, pad, mode="constant", value=None):
     indices = tuple(
         SOURCES[mode](input.shape[d], pad[2 * i], pad[2 * i + 1]) for i, d in enumerate(dims)
     )
-    return Gathered.call(input, dims, indices)
+    return Gathered.call(input, dims, indices, mode)

@@ -11,6 +11,12 @@ def _size(x, n):
     return x.shape[x.ndim - n :]
 
 
+def pool_name(name, node):
+    """PyTorch pools lines as images of one row, and shows the last step of that."""
+    n = len(node.params[0])
+    return "SqueezeBackward1" if n == 1 else f"{name.format(n)}Backward0"
+
+
 class MaxPool(Op):
     """The largest element of each window."""
 
@@ -19,7 +25,7 @@ class MaxPool(Op):
     public = ()
 
     def grad_name(node):
-        return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
+        return pool_name("MaxPool{}DWithIndices", node)
 
     def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
         out = kernels.output_size(
@@ -43,7 +49,7 @@ class MaxPoolWithIndices(Op):
     public = ()
 
     def grad_name(node):
-        return f"MaxPool{len(node.params[0])}DWithIndicesBackward0"
+        return pool_name("MaxPool{}DWithIndices", node)
 
     def forward(xp, x, kernel, stride, padding, dilation, ceil_mode):
         out = kernels.output_size(
@@ -331,7 +337,7 @@ class AvgPool(Op):
     linear = True
 
     def grad_name(node):
-        return f"AvgPool{len(node.params[0])}DBackward0"
+        return pool_name("AvgPool{}D", node)
 
     def forward(xp, x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
         size, ones = _size(x, len(kernel)), (1,) * len(kernel)

@@ -5,7 +5,14 @@ import math
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops import pool_kernels as kernels
 from rushlight._ops.conv import spread
-from rushlight._ops.pool import PlaneGather, PlaneScatter, avg_pool1d, avg_pool2d, avg_pool3d
+from rushlight._ops.pool import (
+    PlaneGather,
+    PlaneScatter,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    pool_name,
+)
 
 
 class AdaptiveAvgPool(Op):
@@ -17,7 +24,7 @@ class AdaptiveAvgPool(Op):
     linear = True
 
     def grad_name(node):
-        return f"AdaptiveAvgPool{len(node.params[0])}DBackward0"
+        return pool_name("AdaptiveAvgPool{}D", node)
 
     def forward(xp, x, output_size):
         n = len(output_size)
@@ -59,7 +66,7 @@ class AdaptiveMaxPool(Op):
     public = ()
 
     def grad_name(node):
-        return f"AdaptiveMaxPool{len(node.params[0])}DBackward0"
+        return pool_name("AdaptiveMaxPool{}D", node)
 
     def forward(xp, x, output_size):
         size = x.shape[x.ndim - len(output_size) :]
@@ -127,8 +134,8 @@ def _adaptive_avg(n, input, output_size):
     name = f"adaptive_avg_pool{n}d"
     sizes = _output_size(input, output_size, n, name)
     _check_adaptive(n, name, input)
-    if n == 2 and sizes == (1, 1):
-        return input.mean((-1, -2), keepdim=True)
+    if n > 1 and set(sizes) == {1}:
+        return input.mean(tuple(range(-1, -n - 1, -1)), keepdim=True)
     return AdaptiveAvgPool.call(input, sizes)
 
 
@@ -267,7 +274,7 @@ class MaxUnpool(Op):
     public = ()
 
     def grad_name(node):
-        return f"MaxUnpool{len(node.params[0])}DBackward0"
+        return pool_name("MaxUnpool{}D", node)
 
     def forward(xp, x, indices, output_size):
         lead = x.shape[: x.ndim - len(output_size)]

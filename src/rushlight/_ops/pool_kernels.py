@@ -233,9 +233,9 @@ def max_of_windows(xp, x, windows):
     flat = xp.broadcast_to(
         flat.reshape(*own, math.prod(out), count), (*lead, math.prod(out), count)
     )
-    values = xp.take_along_axis(x.reshape(*lead, -1), flat.reshape(*lead, -1), -1).reshape(
-        flat.shape
-    )
+    values = xp.take_along_axis(
+        x.reshape(*lead, math.prod(size)), flat.reshape(*lead, math.prod(out) * count), -1
+    ).reshape(flat.shape)
     best = values.argmax(-1)[..., None]
     index = xp.take_along_axis(flat, best, -1).reshape(*lead, *out)
     return xp.take_along_axis(values, best, -1).reshape(*lead, *out), index

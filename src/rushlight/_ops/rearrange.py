@@ -7,6 +7,61 @@ from rushlight._ops.conv import spread
 from rushlight._ops.conv_kernels import output_size, padded, patches, scatter_columns
 
 
+class PixelShuffle(Op):
+    """Channels (..., C r², H, W) made pixels (..., C, H r, W r)."""
+
+    promote = "keep"
+    half = "native"
+    public = ()
+    linear = True
+
+    def forward(xp, x, r):
+        *lead, channels, height, width = x.shape
+        n = len(lead)
+        split = x.reshape(*lead, channels // (r * r), r, r, height, width)
+        split = split.transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2)
+        return split.reshape(*lead, channels // (r * r), height * r, width * r)
+
+    def vjp(g, r):
+        return PixelUnshuffle.call(g, r)
+
+
+class PixelUnshuffle(Op):
+    """Pixels (..., C, H r, W r) made channels (..., C r², H, W)."""
+
+    promote = "keep"
+    half = "native"
+    public = ()
+    linear = True
+
+    def forward(xp, x, r):
+        *lead, channels, height, width = x.shape
+        n = len(lead)
+        split = x.reshape(*lead, channels, height // r, r, width // r, r)
+        split = split.transpose(*range(n), n, n + 2, n + 4, n + 1, n + 3)
+        return split.reshape(*lead, channels * r * r, height // r, width // r)
+
+    def vjp(g, r):
+        return PixelShuffle.call(g, r)
+
+
+class ChannelShuffle(Op):
+    """Channels of (N, C, ...) dealt out: one of each group in turn."""
+
+    promote = "keep"
+    half = "native"
+    public = ()
+    linear = True
+
+    def forward(xp, x, groups):
+        batch, channels = x.shape[:2]
+        split = x.reshape(batch, groups, channels // groups, math.prod(x.shape[2:]))
+        return split.swapaxes(1, 2).reshape(x.shape)
+
+    def vjp(g, input: Meta, groups):
+        return ChannelShuffle.call(g, input.shape[1] // groups)
+
+
 @public("torch", "nn.functional", out=False)
 def pixel_shuffle(input, upscale_factor):
     """pixel_shuffle(input, upscale_factor) -> Tensor
@@ -25,17 +80,14 @@ def pixel_shuffle(input, upscale_factor):
         )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
-    *lead, channels, height, width = input.shape
+    channels = input.shape[-3]
     if channels % (r * r):
         raise RuntimeError(
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
             "of upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
-    n = len(lead)
-    split = input.reshape(*lead, channels // (r * r), r, r, height, width)
-    split = split.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return split.reshape(*lead, channels // (r * r), height * r, width * r)
+    return PixelShuffle.call(input, r)
 
 
 @public("torch", "nn.functional", out=False)
@@ -55,7 +107,7 @@ def pixel_unshuffle(input, downscale_factor):
         )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
-    *lead, channels, height, width = input.shape
+    height, width = input.shape[-2:]
     for name, at, size in (("height", -2, height), ("width", -1, width)):
         if size % r:
             raise RuntimeError(
@@ -63,10 +115,7 @@ def pixel_unshuffle(input, downscale_factor):
                 f"input.size({at})={size} is "
                 f"not divisible by {r}"
             )
-    n = len(lead)
-    split = input.reshape(*lead, channels, height // r, r, width // r, r)
-    split = split.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return split.reshape(*lead, channels * r * r, height // r, width // r)
+    return PixelUnshuffle.call(input, r)
 
 
 @public("torch", "nn.functional", out=False, aliases=("native_channel_shuffle",))
@@ -87,14 +136,13 @@ def channel_shuffle(input, groups):
         raise RuntimeError(
             f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
         )
-    batch, channels, *rest = input.shape
+    channels = input.shape[1]
     if channels % groups:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and "
             f"{groups} groups."
         )
-    split = input.reshape(batch, groups, channels // groups, math.prod(rest))
-    return split.transpose(1, 2).reshape(input.shape)
+    return ChannelShuffle.call(input, groups)
 
 
 class Im2Col(Op):

@@ -32,7 +32,7 @@ class RnnLayer(Op):
 
 
 class RnnLayerBackward(Op):
-    """Backpropagation through time; ``out`` is there for its history, to refuse a gradient of this."""
+    """Backpropagation through time; ``out`` brings its history, so that a gradient is refused."""
 
     tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr", "out")
     optional = ("g_out", "g_h", "g_c", "before_c", "w_hr")
