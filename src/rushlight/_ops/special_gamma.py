@@ -4,6 +4,7 @@ multigammaln.
 
 import math
 
+from rushlight._core import dtypes
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._ops import special_tables as tables
@@ -472,11 +473,13 @@ class Mvlgamma(Op):
 
     promote = "float"
     inplace = True
-    domain = serves("hf", "mvlgamma")
+
+    def domain(common, given):
+        if given[0] is dtypes.bool_:
+            raise RuntimeError("The input tensor may not be a boolean tensor.")
+        serves("hf", "arange_cpu")(common, given)
 
     def forward(xp, x, p):
-        if x.dtype.kind == "b":
-            raise RuntimeError("The input tensor may not be a boolean tensor.")
         if p < 1:
             raise RuntimeError("p has to be greater than or equal to 1")
         lgamma = in_double(lgamma_kernel)
