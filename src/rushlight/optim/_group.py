@@ -90,7 +90,8 @@ def number(x: Any) -> Any:
 def scalar(value: float, group: dict[str, Any]) -> torch.Tensor:
     """A 0-d tensor of the dtype that PyTorch counts steps in."""
     exact = group.get("fused") or torch.get_default_dtype() != torch.float64
-    return torch.tensor(value, dtype=torch.float32 if exact else torch.float64)
+    dtype = torch.float32 if exact else torch.float64
+    return torch.tensor(value, dtype=dtype, device="cpu")  # whatever the default device is
 
 
 def zeros_of(p: torch.Tensor) -> torch.Tensor:

@@ -444,6 +444,14 @@ def test_persistent_workers():
     assert lists(stream) == lists(stream) == [[0], [1], [2], [3], [4]]
 
 
+def test_streams_that_end_with_much_outstanding():
+    loader = data.DataLoader(
+        Stream(9), num_workers=2, persistent_workers=True, prefetch_factor=300, batch_size=None
+    )
+    for _ in range(3):
+        assert list(loader) == list(range(9))
+
+
 def uneven(i):
     time.sleep(0.5 if i == 0 else 0)
     return i

@@ -489,7 +489,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             del self._asked[number]
             worker.tasks -= 1
             if isinstance(data, StreamEnded):
-                worker.active = False
+                worker.retire()
                 if not self._persistent_workers:
                     worker.stop()
                 self._ask()

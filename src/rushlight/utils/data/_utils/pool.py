@@ -60,9 +60,14 @@ class Worker:
         self._flush()
         return message
 
-    def stop(self) -> None:
+    def retire(self) -> None:
+        """Its stream has ended: it reads on, but answers nothing until it is told to resume."""
         self.active = False
+        self.unanswered.clear()
         self.waiting.clear()
+
+    def stop(self) -> None:
+        self.retire()
         with suppress(OSError):  # it may have ended already
             self.channel.send_text(packed(None))
 
