@@ -75,11 +75,14 @@ struct Convolution {
   size_t kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x;
 };
 struct Conv {
-  size_t tile_rows, panel_width;
+  size_t tile_rows, panel_width, vector;
   void (*pack)(const float *weight, size_t outputs, size_t k, float *packed);
   // Pixels [first, first + panel_width) of all outputs. image and buffer have room for a vector past their ends.
   void (*panel)(const Convolution &c, const float *image, const float *packed, const float *bias, float *out,
                 size_t first, float *buffer);
+  // out, (K, outputs rounded up to whole vectors), += one image's share of the gradient of the filters; g is the
+  // gradient of its result, turned has room for (pixels, outputs rounded up).
+  void (*weight_gradient)(const Convolution &c, const float *image, const float *g, float *turned, float *out);
 };
 
 struct Kernels {

@@ -95,10 +95,70 @@ void panel(const Convolution &c, const float *image, const float *packed, const 
   }
 }
 
+// image, gradients (pixels, padded outputs) -> sums of image[offset + pixel] * gradient, added to (ROWS, padded outputs)
+template <size_t N>
+void outer(const Convolution &c, const float *image, const size_t *offsets, size_t rows, const float *gradients,
+           size_t padded, float *out) {
+  V acc[ROWS][N];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+    for (size_t n = 0; n < N; n++) acc[i][n] = V{};
+  for (size_t y = 0; y < c.out_height; y++) {
+    const float *x = image + y * c.stride_y * c.width;
+    for (size_t j = 0; j < c.out_width; j++, x += c.stride_x, gradients += padded) {
+      V b[N];
+#pragma GCC unroll 3
+      for (size_t n = 0; n < N; n++) b[n] = load(gradients + n * WIDTH);
+#pragma GCC unroll 8
+      for (size_t i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+        for (size_t n = 0; n < N; n++) acc[i][n] += x[offsets[i]] * b[n];
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+    for (size_t n = 0; n < N; n++)
+      if (i < rows) store(out + i * padded + n * WIDTH, load(out + i * padded + n * WIDTH) + acc[i][n]);
+}
+
+// One image's share of the gradient of the filters, transposed and padded: (K, padded outputs) += ...
+// turned: room for the image's gradients as (pixels, padded outputs).
+void weight_gradient(const Convolution &c, const float *image, const float *g, float *turned, float *out) {
+  size_t plane = c.out_height * c.out_width, padded = (c.outputs + WIDTH - 1) / WIDTH * WIDTH;
+  for (size_t o = 0; o < c.outputs; o += WIDTH)  // a few outputs a turn: a cache line of `turned` is filled at once
+    for (size_t p = 0; p < plane; p++)
+      for (size_t i = o; i < o + WIDTH; i++) turned[p * padded + i] = i < c.outputs ? g[i * plane + p] : 0;
+  size_t k = c.channels * c.kernel_y * c.kernel_x;
+  for (size_t first = 0; first < k; first += ROWS) {
+    size_t offsets[ROWS], rows = k - first < ROWS ? k - first : ROWS;
+    for (size_t i = 0; i < ROWS; i++) {
+      size_t at = i < rows ? first + i : first, x = at % c.kernel_x, y = at / c.kernel_x % c.kernel_y;
+      size_t channel = at / c.kernel_x / c.kernel_y;
+      offsets[i] = (channel * c.height + y * c.dilation_y) * c.width + x * c.dilation_x;
+    }
+    for (size_t o = 0; o < padded;) {
+      size_t vectors = (padded - o) / WIDTH;
+      float *to = out + first * padded + o;
+      if (vectors >= 3 && vectors != 4) {
+        outer<3>(c, image, offsets, rows, turned + o, padded, to);
+        o += 3 * WIDTH;
+      } else if (vectors >= 2) {
+        outer<2>(c, image, offsets, rows, turned + o, padded, to);
+        o += 2 * WIDTH;
+      } else {
+        outer<1>(c, image, offsets, rows, turned + o, padded, to);
+        o += WIDTH;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 extern const Conv conv;
-const Conv conv = {ROWS, PANEL, pack, panel};
+const Conv conv = {ROWS, PANEL, WIDTH, pack, panel, weight_gradient};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -208,6 +208,8 @@ def test_kernels_are_entered_under_their_ops():
 
 
 def test_the_environment_turns_them_off():
-    code = "from rushlight._core.extension import C; assert not C; import rushlight as r; r.randn(3)"
+    code = (
+        "from rushlight._core.extension import C; assert not C; import rushlight as r; r.randn(3)"
+    )
     env = {**__import__("os").environ, "RUSHLIGHT_NATIVE": "0"}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=env)

@@ -1,0 +1,168 @@
+"""Arithmetic, reductions and convolution in C++ against NumPy and against sums written out."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from rushlight._core import extension
+
+C = extension.C
+pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
+
+UFUNCS = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.true_divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+SHAPES = [
+    ((3, 4), (3, 4)),
+    ((3, 40), (40,)),
+    ((2, 3, 32), (3, 32)),
+    ((5, 1000), (5, 1)),
+    ((4, 1), (1, 4)),
+    ((3, 4), ()),
+    ((), (3, 4)),
+    ((), ()),
+    ((0, 3), (0, 3)),
+    ((300, 300), (300, 300)),
+]
+
+
+def numbers(shape, dtype, seed=0):
+    x = np.asarray(np.random.default_rng(seed).standard_normal(shape) * 9).astype(dtype)
+    if x.dtype.kind == "f" and x.size > 2:
+        x.flat[0], x.flat[1] = np.nan, np.inf
+    return x
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u1", "f2", "c8"])
+def test_arithmetic_is_numpys(name, dtype):
+    with np.errstate(all="ignore"):
+        for left, right in SHAPES:
+            x, y = numbers(left, dtype), numbers(right, dtype, 1)
+            found, expected = getattr(C, name)(x, y), UFUNCS[name](x, y)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+@pytest.mark.parametrize("number", [2.5, 3, -1, 2**40, True, 1e30])
+def test_arithmetic_with_numbers_is_numpys(name, number):
+    for dtype in ("f4", "f8", "i8"):
+        x = np.arange(1, 50).astype(dtype)
+        for args in ((x, number), (number, x)):
+            found, expected = getattr(C, name)(*args), UFUNCS[name](*args)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_arithmetic_raises_as_numpy_does():
+    with pytest.raises(ValueError, match="broadcast"):
+        C.add(np.zeros(3, np.float32), np.zeros(4, np.float32))
+    with pytest.raises(TypeError):
+        C.add(np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    "shape", [(3,), (4, 5), (300, 7), (7, 300), (2, 3, 4, 5), (40000,), (3, 1, 5)]
+)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+def test_reductions_are_numpys(shape, dtype):
+    x = (np.random.default_rng(0).standard_normal(shape) * 9).astype(dtype)
+    axes = [None, -1, *range(x.ndim)]
+    axes += [t for r in range(2, x.ndim + 1) for t in itertools.combinations(range(x.ndim), r)]
+    for axis, keep in itertools.product(axes, (False, True)):
+        for name in ("add", "maximum", "minimum"):
+            found = getattr(C, f"{name}_reduce")(x, axis, None, None, keep)
+            expected = getattr(np, name).reduce(x, axis, None, None, keep)
+            assert found.dtype == expected.dtype
+            assert np.shape(found) == np.shape(expected)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_long_sums_are_accurate():
+    x = np.random.default_rng(0).random(1_000_000, np.float32)
+    exact = x.astype(np.float64).sum()
+    assert abs(C.add_reduce(x, None, None, None, False) - exact) < 2e-7 * exact
+    tall = x.reshape(-1, 10)
+    exact = tall.astype(np.float64).sum(0)
+    np.testing.assert_allclose(C.add_reduce(tall, 0, None, None, False), exact, rtol=5e-6)
+
+
+def test_nan_wins_in_extrema():
+    x = np.ones((50, 40), np.float32)
+    x[3, 4] = np.nan
+    for reduce in (C.maximum_reduce, C.minimum_reduce):
+        assert np.isnan(reduce(x, 1, None, None, False)).nonzero()[0].tolist() == [3]
+        assert np.isnan(reduce(x, 0, None, None, False)).nonzero()[0].tolist() == [4]
+        assert np.isnan(reduce(x, None, None, None, False))
+
+
+def test_empty_reductions_are_numpys():
+    empty = np.zeros((0, 3), np.float32)
+    assert C.add_reduce(empty, 0, None, None, False).tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match="zero-size"):
+        C.maximum_reduce(empty, 0, None, None, False)
+
+
+GEOMETRIES = [  # samples, channels, height, width, outputs, kernel, stride, padding, dilation
+    (1, 1, 3, 3, 1, (1, 1), (1, 1), (0, 0), (1, 1)),
+    (2, 3, 7, 9, 5, (3, 3), (1, 1), (1, 1), (1, 1)),
+    (2, 3, 17, 19, 9, (3, 2), (2, 2), (1, 1), (1, 1)),
+    (1, 4, 20, 21, 7, (5, 3), (1, 3), (2, 2), (2, 1)),
+    (3, 2, 30, 31, 16, (7, 7), (2, 2), (3, 3), (1, 1)),
+    (2, 8, 1, 100, 13, (1, 5), (1, 1), (0, 2), (1, 1)),
+    (5, 4, 8, 8, 70, (3, 3), (1, 1), (1, 1), (1, 1)),
+]
+
+
+def windows(x, kernel, stride, padding, dilation):
+    """Every patch, (N, C, KH, KW, OH, OW), in float64."""
+    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *[(p, p) for p in padding]))
+    out = [
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True)
+    ]
+    strides = [t * d for t, d in zip(x.strides[2:], dilation, strict=True)]
+    strides += [t * s for t, s in zip(x.strides[2:], stride, strict=True)]
+    return np.lib.stride_tricks.as_strided(
+        x, (*x.shape[:2], *kernel, *out), (*x.strides[:2], *strides)
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_convolution_and_its_weight_gradient(geometry, threads):
+    n, c, h, w, o, kernel, stride, padding, dilation = geometry
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, c, h, w)).astype(np.float32)
+    weight = rng.standard_normal((o, c, *kernel)).astype(np.float32)
+    bias = rng.standard_normal(o).astype(np.float32)
+    patches = windows(x, kernel, stride, padding, dilation)
+    expected = np.einsum("ncijyx,ocij->noyx", patches, weight.astype(np.float64))
+    g = rng.standard_normal(expected.shape).astype(np.float32)
+    expected_weight = np.einsum("ncijyx,noyx->ocij", patches, g.astype(np.float64))
+    six = (*stride, *padding, *dilation)
+    before = C.get_num_threads()
+    C.set_num_threads(threads)
+    try:
+        found = C.conv2d(x, weight, bias, *six)
+        plain = C.conv2d(x, weight, None, *six)
+        found_weight = C.conv2d_weight(g, x, *kernel, *six)
+    finally:
+        C.set_num_threads(before)
+    np.testing.assert_allclose(plain, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found, expected + bias[:, None, None], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found_weight, expected_weight, rtol=1e-4, atol=1e-3)
+
+
+def test_convolutions_that_do_not_fit_are_not_served():
+    x, weight = np.zeros((1, 2, 3, 3), np.float32), np.zeros((4, 2, 5, 5), np.float32)
+    assert C.conv2d(x, weight, None, 1, 1, 0, 0, 1, 1) is NotImplemented
+    assert C.conv2d(x, weight[:, :1, :2, :2].copy(), None, 1, 1, 0, 0, 1, 1) is NotImplemented
+    assert C.conv2d(x.astype("f8"), weight, None, 1, 1, 1, 1, 1, 1) is NotImplemented
