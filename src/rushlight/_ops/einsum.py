@@ -203,6 +203,11 @@ def _output_labels(inputs, output, ellipsis):
 def _plan(equation, n, m):
     """How to contract operands of ``n`` and ``m`` dimensions; None if not one matrix product."""
     inputs, output = _parse(equation)
+    if len(inputs) == 2 and output is not None and (swapped := _swapped(inputs, output)):
+        inputs = inputs[::-1]
+        n, m = m, n
+    else:
+        swapped = False
     if len(inputs) != 2 or any(ELLIPSIS in x or len(set(x)) < len(x) for x in inputs):
         return None
     la, lb = inputs
@@ -222,7 +227,13 @@ def _plan(equation, n, m):
     last = [made.index(x) for x in output]
     shared = [(la.index(x), lb.index(x)) for x in batch + inner]
     counts = (len(batch), len(left), len(inner), len(right))
-    return first, second, last, shared, counts
+    return swapped, first, second, last, shared, counts
+
+
+def _swapped(inputs, output):
+    """Whether the second operand's own labels come first in the output: then it goes first."""
+    alone = [x for x in output if (x in inputs[0]) != (x in inputs[1])]
+    return bool(alone) and alone[0] in inputs[1]
 
 
 def _planned(equation, a, b):
@@ -230,7 +241,9 @@ def _planned(equation, a, b):
     plan = _plan(equation, a.ndim, b.ndim)
     if plan is None:
         return None
-    first, second, last, shared, (batch, left, inner, right) = plan
+    swapped, first, second, last, shared, (batch, left, inner, right) = plan
+    if swapped:
+        a, b = b, a
     p, q = a.shape, b.shape
     if any(p[i] != q[j] for i, j in shared):
         return None

@@ -1,6 +1,8 @@
 """Scans along one dimension: cumulative sums, products, extrema, logsumexp; differences and
 trapezoids."""
 
+from numpy import empty
+
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.shape import wrap_dim
@@ -20,7 +22,10 @@ def _accumulate(name, ufunc, x, dim, dtype):
         return x.copy()
     if x.dtype in dtypes.HALF:
         return ufunc.accumulate(x.astype(dtypes.float32.numpy), axis).astype(x.dtype)
-    return ufunc.accumulate(x, axis, x.dtype)
+    # the result's layout is C order whatever the input's, as in PyTorch
+    return ufunc.accumulate(
+        x, axis, x.dtype, None if x.flags.c_contiguous else empty(x.shape, x.dtype)
+    )
 
 
 class Cumsum(Op):
