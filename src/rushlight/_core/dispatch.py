@@ -35,7 +35,7 @@ def general(op: type, tensors: tuple, params: tuple, out: object = None) -> obje
         return finish_many(op, tensors, params, result, out)
     made = wrap(result)
     record(op, tensors, params, made)
-    return made if out is None else write_out(op.name, made, out)
+    return made if out is None else write_out(op.name, made, out, op.out_same)
 
 
 # ---- 1 and 2: overrides and modes ----------------------------------------------------------------
@@ -363,21 +363,32 @@ def finish_many(op: type, tensors: tuple, params: tuple, arrays: tuple, out: obj
                 if r is not None and r._data.dtype in dtypes.FLOATING_NUMPY:
                     r._node = Pick(node, i, r._data.shape, r._data.dtype)
     if out is not None:
-        results = tuple([write_out(op.name, r, o) for r, o in zip(results, out, strict=True)])
+        results = tuple([write_out(op.name, r, o, op.out_same) for r, o in zip(results, out, strict=True)])
     return return_types.make(op.return_name, op.outputs, results) if op.named else results
 
 
 # ---- out= ----------------------------------------------------------------------------------------
 
 
-def write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
-    """Put a result into ``out``: resized if its shape differs, cast if its kind allows."""
+def write_out(name: str, result: Tensor, out: Tensor, same: bool = False) -> Tensor:
+    """Put a result into ``out``: resized if its shape differs, cast if its kind allows.
+
+    ``same``: the op writes its own dtype only.
+    """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
+        )
+    if same and out.dtype is not result.dtype:
+        want, got = dtypes.cpp_name(result.dtype), dtypes.cpp_name(out.dtype)
+        raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")
+    if out._data.size > 1 and 0 in out._data.strides and overlaps(out._data):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
         )
     if not dtypes.can_cast(result.dtype, out.dtype):
         raise errors.cannot_cast(dtypes.scalar_name(result.dtype), dtypes.scalar_name(out.dtype))
@@ -402,3 +413,8 @@ def write_out(name: str, result: Tensor, out: Tensor) -> Tensor:
         out._ver = [0]
     out._ver[0] += 1
     return out
+
+
+def overlaps(x: ndarray) -> bool:
+    """Does a zero stride put several elements of an array into one place?"""
+    return any(n > 1 and s == 0 for n, s in zip(x.shape, x.strides, strict=True))

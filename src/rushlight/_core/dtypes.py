@@ -276,6 +276,14 @@ def scalar_name(d: dtype) -> str:
     return _SCALAR_NAMES[d]
 
 
+def cpp_name(d: dtype) -> str:
+    """PyTorch's other name of a dtype in its error texts, C++'s: 'float', 'long int', ..."""
+    special = {int64: "long int", int16: "short int", int8: "signed char", uint8: "unsigned char"}
+    names = {float32: "float", float64: "double", int32: "int", bool_: "bool"}
+    complexes = {complex64: "c10::complex<float>", complex128: "c10::complex<double>"}
+    return (special | names | complexes).get(d, f"c10::{scalar_name(d)}")
+
+
 # ---- numeric limits ------------------------------------------------------------------------------
 
 

@@ -81,6 +81,7 @@ class Op:
     inplace = False
     differentiable = True
     linear = False
+    out_same = False  # ``out=`` must have the result's own dtype
     edge_order: tuple[int, ...] | None = (
         None  # next_functions, where PyTorch's differ from `tensors`
     )
@@ -454,7 +455,7 @@ def compile_backward(cls: type, joint: Rule | None, rules: list[Rule | None]) ->
 
 
 def public(
-    *namespaces: str, out: bool = True, inplace: bool = False, aliases: tuple[str, ...] = ()
+    *namespaces: str, out: bool | str = True, inplace: bool = False, aliases: tuple[str, ...] = ()
 ) -> Callable:
     """Give a plain function on Tensors its public names; ``out=`` and ``X_`` are derived."""
 
@@ -466,7 +467,7 @@ def public(
         }
         own_out = "out" in names
         shown = (
-            with_out(function, renamed, out and not own_out)
+            with_out(function, renamed, False if own_out else out)
             if renamed or (out and not own_out)
             else function
         )
@@ -482,32 +483,30 @@ def public(
     return register
 
 
-def with_out(function: Callable, renamed: dict[str, str], takes_out: bool) -> Callable:
-    """The function with NumPy's keyword spellings and, if asked, an ``out=`` argument."""
-    name = function.__name__
+def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Callable:
+    """The function with NumPy's keyword spellings and, if asked, an ``out=`` argument.
+
+    ``out="same"``: it must have the result's own dtype.
+    """
+    name, same = function.__name__, out == "same"
 
     def call(*args, **kw):
         if not kw:
             return function(*args)
-        out = kw.pop("out", None) if takes_out else None
+        target = kw.pop("out", None) if out else None
         for key in renamed.keys() & kw.keys():
             kw[renamed[key]] = kw.pop(key)
         result = function(*args, **kw)
-        if out is None:
+        if target is None:
             return result
-        if isinstance(result, tuple):
-            if len(out) != len(result):
-                raise TypeError(
-                    f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}"
-                )
-            return (
-                type(result)(write_out(name, r, o) for r, o in zip(result, out, strict=True))
-                if type(result) is tuple
-                else tuple.__new__(
-                    type(result), [write_out(name, r, o) for r, o in zip(result, out, strict=True)]
-                )
+        if not isinstance(result, tuple):
+            return write_out(name, result, target, same)
+        if len(target) != len(result):
+            raise TypeError(
+                f"{name}(): expected {len(result)} tensors in 'out', got {len(target)}"
             )
-        return write_out(name, result, out)
+        written = [write_out(name, r, o, same) for r, o in zip(result, target, strict=True)]
+        return tuple.__new__(type(result), written)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__, call.__module__, call.__wrapped__ = function.__doc__, "torch", function

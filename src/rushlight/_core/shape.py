@@ -92,13 +92,13 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
         if s != -1:
             known *= s
     if unknown:
-        if known == 0:
+        if known == 0 and numel == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the "
                 "unspecified "
                 "dimension size -1 can be any value and is ambiguous"
             )
-        if numel % known == 0:
+        if known and numel % known == 0:
             at = unknown[0]
             return (*shape[:at], numel // known, *shape[at + 1 :])
     elif known == numel:

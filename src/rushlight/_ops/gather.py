@@ -93,7 +93,7 @@ class Gather(Op):
         return ScatterAdd.call(g.new_zeros(input.shape), index, g, dim)
 
 
-@public("torch", "Tensor")
+@public("torch", "Tensor", out="same")
 def gather(input, dim, index, *, sparse_grad=False):
     """gather(input, dim, index, *, sparse_grad=False, out=None) -> Tensor
 
@@ -468,7 +468,7 @@ def check_vector(name, x, index, at):
         raise IndexError("index out of range in self")
 
 
-@public("torch", "Tensor")
+@public("torch", "Tensor", out="same")
 def index_select(input, dim, index):
     """index_select(input, dim, index, *, out=None) -> Tensor
 
@@ -491,7 +491,11 @@ class IndexAdd(Op):
     def forward(xp, x, index, source, dim):
         at = wrap_dim(dim, x.ndim)
         if index.ndim > 1:
-            raise RuntimeError("index_add_(): Index is supposed to be a vector")
+            name = dtypes.scalar_name(dtypes.BY_NUMPY[index.dtype])
+            raise IndexError(
+                f"index_add_(): Index is supposed to be a vector, but got dim: {index.ndim} with "
+                f"type: {name} and size: {list(index.shape)}"
+            )
         check_index_dtype("index_add_", index)
         if x.dtype != source.dtype:
             raise RuntimeError(
@@ -524,15 +528,20 @@ class IndexAdd(Op):
 
 def check_source(name, x, index, source, at):
     """A source of slices must match the index and the other sizes."""
+    if source.ndim and at >= source.ndim:
+        raise RuntimeError(
+            f"{name}(): Indexing dim {at} is out of bounds of the source tensor with dim {source.ndim}"
+        )
     count = source.shape[at] if source.ndim else 1
     if index.size != count:
         raise RuntimeError(
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
             f"({count}), for dim: {at}"
         )
-    if source.ndim and any(source.shape[d] != x.shape[d] for d in range(x.ndim) if d != at):
+    if source.ndim and without(source.shape, at) != without(x.shape, at):
         raise RuntimeError(
-            "source tensor shape must match self tensor shape, excluding the specified dimension"
+            "source tensor shape must match self tensor shape, excluding the specified dimension. "
+            f"Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
         )
 
 
@@ -603,7 +612,7 @@ def index_fill(input, dim, index, value):
     return input.masked_fill(mask, value)
 
 
-@public("torch", "Tensor")
+@public("torch", "Tensor", out="same")
 def take(input, index):
     """take(input, index) -> Tensor
 

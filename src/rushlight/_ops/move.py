@@ -4,6 +4,7 @@ triangles.
 
 import numpy as np
 
+from rushlight._core import errors
 from rushlight._core.op import ListOp, Meta, Op, public
 from rushlight._core.shape import Size, wrap_dim, wrap_dims
 from rushlight._core.shape import broadcast_shapes as common_shape
@@ -27,7 +28,8 @@ class Cat(ListOp):
 
     def forward(xp, arrays, dim=0):
         if not arrays:
-            raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+            empty = ValueError("torch.cat(): expected a non-empty list of Tensors")
+            raise errors.Refused(empty)
         try:
             return xp.concatenate(arrays, dim)
         except ValueError:
@@ -139,6 +141,13 @@ def atleast_3d(*tensors):
     return each(tensors, grow)
 
 
+def some(name, tensors):
+    """A sequence of tensors as a list, refused if it is empty."""
+    if not len(tensors):
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return list(tensors)
+
+
 def each(tensors, function):
     """The function of one tensor, or a tuple for several."""
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
@@ -149,20 +158,20 @@ def each(tensors, function):
 @public("torch")
 def hstack(tensors):
     """hstack(tensors, *, out=None) -> Tensor: joined by columns (vectors end to end)."""
-    grown = list(atleast_1d(list(tensors)))
+    grown = list(atleast_1d(some("hstack", tensors)))
     return Cat.call(grown, 0 if grown and grown[0].ndim == 1 else 1)
 
 
 @public("torch", aliases=("row_stack",))
 def vstack(tensors):
     """vstack(tensors, *, out=None) -> Tensor: joined by rows."""
-    return Cat.call(list(atleast_2d(list(tensors))), 0)
+    return Cat.call(list(atleast_2d(some("vstack", tensors))), 0)
 
 
 @public("torch")
 def dstack(tensors):
     """dstack(tensors, *, out=None) -> Tensor: joined by depth."""
-    return Cat.call(list(atleast_3d(list(tensors))), 2)
+    return Cat.call(list(atleast_3d(some("dstack", tensors))), 2)
 
 
 @public("torch")
@@ -330,6 +339,8 @@ class Roll(Op):
         dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
         if not shifts:
             raise RuntimeError("`shifts` required")
+        if dims and not x.ndim:
+            raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
         if not dims and len(shifts) == 1:
             return xp.roll(x, shifts[0])
         if len(shifts) != len(dims):

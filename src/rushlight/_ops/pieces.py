@@ -21,7 +21,10 @@ def narrow(input, dim, start, length):
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at, size = wrap_dim(dim, input.ndim), input.shape[wrap_dim(dim, input.ndim)]
-    start = int(start)
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.category != dtypes.INTEGER:
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = int(start)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -size <= start <= size:
@@ -175,9 +178,14 @@ def tensor_split(input, indices_or_sections, dim=0):
 def _nd_split(name, input, sections, dim, least):
     if input.ndim < least:
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {least} "
-            f"dimension{'s' if least > 1 else ''}, "
+            f"torch.{name} requires a tensor with at least {least} dimension, "
             f"but got a tensor with {input.ndim} dimensions!"
+        )
+    if not isinstance(sections, (int, list, tuple)):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got (Tensor, "
+            f"{type(sections).__name__}), but expected one of:\n * (Tensor input, int sections)\n"
+            " * (Tensor input, tuple of ints indices)\n"
         )
     if isinstance(sections, int):
         size = input.shape[dim]
@@ -219,7 +227,7 @@ def unbind(input, dim=0):
     """
     if input.ndim == 0:
         wrap_dim(dim, 0)
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrap_dim(dim, input.ndim)
     lead = (slice(None),) * at
     return tuple([input[(*lead, i)] for i in range(input.shape[at])])

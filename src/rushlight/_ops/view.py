@@ -1,5 +1,7 @@
 """Views: other looks at the same memory. Their gradients are views too, or scatter into zeros."""
 
+import warnings
+
 import numpy as np
 
 from rushlight._core import dtypes, storage
@@ -212,6 +214,20 @@ class T(View):
         return g.t()
 
 
+class NumpyT(View):
+    """All dimensions in reverse order: ``x.T``."""
+
+    name = "numpy_T"
+    public = ()
+    grad_name = "PermuteBackward0"
+
+    def forward(xp, x):
+        return x.T
+
+    def vjp(g):
+        return NumpyT.call(g)
+
+
 @public("torch", "Tensor", out=False)
 def adjoint(input):
     """adjoint(input) -> Tensor: the conjugate, with the last two dimensions exchanged."""
@@ -228,12 +244,12 @@ def movedim(input, source, destination):
     torch.Size([3, 5, 2])
     """
     src, dst = wrap_dims(source, input.ndim), wrap_dims(destination, input.ndim)
-    source_, destination_ = (source,) if isinstance(source, int) else source, destination
+    source_ = (source,) if isinstance(source, int) else source
+    to = (destination,) if isinstance(destination, int) else destination
     if isinstance(source, int) != isinstance(destination, int) or len(src) != len(dst):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(source_)} dims) should "
-            "contain the same "
-            f"number of dims as destination ({destination_} dims)"
+            f"contain the same number of dims as destination ({list(to)} dims)"
         )
     rest = [d for d in range(input.ndim) if d not in src]
     order = dict(zip(dst, src, strict=True))
@@ -600,7 +616,25 @@ def alias_copy(input):
 
 def _transposed(self):
     """The dimensions in reverse order."""
-    return self.t() if self._data.ndim <= 2 else self.permute(tuple(range(self._data.ndim))[::-1])
+    if self._data.ndim != 2:
+        _warn_not_a_matrix(self._data.ndim)
+    return NumpyT.call(self)
+
+
+_NOT_MATRICES = {
+    True: "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
+    "deprecated and it will throw an error in a future release. Consider `x.mT` to transpose "
+    "batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the "
+    "dimensions of a tensor.",
+    False: "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases.",
+}
+
+
+def _warn_not_a_matrix(ndim):
+    """Say once that ``x.T`` is for matrices."""
+    text = _NOT_MATRICES.pop(ndim > 0, None)
+    if text is not None:
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _matrix_transposed(self):
