@@ -234,6 +234,15 @@ def adjoint(input):
     return input.transpose(-2, -1).conj()
 
 
+def moved(name, dims, ndim):
+    """The dims of one side of ``movedim``, counted from the front."""
+    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    wrapped = tuple([wrap_dim(d, ndim) for d in dims])
+    if len(set(wrapped)) != len(wrapped):
+        raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+    return wrapped
+
+
 @public("torch", "Tensor", out=False, aliases=("moveaxis",))
 def movedim(input, source, destination):
     """movedim(input, source, destination) -> Tensor
@@ -243,7 +252,7 @@ def movedim(input, source, destination):
     >>> torch.zeros(2, 3, 5).movedim(0, -1).shape
     torch.Size([3, 5, 2])
     """
-    src, dst = wrap_dims(source, input.ndim), wrap_dims(destination, input.ndim)
+    src, dst = moved("source", source, input.ndim), moved("destination", destination, input.ndim)
     source_ = (source,) if isinstance(source, int) else source
     to = (destination,) if isinstance(destination, int) else destination
     if isinstance(source, int) != isinstance(destination, int) or len(src) != len(dst):
