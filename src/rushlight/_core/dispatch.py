@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight._core import dtypes, errors, return_types
 from rushlight._core.backend import MODULES, MetaArray, meta_array
+from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
 
@@ -18,7 +19,7 @@ FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
 NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
-def general(op: type, tensors: tuple, params: tuple, out: object = None) -> object:
+def general(op: Record, tensors: tuple, params: tuple, out: object = None) -> object:
     """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs
     fails.
     """
@@ -48,7 +49,7 @@ def flat(tensors: tuple) -> list:
     return [t for t in tensors if t is not None]
 
 
-def intercept(op: type, tensors: tuple, params: tuple, out: object) -> object:
+def intercept(op: Record, tensors: tuple, params: tuple, out: object) -> object:
     """Let overrides, then modes, answer the call; NotImplemented if none does."""
     if S.modes:  # innermost first; a mode sees the call with itself off
         mode = S.modes.pop()
@@ -148,7 +149,7 @@ def disabled_torch_function(
 # ---- 3: promotion --------------------------------------------------------------------------------
 
 
-def check_tensors(op: type, tensors: tuple) -> None:
+def check_tensors(op: Record, tensors: tuple) -> None:
     """Refuse what is neither a tensor nor a number that may stand for one."""
     names = op.tensors
     if op.variadic:
@@ -174,7 +175,7 @@ def check_tensors(op: type, tensors: tuple) -> None:
         raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])
 
 
-def dtype_of(op: type, tensors: list) -> np.dtype:
+def dtype_of(op: Record, tensors: list) -> np.dtype:
     """The NumPy dtype an op computes in for these inputs (tensors and Python numbers)."""
     if callable(op.promote):
         found = op.promote(
@@ -198,7 +199,7 @@ def dtype_of(op: type, tensors: list) -> np.dtype:
     return found.numpy
 
 
-def promote(op: type, tensors: tuple) -> list:
+def promote(op: Record, tensors: tuple) -> list:
     """The arrays to compute on: one dtype for those that take part in promotion."""
     if op.variadic:
         items = tensors[0]
@@ -233,7 +234,7 @@ def cast(t: object, d: np.dtype) -> ndarray:
 # ---- 4: the kernel -------------------------------------------------------------------------------
 
 
-def compute(op: type, arrays: list, params: tuple) -> object:
+def compute(op: Record, arrays: list, params: tuple) -> object:
     """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs."""
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
@@ -280,7 +281,7 @@ def settle(r: object, back: np.dtype | None, meta: bool) -> ndarray:
 # ---- 5: history ----------------------------------------------------------------------------------
 
 
-def record(op: type, tensors: tuple, params: tuple, result: Tensor) -> None:
+def record(op: Record, tensors: tuple, params: tuple, result: Tensor) -> None:
     """Give a result its node if an input needs a gradient."""
     nodes = nodes_of(op, tensors)
     if nodes is None or result._data.dtype not in dtypes.FLOATING_NUMPY:
@@ -288,7 +289,7 @@ def record(op: type, tensors: tuple, params: tuple, result: Tensor) -> None:
     result._node = make_node(op, tensors, nodes, params, (result,))
 
 
-def nodes_of(op: type, tensors: tuple) -> list | None:
+def nodes_of(op: Record, tensors: tuple) -> list | None:
     """The inputs' nodes, or None if no history is wanted."""
     if not op.differentiable or not grad_enabled():
         return None
@@ -297,7 +298,7 @@ def nodes_of(op: type, tensors: tuple) -> list | None:
     return nodes if any(n is not None for n in nodes) else None
 
 
-def saved_inputs(op: type, tensors: tuple, nodes: list) -> list:
+def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
     """One slot per input with what the gradients that are wanted need of it."""
     if op.variadic:
         return [save_list(op, tensors[0])]
@@ -315,7 +316,12 @@ def saved_inputs(op: type, tensors: tuple, nodes: list) -> list:
 
 
 def make_node(
-    op: type, tensors: tuple, nodes: list, params: tuple, results: tuple, saved: list | None = None
+    op: Record,
+    tensors: tuple,
+    nodes: list,
+    params: tuple,
+    results: tuple,
+    saved: list | None = None,
 ) -> Node:
     """The node of a call: its edges, and what the gradients that are wanted need kept."""
     if saved is None:
@@ -343,13 +349,13 @@ def save(t: object, how: int) -> tuple | None:
     return (t, t._data, 0 if t._ver is None else t._ver[0])
 
 
-def save_list(op: type, tensors: list) -> tuple | None:
+def save_list(op: Record, tensors: list) -> tuple | None:
     """The saved slot of a ListOp: one slot per tensor."""
     how = op.keep_for((True,))[0]
     return ([save(t, how) for t in tensors],) if how else None
 
 
-def finish_many(op: type, tensors: tuple, params: tuple, arrays: tuple, out: object) -> tuple:
+def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: object) -> tuple:
     """Wrap several outputs as a named tuple with their history."""
     results = tuple([None if a is None else wrap(a) for a in arrays])
     nodes = nodes_of(op, tensors)
@@ -363,7 +369,9 @@ def finish_many(op: type, tensors: tuple, params: tuple, arrays: tuple, out: obj
                 if r is not None and r._data.dtype in dtypes.FLOATING_NUMPY:
                     r._node = Pick(node, i, r._data.shape, r._data.dtype)
     if out is not None:
-        results = tuple([write_out(op.name, r, o, op.out_same) for r, o in zip(results, out, strict=True)])
+        results = tuple(
+            [write_out(op.name, r, o, op.out_same) for r, o in zip(results, out, strict=True)]
+        )
     return return_types.make(op.return_name, op.outputs, results) if op.named else results
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight._core import dtypes, errors
 from rushlight._core.dispatch import NUMBERS, finish_many, general, make_node, record
+from rushlight._core.record import Record
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Node, Tensor, cell, live_node, wrap
 
@@ -22,7 +23,7 @@ ALL = frozenset(dtypes.BY_NUMPY)
 WITHOUT_HALF = ALL - dtypes.HALF
 
 
-def accepted(op: type) -> frozenset:
+def accepted(op: Record) -> frozenset:
     """The NumPy dtypes an op's forward takes without any conversion."""
     if op.promote == "float":
         found = FLOATS if op.half == "float32" else FLOATS | dtypes.HALF
@@ -39,7 +40,7 @@ def accepted(op: type) -> frozenset:
     )
 
 
-def in_domain(op: type, d: dtypes.dtype) -> bool:
+def in_domain(op: Record, d: dtypes.dtype) -> bool:
     """Does the op take tensors that are all of this dtype?"""
     try:
         op.domain(d, [d] * len(op.tensors))
@@ -48,7 +49,7 @@ def in_domain(op: type, d: dtypes.dtype) -> bool:
     return True
 
 
-def unary_entry(op: type) -> object:
+def unary_entry(op: Record) -> object:
     """One array in, one of the same shape out, no parameters."""
     fn, accept, grad = op.fast, accepted(op), op.differentiable
     usual = F4 if F4 in accept else None  # asked before the set (20 ns)
@@ -93,7 +94,7 @@ def unary_entry(op: type) -> object:
     return call
 
 
-def binary_entry(op: type, otherwise: object = general) -> object:
+def binary_entry(op: Record, otherwise: object = general) -> object:
     """Two arrays that broadcast, or an array and a Python number.
 
     ``otherwise`` takes all else: the general path, or an operator's that answers NotImplemented to
@@ -195,7 +196,7 @@ def binary_entry(op: type, otherwise: object = general) -> object:
     return call
 
 
-def operator_method(op: type, tensors: tuple, params: tuple, out: object) -> object:
+def operator_method(op: Record, tensors: tuple, params: tuple, out: object) -> object:
     """The general path of a method such as ``__add__``: it belongs to a tensor."""
     if not isinstance(tensors[0], Tensor):
         raise TypeError(
@@ -205,7 +206,7 @@ def operator_method(op: type, tensors: tuple, params: tuple, out: object) -> obj
     return operator_fallback(op, tensors, params, out)
 
 
-def operator_fallback(op: type, tensors: tuple, params: tuple, out: object) -> object:
+def operator_fallback(op: Record, tensors: tuple, params: tuple, out: object) -> object:
     """The general path of ``a + b``: strangers get a chance to answer with their ``__radd__``."""
     for t in tensors:
         if not isinstance(t, OPERANDS):
@@ -218,7 +219,7 @@ def operator_fallback(op: type, tensors: tuple, params: tuple, out: object) -> o
     return general(op, tensors, params, out)
 
 
-def reflected_entry(op: type) -> object:
+def reflected_entry(op: Record) -> object:
     """``2 - x``: a Python number first."""
     fn, grad = op.fast, op.differentiable
     keeps_number, keeps_input = (
@@ -266,7 +267,7 @@ def reflected_entry(op: type) -> object:
     return call
 
 
-def view_entry(op: type) -> object:
+def view_entry(op: Record) -> object:
     """A view: shares memory and the version counter, and knows how it was made."""
     run, grad, total, varargs = op.run, op.differentiable, len(op.arguments), op.varargs
     keeps_meta = grad and op.keep_for((True,))[0] > 0
@@ -323,7 +324,7 @@ def shares(r: ndarray, x: ndarray) -> bool:
     return r.size > 0 and np.may_share_memory(r, x)
 
 
-def link_view(op: type, input: Tensor, result: object, params: tuple) -> object:
+def link_view(op: Record, input: Tensor, result: object, params: tuple) -> object:
     """Tie a view that the general path computed to its base."""
     if (
         isinstance(result, Tensor)
@@ -337,7 +338,7 @@ def link_view(op: type, input: Tensor, result: object, params: tuple) -> object:
     return result
 
 
-def op_entry(op: type) -> object:
+def op_entry(op: Record) -> object:
     """Any number of tensors, then parameters."""
     count, varargs = len(op.tensors), op.varargs
     if op.variadic:
@@ -357,7 +358,7 @@ def op_entry(op: type) -> object:
     return collecting
 
 
-def tails_of(op: type) -> list[tuple | None]:
+def tails_of(op: Record) -> list[tuple | None]:
     """What to append to a call with n positional arguments only; None: ``bind`` decides."""
     return [
         tuple(op.defaults[n:]) if n <= op.positional and not any(op.required[n:]) else None
@@ -365,7 +366,7 @@ def tails_of(op: type) -> list[tuple | None]:
     ]
 
 
-def one_tensor_entry(op: type) -> object:
+def one_tensor_entry(op: Record) -> object:
     """One tensor and parameters, one result."""
     run, accept, grad, total = op.run, accepted(op), op.differentiable, len(op.arguments)
     usual = F4 if F4 in accept else None
@@ -421,7 +422,7 @@ def one_tensor_entry(op: type) -> object:
     return call
 
 
-def reduce_entry(op: type) -> object:
+def reduce_entry(op: Record) -> object:
     """One tensor over some dimensions: a signature of its own saves packing arguments (0.3 us).
 
     ``op.quick``, if there is one, has the signature of ``ufunc.reduce`` and serves float32 and one
@@ -486,7 +487,7 @@ def reduce_entry(op: type) -> object:
     return call
 
 
-def by_name(op: type, dim: object, keepdim: object, kw: dict) -> tuple:
+def by_name(op: Record, dim: object, keepdim: object, kw: dict) -> tuple:
     """The parameters of a reduction, some given by other names (``axis``, ``dtype``)."""
     given = {"dim": dim, "keepdim": keepdim}
     for key, value in kw.items():
@@ -497,7 +498,7 @@ def by_name(op: type, dim: object, keepdim: object, kw: dict) -> tuple:
     return bind(op, (None,), given)[1:]
 
 
-def pair_entry(op: type) -> object:
+def pair_entry(op: Record) -> object:
     """Two tensors taken as they are, no parameters, one result (the matrix products)."""
     run, grad = op.run, op.differentiable
     masks = [op.keep_for(mask) for mask in ((True, True), (True, False), (False, True))]
@@ -554,7 +555,7 @@ def pair_entry(op: type) -> object:
     return call
 
 
-def list_entry(op: type) -> object:
+def list_entry(op: Record) -> object:
     """A list of tensors of one dtype, then parameters."""
     total, run, accept, grad = len(op.arguments), op.run, accepted(op), op.differentiable
     tails = tails_of(op)
@@ -597,7 +598,7 @@ def list_entry(op: type) -> object:
     return call
 
 
-def many_tensor_entry(op: type) -> object:
+def many_tensor_entry(op: Record) -> object:
     """Several tensors (some may be None), or several results."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
     outputs, grad = op.outputs, op.differentiable
@@ -679,7 +680,7 @@ ALIASES = {
 }
 
 
-def bind(op: type, args: tuple, kw: dict) -> tuple:
+def bind(op: Record, args: tuple, kw: dict) -> tuple:
     """The full positional argument list of a call: keywords placed, defaults filled in."""
     filled = len(args)
     if filled > op.positional:

@@ -104,13 +104,13 @@ def not_a_tensor(name: str, argument: str, position: int, value: object) -> Type
     )
 
 
-class Refused(Exception):
-    """Raised by a forward around an exception that callers get as it is, a ValueError of PyTorch's."""
+class RefusedError(Exception):
+    """Raised by a forward around an exception that callers get as it is."""
 
 
 def translate(error: Exception, arrays: list) -> Exception:
     """PyTorch's exception for one that NumPy raised on these arrays."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedError):
         return error.args[0]
     if isinstance(error, np.exceptions.AxisError):
         ndim = error.ndim if error.ndim is not None else 0

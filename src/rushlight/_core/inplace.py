@@ -9,6 +9,7 @@ import numpy as np
 from rushlight._core import dtypes, entries, errors
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote, saved_inputs
+from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, replay, wrap
 
@@ -31,7 +32,7 @@ class CopySlices:
         inner = Node(inner.op, inner.edges, inner.saved, inner.shape, inner.dtype, inner.params)
         g = g.clone()
         part = replay(view, g)
-        wanted = [True] + [e is not None for e in inner.edges[1:]]
+        wanted = [e is not None for e in inner.edges]
         grads = inner.op.backward(inner, part.clone(), wanted)
         if grads[0] is None:
             part.zero_()
@@ -84,7 +85,14 @@ def check_output_shape(shape: tuple, result: tuple) -> None:
         )
 
 
-def derive(op: type) -> Callable:
+def without_history(t: Tensor) -> bool:
+    """Is a write to ``t`` of no concern to autograd: it and its base have none, or none is kept?"""
+    if not (S.grad or thread.grad):
+        return True
+    return t._node is None and (t._view is None or t._view[0]._node is None)
+
+
+def derive(op: Record) -> Callable:
     """``X_`` of a record."""
     total = len(op.arguments)
     fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
@@ -96,13 +104,7 @@ def derive(op: type) -> Callable:
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
             args = entries.bind(op, (self, *args), kw)[1:]
-        if (
-            fn is not None
-            and type(self) in PLAIN
-            and not S.special
-            and self._node is None
-            and self._view is None
-        ):
+        if fn is not None and type(self) in PLAIN and not S.special and without_history(self):
             other, x = args[0], self._data
             if type(other) in PLAIN:
                 y = other._data
@@ -146,7 +148,7 @@ def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:
     )
 
 
-def write_general(op: type, self: Tensor, args: tuple) -> Tensor:
+def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])

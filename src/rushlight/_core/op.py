@@ -502,9 +502,7 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
         if not isinstance(result, tuple):
             return write_out(name, result, target, same)
         if len(target) != len(result):
-            raise TypeError(
-                f"{name}(): expected {len(result)} tensors in 'out', got {len(target)}"
-            )
+            raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(target)}")
         written = [write_out(name, r, o, same) for r, o in zip(result, target, strict=True)]
         return tuple.__new__(type(result), written)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from rushlight._core import entries, inplace
 from rushlight._core.op import INPLACE, OPS, PUBLIC
+from rushlight._core.record import Record
 from rushlight._core.tensor import Tensor
 
 COMMUTATIVE = {"add", "mul", "and", "or", "xor"}
@@ -34,7 +35,7 @@ def attach_in_place(name: str, function: Callable) -> None:
         PUBLIC["torch"].setdefault(f"{name}_", getattr(Tensor, f"{name}_"))
 
 
-def attach_operators(op: type) -> None:
+def attach_operators(op: Record) -> None:
     """``a * b``, ``2 * a`` and ``a *= b`` of a Binary; ``-a`` of a Unary."""
     name = op.operator
     if len(op.tensors) == 1:

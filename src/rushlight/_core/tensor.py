@@ -9,6 +9,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
+from rushlight._core.record import Record
 from rushlight._core.shape import Size
 from rushlight._core.state import set_grad, thread
 
@@ -260,7 +261,7 @@ class Node:
 
     def __init__(
         self,
-        op: object,
+        op: Record,
         edges: tuple,
         saved: tuple,
         shape: tuple,

@@ -29,7 +29,7 @@ class Cat(ListOp):
     def forward(xp, arrays, dim=0):
         if not arrays:
             empty = ValueError("torch.cat(): expected a non-empty list of Tensors")
-            raise errors.Refused(empty)
+            raise errors.RefusedError(empty)
         try:
             return xp.concatenate(arrays, dim)
         except ValueError:
