@@ -59,14 +59,20 @@ def require_elements(name, shape, dim):
         if math.prod(shape) == 0:
             raise RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
-                "the "
-                "reduction dim with the 'dim' argument."
+                "the reduction dim with the 'dim' argument."
             )
         return
     for d in wrap_dims(dim, len(shape)):
         if shape and shape[d] == 0:
-            given = dim if type(dim) is int else d
+            given = dim if type(dim) is int and name in ("amax", "amin") else d
             raise IndexError(f"{name}(): Expected reduction dim {given} to have non-zero size.")
+
+
+def refuse(name, x, kinds):
+    """NotImplementedError if ``x`` is of one of NumPy's dtype kinds: PyTorch has no such kernel."""
+    if x.dtype.kind in kinds:
+        kind = dtypes.scalar_name(dtypes.of_array(x))
+        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}'")
 
 
 def _full_or_dim(name):
@@ -131,7 +137,7 @@ class Nansum(Reduce):
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.kind == "c":
-            raise RuntimeError("nansum does not support complex inputs")
+            raise RuntimeError("nansum on CPU does not support complex inputs")
         x = cast(x, dtype)
         if x.dtype.kind not in "biu":
             x = xp.where(xp.isnan(x), x.dtype.type(0), x)
@@ -178,11 +184,12 @@ class Mean(Reduce):
         if dim is None:
             total = _add(x, None, None, None, keepdim)
             return reductions.divide(total, x.size) if x.size else total / _F4.type(0)
+        total = _add(x, dim, None, None, keepdim)  # first: it refuses a wrong dim
         n = x.shape[dim]
         count = _counts.get(n)
         if count is None:
             count = _counts[n] = numpy.asarray(n, dtypes.float32.numpy)
-        return reductions.divide(_add(x, dim, None, None, keepdim), count)
+        return reductions.divide(total, count)
 
     def forward(xp, x, dim=None, keepdim=False, dtype=None):
         if x.dtype.char in "fd" and dtype is None:
@@ -309,6 +316,16 @@ class All(Reduce):
         return _truth(xp.logical_and, x, dim, keepdim)
 
 
+def _require_bits(x, dim):
+    refuse("xor_sum_cpu", x, "c")
+    try:
+        require_elements("hash_tensor", x.shape, dim)
+    except IndexError as error:
+        raise IndexError(str(error).replace("()", "")) from None
+    except RuntimeError as error:
+        raise RuntimeError(str(error).replace("()", "", 1)) from None
+
+
 class HashTensor(Reduce):
     """hash_tensor(input, dim=None, *, keepdim=False, mode=0, out=None) -> Tensor
 
@@ -323,6 +340,8 @@ class HashTensor(Reduce):
     differentiable = False  # bits
 
     def forward(xp, x, dim=None, *, keepdim=False, mode=0):
+        if dim is None or x.ndim:
+            _require_bits(x, dim)
         if mode != 0:
             raise RuntimeError(f"hash_tensor: Unknown HashMode {mode}")
         wide = dtypes.int64 if x.dtype.kind in "biu" else dtypes.float64
