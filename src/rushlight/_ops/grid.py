@@ -184,10 +184,9 @@ def _sample(input, grid, mode, padding_mode, align_corners):
         return _sample_cubic(input, at, sizes, padding_mode, align_corners)
     at = [_bounded(t, size, padding_mode, align_corners) for t, size in zip(at, sizes, strict=True)]
     if mode == "nearest":
-        # a gradient of zero for the grid, as PyTorch gives
-        return _fetch(input, [t.detach().round() for t in at], sizes) + (
-            grid[..., 0] * 0
-        ).unsqueeze(1)
+        nothing = grid[..., 0].nan_to_num(0.0) * 0  # gives the grid PyTorch's gradient, zero
+        values = _fetch(input, [t.detach().round() for t in at], sizes)
+        return values + nothing.unsqueeze(1)
     return _sample_linear(input, at, sizes)
 
 

@@ -196,7 +196,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     reduction = chosen(None, None, reduction)
     if weight is not None:
-        return _weighted(HuberLoss.call(input, target, "none", delta), weight, reduction)
+        if weight.shape != input.shape:
+            raise ValueError("Weights and input must have the same size.")
+        return reduced(HuberLoss.call(input, target, "none", delta) * weight, reduction)
     return HuberLoss.call(input, target, reduction, delta)
 
 

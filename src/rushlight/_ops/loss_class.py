@@ -1,6 +1,8 @@
 """Losses of classification: negative log likelihood, cross entropy, and the margins between
 classes."""
 
+import math
+
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
 from rushlight._ops.reduction import chosen, reduced
@@ -19,7 +21,7 @@ def _rows(xp, x, target, weight, ignore_index):
     """Classes second, the rest flat: (N, C, M), targets (N, 1, M) within range, and the weight of
     each (N, M)."""
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
-    x = x.reshape(1, classes, 1) if x.ndim == 1 else x.reshape(x.shape[0], classes, -1)
+    x = x.reshape(1, classes, 1) if x.ndim == 1 else x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
     target = target.astype(xp.int64, copy=False).reshape(x.shape[0], x.shape[2])
     kept = target != ignore_index
     safe = target if kept.all() else xp.where(kept, target, 0)
