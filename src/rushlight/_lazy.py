@@ -14,8 +14,6 @@ SUBMODULES = frozenset(
 FROM = {
     "save": "serialization",
     "load": "serialization",
-    "compile": "compiler",
-    "typename": "utils.naming",
     "TypedStorage": "storage",
     **dict.fromkeys(CLASSES, "storage"),
 }

@@ -2,6 +2,7 @@
 
 import copy
 import operator
+import warnings
 import weakref
 
 import numpy as np
@@ -252,19 +253,31 @@ def __bool__(self):
     return bool(x.item())
 
 
+def scalar(self):
+    """The one element, for ``float(t)`` and its like, which warn as PyTorch does of a lost gradient."""
+    if self._node is not None and live_node(self) is not None:
+        warnings.warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+            "Consider using tensor.detach() first.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return self.item()
+
+
 @method
 def __float__(self):
-    return float(self.item())
+    return float(scalar(self))
 
 
 @method
 def __int__(self):
-    return int(self.item())
+    return int(scalar(self))
 
 
 @method
 def __complex__(self):
-    return complex(self.item())
+    return complex(scalar(self))
 
 
 @method

@@ -191,6 +191,11 @@ def getitem(self, index):
             return IndexRows.call(self, index._data)
         except (IndexError, TypeError):
             pass  # out of bounds: the general way tells where
+    elif kind is list and set(map(type, index)) == {int} and self._data.ndim:
+        try:
+            return IndexRows.call(self, np.array(index))
+        except IndexError:
+            pass  # the general way tells where
     elif kind is list and any(
         isinstance(i, (slice, list, tuple, Tensor)) or i is None or i is ... for i in index
     ):
