@@ -6,7 +6,7 @@ from rushlight._core import dtypes, reductions
 from rushlight._core.op import Meta, Op, Reduce, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Tensor
-from rushlight._ops.reduce import axes, require_elements, restore
+from rushlight._ops.reduce import axes, refuse, require_elements, restore
 
 
 def share_among_ties(g, input, result, dim, keepdim):
@@ -28,20 +28,13 @@ def _same_out(input, out):
         )
 
 
-def _no_complex(name, x):
-    if x.dtype.kind == "c":
-        raise NotImplementedError(
-            f"\"{name}\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
-        )
-
-
 class Amax(Reduce):
     """The largest values over ``dim``."""
 
     public = ()
 
     def forward(xp, x, dim=(), keepdim=False):
-        _no_complex("amax", x)
+        refuse("max_values_cpu", x, "c")
         require_elements("amax", x.shape, dim)
         reduce = reductions.maximum_reduce if xp is numpy else xp.maximum.reduce
         return reduce(x, axes(dim, x.ndim), None, None, keepdim)
@@ -70,7 +63,7 @@ class Amin(Reduce):
     public = ()
 
     def forward(xp, x, dim=(), keepdim=False):
-        _no_complex("amin", x)
+        refuse("min_values_cpu", x, "c")
         require_elements("amin", x.shape, dim)
         reduce = reductions.minimum_reduce if xp is numpy else xp.minimum.reduce
         return reduce(x, axes(dim, x.ndim), None, None, keepdim)
@@ -108,8 +101,10 @@ class Aminmax(Op):
                 "identity."
             )
         if dim is not None and x.ndim and x.shape[wrap_dim(dim, x.ndim)] == 0:
-            raise IndexError(f"aminmax: Expected reduction dim {dim} to have non-zero size.")
-        _no_complex("aminmax", x)
+            raise IndexError(
+                f"aminmax: Expected reduction dim {wrap_dim(dim, x.ndim)} to have non-zero size."
+            )
+        refuse("aminmax_cpu", x, "c")
         axis = axes(dim, x.ndim)
         low = xp.minimum.reduce(x, axis, None, None, keepdim)
         return low, xp.maximum.reduce(x, axis, None, None, keepdim)
@@ -151,7 +146,7 @@ class MaxFull(Reduce):
     grad_name = "MaxBackward1"
 
     def forward(xp, x):
-        _no_complex("max_all", x)
+        refuse("max_all", x, "c")
         require_elements("max", x.shape, None)
         return xp.maximum.reduce(x, None)
 
@@ -166,7 +161,7 @@ class MinFull(Reduce):
     grad_name = "MinBackward1"
 
     def forward(xp, x):
-        _no_complex("min_all", x)
+        refuse("min_all", x, "c")
         require_elements("min", x.shape, None)
         return xp.minimum.reduce(x, None)
 
@@ -197,7 +192,8 @@ def _extreme(name, reduce, x, dim, keepdim):
         return x.copy(), numpy.zeros((), dtypes.int64.numpy)
     if not x.size:
         require_elements(name, x.shape, dim)
-    _no_complex(name, x)
+    if x.dtype.kind == "c":
+        raise RuntimeError(f"{name}(): does not support complex input")
     return reduce(x, axis, None, None, keepdim), getattr(x, f"arg{name}")(
         axis, None, keepdims=keepdim
     )

@@ -5,7 +5,7 @@ import math
 from rushlight._core import dtypes
 from rushlight._core.dispatch import write_out
 from rushlight._core.entries import pair_entry
-from rushlight._core.errors import not_a_tensor
+from rushlight._core.errors import broadcast, not_a_tensor
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import broadcast_shapes
 from rushlight._core.tensor import Tensor
@@ -297,7 +297,10 @@ class BatchedMatmul(Op):
 
 def _matmul_mismatch(x, y):
     if y.ndim > 2:
-        batch = math.prod(broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+        try:
+            batch = math.prod(broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+        except RuntimeError:
+            return broadcast([x.shape[:-2], y.shape[:-2]])
         return RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, "
             f"{x.shape[-1]}] but got: "

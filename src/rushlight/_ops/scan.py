@@ -7,7 +7,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.move import Cat
-from rushlight._ops.reduce import cast
+from rushlight._ops.reduce import cast, refuse
 
 
 def _accumulate(name, ufunc, x, dim, dtype):
@@ -115,6 +115,7 @@ def reverse_recurrence(weight, g, dim):
 
 
 def _running_extreme(xp, ufunc, x, dim):
+    refuse("cummax_cpu" if ufunc is xp.maximum else "cummin_cpu", x, "c")
     axis = wrap_dim(dim, x.ndim)
     if not x.ndim:
         return x.copy(), xp.zeros((), dtypes.int64.numpy)

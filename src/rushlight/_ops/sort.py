@@ -6,7 +6,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.extrema import select, select_vjp
-from rushlight._ops.reduce import require_elements
+from rushlight._ops.reduce import refuse, require_elements
 
 _INT64 = dtypes.int64.numpy
 
@@ -157,9 +157,12 @@ class Topk(Op):
         if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
             raise RuntimeError("selected index k out of range")
         if x.dtype.kind in "cb":
-            raise NotImplementedError(
-                f"\"topk_cpu\" not implemented for '{dtypes.scalar_name(dtypes.of_array(x))}'"
+            kind = (
+                " topk does not support complex"
+                if x.dtype.kind == "c"
+                else "topk does not support bool"
             )
+            raise RuntimeError(f"{kind} dtypes on CPU")
         if not x.ndim:
             return (
                 (x.copy(), xp.zeros((), _INT64)) if k else (x.reshape(1)[:0], xp.zeros(0, _INT64))
@@ -215,6 +218,7 @@ class Kthvalue(Op):
     def forward(xp, x, k, dim=-1, keepdim=False):
         axis = wrap_dim(dim, x.ndim)
         require_elements("kthvalue", x.shape, axis)
+        refuse("kthvalue_cpu", x, "bc")
         if not 1 <= k <= (x.shape[axis] if x.ndim else 1):
             raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
         if not x.ndim:
@@ -248,6 +252,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
 
 
 def _median_of_all(xp, x, skip_nan):
+    refuse("median_cpu", x, "bc")
     x = x.reshape(-1)
     if x.dtype.kind == "f":
         bad = xp.isnan(x)
@@ -260,9 +265,10 @@ def _median_of_all(xp, x, skip_nan):
     return xp.partition(x, k)[k]
 
 
-def _median_along(xp, name, x, dim, keepdim, skip_nan):
+def _median_along(xp, x, dim, keepdim, skip_nan):
     axis = wrap_dim(dim, x.ndim)
-    require_elements(name, x.shape, dim)
+    require_elements("median", x.shape, dim)
+    refuse("median_out", x, "bc")
     if not x.ndim:
         return x.copy(), xp.zeros((), _INT64)
     bad = xp.isnan(x) if x.dtype.kind == "f" else None
@@ -319,7 +325,7 @@ class MedianDim(Op):
     grad_name = "MedianBackward1"
 
     def forward(xp, x, dim, keepdim=False):
-        return _median_along(xp, "median", x, dim, keepdim, False)
+        return _median_along(xp, x, dim, keepdim, False)
 
     vjp = select_vjp
 
@@ -334,7 +340,7 @@ class NanmedianDim(Op):
     grad_name = "NanmedianBackward1"
 
     def forward(xp, x, dim, keepdim=False):
-        return _median_along(xp, "nanmedian", x, dim, keepdim, True)
+        return _median_along(xp, x, dim, keepdim, True)
 
     vjp = select_vjp
 
@@ -396,6 +402,7 @@ class Mode(Op):
     def forward(xp, x, dim=-1, keepdim=False):
         axis = wrap_dim(dim, x.ndim)
         require_elements("mode", x.shape, axis)
+        refuse("mode_cpu", x, "c")
         if not x.ndim:
             return x.copy(), xp.zeros((), _INT64)
         sort = xp.argsort(x, axis, kind="stable")

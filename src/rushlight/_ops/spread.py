@@ -13,7 +13,8 @@ from rushlight._ops.reduce import axes, reduced_count, restore
 def _moments(xp, name, x, dim, correction, keepdim):
     """The variance, by two passes, and the mean with its reduced dimensions kept."""
     if x.dtype.kind in "biu":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        which = name if name.endswith("_mean") else "std and var"
+        raise RuntimeError(f"{which} only support floating point and complex dtypes")
     axis = axes(dim, x.ndim)
     n = reduced_count(x.shape, dim)
     freedom = n - correction

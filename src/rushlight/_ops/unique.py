@@ -110,12 +110,28 @@ def _chosen(results, return_inverse, return_counts):
 
 def _check(input, dim):
     if dim is None:
+        _no_complex("unique", input.dtype)
         return
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    _no_complex("unique_dim", input.dtype)
     axis = wrap_dim(dim, input.ndim)
-    if input.numel() == 0 and 0 in [s for i, s in enumerate(input.shape) if i != axis]:
+    empty = [i for i, s in enumerate(input.shape) if s == 0]
+    if len(empty) > 1:
+        raise RuntimeError(
+            "Number of zero sized dimensions is more than one, so unique cannot be applied "
+        )
+    if empty and empty[0] != axis:
         raise RuntimeError(
             "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
+
+
+def _no_complex(name, dtype):
+    """PyTorch has no such kernel for complex numbers."""
+    if dtype.is_complex:
+        kind = dtypes.scalar_name(dtype)
+        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}'")
 
 
 @public("torch", "Tensor", out=False)
@@ -130,8 +146,6 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     (tensor([1, 3]), tensor([1, 2]))
     """
     _check(input, dim)
-    if not input.ndim and dim is not None:
-        dim = None
     results = UniqueValues.call(input, dim, return_inverse or return_counts)
     return _chosen(results, return_inverse, return_counts)
 
@@ -147,8 +161,6 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     (tensor([1, 2, 1]), tensor([2, 2, 1]))
     """
     _check(input, dim)
-    if not input.ndim and dim is not None:
-        dim = None
     return _chosen(UniqueRuns.call(input, dim), return_inverse, return_counts)
 
 
