@@ -254,10 +254,13 @@ def __bool__(self):
 
 
 def scalar(self):
-    """The one element, for ``float(t)`` and its like, which warn as PyTorch does of a lost gradient."""
+    """The one element, for ``float(t)`` and its like, which warn as PyTorch does of a lost
+    gradient.
+    """
     if self._node is not None and live_node(self) is not None:
         warnings.warn(
-            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected "
+            "behavior.\n"
             "Consider using tensor.detach() first.",
             UserWarning,
             stacklevel=3,

@@ -227,7 +227,10 @@ def map_(self, tensor, callable):
 
 @public("torch", out=False)
 def typename(obj, /):
-    """typename(obj) -> str: the full name of an object's type, or of a type; a tensor's legacy type."""
+    """typename(obj) -> str
+
+    The full name of an object's type, or of a type; a tensor's legacy type.
+    """
     if isinstance(obj, Tensor):
         return obj.type()
     module = getattr(obj, "__module__", "") or ""
