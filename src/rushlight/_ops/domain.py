@@ -86,7 +86,8 @@ def unfinished_derivative(text: str) -> Callable:
     return vjp
 
 
-def also(namespace: str, **names: object) -> None:
+def also(namespace: str, **names: type | Callable | property) -> None:
     """Give records or functions further public names: ``also("special", expit=Sigmoid)``."""
     for name, what in names.items():
-        PUBLIC.setdefault(namespace, {})[name] = getattr(what, "call", what)
+        space = PUBLIC.setdefault(namespace, {})
+        space[name] = what.call if hasattr(what, "call") else what  # type: ignore[assignment]
