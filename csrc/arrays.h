@@ -50,6 +50,7 @@ bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);
 bool add_binary(PyObject *module);
 bool add_conv(PyObject *module);
+bool add_pool(PyObject *module);
 bool add_reduce(PyObject *module);
 bool add_ranges(PyObject *module);
 bool add_threads(PyObject *module);

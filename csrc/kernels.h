@@ -85,6 +85,16 @@ struct Conv {
   void (*weight_gradient)(const Convolution &c, const float *image, const float *g, float *turned, float *out);
 };
 
+struct Pooling {
+  size_t height, width, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, top, left, dilation_y, dilation_x;
+};
+struct Pool {  // of one plane each
+  // line: room for a framed row, all -inf
+  void (*max_pool)(const Pooling &p, const float *x, float *out, float *line);
+  void (*max_indices)(const Pooling &p, const float *x, float *out, int64_t *index);
+  void (*max_pool_backward)(const Pooling &p, const float *g, const float *x, float *result);
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -93,6 +103,7 @@ struct Kernels {
   BinaryTable binary;
   ReductionTable reductions;
   Conv conv;
+  Pool pool;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -9,6 +9,7 @@ extern const Rows rows;
 extern const BinaryTable binary;
 extern const ReductionTable reductions;
 extern const Conv conv;
+extern const Pool pool;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -17,7 +18,7 @@ extern const Conv conv;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv};
+  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv, pool};
 }
 
 }  // namespace rushlight

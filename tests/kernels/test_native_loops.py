@@ -166,3 +166,49 @@ def test_convolutions_that_do_not_fit_are_not_served():
     assert C.conv2d(x, weight, None, 1, 1, 0, 0, 1, 1) is NotImplemented
     assert C.conv2d(x, weight[:, :1, :2, :2].copy(), None, 1, 1, 0, 0, 1, 1) is NotImplemented
     assert C.conv2d(x.astype("f8"), weight, None, 1, 1, 1, 1, 1, 1) is NotImplemented
+
+
+POOLINGS = [  # height, width, kernel, stride, padding, dilation
+    (8, 8, (2, 2), (2, 2), (0, 0), (1, 1)),
+    (9, 7, (2, 2), (2, 2), (0, 0), (1, 1)),
+    (9, 70, (3, 3), (2, 2), (1, 1), (1, 1)),
+    (9, 11, (3, 2), (1, 1), (1, 0), (2, 1)),
+    (1, 50, (1, 3), (1, 3), (0, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("kind", ["plain", "ties", "nan", "lowest"])
+@pytest.mark.parametrize("geometry", POOLINGS)
+def test_max_pooling_and_its_gradient(geometry, kind):
+    """The first of equals wins, nan beats all, the frame is never chosen."""
+    h, w, kernel, stride, padding, dilation = geometry
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, h, w)).astype(np.float32)
+    if kind == "ties":
+        x = np.round(x)
+    elif kind == "nan":
+        x.flat[::5] = np.nan
+    elif kind == "lowest":
+        x[:] = -np.inf
+    sizes = zip((h, w), kernel, stride, padding, dilation, strict=True)
+    out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
+    ten = (*out, *kernel, *stride, *padding, *dilation)
+    g = rng.standard_normal((2, 3, *out)).astype(np.float32)
+    index = np.empty((2, 3, *out), np.int64)
+    for at in np.ndindex(*index.shape):
+        best = None
+        for k in np.ndindex(*kernel):
+            y, c = (at[2 + i] * stride[i] + k[i] * dilation[i] - padding[i] for i in (0, 1))
+            if 0 <= y < h and 0 <= c < w:
+                value = x[at[0], at[1], y, c]
+                if best is None or value > best or np.isnan(value):
+                    best, index[at] = value, y * w + c
+    expected = np.take_along_axis(x.reshape(2, 3, -1), index.reshape(2, 3, -1), -1).reshape(g.shape)
+    gradient = np.zeros((6, h * w), np.float32)
+    np.add.at(gradient, (np.repeat(np.arange(6), out[0] * out[1]), index.ravel()), g.ravel())
+    np.testing.assert_array_equal(C.max_pool2d(x, *ten), expected)
+    values, found = C.max_indices2d(x, *ten)
+    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_array_equal(found, index)
+    backward = C.max_pool2d_backward(g, x, *ten)
+    np.testing.assert_allclose(backward.reshape(6, -1), gradient, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,127 @@
+// Max pooling of float32 planes, and its gradient.
+#include "kernels.h"
+
+namespace rushlight {
+namespace RUSHLIGHT_NAMESPACE {
+namespace {
+
+constexpr float LOWEST = -__builtin_inff();
+
+inline float larger(float a, float b) { return (b > a) | (b != b) ? b : a; }
+
+// One plane. Columns first, into `line` (a row with a frame of -inf that the caller has laid out), then along it.
+void max_pool(const Pooling &p, const float *x, float *out, float *line) {
+  float *row = line + p.left;
+  for (size_t oy = 0; oy < p.out_height; oy++, out += p.out_width) {
+    for (size_t i = 0; i < p.width; i++) row[i] = LOWEST;
+    for (size_t k = 0; k < p.kernel_y; k++) {
+      size_t y = oy * p.stride_y + k * p.dilation_y;
+      if (y < p.top || y >= p.top + p.height) continue;
+      const float *from = x + (y - p.top) * p.width;
+      for (size_t i = 0; i < p.width; i++) row[i] = larger(row[i], from[i]);
+    }
+    if (p.kernel_x == 2 && p.stride_x == 2 && p.dilation_x == 1) {
+      for (size_t i = 0; i < p.out_width; i++) out[i] = larger(line[2 * i], line[2 * i + 1]);
+      continue;
+    }
+    for (size_t i = 0; i < p.out_width; i++) out[i] = line[i * p.stride_x];
+    for (size_t k = 1; k < p.kernel_x; k++) {
+      const float *from = line + k * p.dilation_x;
+      if (p.stride_x == 1)
+        for (size_t i = 0; i < p.out_width; i++) out[i] = larger(out[i], from[i]);
+      else
+        for (size_t i = 0; i < p.out_width; i++) out[i] = larger(out[i], from[i * p.stride_x]);
+    }
+  }
+}
+
+// The flat index of a window's largest element: the first of equals, the last nan.
+inline size_t largest(const Pooling &p, const float *x, size_t oy, size_t ox) {
+  float best = LOWEST;
+  size_t found = ~size_t(0), first = ~size_t(0);
+  size_t y0 = oy * p.stride_y, x0 = ox * p.stride_x;
+  bool inside = y0 >= p.top && x0 >= p.left && y0 + (p.kernel_y - 1) * p.dilation_y < p.top + p.height &&
+                x0 + (p.kernel_x - 1) * p.dilation_x < p.left + p.width;
+  if (inside) {  // no tests for the frame, and no branches on the values
+    size_t corner = (y0 - p.top) * p.width + x0 - p.left;
+    found = corner;
+    best = x[corner];
+    for (size_t i = 0; i < p.kernel_y; i++)
+      for (size_t j = 0; j < p.kernel_x; j++) {
+        size_t at = corner + i * p.dilation_y * p.width + j * p.dilation_x;
+        bool better = (x[at] > best) | (x[at] != x[at]);
+        best = better ? x[at] : best;
+        found = better ? at : found;
+      }
+    return found;
+  }
+  for (size_t i = 0; i < p.kernel_y; i++) {
+    size_t y = oy * p.stride_y + i * p.dilation_y;
+    if (y < p.top || y >= p.top + p.height) continue;
+    for (size_t j = 0; j < p.kernel_x; j++) {
+      size_t c = ox * p.stride_x + j * p.dilation_x;
+      if (c < p.left || c >= p.left + p.width) continue;
+      size_t at = (y - p.top) * p.width + (c - p.left);
+      if (first == ~size_t(0)) first = at;
+      if (x[at] > best || x[at] != x[at]) {
+        best = x[at];
+        found = at;
+      }
+    }
+  }
+  return found == ~size_t(0) ? first : found;  // nothing but -inf
+}
+
+void max_indices(const Pooling &p, const float *x, float *out, int64_t *index) {
+  for (size_t oy = 0; oy < p.out_height; oy++)
+    for (size_t ox = 0; ox < p.out_width; ox++) {
+      size_t at = largest(p, x, oy, ox);
+      *out++ = x[at];
+      *index++ = static_cast<int64_t>(at);
+    }
+}
+
+inline float as_float(int32_t i) {
+  float f;
+  __builtin_memcpy(&f, &i, 4);
+  return f;
+}
+
+// 1 if the second of two neighbours is the window's choice: it is larger, or nan.
+inline int32_t later(float a, float b) { return static_cast<int32_t>((b > a) | (b != b)); }
+
+// One plane; `result` starts as zeros.
+void max_pool_backward(const Pooling &p, const float *g, const float *x, float *result) {
+  bool pairs = p.kernel_y == 2 && p.kernel_x == 2 && p.stride_y == 2 && p.stride_x == 2 && p.dilation_y == 1 &&
+               p.dilation_x == 1 && !p.top && !p.left && 2 * p.out_height <= p.height && 2 * p.out_width <= p.width;
+  if (!pairs) {
+    for (size_t oy = 0; oy < p.out_height; oy++)
+      for (size_t ox = 0; ox < p.out_width; ox++) result[largest(p, x, oy, ox)] += *g++;
+    return;
+  }
+  for (size_t oy = 0; oy < p.out_height; oy++, g += p.out_width) {
+    const float *__restrict upper = x + 2 * oy * p.width, *__restrict lower = upper + p.width;
+    const float *__restrict from = g;
+    float *__restrict to_upper = result + 2 * oy * p.width, *__restrict to_lower = to_upper + p.width;
+    for (size_t i = 0; i < p.out_width; i++) {
+      float a = upper[2 * i], b = upper[2 * i + 1], c = lower[2 * i], d = lower[2 * i + 1];
+      // Masks instead of branches, which would be mispredicted every other time.
+      int32_t right = later(a, b), below = later(c, d);
+      int32_t low = later(larger(a, b), larger(c, d)), bits;
+      __builtin_memcpy(&bits, from + i, 4);
+      int32_t up = bits & (low - 1), down = bits & -low;
+      to_upper[2 * i] = as_float(up & (right - 1));
+      to_upper[2 * i + 1] = as_float(up & -right);
+      to_lower[2 * i] = as_float(down & (below - 1));
+      to_lower[2 * i + 1] = as_float(down & -below);
+    }
+  }
+}
+
+}  // namespace
+
+extern const Pool pool;
+const Pool pool = {max_pool, max_indices, max_pool_backward};
+
+}  // namespace RUSHLIGHT_NAMESPACE
+}  // namespace rushlight
