@@ -385,7 +385,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     x = input.reshape(1, -1) if input.ndim < 2 else input
     w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if w is not None:
-        w = w.reshape(-1)
+        w = w if w.ndim else w.reshape(1)
         total = w.sum()
         if x.shape[1] and total.item() == 0:
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
@@ -394,7 +394,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         total = x.shape[1]
         mean = x.sum(1) / total if total else x.sum(1) * math.nan
     if w is not None and aweights is not None and correction != 0:
-        freedom = total - correction * (w * aweights.reshape(-1)).sum() / total
+        freedom = total - correction * (w * aweights).sum() / total
     else:
         freedom = total - correction
     value = freedom.item() if hasattr(freedom, "item") else freedom
@@ -407,8 +407,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     away = x - mean.unsqueeze(1)
     weighted = away if w is None else away * w
     result = away.to(weighted.dtype).matmul(weighted.t().conj())
-    result = result / freedom if hasattr(freedom, "item") or freedom else result * math.inf
-    return result.squeeze()
+    return (result / freedom).squeeze()
 
 
 def _warn(message):
