@@ -180,7 +180,7 @@ def scatter_source_gradient(g, index, src, dim):
     if tuple(part.shape) == tuple(src.shape):
         return part
     full = g.new_zeros(src.shape)
-    return full.slice_scatter_corner(part)
+    return SliceScatterCorner.call(full, part)
 
 
 class SliceScatterCorner(Op):
@@ -188,7 +188,7 @@ class SliceScatterCorner(Op):
 
     tensors = ("input", "src")
     promote = "keep"
-    public = ("Tensor",)
+    public = ()
 
     def forward(xp, x, src):
         out = x.copy()
@@ -196,8 +196,8 @@ class SliceScatterCorner(Op):
         return out
 
     def vjp_input(g, src: Meta):
-        return g - g.new_zeros(g.shape).slice_scatter_corner(
-            g[tuple([slice(0, n) for n in src.shape])]
+        return g - SliceScatterCorner.call(
+            g.new_zeros(g.shape), g[tuple([slice(0, n) for n in src.shape])]
         )
 
     def vjp_src(g, src: Meta):

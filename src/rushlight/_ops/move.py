@@ -110,13 +110,13 @@ def tensors_of(tensors):
     return list(tensors)
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", out=False)
 def atleast_1d(*tensors):
     """atleast_1d(*tensors) -> Tensor or tuple: 0-d tensors get a dimension."""
     return each(tensors, lambda t: t.reshape(1) if t.ndim == 0 else t)
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", out=False)
 def atleast_2d(*tensors):
     """atleast_2d(*tensors) -> Tensor or tuple: tensors of fewer dimensions get leading ones."""
     return each(
@@ -124,7 +124,7 @@ def atleast_2d(*tensors):
     )
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", out=False)
 def atleast_3d(*tensors):
     """atleast_3d(*tensors) -> Tensor or tuple
 

@@ -52,7 +52,7 @@ def numel(input):
     return input._data.size
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", out=False)
 def result_type(tensor1, tensor2):
     """result_type(tensor1, tensor2) -> dtype
 
