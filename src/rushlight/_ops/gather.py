@@ -241,7 +241,7 @@ class ScatterAdd(Op):
             return out
         part = part_of(src, index)
         if not x.ndim:
-            return out + part.sum()
+            return xp.add.reduce(xp.append(part.reshape(-1), out), dtype=x.dtype)
         if x.ndim == 1 and x.dtype.kind == "f" and x.itemsize >= 4:
             return out + xp.bincount(index, part, x.shape[0]).astype(x.dtype)
         add_at(xp, out, places(x.shape, index, at), part)
@@ -530,7 +530,8 @@ def check_source(name, x, index, source, at):
     """A source of slices must match the index and the other sizes."""
     if source.ndim and at >= source.ndim:
         raise RuntimeError(
-            f"{name}(): Indexing dim {at} is out of bounds of the source tensor with dim {source.ndim}"
+            f"{name}(): Indexing dim {at} is out of bounds of the source tensor with dim "
+            f"{source.ndim}"
         )
     count = source.shape[at] if source.ndim else 1
     if index.size != count:
