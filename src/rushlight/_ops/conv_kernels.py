@@ -119,6 +119,9 @@ def _by_columns(xp, x, weight, out, stride, dilation, groups):
     windows = patches(xp, _grouped(x, groups), kernel, out, stride, dilation)
     matrix = _matrix(weight, groups)
     lead = windows.shape[1 : -2 * len(kernel) - 1]  # () or (groups,)
+    if groups * rows * length * x.itemsize > 4 * BLOCK:
+        result = _by_strips(xp, windows, matrix, out, xp.result_type(x, weight))
+        return result.reshape(samples, weight.shape[0], *out)
     block = _block(samples, groups * rows * length, x.itemsize)
     if block >= samples:
         result = xp.matmul(matrix, windows.reshape(samples, *lead, rows, length))
@@ -134,6 +137,25 @@ def _by_columns(xp, x, weight, out, stride, dilation, groups):
         else:
             xp.matmul(matrix, columns, out=result[start : start + n])
     return result.reshape(samples, weight.shape[0], *out)
+
+
+def _by_strips(xp, windows, matrix, out, dtype):
+    """One sample whose columns do not fit in cache, a few output rows at a time."""
+    n = len(out)
+    samples, lead = windows.shape[0], windows.shape[1 : -2 * n - 1]
+    rows, inner = matrix.shape[-1], math.prod(out[1:])
+    strip = max(1, BLOCK // max(1, rows * math.prod(lead) * inner * windows.itemsize))
+    result = xp.empty((samples, *matrix.shape[:-1], *out), dtype)
+    along = (slice(None),) * (windows.ndim - 1 - n)  # all dimensions before the first of the output
+    for sample in range(samples):
+        for start in range(0, out[0], strip):
+            part = windows[sample][(*along, slice(start, start + strip))]
+            height = part.shape[-n]
+            product = xp.matmul(matrix, part.reshape(*lead, rows, height * inner))
+            result[sample, ..., start : start + height, *[slice(None)] * (n - 1)] = product.reshape(
+                *matrix.shape[:-1], height, *out[1:]
+            )
+    return result
 
 
 def input_gradient(xp, g, weight, shape, stride, padding, dilation, groups):
