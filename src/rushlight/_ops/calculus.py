@@ -74,13 +74,11 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
         if dim is None:
             raise RuntimeError(
                 f"{expected}, or a list of length equal to 'self.dim() = {input.ndim}', since dim "
-                "argument was not "
-                f"given, but got a list of length {len(spacing)}"
+                f"argument was not given, but got a list of length {len(spacing)}"
             )
         raise RuntimeError(
             f"{expected} or it's spacing and dim arguments to have the same length, but got a "
-            "spacing argument of "
-            f"length {len(spacing)} and a dim argument of length {len(dims)}."
+            f"spacing argument of length {len(spacing)} and a dim argument of length {len(dims)}."
         )
     results = []
     for d, step in zip(dims, spacing, strict=True):

@@ -135,14 +135,12 @@ def _check_operands(operands, inputs):
             if named > t.ndim:
                 raise RuntimeError(
                     f"einsum(): the number of subscripts in the equation ({named}) is more than "
-                    "the number of "
-                    f"dimensions ({t.ndim}) for operand {i}"
+                    f"the number of dimensions ({t.ndim}) for operand {i}"
                 )
         elif named != t.ndim:
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) does not match the "
-                "number of "
-                f"dimensions ({t.ndim}) for operand {i} and no ellipsis was given"
+                f"number of dimensions ({t.ndim}) for operand {i} and no ellipsis was given"
             )
 
 
@@ -160,15 +158,13 @@ def _expand(operands, inputs):
             if label in labels[:j] and t.shape[labels.index(label)] != size:
                 raise RuntimeError(
                     f"einsum(): subscript {_shown(label)} is repeated for operand {i} but the "
-                    "sizes don't match, "
-                    f"{size} != {t.shape[labels.index(label)]}"
+                    f"sizes don't match, {size} != {t.shape[labels.index(label)]}"
                 )
             known = sizes.setdefault(label, size)
             if known != size and 1 not in (known, size):
                 raise RuntimeError(
                     f"einsum(): subscript {_shown(label)} has size {size} for operand {i} which "
-                    "does not "
-                    f"broadcast with previously seen size {known}"
+                    f"does not broadcast with previously seen size {known}"
                 )
             sizes[label] = max(known, size) if 0 not in (known, size) else 0
         terms.append(_diagonal(t, list(labels)))

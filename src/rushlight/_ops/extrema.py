@@ -23,8 +23,8 @@ def _same_out(input, out):
     if out is not None and out.dtype is not input.dtype:
         raise RuntimeError(
             "Expected the dtype for input and out to match, but got "
-            f"{dtypes.scalar_name(input.dtype)} for input's "
-            f"dtype and {dtypes.scalar_name(out.dtype)} for out's dtype."
+            f"{dtypes.scalar_name(input.dtype)} for input's dtype and "
+            f"{dtypes.scalar_name(out.dtype)} for out's dtype."
         )
 
 

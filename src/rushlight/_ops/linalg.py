@@ -215,10 +215,8 @@ def _check_factor(info):
         where, at = failed
         raise RuntimeError(
             f"torch.linalg.lu_factor: {where}U[{at},{at}] is zero and using it on lu_solve would "
-            "result in a "
-            "division by zero. If you still want to perform the factorization, consider calling "
-            "linalg.lu(A, pivot) "
-            "or linalg.lu_factor_ex(A, pivot)"
+            "result in a division by zero. If you still want to perform the factorization, "
+            "consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
         )
 
 
@@ -270,7 +268,7 @@ def _check_lu_solve(LU, pivots, B, left):
     check_floating("torch.linalg.lu_solve", LU)
     if LU.dtype is not B.dtype:
         raise RuntimeError(
-            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type "
+            "linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type "
             f"{dtypes.scalar_name(LU.dtype)} and B of type {dtypes.scalar_name(B.dtype)} instead"
         )
     if pivots.dtype is not dtypes.int32:
@@ -290,8 +288,8 @@ def _fits(name, A, B, left):
     if A.shape[-2] != (B.shape[-2] if left else B.shape[-1]):
         raise RuntimeError(
             f"{name}: Incompatible shapes of A and B for the equation "
-            f"{'AX = B' if left else 'XA = B'} "
-            f"({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+            f"{'AX = B' if left else 'XA = B'} ({A.shape[-2]}x{A.shape[-1]} and "
+            f"{B.shape[-2]}x{B.shape[-1]})"
         )
 
 
@@ -299,8 +297,7 @@ def _one_dtype(name, A, B):
     if A.dtype is not B.dtype:
         raise RuntimeError(
             f"{name}: Expected A and B to have the same dtype, but found A of type "
-            f"{dtypes.scalar_name(A.dtype)} and "
-            f"B of type {dtypes.scalar_name(B.dtype)} instead"
+            f"{dtypes.scalar_name(A.dtype)} and B of type {dtypes.scalar_name(B.dtype)} instead"
         )
 
 

@@ -110,8 +110,7 @@ class LinalgQr(Op):
         if mode == "r":
             raise RuntimeError(
                 "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
-                "Please use "
-                "linalg.qr(A, mode='reduced') if you are going to require gradients."
+                "Please use linalg.qr(A, mode='reduced') if you are going to require gradients."
             )
         gQ, gR = g
         m, n = Q.shape[-2], R.shape[-1]

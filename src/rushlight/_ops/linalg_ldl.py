@@ -167,8 +167,8 @@ def _refuse_singular(name, info):
         where, at = failed
         raise RuntimeError(
             f"{name}: {where}D[{at},{at}] is zero and using it on ldl_solve would result in a "
-            "division by zero. If you "
-            "still want to perform the factorization, consider calling linalg.ldl_factor_ex(A)"
+            "division by zero. If you still want to perform the factorization, consider calling "
+            "linalg.ldl_factor_ex(A)"
         )
 
 
@@ -212,7 +212,6 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
     if LD.shape[-1] != B.shape[-2]:
         raise RuntimeError(
             "torch.linalg.ldl_solve: Incompatible shapes of A and B for the equation AX = B "
-            f"({LD.shape[-2]}x"
-            f"{LD.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+            f"({LD.shape[-2]}x{LD.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     return LinalgLdlSolve.call(LD, pivots, B, hermitian)

@@ -195,8 +195,8 @@ def svd(input, some=True, compute_uv=True):
     """
     if input.ndim < 2:
         raise RuntimeError(
-            "linalg.svd: input should have at least 2 dimensions, but has "
-            f"{input.ndim} dimensions instead"
+            f"linalg.svd: input should have at least 2 dimensions, but has {input.ndim} dimensions "
+            "instead"
         )
     fields = ("U", "S", "V")
     if not compute_uv:
@@ -307,8 +307,7 @@ def _check_ormqr(input, tau, other, left):
     if input.ndim - tau.ndim != 1:
         raise RuntimeError(
             f"{where}: Expected tau to have one dimension less than input, but got tau.ndim equal "
-            f"to {tau.ndim} and "
-            f"input.ndim is equal to {input.ndim}"
+            f"to {tau.ndim} and input.ndim is equal to {input.ndim}"
         )
 
 
@@ -332,8 +331,7 @@ def cholesky_solve(B, L, upper=False):
     if L.shape[-1] != B.shape[-2]:
         raise RuntimeError(
             f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by "
-            f"{L.shape[-1]} but each b "
-            f"matrix is {B.shape[-2]} by {B.shape[-1]}"
+            f"{L.shape[-1]} but each b matrix is {B.shape[-2]} by {B.shape[-1]}"
         )
     first, second = (L.mH, L) if upper else (L, L.mH)
     half = SolveTriangular.call(first, B, False, True, False)
@@ -368,8 +366,7 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
         if t.ndim < 2:
             raise RuntimeError(
                 f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it "
-                f"has {t.ndim} "
-                "dimensions instead"
+                f"has {t.ndim} dimensions instead"
             )
     coefficient = A.expand((*_batch(A, b), *A.shape[-2:])).clone()
     M = A.mT if transpose else A

@@ -27,15 +27,13 @@ def _check_vector_norm(x, order, dim, dtype):
     if not given and not x.size:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {_shown(order)} norm on an empty tensor "
-            "because the operation "
-            "does not have an identity"
+            "because the operation does not have an identity"
         )
     for d in wrap_dims(dim, x.ndim) if given else ():
         if x.ndim and x.shape[d] == 0:
             raise RuntimeError(
                 f"linalg.vector_norm cannot compute the {_shown(order)} norm on the dimension "
-                f"{d}because this "
-                "dimension is empty and the operation does not have an identity"
+                f"{d}because this dimension is empty and the operation does not have an identity"
             )
 
 
@@ -228,8 +226,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
                 raise (
                     RuntimeError(
                         "linalg.norm: If dim is not specified but ord is, the input must be 1D or "
-                        "2D. Got "
-                        f"{A.ndim}D."
+                        f"2D. Got {A.ndim}D."
                     )
                     if A.ndim > 2 or ord not in ("fro", "nuc")
                     else RuntimeError(

@@ -140,8 +140,7 @@ def matrix_power(A, n):
     if A.shape[-1] != A.shape[-2]:
         raise RuntimeError(
             "linalg.matrix_power: A must be batches of square matrices, but they are "
-            f"{A.shape[-2]} by "
-            f"{A.shape[-1]} matrices"
+            f"{A.shape[-2]} by {A.shape[-1]} matrices"
         )
     if n == 0:
         return A.clone().copy_(
@@ -187,8 +186,7 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     if A.ndim < 2 or A.dtype.category < dtypes.FLOATING:
         raise RuntimeError(
             f"linalg.pinv({dtypes.scalar_name(A.dtype)}{{{list(A.shape)}}}): expected a tensor "
-            "with 2 or more "
-            "dimensions of float, double, cfloat or cdouble types"
+            "with 2 or more dimensions of float, double, cfloat or cdouble types"
         )
     if rcond is not None:
         rtol = rcond

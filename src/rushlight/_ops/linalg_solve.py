@@ -62,8 +62,7 @@ def check_square(name, x, letter="A"):
     if x.shape[-1] != x.shape[-2]:
         raise RuntimeError(
             f"{name}: {letter} must be batches of square matrices, but they are {x.shape[-2]} by "
-            f"{x.shape[-1]} "
-            "matrices"
+            f"{x.shape[-1]} matrices"
         )
 
 
@@ -358,8 +357,7 @@ class LinalgInvEx(Op):
                 where, at = first_failure(info)
                 raise LinAlgError(
                     f"{name}: {where}The diagonal element {at} is zero, the inversion could not be "
-                    "completed "
-                    "because the input matrix is singular."
+                    "completed because the input matrix is singular."
                 ) from None
             return inverse, info
 

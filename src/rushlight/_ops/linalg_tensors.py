@@ -142,8 +142,7 @@ def householder_product(A, tau):
     if A.ndim - tau.ndim != 1:
         raise RuntimeError(
             f"{where}: Expected tau to have one dimension less than input, but got tau.ndim equal "
-            f"to {tau.ndim} and "
-            f"input.ndim is equal to {A.ndim}"
+            f"to {tau.ndim} and input.ndim is equal to {A.ndim}"
         )
     if A.shape[:-2] != tau.shape[:-1]:
         raise RuntimeError(
@@ -176,8 +175,7 @@ def tensorinv(A, ind=2):
     if rows != columns:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
-            "prod(self.shape[:ind]), but got "
-            f"{columns} != {rows}"
+            f"prod(self.shape[:ind]), but got {columns} != {rows}"
         )
     return inv(A.reshape(columns, columns)).reshape((*A.shape[ind:], *A.shape[:ind]))
 

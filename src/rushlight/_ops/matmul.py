@@ -143,10 +143,9 @@ def _check_dot(x, y):
         )
     if x.shape != y.shape:
         raise RuntimeError(
-            "inconsistent tensor size, expected tensor "
-            f"[{x.shape[0]}] and src [{y.shape[0]}] to have the same number of elements, but got "
-            f"{x.shape[0]} "
-            f"and {y.shape[0]} elements respectively"
+            f"inconsistent tensor size, expected tensor [{x.shape[0]}] and src [{y.shape[0]}] to "
+            f"have the same number of elements, but got {x.shape[0]} and {y.shape[0]} elements "
+            "respectively"
         )
     _no_bool("dot", x)
 
@@ -209,8 +208,7 @@ def check_batches(x, y):
     if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, "
-            f"{x.shape[2]}] "
-            f"but got: [{y.shape[0]}, {y.shape[1]}]."
+            f"{x.shape[2]}] but got: [{y.shape[0]}, {y.shape[1]}]."
         )
     if x.dtype != y.dtype:
         raise RuntimeError(
@@ -303,8 +301,7 @@ def _matmul_mismatch(x, y):
             return broadcast([x.shape[:-2], y.shape[:-2]])
         return RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, "
-            f"{x.shape[-1]}] but got: "
-            f"[{batch}, {y.shape[-2]}]."
+            f"{x.shape[-1]}] but got: [{batch}, {y.shape[-2]}]."
         )
     rows = math.prod(x.shape[:-1])
     if y.ndim == 1:

@@ -46,16 +46,14 @@ def _cannot_expand(shape, target):
     if len(shape) > len(target):
         return RuntimeError(
             f"The expanded size of the tensor ({target[0] if target else 0}) must match the "
-            "existing size "
-            f"({shape[0]}) at non-singleton dimension 0.  Target sizes: {list(target)}.  Tensor "
-            f"sizes: {list(shape)}"
+            f"existing size ({shape[0]}) at non-singleton dimension 0.  Target sizes: "
+            f"{list(target)}.  Tensor sizes: {list(shape)}"
         )
     at = next(i for i in range(-1, -len(shape) - 1, -1) if shape[i] not in (1, target[i]))
     return RuntimeError(
         f"The expanded size of the tensor ({target[at]}) must match the existing size "
-        f"({shape[at]}) at "
-        f"non-singleton dimension {len(target) + at}.  Target sizes: {list(target)}.  Tensor "
-        f"sizes: {list(shape)}"
+        f"({shape[at]}) at non-singleton dimension {len(target) + at}.  Target sizes: "
+        f"{list(target)}.  Tensor sizes: {list(shape)}"
     )
 
 

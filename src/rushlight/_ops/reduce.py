@@ -154,14 +154,12 @@ def _mean_dtype(name, x, dtype):
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
             f"{name}(): could not infer output dtype. Optional dtype must be either a floating "
-            "point or "
-            f"complex dtype. Got: {dtypes.scalar_name(dtype)}"
+            f"point or complex dtype. Got: {dtypes.scalar_name(dtype)}"
         )
     if dtype is None and x.dtype.kind in "biu":
         raise RuntimeError(
             f"{name}(): could not infer output dtype. Input dtype must be either a floating point "
-            "or "
-            f"complex dtype. Got: {dtypes.scalar_name(dtypes.of_array(x))}"
+            f"or complex dtype. Got: {dtypes.scalar_name(dtypes.of_array(x))}"
         )
 
 
@@ -224,8 +222,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
             "nanmean(): could not infer output dtype. Optional dtype must be either a floating "
-            "point or "
-            f"complex dtype. Got: {dtypes.scalar_name(dtype)}"
+            f"point or complex dtype. Got: {dtypes.scalar_name(dtype)}"
         )
     count = input.detach().isnan().logical_not().sum(dim, keepdim)
     return input.nansum(dim, keepdim, dtype=dtype) / count

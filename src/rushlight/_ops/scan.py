@@ -268,10 +268,8 @@ def _check_joined(name, input, extra, dim):
         if i != dim and extra.shape[i] != input.shape[i]:
             raise RuntimeError(
                 "diff expects the shape of tensor to prepend or append to match that of input "
-                "except along the "
-                f"differencing dimension; input.size({i}) = {input.shape[i]}, but got "
-                f"tensor.size({i}) = "
-                f"{extra.shape[i]}"
+                f"except along the differencing dimension; input.size({i}) = {input.shape[i]}, but "
+                f"got tensor.size({i}) = {extra.shape[i]}"
             )
 
 

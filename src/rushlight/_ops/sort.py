@@ -242,8 +242,8 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     if out is not None and input.numel() and any(o.data_ptr() == input.data_ptr() for o in out):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor "
-            "refer to a single "
-            "memory location. Please clone() the tensor before performing the operation."
+            "refer to a single memory location. Please clone() the tensor before performing the "
+            "operation."
         )
     return Kthvalue.call(input, k, dim, keepdim, out=out)
 
@@ -475,16 +475,15 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if input.ndim == 0 and sorted_sequence.ndim != 1:
         raise RuntimeError(
             "torch.searchsorted(): input value can be a scalar only when boundaries tensor "
-            "dimension is 1, but "
-            f"we got boundaries tensor dim({sorted_sequence.ndim}) and input value's dim(0) "
-            "numel(1)"
+            f"dimension is 1, but we got boundaries tensor dim({sorted_sequence.ndim}) and input "
+            "value's dim(0) numel(1)"
         )
     if sorted_sequence.ndim != 1 and sorted_sequence.shape[:-1] != input.shape[:-1]:
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
-            "dimensions of "
-            f"boundaries tensor and input value tensor must match, but we got boundaries tensor "
-            f"{list(sorted_sequence.shape)} and input value tensor {list(input.shape)}"
+            "dimensions of boundaries tensor and input value tensor must match, but we got "
+            f"boundaries tensor {list(sorted_sequence.shape)} and input value tensor "
+            f"{list(input.shape)}"
         )
     if sorter is not None:
         _check_sorter(sorted_sequence, sorter)
@@ -496,8 +495,7 @@ def _check_sorter(sequence, sorter):
     if sorter.shape != sequence.shape:
         raise RuntimeError(
             "torch.searchsorted(): boundary and sorter must have the same size, but got boundary "
-            "tensor "
-            f"{list(sequence.shape)}and got sorter tensor {list(sorter.shape)}"
+            f"tensor {list(sequence.shape)}and got sorter tensor {list(sorter.shape)}"
         )
     if sorter.dtype is not dtypes.int64:
         raise RuntimeError(

@@ -29,8 +29,7 @@ def _fitted_window(name, input, window, n_fft, win_length):
     if window is not None and (window.ndim != 1 or window.shape[0] != win_length):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but "
-            "got window with size "
-            f"{list(window.shape)}"
+            f"got window with size {list(window.shape)}"
         )
     if window is None:
         window = input.new_ones(win_length, dtype=input.dtype.to_real())
@@ -49,8 +48,7 @@ def _reflect(t, pad):
     if pad >= n:
         raise RuntimeError(
             "Argument #4: Padding size should be less than the corresponding input dimension, but "
-            "got: padding "
-            f"({pad}, {pad}) at dimension {t.ndim} of input {[1, *t.shape]}"
+            f"got: padding ({pad}, {pad}) at dimension {t.ndim} of input {[1, *t.shape]}"
         )
     left = t.narrow(-1, 1, pad).flip(-1)
     return transforms.join([left, t, t.narrow(-1, n - 1 - pad, pad).flip(-1)], -1)

@@ -47,8 +47,7 @@ def _check_quantile(name, input, q, interpolation):
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
-            "but got "
-            f"{interpolation}"
+            f"but got {interpolation}"
         )
     if not hasattr(q, "dtype"):
         if not 0 <= q <= 1:
@@ -221,16 +220,13 @@ def _edges(name, input, column, bins, low, high, at):
         if bins.ndim != 1:
             raise RuntimeError(
                 f"torch.histogramdd(): bins tensor should have one dimension, but got {bins.ndim} "
-                "dimensions in "
-                f"the bins tensor for dimension {at}"
+                f"dimensions in the bins tensor for dimension {at}"
             )
         if bins.dtype is not input.dtype:
             raise RuntimeError(
                 "torch.histogramdd(): input tensor and bins tensors should have the same dtype, "
-                "but got input with "
-                f"dtype {dtypes.scalar_name(input.dtype).lower()} and bins for dimension {at} with "
-                "dtype "
-                f"{dtypes.scalar_name(bins.dtype).lower()}"
+                f"but got input with dtype {dtypes.scalar_name(input.dtype).lower()} and bins for "
+                f"dimension {at} with dtype {dtypes.scalar_name(bins.dtype).lower()}"
             )
         return bins
     if bins <= 0:
@@ -359,8 +355,7 @@ def _check_cov(input, fweights, aweights):
         if w.numel() != count:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the "
-                "input but got "
-                f"{w.numel()} != {count}"
+                f"input but got {w.numel()} != {count}"
             )
         if count and bool((w < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")

@@ -69,8 +69,7 @@ def tensordot(a, b, dims=2):
                 shown = p - a.ndim if isinstance(dims, int) else p
                 raise RuntimeError(
                     f"contracted dimensions need to match, but first has size {a.shape[p]} in dim "
-                    f"{shown} and "
-                    f"second has size {b.shape[q]} in dim {q}"
+                    f"{shown} and second has size {b.shape[q]} in dim {q}"
                 )
     free_a = [d for d in range(a.ndim) if d not in dims_a]
     free_b = [d for d in range(b.ndim) if d not in dims_b]
@@ -159,8 +158,7 @@ def multi_dot(tensors):
         if a.shape[1] != b.shape[0]:
             raise RuntimeError(
                 f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and "
-                f"{list(b.shape)} "
-                "cannot be multiplied"
+                f"{list(b.shape)} cannot be multiplied"
             )
     split = _chain_order([t.shape[0] for t in tensors] + [tensors[-1].shape[1]])
     return _multiply_chain(tensors, split, 0, n - 1).reshape(shape)
