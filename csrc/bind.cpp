@@ -3,6 +3,9 @@
 #include "arrays.h"
 #include "kernels.h"
 
+#include <cstring>
+#include <vector>
+
 namespace rushlight {
 
 const Kernels *kernels = nullptr;
@@ -12,24 +15,54 @@ Kernels kernels_v2();
 Kernels kernels_v3();
 Kernels kernels_v4();
 
-static Kernels choose() {
+// The tables this CPU can run, the best first.
+static std::vector<Kernels> usable() {
   __builtin_cpu_init();
   bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
             __builtin_cpu_supports("bmi2");
   bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512vl");
-  return v4 ? kernels_v4() : v3 ? kernels_v3() : kernels_v2();
+  std::vector<Kernels> tables;
+  if (v4) tables.push_back(kernels_v4());
+  if (v3) tables.push_back(kernels_v3());
+  tables.push_back(kernels_v2());
+  return tables;
 }
 #else
 Kernels kernels_generic();
-static Kernels choose() { return kernels_generic(); }
+static std::vector<Kernels> usable() { return {kernels_generic()}; }
 #endif
+
+static std::vector<Kernels> *tables = nullptr;
+
+static PyObject *use(PyObject *, PyObject *name) {
+  const char *wanted = PyUnicode_AsUTF8(name);
+  if (!wanted) return nullptr;
+  for (const Kernels &t : *tables)
+    if (!std::strcmp(t.name, wanted)) {
+      kernels = &t;
+      Py_RETURN_NONE;
+    }
+  return PyErr_Format(PyExc_ValueError, "this CPU cannot run the level '%s'", wanted);
+}
+
+static PyObject *isas(PyObject *, PyObject *) {
+  PyObject *names = PyList_New(0);
+  for (const Kernels &t : *tables) {
+    PyObject *name = PyUnicode_FromString(t.name);
+    if (!names || !name || PyList_Append(names, name) < 0) return nullptr;
+    Py_DECREF(name);
+  }
+  return names;
+}
 
 static PyObject *isa(PyObject *, PyObject *) { return PyUnicode_FromString(kernels->name); }
 
 static PyMethodDef methods[] = {
     {"isa", isa, METH_NOARGS, "isa() -> str\n\nThe instruction set chosen at import: v2, v3, v4 (x86-64 levels) or generic."},
+    {"isas", isas, METH_NOARGS, "isas() -> list\n\nThe instruction sets this CPU can run, the best first."},
+    {"use", use, METH_O, "use(isa)\n\nRun the kernels of another instruction set from now on (for tests)."},
     {nullptr},
 };
 
@@ -40,8 +73,8 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 PyMODINIT_FUNC PyInit__C(void) {
   using namespace rushlight;
   import_array();
-  static const Kernels chosen = choose();
-  kernels = &chosen;
+  tables = new std::vector<Kernels>(usable());
+  kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);
   if (!module) return nullptr;
   if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||

@@ -66,6 +66,21 @@ def test_native_recipe_is_the_readable_one(name, dtype, params, n):
 
 
 @needs_native
+def test_every_instruction_set_draws_the_same_bits():
+    before = extension.C.isa()
+    drawn = set()
+    for level in extension.C.isas():
+        extension.C.use(level)
+        e, x, y = extension.C.Engine(), np.empty(1000, np.float32), np.empty(1000, np.float32)
+        e.seed(3)
+        extension.C.normal(e, x, 1.0, 2.0)
+        extension.C.uniform(e, y, -0.2236, 0.3)
+        drawn.add(x.tobytes() + y.tobytes())
+    extension.C.use(before)
+    assert len(drawn) == 1
+
+
+@needs_native
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("name", ["poisson", "gamma", "binomial", "bernoulli_each"])
 def test_native_recipe_by_parameter_is_the_readable_one(name, dtype):
