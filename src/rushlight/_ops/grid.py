@@ -167,7 +167,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "since 1.3.0. Please specify "
             "align_corners=True if the old behavior is desired. See the documentation of "
             "grid_sample for details.",
-            stacklevel=2,
+            stacklevel=3,
         )
         align_corners = False
     _check_grid(input, grid, mode)

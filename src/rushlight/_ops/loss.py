@@ -410,7 +410,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if size_average is not None or reduce is not None or reduction != "batchmean":
         reduction = chosen(size_average, reduce, reduction)
     if reduction == "mean":
-        warnings.warn(MEAN_OF_KL, stacklevel=2)
+        warnings.warn(MEAN_OF_KL, stacklevel=3)  # the caller of the public name
     loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.dim() else loss.sum()

@@ -5,7 +5,7 @@ import warnings
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def chosen(size_average, reduce, reduction, stacklevel=3):
+def chosen(size_average, reduce, reduction, stacklevel=4):
     """The reduction meant by the arguments of PyTorch 0.4 (``size_average``, ``reduce``), if
     given."""
     if size_average is not None or reduce is not None:
@@ -50,7 +50,7 @@ def unreduced(g, reduction, count):
     return g / count if reduction == "mean" else g
 
 
-def warn_other_size(input, target, stacklevel=3):
+def warn_other_size(input, target, stacklevel=4):
     """Warn where ``target`` would be broadcast."""
     if input.shape != target.shape:
         warnings.warn(

@@ -325,5 +325,5 @@ def upsample_bilinear(input, size=None, scale_factor=None):
 def _deprecated(name, instead):
     warnings.warn(
         f"`nn.functional.{name}` is deprecated. Use `nn.functional.{instead}` instead.",
-        stacklevel=3,
+        stacklevel=4,
     )
