@@ -2,6 +2,7 @@
 
 from rushlight._core.tensor import Tensor
 from rushlight.autograd import function as function
+from rushlight.autograd import functional as functional
 from rushlight.autograd import grad_mode as grad_mode
 from rushlight.autograd.anomaly import detect_anomaly as detect_anomaly
 from rushlight.autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled
