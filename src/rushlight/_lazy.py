@@ -14,6 +14,7 @@ SUBMODULES = frozenset(
 FROM = {
     "save": "serialization",
     "load": "serialization",
+    "typename": "utils.naming",
     "TypedStorage": "storage",
     **dict.fromkeys(CLASSES, "storage"),
 }

@@ -226,22 +226,6 @@ def map_(self, tensor, callable):
 
 
 @public("torch", out=False)
-def typename(obj, /):
-    """typename(obj) -> str
-
-    The full name of an object's type, or of a type; a tensor's legacy type.
-    """
-    if isinstance(obj, Tensor):
-        return obj.type()
-    module = getattr(obj, "__module__", "") or ""
-    if hasattr(obj, "__qualname__"):
-        name = obj.__qualname__
-    else:
-        module, name = type(obj).__module__, type(obj).__qualname__
-    return name if module in ("", "builtins") else f"{module}.{name}"
-
-
-@public("torch", out=False)
 def compile(model=None, **options):
     """compile(model, ...): not there yet; NotImplementedError says what to do instead."""
     raise NotImplementedError(

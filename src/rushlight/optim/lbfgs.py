@@ -9,6 +9,11 @@ from rushlight.optim._line_search import strong_wolfe
 from rushlight.optim.optimizer import Optimizer, Params
 
 
+def _value(loss: Any) -> float:
+    """The number a closure returned, be it a tensor or a number."""
+    return loss.item() if isinstance(loss, torch.Tensor) else float(loss)
+
+
 class LBFGS(Optimizer):
     """LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7, tolerance_change=1e-9,
         history_size=100, line_search_fn=None)
@@ -81,7 +86,7 @@ class LBFGS(Optimizer):
     ) -> tuple[float, torch.Tensor]:
         """Loss and gradient some way along `direction`; the parameters return to `origin`."""
         self._move(length, direction)
-        loss = float(closure())
+        loss = _value(closure())
         grad = self._flat_grad()
         for p, x in zip(self._params, origin, strict=True):
             p.copy_(x)
@@ -105,7 +110,7 @@ class LBFGS(Optimizer):
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         first = closure()
-        loss, grad, evaluations = float(first), self._flat_grad(), 1
+        loss, grad, evaluations = _value(first), self._flat_grad(), 1
         state["func_evals"] += 1
         if grad.abs().max() <= group["tolerance_grad"]:
             return first
@@ -144,7 +149,7 @@ class LBFGS(Optimizer):
             self._move(length, direction)
             if last:  # nobody will look at the gradient
                 return loss, grad, length, 0
-            return float(closure()), self._flat_grad(), length, 1
+            return _value(closure()), self._flat_grad(), length, 1
         if group["line_search_fn"] != "strong_wolfe":
             raise RuntimeError("only 'strong_wolfe' is supported")
         origin = [p.clone(memory_format=torch.contiguous_format) for p in self._params]
