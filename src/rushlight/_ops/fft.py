@@ -352,6 +352,10 @@ def ifft2(input, s=None, dim=(-2, -1), norm=None):
 
 
 def _half_forward(name, t, s, dim, norm, forward):
+    if t.is_complex():
+        raise RuntimeError(
+            f"{name} expects a real-valued input tensor, but got {dtypes.scalar_name(t.dtype)}"
+        )
     t = _real_only(name, t)
     sizes, dims = _shape_and_dims(t, s, dim)
     if not dims:
@@ -399,7 +403,7 @@ def rfft2(input, s=None, dim=(-2, -1), norm=None):
     >>> torch.fft.rfft2(torch.ones(2, 2)).shape
     torch.Size([2, 2])
     """
-    return FftR2C.call(*_half_forward("rfft2", input, s, dim, norm, True), True)
+    return FftR2C.call(*_half_forward("rfftn", input, s, dim, norm, True), True)
 
 
 @public("fft")
@@ -481,7 +485,7 @@ def ihfft2(input, s=None, dim=(-2, -1), norm=None):
     >>> torch.fft.ihfft2(torch.ones(2, 2)).shape
     torch.Size([2, 2])
     """
-    return FftR2C.call(*_half_forward("ihfft2", input, s, dim, norm, False), True).conj()
+    return FftR2C.call(*_half_forward("ihfftn", input, s, dim, norm, False), True).conj()
 
 
 # ---- frequencies and shifts ----------------------------------------------------------------------

@@ -305,6 +305,8 @@ def _one_dtype(name, A, B):
 
 
 def _check_solve(A, B, left):
+    if A.ndim >= 2:
+        check_floating("linalg.solve", A)
     _one_dtype("linalg.solve", A, B)
     check_square("linalg.solve", A)
     vector = is_vector(tuple(A.shape), tuple(B.shape))
@@ -349,15 +351,14 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     tensor([[1.],
             [2.]])
     """
-    for letter, t in (("A", A), ("B", B)):
-        if t.ndim < 2:
-            raise RuntimeError(
-                f"linalg.solve_triangular: The input tensor {letter} must have at least 2 "
-                "dimensions."
-            )
-    _one_dtype("linalg.solve_triangular", A, B)
-    check_square("linalg.solve_triangular", A)
-    _fits("linalg.solve_triangular", A, B, left)
+    name = "linalg.solve_triangular"
+    if A.dtype.category >= dtypes.FLOATING:
+        check_square(name, A)
+    if B.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor B must have at least 2 dimensions.")
+    _fits(name, A, B, left)
+    check_square(name, A)
+    _one_dtype(name, A, B)
     return SolveTriangular.call(A, B, upper, left, unitriangular)
 
 

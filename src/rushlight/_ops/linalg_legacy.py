@@ -328,6 +328,7 @@ def cholesky_solve(B, L, upper=False):
             raise RuntimeError(
                 f"{name} should have at least 2 dimensions, but has {t.ndim} dimensions instead"
             )
+    _check_system("cholesky_solve_cpu", B, L)
     if L.shape[-1] != B.shape[-2]:
         raise RuntimeError(
             f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by "
@@ -368,10 +369,32 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
                 f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it "
                 f"has {t.ndim} dimensions instead"
             )
+    _check_system("triangular_solve_cpu", b, A)
+    if A.shape[-1] != b.shape[-2]:
+        raise RuntimeError(
+            "Incompatible matrix sizes for triangular_solve: each A matrix is "
+            f"{A.shape[-1]} by {A.shape[-1]} but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        )
     coefficient = A.expand((*_batch(A, b), *A.shape[-2:])).clone()
     M = A.mT if transpose else A
     solution = SolveTriangular.call(M, b, upper != transpose, True, unitriangular)
     return make("triangular_solve", ("solution", "cloned_coefficient"), (solution, coefficient))
+
+
+def _check_system(kernel, b, A):
+    if A.dtype is not b.dtype:
+        raise RuntimeError(
+            f"Expected b and A to have the same dtype, but found b of type "
+            f"{dtypes.scalar_name(b.dtype)} and A of type {dtypes.scalar_name(A.dtype)} instead."
+        )
+    if A.shape[-1] != A.shape[-2]:
+        raise RuntimeError(
+            f"A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            "matrices"
+        )
+    if A.dtype.category < dtypes.FLOATING:
+        kind = dtypes.scalar_name(A.dtype)
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{kind}'")
 
 
 def _batch(a, b):

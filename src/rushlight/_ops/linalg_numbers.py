@@ -7,7 +7,7 @@ from rushlight._core.op import public
 from rushlight._ops.linalg import eigvalsh, inv, svdvals
 from rushlight._ops.linalg_decomp import LinalgDet, LinalgMatrixExp, LinalgPinv, LinalgSlogdet
 from rushlight._ops.linalg_norm import matrix_norm, vector_norm
-from rushlight._ops.linalg_solve import LinalgInvEx, check_square
+from rushlight._ops.linalg_solve import LinalgInvEx, check_floating, check_square
 
 # ---- numbers of a matrix -------------------------------------------------------------------------
 
@@ -65,6 +65,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
         )
     if tol is not None:
         atol, rtol = tol, 0.0
+    check_floating("torch.linalg.matrix_rank", A)
     A = A.detach()
     _tolerances("torch.linalg.matrix_rank", A, atol, rtol)
     if not A.numel():

@@ -30,6 +30,8 @@ _KERNELS = {
     "linalg.solve_triangular": "triangular_solve_cpu", "torch.geqrf": "geqrf_cpu",
 }  # fmt: skip
 
+_NO_INTEGERS = {"torch.linalg.lstsq", "torch.linalg.matrix_rank"}
+
 
 def check_matrix(name, x, letter="A"):
     """At least two dimensions, floating point or complex, not half precision."""
@@ -41,6 +43,10 @@ def check_matrix(name, x, letter="A"):
 def check_floating(name, x):
     """A floating point or complex tensor or array that LAPACK knows."""
     dtype = x.dtype if isinstance(x.dtype, dtypes.dtype) else dtypes.of_array(x)
+    if dtype.category < dtypes.FLOATING and name in _NO_INTEGERS:
+        raise RuntimeError("This function doesn't handle types other than float and double")
+    if dtype.category < dtypes.FLOATING and _KERNELS.get(name) == "lu_cpu":
+        raise NotImplementedError(f"\"lu_cpu\" not implemented for '{dtypes.scalar_name(dtype)}'")
     if dtype.category < dtypes.FLOATING:
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got "
@@ -58,12 +64,14 @@ def check_floating(name, x):
 
 def check_square(name, x, letter="A"):
     """Square matrices of a fitting dtype."""
-    check_matrix(name, x, letter)
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor {letter} must have at least 2 dimensions.")
     if x.shape[-1] != x.shape[-2]:
         raise RuntimeError(
             f"{name}: {letter} must be batches of square matrices, but they are {x.shape[-2]} by "
             f"{x.shape[-1]} matrices"
         )
+    check_floating(name, x)
 
 
 def first_failure(info):

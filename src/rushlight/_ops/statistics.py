@@ -443,4 +443,10 @@ def dist(input, other, p=2):
     >>> torch.dist(torch.tensor([3.0, 4.0]), torch.zeros(2))
     tensor(5.)
     """
-    return (input - other).norm(p)
+    away = input - other
+    if away.dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            "norm(): input dtype should be either floating point or complex. Got "
+            f"{dtypes.scalar_name(away.dtype)} instead."
+        )
+    return away.norm(p)

@@ -5,6 +5,7 @@ import math
 from itertools import pairwise
 
 from rushlight._core import dtypes
+from rushlight._core.errors import broadcast
 from rushlight._core.op import Op, public
 from rushlight._core.shape import broadcast_shapes, wrap_dim
 
@@ -208,7 +209,10 @@ class LinalgCross(Op):
     tensors = ("input", "other")
 
     def forward(xp, x, y, dim=-1):
-        shape = broadcast_shapes(x.shape, y.shape)
+        try:
+            shape = broadcast_shapes(x.shape, y.shape)
+        except RuntimeError:
+            raise broadcast([x.shape, y.shape]) from None
         axis = wrap_dim(dim, len(shape))
         x, y = xp.broadcast_to(x, shape), xp.broadcast_to(y, shape)
         (a, b, c), (d, e, f) = (xp.moveaxis(t, axis, 0) for t in (x, y))
@@ -263,5 +267,10 @@ def vecdot(x, y, *, dim=-1):
         raise RuntimeError(
             "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
             f"{dtypes.scalar_name(x.dtype)} and y of type {dtypes.scalar_name(y.dtype)} instead"
+        )
+    if x.dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            "linalg.vecdot: Expected a floating point or complex tensor as input. Got "
+            f"{dtypes.scalar_name(x.dtype)}"
         )
     return (x.conj() * y).sum(dim)
