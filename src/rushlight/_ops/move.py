@@ -566,20 +566,6 @@ def combinations(input, r=2, with_replacement=False):
     return input[from_array(np.ascontiguousarray(chosen))]
 
 
-@public("torch", "Tensor", out=False)
-def trace(input):
-    """trace(input) -> Tensor
-
-    The sum of a matrix's diagonal.
-
-    >>> torch.trace(torch.eye(3))
-    tensor(3.)
-    """
-    if input.ndim != 2:
-        raise RuntimeError("trace: expected a matrix")
-    return input.diagonal().sum()
-
-
 @public("Tensor", out=False)
 def fill_diagonal_(self, fill_value, wrap=False):
     """fill_diagonal_(fill_value, wrap=False) -> Tensor: the main diagonal set to a number, in
