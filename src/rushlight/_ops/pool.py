@@ -102,7 +102,8 @@ class PlaneScatter(Op):
     def forward(xp, x, indices, shape, n):
         size = math.prod(shape[len(shape) - n :])
         planes = math.prod(shape[: len(shape) - n])
-        flat = indices.reshape(planes, -1) + (xp.arange(planes) * size)[:, None]
+        count = indices.size // max(planes, 1)
+        flat = indices.reshape(planes, count) + (xp.arange(planes) * size)[:, None]
         result = xp.zeros(planes * size, x.dtype)
         xp.add.at(result, flat.reshape(-1), x.reshape(-1))
         return result.reshape(shape)
