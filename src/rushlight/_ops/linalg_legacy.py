@@ -21,14 +21,22 @@ from rushlight._ops.linalg_solve import (
 
 @public("torch", "Tensor", aliases=())
 def det(A):
-    """det(A, *, out=None) -> Tensor: see :func:`torch.linalg.det`."""
+    """det(A, *, out=None) -> Tensor: see :func:`torch.linalg.det`.
+
+    >>> torch.det(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(8.)
+    """
     return linalg_numbers.det(A)
 
 
 @public("torch", "Tensor")
 def slogdet(input):
     """slogdet(input, *, out=None) -> (Tensor sign, Tensor logabsdet): see
-    :func:`torch.linalg.slogdet`."""
+    :func:`torch.linalg.slogdet`.
+
+    >>> torch.slogdet(torch.eye(2)).logabsdet
+    tensor(0.)
+    """
     return make("slogdet", ("sign", "logabsdet"), tuple(linalg_numbers.slogdet(input)))
 
 
@@ -72,7 +80,12 @@ def pinverse(input, rcond=1e-15):
 
 @public("torch", "Tensor")
 def matrix_power(input, n):
-    """matrix_power(input, n, *, out=None) -> Tensor: see :func:`torch.linalg.matrix_power`."""
+    """matrix_power(input, n, *, out=None) -> Tensor: see :func:`torch.linalg.matrix_power`.
+
+    >>> torch.matrix_power(torch.tensor([[1, 1], [0, 1]]), 2)
+    tensor([[1, 2],
+            [0, 1]])
+    """
     return linalg_numbers.matrix_power(input, n)
 
 
@@ -110,7 +123,11 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 
 def _tensor_norm(self, p="fro", dim=None, keepdim=False, dtype=None):
-    """norm(p="fro", dim=None, keepdim=False, dtype=None) -> Tensor: see :func:`torch.norm`."""
+    """norm(p="fro", dim=None, keepdim=False, dtype=None) -> Tensor: see :func:`torch.norm`.
+
+    >>> torch.tensor([3.0, 4.0]).norm()
+    tensor(5.)
+    """
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
@@ -174,13 +191,22 @@ def _norm_direction(x, size, p, others):
 
 @public("torch", "Tensor")
 def cholesky(input, upper=False):
-    """cholesky(input, upper=False, *, out=None) -> Tensor: see :func:`torch.linalg.cholesky`."""
+    """cholesky(input, upper=False, *, out=None) -> Tensor: see :func:`torch.linalg.cholesky`.
+
+    >>> torch.cholesky(torch.tensor([[4.0]]))
+    tensor([[2.]])
+    """
     return LinalgCholeskyEx.call(input, upper, True, "cholesky")[0]
 
 
 @public("torch", "Tensor")
 def qr(input, some=True):
-    """qr(input, some=True, *, out=None) -> (Tensor Q, Tensor R): see :func:`torch.linalg.qr`."""
+    """qr(input, some=True, *, out=None) -> (Tensor Q, Tensor R): see :func:`torch.linalg.qr`.
+
+    >>> torch.qr(torch.eye(2)).R.abs()
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return make("qr", ("Q", "R"), tuple(LinalgQr.call(input, "reduced" if some else "complete")))
 
 
@@ -258,7 +284,12 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
 
 @public("torch", "Tensor")
 def orgqr(input, input2):
-    """orgqr(input, tau, *, out=None) -> Tensor: see :func:`torch.linalg.householder_product`."""
+    """orgqr(input, tau, *, out=None) -> Tensor: see :func:`torch.linalg.householder_product`.
+
+    >>> torch.orgqr(*torch.geqrf(torch.eye(2)))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return linalg_tensors.householder_product(input, input2)
 
 
@@ -406,19 +437,32 @@ def _batch(a, b):
 
 @public("torch", "Tensor")
 def lu_solve(b, LU_data, LU_pivots):
-    """lu_solve(b, LU_data, LU_pivots, *, out=None) -> Tensor: see :func:`torch.linalg.lu_solve`."""
+    """lu_solve(b, LU_data, LU_pivots, *, out=None) -> Tensor: see :func:`torch.linalg.lu_solve`.
+
+    >>> torch.lu_solve(torch.ones(2, 1), *torch.linalg.lu_factor(2 * torch.eye(2)))
+    tensor([[0.5000],
+            [0.5000]])
+    """
     return linalg.lu_solve(LU_data, LU_pivots, b)
 
 
 @public("torch")
 def frobenius_norm(input, dim=(), keepdim=False):
     """frobenius_norm(input, dim=(), keepdim=False, *, out=None) -> Tensor: the norm of order 2
-    over ``dim``."""
+    over ``dim``.
+
+    >>> torch.frobenius_norm(torch.tensor([3.0, 4.0]), 0)
+    tensor(5.)
+    """
     return vector_norm(input, 2, dim, keepdim)
 
 
 @public("torch")
 def nuclear_norm(input, dim=(-2, -1), keepdim=False):
     """nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None) -> Tensor: the sum of singular
-    values."""
+    values.
+
+    >>> torch.nuclear_norm(torch.eye(2))
+    tensor(2.)
+    """
     return matrix_norm(input, "nuc", dim, keepdim)
