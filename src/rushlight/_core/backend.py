@@ -3,6 +3,7 @@ references.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class MetaArray(np.ndarray):
         """There is nothing to read."""
         raise RuntimeError("Tensor.item() cannot be called on meta tensors")
 
-    def tolist(self) -> object:
+    def tolist(self) -> Any:
         """There is nothing to read."""
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
 

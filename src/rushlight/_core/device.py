@@ -1,6 +1,7 @@
 """torch.device, layouts, memory formats: small named values."""
 
 import sys
+from typing import Any
 
 _TYPES = (
     "cpu",
@@ -27,7 +28,10 @@ class device:
 
     __slots__ = ("_saved", "index", "type")
 
-    def __init__(self, type: "str | int | device", index: int | None = None) -> None:
+    type: str
+    index: int | None
+
+    def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif isinstance(type, int) and not isinstance(type, bool):
@@ -59,7 +63,7 @@ class device:
         if index is not None and index < 0:
             raise RuntimeError(f"Device index must not be negative, got {index}")
         self.type, self.index = name, index
-        self._saved = []
+        self._saved: list[device] = []
 
     def __repr__(self) -> str:
         shown = "" if self.index is None else f", index={self.index}"

@@ -5,6 +5,8 @@ history.
 import inspect
 import traceback
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +16,13 @@ from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
 
-ndarray, asarray = np.ndarray, np.asarray
+ndarray = np.ndarray
+asarray = np.asarray
 FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
 NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
-def general(op: Record, tensors: tuple, params: tuple, out: object = None) -> object:
+def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
     """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs
     fails.
     """
@@ -49,7 +52,7 @@ def flat(tensors: tuple) -> list:
     return [t for t in tensors if t is not None]
 
 
-def intercept(op: Record, tensors: tuple, params: tuple, out: object) -> object:
+def intercept(op: Record, tensors: tuple, params: tuple, out: Any) -> Any:
     """Let overrides, then modes, answer the call; NotImplemented if none does."""
     if S.modes:  # innermost first; a mode sees the call with itself off
         mode = S.modes.pop()
@@ -83,9 +86,9 @@ def overrides(value: object) -> bool:
     return method is not None and method is not disabled_torch_function
 
 
-def ask_overrides(function: object, kinds: list[type], args: tuple, kwargs: dict) -> object:
+def ask_overrides(function: Callable, kinds: list[type], args: tuple, kwargs: dict) -> Any:
     """Call ``__torch_function__`` of the argument types, subclasses before their bases."""
-    ordered = []
+    ordered: list[Any] = []
     for kind in kinds:
         at = next((i for i, k in enumerate(ordered) if issubclass(kind, k)), len(ordered))
         ordered.insert(at, kind)
@@ -113,7 +116,7 @@ class no_override:
 
 
 def torch_function(
-    cls: type, func: object, types: tuple, args: tuple = (), kwargs: dict | None = None
+    cls: type, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
 ) -> object:
     """Tensor.__torch_function__: compute as for plain tensors and give the results this class."""
     if not all(issubclass(cls, t) for t in types):
@@ -126,7 +129,7 @@ def torch_function(
 unchanged_class: set = set()  # functions whose results keep the plain class
 
 
-def as_class(result: object, cls: type) -> object:
+def as_class(result: Any, cls: type) -> Any:
     """Give plain tensors in a result the subclass ``cls``."""
     if type(result) is Tensor:
         result.__class__ = cls if cls.__flags__ & (1 << 9) else Tensor
@@ -139,7 +142,7 @@ def as_class(result: object, cls: type) -> object:
 
 
 def disabled_torch_function(
-    func: object, types: tuple, args: tuple = (), kwargs: dict | None = None
+    func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
 ) -> object:
     """The ``__torch_function__`` of classes that never override (Parameter)."""
     with no_override():
@@ -234,7 +237,7 @@ def cast(t: object, d: np.dtype) -> ndarray:
 # ---- 4: the kernel -------------------------------------------------------------------------------
 
 
-def compute(op: Record, arrays: list, params: tuple) -> object:
+def compute(op: Record, arrays: list, params: tuple) -> Any:
     """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs."""
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
@@ -259,12 +262,12 @@ def compute(op: Record, arrays: list, params: tuple) -> object:
     return settle(result, back, meta)
 
 
-def plain(a: object) -> object:
+def plain(a: Any) -> Any:
     """A meta array seen as an ordinary array without storage."""
     return a.view(ndarray) if type(a) is MetaArray else a
 
 
-def widen(a: object) -> object:
+def widen(a: Any) -> Any:
     """Half-precision arrays in float32, others as they are."""
     return a.astype(np.float32) if type(a) is ndarray and a.dtype in HALF else a
 
@@ -303,7 +306,7 @@ def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
     if op.variadic:
         return [save_list(op, tensors[0])]
     whole, described = op.save_plan(tuple([n is not None for n in nodes]))
-    saved = [None] * len(tensors)
+    saved: list[Any] = [None] * len(tensors)
     for i in whole:
         t = tensors[i]
         if type(t) in PLAIN:
@@ -355,9 +358,9 @@ def save_list(op: Record, tensors: list) -> tuple | None:
     return ([save(t, how) for t in tensors],) if how else None
 
 
-def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: object) -> tuple:
+def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: Any) -> tuple:
     """Wrap several outputs as a named tuple with their history."""
-    results = tuple([None if a is None else wrap(a) for a in arrays])
+    results: tuple[Any, ...] = tuple([None if a is None else wrap(a) for a in arrays])
     nodes = nodes_of(op, tensors)
     if nodes is not None:
         node = make_node(op, tensors, nodes, params, results)

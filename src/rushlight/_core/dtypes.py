@@ -1,5 +1,7 @@
 """dtype objects, the promotion lattice, and the default dtype."""
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 
@@ -15,11 +17,12 @@ class dtype:
 
     __slots__ = ("category", "is_signed", "itemsize", "name", "numpy")
 
-    def __init__(self, name: str, numpy_type: object, category: int) -> None:
+    def __init__(self, name: str, numpy_type: Any, category: int) -> None:
         self.name = name
-        self.numpy = None if numpy_type is None else np.dtype(numpy_type)
+        # NumPy's dtype; None for complex32. Any: what computes never meets that one.
+        self.numpy: Any = np.dtype(numpy_type) if numpy_type is not None else None
         self.category = category
-        self.itemsize = _ITEMSIZES[name] if numpy_type is None else self.numpy.itemsize
+        self.itemsize: int = _ITEMSIZES[name] if self.numpy is None else self.numpy.itemsize
         self.is_signed = category != BOOL and not name.startswith("uint")
         BY_NAME[name] = self
         if self.numpy is not None:
@@ -317,7 +320,7 @@ class finfo:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # how Python says "not hashable"
 
 
 class iinfo:
@@ -345,4 +348,4 @@ class iinfo:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, iinfo) and self.dtype == other.dtype
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # how Python says "not hashable"

@@ -6,6 +6,9 @@ on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``g
 sample (a test).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes, errors
@@ -14,7 +17,8 @@ from rushlight._core.record import Record
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Node, Tensor, cell, live_node, wrap
 
-ndarray, asarray, new = np.ndarray, np.asarray, object.__new__
+ndarray = np.ndarray
+asarray, new = np.asarray, object.__new__
 FLOATS = dtypes.FLOATS
 F4 = dtypes.float32.numpy
 I8 = dtypes.int64.numpy
@@ -42,14 +46,15 @@ def accepted(op: Record) -> frozenset:
 
 def in_domain(op: Record, d: dtypes.dtype) -> bool:
     """Does the op take tensors that are all of this dtype?"""
+    domain: Any = op.domain  # asked only of ops that have one
     try:
-        op.domain(d, [d] * len(op.tensors))
+        domain(d, [d] * len(op.tensors))
     except (RuntimeError, TypeError):
         return False
     return True
 
 
-def unary_entry(op: Record) -> object:
+def unary_entry(op: Record) -> Any:
     """One array in, one of the same shape out, no parameters."""
     fn, accept, grad = op.fast, accepted(op), op.differentiable
     usual = F4 if F4 in accept else None  # asked before the set (20 ns)
@@ -94,7 +99,7 @@ def unary_entry(op: Record) -> object:
     return call
 
 
-def binary_entry(op: Record, otherwise: object = general) -> object:
+def binary_entry(op: Record, otherwise: Callable = general) -> Any:
     """Two arrays that broadcast, or an array and a Python number.
 
     ``otherwise`` takes all else: the general path, or an operator's that answers NotImplemented to
@@ -219,7 +224,7 @@ def operator_fallback(op: Record, tensors: tuple, params: tuple, out: object) ->
     return general(op, tensors, params, out)
 
 
-def reflected_entry(op: Record) -> object:
+def reflected_entry(op: Record) -> Any:
     """``2 - x``: a Python number first."""
     fn, grad = op.fast, op.differentiable
     keeps_number, keeps_input = (
@@ -267,7 +272,7 @@ def reflected_entry(op: Record) -> object:
     return call
 
 
-def view_entry(op: Record) -> object:
+def view_entry(op: Record) -> Any:
     """A view: shares memory and the version counter, and knows how it was made."""
     run, grad, total, varargs = op.run, op.differentiable, len(op.arguments), op.varargs
     keeps_meta = grad and op.keep_for((True,))[0] > 0
@@ -338,7 +343,7 @@ def link_view(op: Record, input: Tensor, result: object, params: tuple) -> objec
     return result
 
 
-def op_entry(op: Record) -> object:
+def op_entry(op: Record) -> Any:
     """Any number of tensors, then parameters."""
     count, varargs = len(op.tensors), op.varargs
     if op.variadic:
@@ -366,7 +371,7 @@ def tails_of(op: Record) -> list[tuple | None]:
     ]
 
 
-def one_tensor_entry(op: Record) -> object:
+def one_tensor_entry(op: Record) -> Any:
     """One tensor and parameters, one result."""
     run, accept, grad, total = op.run, accepted(op), op.differentiable, len(op.arguments)
     usual = F4 if F4 in accept else None
@@ -422,7 +427,7 @@ def one_tensor_entry(op: Record) -> object:
     return call
 
 
-def reduce_entry(op: Record) -> object:
+def reduce_entry(op: Record) -> Any:
     """One tensor over some dimensions: a signature of its own saves packing arguments (0.3 us).
 
     ``op.quick``, if there is one, has the signature of ``ufunc.reduce`` and serves float32 and one
@@ -434,8 +439,8 @@ def reduce_entry(op: Record) -> object:
     usual = F4 if F4 in accept else None
     how = op.keep_for((True,))[0] if grad else 0
     keeps_result = bool(op.keep_results)
-    default_dim, default_keepdim, *rest = op.defaults[1:]
-    rest = tuple(rest)
+    default_dim, default_keepdim, *others = op.defaults[1:]
+    rest = tuple(others)
 
     def call(input, dim=default_dim, keepdim=default_keepdim, *, out=None, **kw):
         params = (dim, keepdim, *rest) if not kw else by_name(op, dim, keepdim, kw)
@@ -498,7 +503,7 @@ def by_name(op: Record, dim: object, keepdim: object, kw: dict) -> tuple:
     return bind(op, (None,), given)[1:]
 
 
-def pair_entry(op: Record) -> object:
+def pair_entry(op: Record) -> Any:
     """Two tensors taken as they are, no parameters, one result (the matrix products)."""
     run, grad = op.run, op.differentiable
     masks = [op.keep_for(mask) for mask in ((True, True), (True, False), (False, True))]
@@ -555,7 +560,7 @@ def pair_entry(op: Record) -> object:
     return call
 
 
-def list_entry(op: Record) -> object:
+def list_entry(op: Record) -> Any:
     """A list of tensors of one dtype, then parameters."""
     total, run, accept, grad = len(op.arguments), op.run, accepted(op), op.differentiable
     tails = tails_of(op)
@@ -598,7 +603,7 @@ def list_entry(op: Record) -> object:
     return call
 
 
-def many_tensor_entry(op: Record) -> object:
+def many_tensor_entry(op: Record) -> Any:
     """Several tensors (some may be None), or several results."""
     count, total, run, accept = len(op.tensors), len(op.arguments), op.run, accepted(op)
     outputs, grad = op.outputs, op.differentiable

@@ -2,13 +2,15 @@
 
 import itertools
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def broadcast(shapes: list[tuple[int, ...]]) -> RuntimeError:
+def broadcast(given: Sequence[tuple[int, ...] | None]) -> RuntimeError:
     """Shapes that do not broadcast together."""
-    shapes = [s for s in shapes if s is not None]
+    shapes = [s for s in given if s is not None]
     for first, second in itertools.pairwise(shapes):
         for i in range(-1, -1 - min(len(first), len(second)), -1):
             if first[i] != second[i] and 1 not in (first[i], second[i]):
@@ -40,7 +42,7 @@ def modified_in_place(
     )
 
 
-def _type_name(dtype: object) -> str:
+def _type_name(dtype: Any) -> str:
     names = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
              "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "complex64": "ComplexFloatTensor",
              "complex128": "ComplexDoubleTensor"}  # fmt: skip

@@ -8,6 +8,7 @@ seeds, the state's bytes, which order memory is filled in, and how half-precisio
 import math
 import os
 import struct
+from collections.abc import Callable
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Generator:
     tensor([0.0043, 0.1056])
     """
 
-    def __init__(self, device: object = "cpu") -> None:
+    def __init__(self, device: "str | int | devices.device" = "cpu") -> None:
         place = device if isinstance(device, devices.device) else devices.device(device)
         if place.type != "cpu":
             raise RuntimeError(
@@ -198,7 +199,7 @@ def uniform(gen: Generator | None, out: np.ndarray, a: float = 0.0, b: float = 1
     return out
 
 
-def _complex(out: np.ndarray, draw: object) -> np.ndarray:
+def _complex(out: np.ndarray, draw: Callable) -> np.ndarray:
     ordered = memory_order(out)
     parts = np.empty((*ordered.shape, 2), out.real.dtype)
     draw(parts)

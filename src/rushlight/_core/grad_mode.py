@@ -3,12 +3,20 @@
 import functools
 import inspect
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from rushlight._core.state import grad_enabled, set_grad, thread
 
 
 class _Mode:
     """A context manager that is also a decorator, of functions and generator functions."""
+
+    before: Any  # the setting to go back to
+
+    if TYPE_CHECKING:  # of the subclasses
+
+        def __enter__(self) -> None: ...
+        def __exit__(self, *exc: object) -> None: ...
 
     def __call__(self, function: Callable) -> Callable:
         if inspect.isgeneratorfunction(function):
@@ -44,7 +52,7 @@ class _Mode:
 class _WithoutParentheses(_Mode):
     """``@no_grad`` works as ``@no_grad()`` does."""
 
-    def __new__(cls, function: Callable | None = None) -> object:
+    def __new__(cls, function: Callable | None = None) -> Any:
         self = object.__new__(cls)
         return self if function is None else self(function)
 
@@ -109,7 +117,9 @@ class inference_mode(_Mode):
     the tensors made inside.
     """
 
-    def __new__(cls, mode: object = True) -> object:
+    mode: bool
+
+    def __new__(cls, mode: object = True) -> Any:
         self = object.__new__(cls)
         self.mode = True if callable(mode) else bool(mode)
         return self(mode) if callable(mode) else self

@@ -2,6 +2,8 @@
 ``torch.LongTensor(5)``.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -44,7 +46,8 @@ def tensor_new(cls, *args, device=None):
     return construct(dtypes.get_default_dtype(), args, cls)
 
 
-Tensor.__new__ = staticmethod(tensor_new)
+_tensor: Any = Tensor
+_tensor.__new__ = staticmethod(tensor_new)
 
 
 class _LegacyMeta(_TensorMeta):

@@ -4,6 +4,7 @@ import copy
 import operator
 import warnings
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -345,7 +346,8 @@ def parameter_repr(self):
     return "Parameter containing:\n" + tensor_str(self)
 
 
-Parameter.__repr__ = parameter_repr
+_parameter: Any = Parameter
+_parameter.__repr__ = parameter_repr
 Tensor.__array_priority__ = 1000  # so that ndarray + tensor asks the tensor
 Tensor.__torch_function__ = classmethod(torch_function)
 Parameter.__torch_function__ = staticmethod(disabled_torch_function)

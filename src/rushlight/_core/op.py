@@ -5,16 +5,18 @@ is made.
 import inspect
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rushlight._core import backend, entries
 from rushlight._core.dispatch import write_out
 from rushlight._core.errors import backward_twice
+from rushlight._core.record import Record
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Node, Pick, Tensor, check_version, live_node, wrap
 
-OPS: dict[str, type] = {}  # every record, by name
+OPS: dict[str, Record] = {}  # every record, by name
 PUBLIC: dict[str, dict[str, Callable]] = {}  # namespace -> public name -> function
 INPLACE: dict[str, Callable] = {}  # public functions whose X_ is derived by copying
 
@@ -54,7 +56,7 @@ class ufunc:
         self.name = name
 
 
-def conj(value: object) -> object:
+def conj(value: Any) -> Any:
     """The complex conjugate of a Tensor or of a Python number."""
     if isinstance(value, Tensor):
         return value.conj() if value._data.dtype.kind == "c" else value
@@ -69,7 +71,7 @@ class Op:
     outputs: tuple[str, ...] = ()
     named = True
     grads: tuple[str, ...] = ()
-    promote: object = "common"
+    promote: Any = "common"
     promoted: tuple[str, ...] | None = None
     half: str | None = None
     public: tuple[str, ...] = ("torch", "Tensor")
@@ -91,6 +93,31 @@ class Op:
         True  # Python numbers may stand for tensors: all, none, or those of these names
     )
     make_entry: Callable = staticmethod(entries.op_entry)
+
+    if TYPE_CHECKING:  # what a subclass writes, and what complete() works out: see Record
+        name: str
+        return_name: str
+        forward: Any
+        reference: Callable
+        ufunc: str | None
+        params: tuple[str, ...]
+        arguments: tuple[str, ...]
+        defaults: list
+        required: list[bool]
+        positional: int
+        needed: int
+        places: dict[Any, int]
+        promotes: tuple[bool, ...]
+        call: Callable
+        run: Callable
+        fast: Callable
+        finish_view: Callable
+        grad_name: Any
+        backward: Callable
+        keep_for: Callable
+        save_plan: Callable
+        keep_results: tuple[int, ...]
+        grad_outputs: tuple[int, ...]
 
     def __init_subclass__(cls, family: bool = False) -> None:
         for key, value in list(cls.__dict__.items()):
@@ -145,7 +172,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def complete(cls: type) -> None:
+def complete(cls: "type[Op]") -> None:
     """Work out an op's arguments, gradient plans, entry and public names."""
     if "name" not in cls.__dict__:
         cls.name = snake(cls.__name__)
@@ -162,12 +189,13 @@ def complete(cls: type) -> None:
     complete_gradients(cls)
     if "grad_name" not in cls.__dict__:
         cls.grad_name = f"{cls.__name__}Backward0"
-    OPS[cls.name] = cls
-    call = cls.make_entry(cls)
+    record: Any = cls
+    OPS[cls.name] = record
+    call: Any = cls.make_entry(record)
     call.__code__ = call.__code__.replace(co_name=cls.name)
     call.__name__ = call.__qualname__ = cls.name
     call.__doc__, call.__module__ = cls.__doc__, "torch"
-    call.record = cls
+    call.record = record
     cls.call = staticmethod(call)
     for namespace in cls.public:
         space = PUBLIC.setdefault(namespace, {})
@@ -175,32 +203,35 @@ def complete(cls: type) -> None:
             space.setdefault(name, call)
 
 
-def complete_ufunc(cls: type, name: str) -> None:
+def complete_ufunc(cls: "type[Op]", name: str) -> None:
     """A record whose forward is a ufunc, or, in a Reduce, that ufunc's ``reduce``."""
     cls.ufunc = name
     cls.half = cls.half or "native"
-    function = getattr(np, name)
+    forward: Callable
     if issubclass(cls, Reduce):
-        reduce = function.reduce
+        reduce = getattr(np, name).reduce
 
-        def forward(xp, x, dim=None, keepdim=False):
+        def over(xp, x, dim=None, keepdim=False):
             return (reduce if xp is np else getattr(xp, name).reduce)(x, dim, None, None, keepdim)
 
+        forward = over
     elif len(cls.tensors) == 2:
 
-        def forward(xp, x, y):
+        def of_two(xp, x, y):
             return getattr(xp, name)(x, y)
 
+        forward = of_two
     else:
 
-        def forward(xp, x):
+        def of_one(xp, x):
             return getattr(xp, name)(x)
 
+        forward = of_one
     cls.forward = staticmethod(forward)
     read_signature(cls, forward)
 
 
-def read_signature(cls: type, forward: Callable) -> None:
+def read_signature(cls: "type[Op]", forward: Callable) -> None:
     """The public arguments: the tensors, then what ``forward`` takes after its arrays."""
     code, count = forward.__code__, len(cls.tensors)
     names = code.co_varnames[1 + count : code.co_argcount]
@@ -231,7 +262,7 @@ def read_signature(cls: type, forward: Callable) -> None:
         cls.reference = staticmethod(forward)
 
 
-def chain_kernel(cls: type) -> None:
+def chain_kernel(cls: "type[Op]") -> None:
     """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if
     there is one.
     """
@@ -266,7 +297,7 @@ class Rule:
 
     __slots__ = ("function", "plan")
 
-    def __init__(self, cls: type, function: Callable) -> None:
+    def __init__(self, cls: "type[Op]", function: Callable) -> None:
         self.function = function
         code = function.__code__
         names = code.co_varnames[1 : code.co_argcount]
@@ -274,7 +305,7 @@ class Rule:
         self.plan = tuple([self.source(cls, n, notes.get(n)) for n in names])
 
     @staticmethod
-    def source(cls: type, name: str, note: object) -> tuple[int, int]:
+    def source(cls: "type[Op]", name: str, note: object) -> tuple[int, int]:
         """(kind, position) of what a parameter of this name gets."""
         if name in cls.tensors:
             return (META if note is Meta else TENSOR), cls.tensors.index(name)
@@ -292,7 +323,7 @@ class Rule:
         )
 
 
-def complete_gradients(cls: type) -> None:
+def complete_gradients(cls: "type[Op]") -> None:
     """Compile the vjp formulas into ``cls.backward(node, g, need)`` and the save plans."""
     single = getattr(cls, "vjp", None)
     rules = [getattr(cls, f"vjp_{t}", None) for t in cls.tensors]
@@ -428,13 +459,13 @@ def unpack_result(node: Node, i: int, count: int) -> Tensor | None:
     return wrap(data, Pick(node, i, data.shape, data.dtype))
 
 
-def compile_backward(cls: type, joint: Rule | None, rules: list[Rule | None]) -> Callable:
+def compile_backward(cls: "type[Op]", joint: Rule | None, rules: list[Rule | None]) -> Callable:
     """``(node, g, need) -> gradients of the inputs``; what feeds what is settled here, once."""
     count = len(cls.tensors)
     if joint is not None:
         return lambda node, g, need: joint.function(g, *fetch(node, joint.plan, need, count))
     if count == 1:
-        rule = rules[0]
+        rule: Any = rules[0]
         function, plan, variadic = rule.function, rule.plan, cls.variadic
         if variadic:
             return lambda node, g, need: function(g, *fetch(node, plan, need, count))
@@ -506,9 +537,10 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
         written = [write_out(name, r, o, same) for r, o in zip(result, target, strict=True)]
         return tuple.__new__(type(result), written)
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__, call.__module__, call.__wrapped__ = function.__doc__, "torch", function
-    return call
+    shown: Any = call
+    shown.__name__ = shown.__qualname__ = name
+    shown.__doc__, shown.__module__, shown.__wrapped__ = function.__doc__, "torch", function
+    return shown
 
 
 __all__ = [

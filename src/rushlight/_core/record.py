@@ -35,7 +35,7 @@ class Record(Protocol):
     required: list[bool]
     positional: int
     needed: int
-    places: dict[str, int]
+    places: dict[Any, int]
     # What computes: run(xp, *arrays, *params), and for pointwise entries fast(*arrays).
     call: Callable
     run: Callable

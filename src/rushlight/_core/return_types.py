@@ -1,6 +1,7 @@
 """torch.return_types: the named tuples of ops with several outputs."""
 
 import operator
+from typing import Any
 
 CLASSES: dict[str, type] = {}
 
@@ -28,7 +29,7 @@ def class_for(name: str, fields: tuple[str, ...]) -> type:
     """The class ``torch.return_types.<name>``, made on first need."""
     found = CLASSES.get(name)
     if found is None:
-        body = {"__slots__": (), "fields": fields, "__match_args__": fields}
+        body: dict[str, Any] = {"__slots__": (), "fields": fields, "__match_args__": fields}
         body |= {f: property(operator.itemgetter(i)) for i, f in enumerate(fields)}
         found = CLASSES[name] = type(name, (NamedResult,), body)
         found.__module__ = "torch.return_types"

@@ -1,14 +1,16 @@
 """torch.Size and the arithmetic of dimensions."""
 
 import operator
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
 
 
-class Size(tuple):
+class Size(tuple[int, ...]):
     """Size(iterable=()) -> Size: the shape of a tensor, a tuple of ints."""
 
     __slots__ = ()
 
-    def __new__(cls, sizes: object = ()) -> "Size":
+    def __new__(cls, sizes: Iterable[int] = ()) -> "Size":
         if type(sizes) is not tuple:
             sizes = tuple(sizes)
         for s in sizes:
@@ -32,7 +34,7 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
-    def __getitem__(self, index: object) -> object:
+    def __getitem__(self, index: Any) -> Any:
         item = tuple.__getitem__(self, index)
         return tuple.__new__(Size, item) if isinstance(index, slice) else item
 
@@ -42,7 +44,7 @@ class Size(tuple):
     def __radd__(self, other: tuple) -> "Size":
         return tuple.__new__(Size, tuple(other) + tuple(self))
 
-    def __mul__(self, n: int) -> "Size":
+    def __mul__(self, n: SupportsIndex) -> "Size":
         return tuple.__new__(Size, tuple.__mul__(self, n))
 
     __rmul__ = __mul__
@@ -67,7 +69,7 @@ def wrap_dim(dim: int, ndim: int) -> int:
     )
 
 
-def wrap_dims(dims: object, ndim: int) -> tuple[int, ...]:
+def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
     """``dims`` (None: all; an int, or ints) counted from the front, refusing repetitions."""
     if dims is None:
         return tuple(range(ndim))

@@ -65,7 +65,7 @@ def untyped_storage(tensor: Tensor) -> "UntypedStorage":
     """
     array = tensor._data
     if type(array) is MetaArray:
-        span = _span(array.shape, tensor.stride())  # type: ignore[attr-defined]  # attached later
+        span = _span(array.shape, tensor.stride())
         return UntypedStorage(span * array.itemsize, device="meta")
     root = root_of(array)
     found = _wrappers.get(id(root))

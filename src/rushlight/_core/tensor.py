@@ -9,7 +9,6 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
-from rushlight._core.record import Record
 from rushlight._core.shape import Size
 from rushlight._core.state import set_grad, thread
 
@@ -46,6 +45,21 @@ class Tensor(metaclass=_TensorMeta):
     __slots__ = ("__dict__", "__weakref__", "_data", "_grad", "_node", "_seen", "_ver", "_view")
 
     if TYPE_CHECKING:  # methods and operators are attached by surface.py and methods.py
+        _data: np.ndarray
+        _node: "Node | Leaf | Pick | None"
+        _ver: Any  # list[int] or None; a view always has one
+        _view: Any  # tuple or None
+        _seen: int
+        _grad: "Tensor | None"
+        untyped_storage: Callable[..., Any]
+        storage: Callable[..., Any]
+        storage_offset: Callable[..., int]
+        nelement: Callable[[], int]
+        ndimension: Callable[[], int]
+        type: Callable[..., Any]
+        _make_subclass: Callable[..., Any]
+        __torch_function__: Any
+        __array_priority__: int
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> "Tensor": ...
@@ -151,7 +165,7 @@ class Tensor(metaclass=_TensorMeta):
     @property
     def grad_fn(self) -> "Node | None":
         """The node that computed this tensor, None for a leaf."""
-        n = live_node(self)
+        n: Any = live_node(self)
         if n is None or type(n) is Leaf:
             return None
         return n.node if type(n) is Pick else n
@@ -261,11 +275,11 @@ class Node:
 
     def __init__(
         self,
-        op: Record,
+        op: Any,  # a Record, CopySlices, or a user's Function
         edges: tuple,
-        saved: tuple,
+        saved: Any,
         shape: tuple,
-        dtype: object,
+        dtype: np.dtype,
         params: tuple = (),
     ) -> None:
         self.op = op
@@ -274,7 +288,7 @@ class Node:
         self.shape = shape
         self.dtype = dtype
         self.params = params
-        self.hooks = None
+        self.hooks: list | None = None
 
     def name(self) -> str:
         """The name PyTorch prints: 'AddBackward0'."""
@@ -284,7 +298,7 @@ class Node:
     @property
     def next_functions(self) -> tuple:
         """The nodes this one's gradients go to, as (node, output number) pairs."""
-        edges = self.edges
+        edges: Any = self.edges
         order = getattr(self.op, "edge_order", None)
         if order is not None:
             edges = [edges[i] for i in order if i < len(edges)]
@@ -299,7 +313,7 @@ class Node:
         try:
             return self.metadata_
         except AttributeError:
-            self.metadata_ = {}
+            self.metadata_: dict = {}
             return self.metadata_
 
     def register_hook(self, hook: object) -> "Removable":
@@ -323,8 +337,9 @@ class Leaf:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = weakref.ref(tensor)
-        self.shape, self.dtype = tensor._data.shape, tensor._data.dtype
-        self.hooks = None
+        self.shape: tuple = tensor._data.shape
+        self.dtype: np.dtype = tensor._data.dtype
+        self.hooks: list | None = None
 
     def name(self) -> str:
         """PyTorch's name for it."""
@@ -347,9 +362,10 @@ class Pick:
 
     __slots__ = ("__weakref__", "dtype", "edges", "hooks", "index", "node", "shape")
 
-    def __init__(self, node: Node, index: int, shape: tuple, dtype: object) -> None:
+    def __init__(self, node: Node, index: int, shape: tuple, dtype: np.dtype) -> None:
         self.node, self.index, self.edges = node, index, (node,)
-        self.shape, self.dtype, self.hooks = shape, dtype, None
+        self.shape, self.dtype = shape, dtype
+        self.hooks: list | None = None
 
     def name(self) -> str:
         """The name of the node it belongs to."""
@@ -359,7 +375,7 @@ class Pick:
 class Removable:
     """The handle a hook registration returns."""
 
-    def __init__(self, owner: object, entry: tuple) -> None:
+    def __init__(self, owner: Any, entry: tuple) -> None:
         self.owner, self.entry = owner, entry
 
     def remove(self) -> None:
@@ -374,7 +390,7 @@ class Removable:
         self.remove()
 
 
-def add_hook(node: "Node | Leaf | Pick", kind: str, hook: object) -> Removable:
+def add_hook(node: Any, kind: str, hook: object) -> Removable:
     """Hang a hook on a node: 'tensor' (its output's gradient), 'pre', 'post', 'accumulated'."""
     entry = (kind, hook)
     node.hooks = [*(node.hooks or ()), entry]
@@ -391,7 +407,7 @@ def replay(view: tuple, t: Tensor) -> Tensor:
     return op.call(t, *params)
 
 
-def wrap(data: np.ndarray, node: object = None) -> Tensor:
+def wrap(data: Any, node: Any = None) -> Tensor:
     """A tensor around an array."""
     t = new(Tensor)
     t._data = data
@@ -423,7 +439,7 @@ def cell(t: Tensor) -> list[int]:
     return t._ver
 
 
-def check_version(entry: tuple, node: object) -> None:
+def check_version(entry: tuple, node: Any) -> None:
     """Raise if a saved tensor, ``(tensor or cell, data, version)``, was written to since."""
     holder, data, version = entry
     found = holder[0] if type(holder) is list else holder._version

@@ -10,6 +10,7 @@ differently.
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def box_muller_f32(x: np.ndarray, mean: float, std: float) -> None:
 
 
 def _horner(x: np.ndarray, *coefficients: float) -> np.ndarray:
-    p = F4.type(coefficients[0])
+    p: Any = F4.type(coefficients[0])
     for c in coefficients[1:]:
         p = fma(p, x, F4.type(c), F4)
     return p
