@@ -33,7 +33,7 @@ def clear_safe_globals() -> None:
     _allowed.clear()
 
 
-class safe_globals:  # noqa: N801 (PyTorch's name)
+class safe_globals:
     """safe_globals(safe_globals)
 
     Context manager: `add_safe_globals` for the length of a block.

@@ -77,7 +77,7 @@ def get_default_mmap_options() -> int:
     return _settings.mmap_flags
 
 
-class set_default_mmap_options:  # noqa: N801 (PyTorch's name)
+class set_default_mmap_options:
     """set_default_mmap_options(flags)
 
     Set how `load(mmap=True)` maps files; as a context manager, for the length of a block.
