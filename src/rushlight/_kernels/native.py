@@ -22,6 +22,11 @@ def gelu(x, approximate):
     return C.gelu_tanh(x) if approximate == "tanh" else NotImplemented
 
 
+def gelu_backward(g, x, approximate):
+    """The gradient of the exact form."""
+    return C.gelu_backward(g, x) if approximate == "none" else NotImplemented
+
+
 def softplus(x, beta, threshold):
     """softplus with its usual parameters: above the threshold it is the identity to the last bit
     anyway.
@@ -210,12 +215,14 @@ def register() -> None:
         "log_softmax",
         "softmax_backward",
         "log_softmax_backward",
+        "silu_backward",
     ):
         kernel(name, getattr(C, name))
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
     for function in (
         gelu,
+        gelu_backward,
         softplus,
         native_layer_norm,
         standardize_backward,
