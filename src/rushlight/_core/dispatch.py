@@ -5,7 +5,7 @@ history.
 import inspect
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,11 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
         return finish_many(op, tensors, params, result, out)
     made = wrap(result)
     record(op, tensors, params, made)
-    return made if out is None else write_out(op.name, made, out, op.out_same)
+    return (
+        made
+        if out is None
+        else write_out(op.name, made, out, op.out_same, flat(tensors) if op.out_apart else ())
+    )
 
 
 # ---- 1 and 2: overrides and modes ----------------------------------------------------------------
@@ -381,10 +385,13 @@ def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: A
 # ---- out= ----------------------------------------------------------------------------------------
 
 
-def write_out(name: str, result: Tensor, out: Tensor, same: bool = False) -> Tensor:
+def write_out(
+    name: str, result: Tensor, out: Tensor, same: bool = False, apart: Sequence = ()
+) -> Tensor:
     """Put a result into ``out``: resized if its shape differs, cast if its kind allows.
 
-    ``same``: the op writes its own dtype only.
+    ``same``: the op writes its own dtype only. ``apart``: arguments whose memory ``out`` must not
+    share.
     """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
@@ -400,6 +407,12 @@ def write_out(name: str, result: Tensor, out: Tensor, same: bool = False) -> Ten
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
+        )
+    if any(isinstance(t, Tensor) and np.may_share_memory(t._data, out._data) for t in apart):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor "
+            "refer to a single memory location. Please clone() the tensor before performing the "
+            "operation."
         )
     if not dtypes.can_cast(result.dtype, out.dtype):
         raise errors.cannot_cast(dtypes.scalar_name(result.dtype), dtypes.scalar_name(out.dtype))

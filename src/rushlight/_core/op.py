@@ -84,6 +84,7 @@ class Op:
     differentiable = True
     linear = False
     out_same = False  # ``out=`` must have the result's own dtype
+    out_apart = False  # ``out=`` must not share memory with an input
     edge_order: tuple[int, ...] | None = (
         None  # next_functions, where PyTorch's differ from `tensors`
     )
@@ -531,7 +532,7 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
         if target is None:
             return result
         if not isinstance(result, tuple):
-            return write_out(name, result, target, same)
+            return write_out(name, result, target, same, args if same else ())
         if len(target) != len(result):
             raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(target)}")
         written = [write_out(name, r, o, same) for r, o in zip(result, target, strict=True)]

@@ -120,7 +120,7 @@ def check_bool_mask(name, mask):
         raise RuntimeError(f"{name}_ only supports boolean masks, but got mask with dtype {kind}")
 
 
-@public("torch", "Tensor")
+@public("torch", "Tensor", out="same")
 def masked_select(input, mask):
     """masked_select(input, mask, *, out=None) -> Tensor
 

@@ -23,6 +23,7 @@ class Cat(ListOp):
 
     public = ("torch",)
     aliases = ("concat", "concatenate")
+    out_apart = True
     half = "native"
     linear = True
 
