@@ -6,6 +6,7 @@ from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
+from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import Drawn, check_generator, check_kind
@@ -93,15 +94,41 @@ def binomial(count, prob, generator=None):
     return wrap(draws.by_parameter(generator, "binomial", n, p))
 
 
+def _without_gradient(name: str, input: Tensor) -> None:
+    """Refuse where PyTorch would record a reparametrized gradient, which is not written here."""
+    if grad_enabled() and input.requires_grad:
+        raise NotImplementedError(
+            f"{name}: gradients with respect to the parameters are not implemented; call it under "
+            "torch.no_grad() or with detached parameters"
+        )
+
+
 @public("torch", out=False)
 def _standard_gamma(input, generator=None):
     """_standard_gamma(input, generator=None) -> Tensor
 
-    Gamma numbers of scale 1, each element of ``input`` being a shape parameter. No gradient flows
-    through.
+    Gamma numbers of scale 1, each element of ``input`` being a shape parameter.
+
+    NotImplementedError if ``input`` requires a gradient.
     """
     check_kind("gamma_cpu", input._data.dtype, "f")
+    _without_gradient("_standard_gamma", input)
     return wrap(draws.by_parameter(generator, "gamma", input._data))
+
+
+@public("torch", out=False)
+def _sample_dirichlet(input, generator=None):
+    """_sample_dirichlet(input, generator=None) -> Tensor
+
+    Numbers that sum to 1 along the last dimension, ``input`` (..., n) being their concentrations.
+
+    NotImplementedError if ``input`` requires a gradient.
+    """
+    check_kind("dirichlet", input._data.dtype, "f")
+    _without_gradient("_sample_dirichlet", input)
+    d = input._data.dtype
+    gammas = draws.by_parameter(generator, "gamma", input._data.astype(np.float64))
+    return wrap((gammas / gammas.sum(-1, keepdims=True)).astype(d))
 
 
 @public("torch", "Tensor")
