@@ -160,6 +160,11 @@ def check_tensors(op: Record, tensors: tuple) -> None:
     """Refuse what is neither a tensor nor a number that may stand for one."""
     names = op.tensors
     if op.variadic:
+        if not isinstance(tensors[0], (list, tuple)):
+            kind = type(tensors[0]).__name__
+            raise TypeError(
+                f"{op.name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {kind}"
+            )
         for i, t in enumerate(tensors[0]):
             if not isinstance(t, Tensor):
                 raise TypeError(

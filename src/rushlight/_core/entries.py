@@ -572,7 +572,7 @@ def list_entry(op: Record) -> Any:
             tail = tails[len(args)] if len(args) < total else None
             args = bind(op, args, kw) if tail is None else args + tail
         tensors = args[0]
-        if not S.special and out is None and tensors and type(tensors) in (list, tuple):
+        if not S.special and out is None and type(tensors) in (list, tuple) and tensors:
             arrays = []
             needed = False
             d = tensors[0]._data.dtype if type(tensors[0]) in PLAIN else None

@@ -121,7 +121,7 @@ def _integer_end(start: object, end: object, step: object) -> int:
 
 def _count(start: object, end: object, step: object) -> int:
     if step == 0:
-        raise ValueError("step must be nonzero")
+        raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"unsupported range: {start:g} -> {end:g}")
     if (end < start) if step > 0 else (end > start):
