@@ -26,7 +26,8 @@ class _Thread(threading.local):
         self.grad = True
         self.inference = False
         self.no_override = False  # subclasses are treated as plain tensors
-        self.anomaly = None  # under detect_anomaly: check for NaN (True) or only trace (False)
+        # Under detect_anomaly: check for NaN (True) or only trace (False).
+        self.anomaly: bool | None = None
 
 
 thread = _Thread()

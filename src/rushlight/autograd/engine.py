@@ -5,6 +5,7 @@ the work.
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +14,16 @@ from rushlight._core.state import set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
 
 
-def topological(roots: list, wanted: set | None) -> tuple[list, set | None]:
+def topological(roots: list, wanted: Any) -> tuple[list, set | None]:
     """Nodes in an order in which each comes after all it passes gradients to, and those worth
     visiting.
 
-    ``wanted`` (None: all) are nodes whose gradients are asked for; worth visiting are those that
-    lead to one.
+    ``wanted`` (a set; None: all) are nodes whose gradients are asked for; worth visiting are those
+    that lead to one.
     """
-    order, seen, useful = [], set(), None if wanted is None else set()
+    order: list = []
+    seen: set = set()
+    useful: set | None = None if wanted is None else set()
     for root in roots:  # one after the other: a root may lead to another one
         stack = [] if root in seen else [(root, iter(root.edges))]
         seen.add(root)
@@ -53,7 +56,7 @@ def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return g.reshape(shape)
 
 
-def fit(g: Tensor, target: object) -> Tensor:
+def fit(g: Tensor, target: Any) -> Tensor:
     """A gradient in the shape and dtype of what it belongs to."""
     x = g._data
     if x.dtype is not target.dtype and x.dtype != target.dtype:
@@ -120,9 +123,9 @@ def run(
 
 def step(
     n: Node,
-    g: object,
+    g: Any,
     pending: dict,
-    useful: set | None,
+    useful: Any,
     wanted: dict | None,
     found: dict,
     retain: bool,
@@ -202,7 +205,7 @@ def owned(g: Tensor) -> Tensor:
 # ---- hooks ---------------------------------------------------------------------------------------
 
 
-def run_hooks(n: object, g: Tensor, kind: str) -> Tensor:
+def run_hooks(n: Any, g: Tensor, kind: str) -> Tensor:
     """Tensor hooks: each sees the gradient and may replace it."""
     for k, hook in n.hooks:
         if k == kind:
@@ -214,7 +217,7 @@ def run_hooks(n: object, g: Tensor, kind: str) -> Tensor:
     return g
 
 
-def run_pre_hooks(n: Node, g: object) -> object:
+def run_pre_hooks(n: Any, g: Any) -> Any:
     """Node prehooks: each sees the tuple of output gradients and may replace it."""
     for k, hook in n.hooks:
         if k == "pre":
@@ -225,7 +228,7 @@ def run_pre_hooks(n: Node, g: object) -> object:
     return g
 
 
-def run_post_hooks(n: Node, g: object, gs: Sequence) -> Sequence:
+def run_post_hooks(n: Any, g: Any, gs: Sequence) -> Sequence:
     """Node hooks: each sees input and output gradients and may replace the former."""
     outputs = g if type(g) is tuple else (g,)
     for k, hook in n.hooks:
@@ -309,7 +312,7 @@ def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
     return g if create or g._node is None else g.detach()
 
 
-def as_tuple(value: object) -> tuple:
+def as_tuple(value: Any) -> tuple:
     """One tensor, or a sequence of them, as a tuple."""
     return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
 

@@ -1,6 +1,7 @@
 """torch.autograd.Function: operators of users, with a forward and a backward of their own."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,8 @@ class FunctionCtx:
 
     def name(self) -> str:
         """The name of the node: 'MyFunctionBackward'."""
-        return self._node.name()
+        node: Any = self._node
+        return node.name()
 
 
 class _Op:
@@ -83,7 +85,9 @@ class _Op:
 
     grad_outputs: tuple[int, ...] = ()
 
-    def __init__(self, ctx: FunctionCtx, function: type, count: int, outputs: list) -> None:
+    def __init__(
+        self, ctx: FunctionCtx, function: "type[Function]", count: int, outputs: list
+    ) -> None:
         self.ctx, self.function, self.count = ctx, function, count
         self.grad_name = f"{function.__name__}Backward"
         self.outputs = outputs  # (shape, NumPy dtype) of each output
@@ -92,7 +96,7 @@ class _Op:
     def backward(self, node: Node, g: object, need: list) -> list:
         """Call the user's backward and check what it returned."""
         ctx = self.ctx
-        grads = g if type(g) is tuple else (g,)
+        grads: Any = g if type(g) is tuple else (g,)
         if ctx.materialize:
             grads = [
                 zeros(*o) if x is None else x for x, o in zip(grads, self.outputs, strict=True)
@@ -116,9 +120,14 @@ class _Op:
         return list(result)
 
 
-def zeros(shape: tuple, dtype: object) -> Tensor:
+def zeros(shape: tuple, dtype: np.dtype) -> Tensor:
     """A zero gradient."""
     return wrap(np.zeros(shape, dtype))
+
+
+def overridable(method: Any) -> Any:
+    """To mypy, what users override takes whatever they like."""
+    return method
 
 
 class Function:
@@ -150,6 +159,7 @@ class Function:
         )
 
     @staticmethod
+    @overridable
     def forward(*args: object, **kw: object) -> object:
         """To be defined: compute the result."""
         raise NotImplementedError(
@@ -157,11 +167,13 @@ class Function:
         )
 
     @staticmethod
+    @overridable
     def setup_context(ctx: FunctionCtx, inputs: tuple, output: object) -> None:
         """To be defined where forward takes no ctx: keep what backward needs."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
+    @overridable
     def backward(ctx: FunctionCtx, *grad_outputs: object) -> object:
         """To be defined: the gradients of the inputs."""
         raise NotImplementedError(
@@ -173,10 +185,11 @@ class Function:
     def __init_subclass__(cls, **kw: object) -> None:
         super().__init_subclass__(**kw)
         if "vjp" in cls.__dict__ and "backward" not in cls.__dict__:
-            cls.backward = cls.vjp
+            made: Any = cls
+            made.backward = made.vjp
 
     @classmethod
-    def apply(cls, *args: object, **kw: object) -> object:
+    def apply(cls, *args: Any, **kw: Any) -> Any:
         """Compute the function on tensors and other arguments, recording its backward."""
         ctx = _new_context(cls)
         nodes = [live_node(a) if isinstance(a, Tensor) else None for a in args]
@@ -193,14 +206,16 @@ class Function:
 class _Context(FunctionCtx):
     """The ctx of a call; methods users call on it are those above."""
 
+    _function: type[Function]
 
-def _new_context(cls: type) -> FunctionCtx:
+
+def _new_context(cls: type[Function]) -> FunctionCtx:
     ctx = _Context()
     ctx._function = cls
     return ctx
 
 
-def run_forward(cls: type, ctx: FunctionCtx, args: tuple, kw: dict) -> object:
+def run_forward(cls: type[Function], ctx: FunctionCtx, args: tuple, kw: dict) -> object:
     """The user's forward, with history off."""
     before = thread.grad
     set_grad(False)
@@ -237,7 +252,7 @@ def adopt(o: object, args: tuple, ctx: FunctionCtx, nodes: list, recording: bool
     return o
 
 
-def record(cls: type, ctx: FunctionCtx, args: tuple, nodes: list, results: tuple) -> None:
+def record(cls: type[Function], ctx: FunctionCtx, args: tuple, nodes: list, results: tuple) -> None:
     """Give the outputs of a Function their history."""
     tensors = [r for r in results if isinstance(r, Tensor)]
     described = [

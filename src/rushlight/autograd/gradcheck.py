@@ -1,6 +1,7 @@
 """gradcheck and gradgradcheck: formulas against central differences."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rushlight import _api as torch
 from rushlight.autograd.engine import grad as autograd_grad
@@ -33,11 +34,13 @@ def numerical_jacobian(f: Callable, inputs: tuple, target: torch.Tensor, eps: fl
 
 
 def difference(
-    f: Callable, inputs: tuple, target: torch.Tensor, flat: object, i: int, step: complex
+    f: Callable, inputs: tuple, target: torch.Tensor, flat: Any, i: int, step: complex
 ) -> list:
     """(f(x + step) - f(x - step)) / (2 |step|) at one element, per output."""
     with torch.no_grad():
         place = target.data
+        view: Any
+        at: Any
         if flat is not None:
             view, at = flat, i
         else:
@@ -235,7 +238,7 @@ def gradgradcheck(
     else:
         cotangents = as_tuple(grad_outputs)
 
-    def gradient(*args: object) -> tuple:
+    def gradient(*args: Any) -> tuple:
         ins, gs = args[:count], args[count:]
         with torch.enable_grad():
             live = [

@@ -4,6 +4,7 @@ Most are operators as they are; what stands here has a signature of its own, or 
 """
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from rushlight import _api as torch
 
@@ -12,6 +13,10 @@ globals().update(torch.namespace("nn.functional"))
 _primitive = torch.namespace("nn.functional")
 _canonical_mask, _none_or_dtype = _hidden["_canonical_mask"], _hidden["_none_or_dtype"]
 _in_projection, _in_projection_packed = _hidden["_in_projection"], _hidden["_in_projection_packed"]
+
+if TYPE_CHECKING:  # the names taken from the records above
+
+    def __getattr__(name: str) -> Any: ...
 
 
 # ---- activations ---------------------------------------------------------------------------------

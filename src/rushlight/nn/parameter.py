@@ -75,7 +75,8 @@ class UninitializedTensorMixin:
         cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         if func.__name__ in cls._allowed_methods:
-            return super().__torch_function__(func, types, args, kwargs or {})
+            tensor: Any = super()
+            return tensor.__torch_function__(func, types, args, kwargs or {})
         raise ValueError(
             f"Attempted to use an uninitialized parameter in {func}. "
             "This error happens when you are using a `LazyModule` or "
@@ -102,7 +103,8 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
     ) -> "UninitializedParameter":
         """An empty tensor of the device and dtype the parameter will have."""
-        return super().__new__(cls, torch.empty(0, device=device, dtype=dtype), requires_grad)
+        made: Any = super().__new__(cls, torch.empty(0, device=device, dtype=dtype), requires_grad)
+        return made
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
         """Everything is done in ``__new__``."""
@@ -115,7 +117,10 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         return result
 
 
-class _BufferMeta(type(torch.Tensor)):
+_TensorMeta: Any = type(torch.Tensor)
+
+
+class _BufferMeta(_TensorMeta):
     def __instancecheck__(self, instance: Any) -> bool:
         if self is Buffer and isinstance(instance, torch.Tensor):
             return bool(getattr(instance, "_is_buffer", False))
@@ -166,6 +171,6 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
 
 def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: OrderedDict) -> Parameter:
     """Used by pickles of parameters."""
-    made = Parameter(data, requires_grad)
+    made: Any = Parameter(data, requires_grad)
     made._backward_hooks = backward_hooks
     return made

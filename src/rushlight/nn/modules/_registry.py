@@ -72,7 +72,7 @@ class Registry(dict):
             self[name] = default
         return self[name]
 
-    def __ior__(self, other: Any) -> "Registry":
+    def __ior__(self, other: Any) -> "Registry":  # type: ignore[misc]  # d | e is a plain dict
         self.update(other)
         return self
 

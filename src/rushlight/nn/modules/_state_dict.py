@@ -60,7 +60,7 @@ class StateDictMethods:
             )
         return _add(self._state_dict_hooks, hook)
 
-    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
         """register_state_dict_post_hook(hook)
 
         ``hook(module, state_dict, prefix, local_metadata) -> None``.
@@ -112,7 +112,8 @@ class StateDictMethods:
                 stacklevel=2,
             )
             defaults = (destination, prefix, keep_vars)
-            destination, prefix, keep_vars = (*args, *defaults[len(args) :])
+            given: Any = (*args, *defaults[len(args) :])
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -259,10 +260,10 @@ class StateDictMethods:
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         report: tuple[list[str], list[str], list[str]] = ([], [], [])
         metadata = getattr(state_dict, "_metadata", None)
-        state_dict = OrderedDict(state_dict)  # hooks may change it
+        copied: Any = OrderedDict(state_dict)  # hooks may change it
         if metadata is not None:
-            state_dict._metadata = metadata
-        _load(self, state_dict, "", metadata, assign, report)
+            copied._metadata = metadata
+        _load(self, copied, "", metadata, assign, report)
         missing, unexpected, errors = report
         if strict:
             for title, keys in (("Unexpected", unexpected), ("Missing", missing)):

@@ -527,8 +527,8 @@ class MultiheadAttention(Module):
             embed_dim, embed_dim, bias=bias, device=device, dtype=dtype
         )
         if add_bias_kv:
-            self.bias_k = parameter(1, 1, embed_dim)
-            self.bias_v = parameter(1, 1, embed_dim)
+            self.bias_k: Parameter | None = parameter(1, 1, embed_dim)
+            self.bias_v: Parameter | None = parameter(1, 1, embed_dim)
         else:
             self.bias_k = self.bias_v = None
         self._reset_parameters()

@@ -61,7 +61,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """reset_parameters(): draw all weights anew."""
         self.head.reset_parameters()
-        for down, up in self.tail:
+        cluster: Any
+        for cluster in self.tail:
+            down, up = cluster
             down.reset_parameters()
             up.reset_parameters()
 

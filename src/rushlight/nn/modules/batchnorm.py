@@ -204,8 +204,7 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
 
     cls_to_become = BatchNorm1d
 
-    def _check_input_dim(self, input: Any) -> None:
-        BatchNorm1d._check_input_dim(self, input)
+    _check_input_dim: Any = BatchNorm1d._check_input_dim
 
 
 class BatchNorm2d(_BatchNorm):
@@ -228,8 +227,7 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
 
     cls_to_become = BatchNorm2d
 
-    def _check_input_dim(self, input: Any) -> None:
-        BatchNorm2d._check_input_dim(self, input)
+    _check_input_dim: Any = BatchNorm2d._check_input_dim
 
 
 class BatchNorm3d(_BatchNorm):
@@ -252,8 +250,7 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
 
     cls_to_become = BatchNorm3d
 
-    def _check_input_dim(self, input: Any) -> None:
-        BatchNorm3d._check_input_dim(self, input)
+    _check_input_dim: Any = BatchNorm3d._check_input_dim
 
 
 class SyncBatchNorm(_BatchNorm):

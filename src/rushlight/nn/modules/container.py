@@ -49,8 +49,8 @@ class _Numbered(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
-    def _key(self, index: Any) -> str:
-        return list(self._modules)[_position(index, len(self))]
+    def _key(self, idx: Any) -> str:
+        return list(self._modules)[_position(idx, len(self))]
 
     def __setitem__(self, idx: int, module: Module) -> None:
         setattr(self, self._key(idx), module)
@@ -230,11 +230,12 @@ def _pairs(values: Any, name: str, mappings: tuple) -> Iterator[tuple]:
             raise TypeError(
                 f"{name} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
             )
-        if len(pair) != 2:
+        two: Any = pair
+        if len(two) != 2:
             raise ValueError(
-                f"{name} update sequence element #{i} has length {len(pair)}; 2 is required"
+                f"{name} update sequence element #{i} has length {len(two)}; 2 is required"
             )
-        yield pair[0], pair[1]
+        yield two[0], two[1]
 
 
 class ModuleDict(Module):

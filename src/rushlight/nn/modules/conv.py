@@ -511,7 +511,8 @@ class _LazyConvXdMixin(LazyModuleMixin):
     def reset_parameters(self) -> None:
         """reset_parameters(): draw weight and bias anew, once there is something to draw."""
         if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
+            convolution: Any = super()
+            convolution.reset_parameters()
 
     def initialize_parameters(self, input: Any, *args: Any, **kwargs: Any) -> None:
         """initialize_parameters(input): take in_channels from the input."""

@@ -96,7 +96,8 @@ class ParametrizationList(ModuleList):
         if self.is_tensor:
             self._keep_one(original, new)
         else:
-            self._keep_several(original, new)
+            several: Any = new
+            self._keep_several(original, several)
         if not unsafe:
             _check_same(expected, self(), "`unsafe` flag is enabled.\n")
 
