@@ -39,8 +39,9 @@ from rushlight._core.shape import broadcast_shapes as broadcast_shapes
 from rushlight._core.storage import UntypedStorage as UntypedStorage
 from rushlight._core.tensor import Parameter as Parameter
 from rushlight._core.tensor import Tensor as Tensor
+from rushlight._ops import optimizer as _optimizer_kernels
 
-optimizer_kernels = _ops.optimizer
+optimizer_kernels = _optimizer_kernels
 # Before the dtypes take the name float.
 inf, nan, pi, e = float("inf"), float("nan"), math.pi, math.e
 newaxis = None

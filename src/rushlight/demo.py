@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> int:
     # Files: the model's parameters, and a picture of what it answered.
     options.out.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), options.out / "digits.pt")
-    images = torch.stack([image for image, _ in test_set]) * 0.5 + 0.5
+    images = torch.stack([test_set[i][0] for i in range(len(test_set))]) * 0.5 + 0.5
     save_image(draw_answers(images, truth, answers), options.out / "predictions.png")
     print(f"saved {options.out / 'digits.pt'} and {options.out / 'predictions.png'}")
     return 0

@@ -87,7 +87,7 @@ class Search:
             ends = [point.t for point in bracket]
             if abs(ends[1] - ends[0]) * scale < tolerance:
                 break
-            t, stuck = away_from_ends(cubic_minimum(*bracket), ends, stuck)
+            t, stuck = away_from_ends(cubic_minimum(bracket[0], bracket[1]), ends, stuck)
             here = self.at(t)
             self.used += 1
             if self.too_high(here) or here.loss >= bracket[low].loss:

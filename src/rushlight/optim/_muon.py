@@ -70,7 +70,7 @@ class Muon(GroupOptimizer):
                     f"{p.size()}",
                 )
 
-    def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
+    def _new_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         if p.is_complex():
             raise RuntimeError("Muon does not support complex parameters")
         return {"momentum_buffer": zeros_of(p.grad)}

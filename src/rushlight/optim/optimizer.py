@@ -79,8 +79,9 @@ def _hooked(step: Callable) -> Callable:
             hook(self, args, kwargs)
         return result
 
-    hooked_step.hooked = True
-    return hooked_step
+    made: Any = hooked_step
+    made.hooked = True
+    return made
 
 
 class Optimizer:
@@ -108,10 +109,19 @@ class Optimizer:
     tensor([ 0.5000, -0.5000], requires_grad=True)
     """
 
+    # Made by _make_hooks.
+    _optimizer_step_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_step_post_hooks: OrderedDict[int, Callable]
+    _optimizer_state_dict_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_state_dict_post_hooks: OrderedDict[int, Callable]
+    _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Callable]
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Callable]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in vars(cls) and not getattr(cls.step, "hooked", False):
-            cls.step = _hooked(cls.step)
+            made: Any = cls
+            made.step = _hooked(made.step)
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -123,7 +133,7 @@ class Optimizer:
             )
         self.state: defaultdict[torch.Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        groups = list(params)
+        groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -272,7 +282,9 @@ class Optimizer:
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in by_number:
-                group = next((g for g in state_dict["param_groups"] if key in g["params"]), {})
+                group: dict = next(
+                    (g for g in state_dict["param_groups"] if key in g["params"]), {}
+                )
                 state[by_number[key]] = _cast_state(by_number[key], value, group)
             else:
                 state[key] = value
@@ -397,5 +409,6 @@ def _cast_state(param: torch.Tensor, value: Any, group: dict[str, Any], key: Any
     if isinstance(value, dict):
         return {k: _cast_state(param, v, group, k) for k, v in value.items()}
     if isinstance(value, Iterable):
-        return type(value)(_cast_state(param, v, group) for v in value)
+        kind: Any = type(value)
+        return kind(_cast_state(param, v, group) for v in value)
     return value

@@ -89,7 +89,7 @@ class SGD(GroupOptimizer):
             "grad.to_dense()"
         )
 
-    def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any] | None:
+    def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> Any:
         if group["fused"]:
             check_fused(group, p)
         return self.state[p] if group["momentum"] != 0 else None

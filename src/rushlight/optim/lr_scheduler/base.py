@@ -111,7 +111,7 @@ class LRScheduler:
         """
         raise NotImplementedError
 
-    def step(self, epoch: int | None = None) -> None:
+    def step(self, epoch: Any = None) -> None:
         """step(): go on to the next epoch and set its learning rates."""
         if self._step_count == 1:
             self._warn_of_order()
@@ -154,7 +154,7 @@ def require_optimizer(optimizer: Any) -> None:
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
-def note_steps(optimizer: Optimizer) -> None:
+def note_steps(optimizer: Any) -> None:
     """Let the optimizer remember that it was stepped. The wrapper holds it weakly: no cycle keeps
     it alive.
     """
@@ -168,8 +168,9 @@ def note_steps(optimizer: Optimizer) -> None:
         owner._opt_called = True
         return function(owner, *args, **kwargs)
 
-    noted_step._wrapped_by_lr_sched = True
-    optimizer.step = noted_step
+    made: Any = noted_step
+    made._wrapped_by_lr_sched = True
+    optimizer.step = made
 
 
 @contextmanager

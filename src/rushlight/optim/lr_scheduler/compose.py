@@ -103,7 +103,7 @@ class SequentialLR(_Composed):
         elif hasattr(scheduler, "last_epoch"):
             scheduler.last_epoch -= 1
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # no epoch, as in PyTorch
         """step(): go on to the next epoch."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -142,7 +142,7 @@ class ChainedScheduler(_Composed):
         self.optimizer = optimizer
         self._last_lr = present(optimizer, "lr")
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # no epoch, as in PyTorch
         """step(): one step of every scheduler."""
         for scheduler in self._schedulers:
             scheduler.step()

@@ -110,7 +110,7 @@ class CyclicLR(LRScheduler):
     def _init_scale_fn(self) -> None:
         if self._scale_fn_custom is not None:
             return
-        functions = {
+        functions: dict[str, Callable[[float], float]] = {
             "triangular": self._triangular_scale_fn,
             "triangular2": self._triangular2_scale_fn,
             "exp_range": partial(self._exp_range_scale_fn, self.gamma),
@@ -201,7 +201,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_i = T_0
         self.T_mult = T_mult
         self.eta_min = eta_min
-        self.T_cur = last_epoch
+        self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
@@ -318,7 +318,7 @@ class OneCycleLR(LRScheduler):
             )
         start, phase = self._phase_of(step)
         share = (step - start) / (phase["end_step"] - start)
-        rates = []
+        rates: list[Rate] = []
         for group in self.optimizer.param_groups:
             rates.append(self._anneal_func(group[phase["start_lr"]], group[phase["end_lr"]], share))
             if self.cycle_momentum:

@@ -50,10 +50,11 @@ class ReduceLROnPlateau(LRScheduler):
         self.optimizer = optimizer
         count = len(optimizer.param_groups)
         listed = isinstance(min_lr, (list, tuple))
-        if listed and len(min_lr) != count:
-            raise ValueError(f"expected {count} min_lrs, got {len(min_lr)}")
-        self.default_min_lr = None if listed else min_lr
-        self.min_lrs = list(min_lr) if listed else [min_lr] * count
+        lowest: Any = min_lr
+        if listed and len(lowest) != count:
+            raise ValueError(f"expected {count} min_lrs, got {len(lowest)}")
+        self.default_min_lr = None if listed else lowest
+        self.min_lrs: list[float] = list(lowest) if listed else [lowest] * count
         self.patience = patience
         self.cooldown = cooldown
         self.eps = eps
@@ -68,7 +69,9 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
-    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:
+    def step(  # type: ignore[override]  # as in PyTorch: it asks for a metric
+        self, metrics: SupportsFloat, epoch: int | None = None
+    ) -> None:
         """step(metrics): take note of the metric of an epoch, and reduce the rates if it has
         stopped improving.
         """

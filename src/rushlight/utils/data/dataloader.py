@@ -74,7 +74,7 @@ class DataLoader(Generic[T_co]):
     sampler: Sampler | Iterable
     pin_memory_device: str
     prefetch_factor: int | None
-    _iterator: "_BaseDataLoaderIter | None"
+    _iterator: Any  # a _BaseDataLoaderIter, or None before the first
     __initialized = False
 
     def __init__(
@@ -182,8 +182,9 @@ class DataLoader(Generic[T_co]):
         return self.batch_sampler is not None
 
     @property
-    def _index_sampler(self) -> Sampler | Iterable:
-        return self.batch_sampler if self._auto_collation else self.sampler
+    def _index_sampler(self) -> Any:
+        found: Any = self.batch_sampler if self._auto_collation else self.sampler
+        return found
 
     def __len__(self) -> int:
         if self._dataset_kind == _DatasetKind.Map:
@@ -395,11 +396,12 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def __init__(self, loader: DataLoader) -> None:
         super().__init__(loader)
-        if loader.prefetch_factor <= 0:
+        ahead: Any = loader.prefetch_factor  # there are workers, so it is a number
+        if ahead <= 0:
             raise AssertionError(
                 "prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter"
             )
-        self._max_tasks = loader.prefetch_factor * loader.num_workers
+        self._max_tasks = ahead * loader.num_workers
         self._in_order = loader.in_order
         self._timeout = loader.timeout
         self._persistent_workers = loader.persistent_workers

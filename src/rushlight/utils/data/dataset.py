@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from warnings import warn
 
 from rushlight import _api as torch
@@ -41,6 +41,11 @@ class Dataset(Generic[T_co]):
     [0, 1, 4]
     """
 
+    if TYPE_CHECKING:  # not every one has these; who needs them finds out
+
+        def __len__(self) -> int: ...
+        def __getitems__(self, indices: list) -> list: ...
+
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
@@ -61,7 +66,7 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
     [tensor([0, 1]), tensor([2, 3]), tensor([4])]
     """
 
-    def __add__(self, other: Dataset[T_co]) -> "ChainDataset":
+    def __add__(self, other: Dataset[T_co]) -> Any:
         return ChainDataset([self, other])
 
 
@@ -116,8 +121,8 @@ class StackDataset(Dataset):
             raise ValueError("Size mismatch between datasets")
 
     def _members(self) -> list[Dataset]:
-        named = isinstance(self.datasets, dict)
-        return list(self.datasets.values() if named else self.datasets)
+        found = self.datasets
+        return list(found.values() if isinstance(found, dict) else found)
 
     def _sample(self, parts: Iterable[Any]) -> tuple | dict:
         if isinstance(self.datasets, dict):
@@ -127,7 +132,7 @@ class StackDataset(Dataset):
     def __getitem__(self, index: Any) -> tuple | dict:
         return self._sample(dataset[index] for dataset in self._members())
 
-    def __getitems__(self, indices: list) -> list[tuple] | list[dict]:
+    def __getitems__(self, indices: list) -> list:
         columns = [_items(dataset, indices) for dataset in self._members()]
         return [self._sample(parts) for parts in zip(*columns, strict=True)]
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rushlight import _api as torch
 from rushlight.utils.data.dataset import Dataset
@@ -59,7 +59,7 @@ class DistributedSampler(Sampler[T_co]):
 
     def __iter__(self) -> Iterator[T_co]:
         count = len(self.dataset)
-        indices = list(range(count))
+        indices: list[Any] = list(range(count))
         if self.shuffle:
             generator = torch.Generator()
             generator.manual_seed(self.seed + self.epoch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rushlight import _api as torch
 
@@ -164,13 +164,12 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(
                 f"replacement should be a boolean value, but got replacement={replacement}"
             )
-        weights = torch.as_tensor(weights, dtype=torch.float64)
-        if weights.dim() != 1:
+        made = torch.as_tensor(weights, dtype=torch.float64)
+        if made.dim() != 1:
             raise ValueError(
-                "weights should be a 1d sequence but given weights have shape "
-                f"{tuple(weights.shape)}"
+                f"weights should be a 1d sequence but given weights have shape {tuple(made.shape)}"
             )
-        self.weights = weights
+        self.weights = made
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = generator
@@ -201,7 +200,7 @@ class BatchSampler(Sampler[list[int]]):
         require_count("batch_size", batch_size)
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
-        self.sampler = sampler
+        self.sampler: Any = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
 

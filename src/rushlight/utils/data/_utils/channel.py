@@ -149,9 +149,9 @@ def _block(memory: int, size: int) -> Any:
     A mapping keeps a descriptor open as long as it lives, so there are not too many of them.
     """
     if size >= MAPPED and len(_mappings) < MAX_MAPPINGS:
-        block = mmap.mmap(memory, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-        _mappings.add(block)
-        return block
+        mapped = mmap.mmap(memory, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        _mappings.add(mapped)
+        return mapped
     block = bytearray(size)
     view, done = memoryview(block), 0
     while done < size:

@@ -92,7 +92,7 @@ def _function_for(elem: Any, functions: CollateMap | None) -> Callable | None:
     return next((f for kind, f in functions.items() if isinstance(elem, kind)), None)
 
 
-def _mapping(like: Mapping, values: dict) -> Any:
+def _mapping(like: Any, values: dict) -> Any:
     """`values` as a mapping of the same type; a plain dict where that type cannot be made so."""
     try:
         if not isinstance(like, MutableMapping):
@@ -104,7 +104,7 @@ def _mapping(like: Mapping, values: dict) -> Any:
     return clone
 
 
-def _sequence(like: Sequence, values: list) -> Any:
+def _sequence(like: Any, values: list) -> Any:
     """`values` as a sequence of the same type; a plain list where that type cannot be made so."""
     if type(like) is list:
         return values

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class _Verbatim(str):
@@ -19,7 +19,7 @@ class ExceptionWrapper:
 
     def __init__(self, where: str) -> None:
         kind, error, trace = sys.exc_info()
-        self.exc_type = kind
+        self.exc_type: Any = kind
         self.exc_msg = "".join(traceback.format_exception(kind, error, trace))
         self.where = where
 

@@ -66,7 +66,7 @@ def _gather(dataset: Dataset) -> Fetch:
     """
 
     def fetch(indices: list) -> list[torch.Tensor]:
-        source = dataset
+        source: Any = dataset
         while type(source) is Subset:
             indices = [source.indices[i] for i in indices]
             source = source.dataset

@@ -23,7 +23,7 @@ OVERHEAD = 1024  # what the system's buffer loses per message
 class Worker:
     """A worker process and what it has been asked for."""
 
-    def __init__(self, context: BaseContext, job: Job, inherited: list) -> None:
+    def __init__(self, context: Any, job: Job, inherited: list) -> None:
         ours, theirs = context.Pipe()
         forked = context.get_start_method() == "fork"
         self.process = context.Process(
@@ -100,8 +100,9 @@ def hear_one_of(workers: list[Worker], watched: list[Worker], timeout: float) ->
     """The next answer from one of `workers`. A death among `watched` is an error, and so is waiting
     for longer than `timeout`.
     """
-    sentinels = [w.process.sentinel for w in watched]
-    ready = wait([*(w.channel for w in workers), *sentinels], timeout or None)
+    sentinels: list[Any] = [w.process.sentinel for w in watched]
+    channels: list[Any] = [w.channel for w in workers]
+    ready = wait([*channels, *sentinels], timeout or None)
     if not ready:
         raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
     dead = [w for w in watched if w.process.sentinel in ready]

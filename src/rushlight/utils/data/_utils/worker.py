@@ -138,7 +138,7 @@ def _caught(job: Job) -> ExceptionWrapper:
     return ExceptionWrapper(where=f"in DataLoader worker process {job.worker_id}")
 
 
-def _serve(job: Job, channel: Channel, fetch: Fetch | None, failure: Any) -> None:
+def _serve(job: Job, channel: Channel, fetch: Any, failure: Any) -> None:
     ended = False
     while (message := channel.receive()) is not None:
         if isinstance(message, Resume):
