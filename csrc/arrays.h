@@ -51,6 +51,7 @@ bool add_rows(PyObject *module);
 bool add_binary(PyObject *module);
 bool add_conv(PyObject *module);
 bool add_pool(PyObject *module);
+bool add_join(PyObject *module);
 bool add_reduce(PyObject *module);
 bool add_ranges(PyObject *module);
 bool add_threads(PyObject *module);

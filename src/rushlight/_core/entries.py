@@ -373,7 +373,8 @@ def tails_of(op: Record) -> list[tuple | None]:
 
 def one_tensor_entry(op: Record) -> Any:
     """One tensor and parameters, one result."""
-    run, accept, grad, total = op.run, accepted(op), op.differentiable, len(op.arguments)
+    native, run = op.native, op.reference
+    accept, grad, total = accepted(op), op.differentiable, len(op.arguments)
     usual = F4 if F4 in accept else None
     how = op.keep_for((True,))[0] if grad else 0
     keeps_result = bool(op.keep_results)
@@ -391,7 +392,9 @@ def one_tensor_entry(op: Record) -> Any:
             if type(x) is ndarray and (x.dtype is usual or x.dtype in accept):
                 params = args[1:]
                 try:
-                    r = run(np, x, *params)
+                    r = NotImplemented if native is None else native(x, *params)
+                    if r is NotImplemented:
+                        r = run(np, x, *params)
                 except Exception as error:
                     raise errors.translate(error, [x]) from None
                 if type(r) is not ndarray:
@@ -562,7 +565,8 @@ def pair_entry(op: Record) -> Any:
 
 def list_entry(op: Record) -> Any:
     """A list of tensors of one dtype, then parameters."""
-    total, run, accept, grad = len(op.arguments), op.run, accepted(op), op.differentiable
+    native, run = op.native, op.reference
+    total, accept, grad = len(op.arguments), accepted(op), op.differentiable
     tails = tails_of(op)
 
     def call(*args, out=None, **kw):
@@ -587,7 +591,9 @@ def list_entry(op: Record) -> Any:
                     needed = True
             if d in accept:
                 try:
-                    r = run(np, arrays, *args[1:])
+                    r = NotImplemented if native is None else native(arrays, *args[1:])
+                    if r is NotImplemented:
+                        r = run(np, arrays, *args[1:])
                 except Exception as error:
                     raise errors.translate(error, arrays) from None
                 t = new(Tensor)

@@ -268,6 +268,7 @@ def chain_kernel(cls: "type[Op]") -> None:
     there is one.
     """
     native, reference = backend.kernel_for(cls.name), cls.reference
+    cls.native = None if native is None else staticmethod(native)
     plain = getattr(np, cls.ufunc) if cls.ufunc and not issubclass(cls, Reduce) else None
     if native is None:
         cls.run = staticmethod(reference)

@@ -37,8 +37,11 @@ class Record(Protocol):
     positional: int
     needed: int
     places: dict[Any, int]
-    # What computes: run(xp, *arrays, *params), and for pointwise entries fast(*arrays).
+    # What computes: run(xp, *arrays, *params), and for pointwise entries fast(*arrays); of the former's two
+    # halves, native(*arrays, *params) may answer NotImplemented, reference(xp, ...) serves all.
     call: Callable
+    native: Callable | None
+    reference: Callable
     run: Callable
     fast: Callable
     finish_view: Callable

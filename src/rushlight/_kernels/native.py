@@ -94,6 +94,15 @@ def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
     return result
 
 
+def clamp_numbers(x, min, max):
+    """Bounds that are numbers, by the kernels of maximum and minimum."""
+    if x.dtype is not F4:
+        return NotImplemented
+    if min is not None:
+        x = C.maximum(x, min)
+    return x if max is None else C.minimum(x, max)
+
+
 def planes(x):
     """(N, C, L) as (N, C, 1, L), and contiguous."""
     x = np.ascontiguousarray(x)
@@ -216,6 +225,7 @@ def register() -> None:
         "softmax_backward",
         "log_softmax_backward",
         "silu_backward",
+        "cat",
     ):
         kernel(name, getattr(C, name))
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
@@ -228,6 +238,7 @@ def register() -> None:
         standardize_backward,
         cross_entropy,
         cross_entropy_backward,
+        clamp_numbers,
         convolution,
         conv_transpose,
         conv_weight,

@@ -114,7 +114,7 @@ def softmax(input, dim, dtype=None):
     >>> torch.softmax(torch.tensor([0.0, 0.0]), 0)
     tensor([0.5000, 0.5000])
     """
-    return Softmax.call(_as_dtype(input, dtype), dim)
+    return Softmax.call(input if dtype is None else _as_dtype(input, dtype), dim)
 
 
 @public("torch", "Tensor", "special")
@@ -126,4 +126,4 @@ def log_softmax(input, dim, dtype=None):
     >>> torch.log_softmax(torch.tensor([0.0, 0.0]), 0)
     tensor([-0.6931, -0.6931])
     """
-    return LogSoftmax.call(_as_dtype(input, dtype), dim)
+    return LogSoftmax.call(input if dtype is None else _as_dtype(input, dtype), dim)
