@@ -328,7 +328,7 @@ def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
 
 
 def make_node(
-    op: Record,
+    op: Any,
     tensors: tuple,
     nodes: list,
     params: tuple,

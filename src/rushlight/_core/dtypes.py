@@ -125,7 +125,7 @@ def set_default_dtype(d: dtype, /) -> None:
     _default = d
 
 
-def of_array(array: np.ndarray) -> dtype:
+def of_array(array: np.ndarray | np.generic) -> dtype:
     """The dtype object of a NumPy array or scalar; TypeError for what tensors cannot hold."""
     try:
         return BY_NUMPY[array.dtype]

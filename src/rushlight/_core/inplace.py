@@ -3,6 +3,7 @@ view.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def without_history(t: Tensor) -> bool:
     return t._node is None and (t._view is None or t._view[0]._node is None)
 
 
-def derive(op: Record) -> Callable:
+def derive(op: Any) -> Callable:
     """``X_`` of a record."""
     total = len(op.arguments)
     fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None

@@ -1,5 +1,7 @@
 """Numerical gradient, trace, Vandermonde matrices."""
 
+from typing import Any
+
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dims
@@ -22,7 +24,7 @@ class Trace(Op):
             raise NotImplementedError("\"trace\" not implemented for 'Bool'")
         return xp.trace(x, dtype=dtypes.int64.numpy if x.dtype.kind in "iu" else None)
 
-    def vjp(g, input: Meta):
+    def vjp(g: Any, input: Meta):
         n, m = input.shape
         eye = g.new_ones(max(n, m)).diag_embed()
         return g * eye.narrow(0, 0, n).narrow(1, 0, m)

@@ -1,5 +1,7 @@
 """Choosing elements: where, masks, and the indices of what is not zero."""
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -67,7 +69,8 @@ def _where_method(self, condition, other):
     return where(condition, self, other)
 
 
-Tensor.where = _where_method
+_tensor: Any = Tensor
+_tensor.where = _where_method
 
 
 class MaskedFill(Op):

@@ -1,5 +1,8 @@
 """Tensors of given sizes: zeros, ones, full, empty, eye, ``*_like`` and ``new_*``."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import device as devices
@@ -310,7 +313,7 @@ def _like(
     input: Tensor,
     dtype: object,
     layout: object,
-    device: object,
+    device: Any,
     pin_memory: bool,
     requires_grad: bool,
     memory_format: object,
@@ -427,12 +430,12 @@ def empty_like(
 
 def _new(
     name: str,
-    make: object,
+    make: Callable,
     self: Tensor,
     shape: tuple,
     dtype: object,
     layout: object,
-    device: object,
+    device: Any,
     pin_memory: bool,
     requires_grad: bool,
 ) -> Tensor:

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def shape_of(name: str, loose: tuple, size: object = None) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _one_size(name: str, s: object, i: int, nested: bool) -> int:
+def _one_size(name: str, s: Any, i: int, nested: bool) -> int:
     kind = type(s).__name__
     start = f"{name}(): argument 'size' (position 1) must be tuple of ints, "
     if not (type(s) is bool and i == 0):
@@ -127,7 +128,7 @@ def build(
     dtype: object,
     out: Tensor | None = None,
     layout: object = None,
-    device: object = None,
+    device: Any = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -172,7 +173,7 @@ def build_out(
     shape: tuple,
     dtype: object,
     out: Tensor,
-    device: object,
+    device: Any,
     requires_grad: bool,
 ) -> Tensor:
     """Write what ``make`` gives into ``out``, in ``out``'s dtype."""
@@ -236,14 +237,14 @@ def number_as(value: object, d: dtypes.dtype, name: str | None = None) -> object
     return _integer_as(value, d, failure)
 
 
-def _float_as(value: object, d: dtypes.dtype, failure: RuntimeError) -> float:
+def _float_as(value: Any, d: dtypes.dtype, failure: RuntimeError) -> float:
     value = float(value)
     if np.isfinite(value) and d.itemsize > 1 and abs(value) > dtypes.finfo(d).max:
         raise failure
     return value
 
 
-def _integer_as(value: object, d: dtypes.dtype, failure: RuntimeError) -> int:
+def _integer_as(value: Any, d: dtypes.dtype, failure: RuntimeError) -> int:
     if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         raise failure
     info = np.iinfo(d.numpy)
@@ -261,7 +262,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float, complex, np.number, np.bool_))
 
 
-def as_number(name: str, argument: str, position: int, value: object) -> object:
+def as_number(name: str, argument: str, position: int, value: object) -> Any:
     """The number an argument holds (a 0-d tensor stands for its item)."""
     if not is_number(value):
         raise TypeError(
@@ -271,7 +272,7 @@ def as_number(name: str, argument: str, position: int, value: object) -> object:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
-def as_integer(name: str, argument: str, position: int, value: object) -> int:
+def as_integer(name: str, argument: str, position: int, value: Any) -> int:
     """The integer an argument holds; TypeError for anything else."""
     if type(value) is int:
         return value

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -47,9 +48,7 @@ def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_m
     return place(copied(data, d), device, requires_grad, pin_memory)
 
 
-def place(
-    array: np.ndarray, device: object, requires_grad: bool, pin_memory: bool = False
-) -> Tensor:
+def place(array: np.ndarray, device: Any, requires_grad: bool, pin_memory: bool = False) -> Tensor:
     """Wrap a new array as a leaf on ``device``."""
     if pin_memory:
         check_options(None, True)
@@ -70,7 +69,7 @@ def _warn_copy(call: str) -> None:
     )
 
 
-def copied(data: object, d: np.dtype | None) -> np.ndarray:
+def copied(data: Any, d: np.dtype | None) -> np.ndarray:
     """A new array with the elements of any data, in NumPy dtype ``d`` or the inferred one."""
     kind = type(data)
     if kind in _SEQUENCES:
@@ -222,7 +221,7 @@ def from_other(data: object, d: np.dtype | None) -> np.ndarray:
     return result.reshape(sizes)
 
 
-def infer(data: object) -> dtypes.dtype:
+def infer(data: Any) -> dtypes.dtype:
     """The dtype that holds every element."""
     if isinstance(data, bool):
         return dtypes.bool_
@@ -245,7 +244,7 @@ def infer(data: object) -> dtypes.dtype:
     return found or dtypes.get_default_dtype()
 
 
-def is_sequence(data: object) -> bool:
+def is_sequence(data: Any) -> bool:
     """What has a length and items by position."""
     return (
         hasattr(data, "__len__")
@@ -254,7 +253,7 @@ def is_sequence(data: object) -> bool:
     )
 
 
-def sizes_of(data: object) -> tuple[int, ...]:
+def sizes_of(data: Any) -> tuple[int, ...]:
     """The sizes along the first element of each level."""
     sizes = []
     while is_sequence(data) and not isinstance(data, (Tensor, np.generic)):
@@ -269,22 +268,23 @@ def sizes_of(data: object) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def collect(data: object, sizes: tuple[int, ...], depth: int, flat: list, kind: str) -> None:
+def collect(data: Any, sizes: tuple[int, ...], depth: int, flat: list, kind: str) -> None:
     """Append the elements as Python numbers; ``kind`` is NumPy's letter of the target dtype."""
     if depth == len(sizes):
         flat.append(scalar(data, kind))
         return
+    items: Any = data
     if not isinstance(data, Iterable) or (isinstance(data, Tensor) and not data.ndim):
         raise TypeError("not a sequence")
-    if len(data) != sizes[depth]:
+    if len(items) != sizes[depth]:
         raise ValueError(
-            f"expected sequence of length {sizes[depth]} at dim {depth} (got {len(data)})"
+            f"expected sequence of length {sizes[depth]} at dim {depth} (got {len(items)})"
         )
-    for item in data:
+    for item in items:
         collect(item, sizes, depth + 1, flat, kind)
 
 
-def scalar(item: object, kind: str) -> bool | int | float | complex:
+def scalar(item: Any, kind: str) -> bool | int | float | complex:
     """One element as a Python number."""
     if isinstance(item, Tensor):
         if item.numel() != 1:
@@ -299,7 +299,8 @@ def scalar(item: object, kind: str) -> bool | int | float | complex:
     if type(item) in _NUMBERS:
         return item
     if isinstance(item, (int, float, complex)):  # subclasses: IntEnum and the like
-        return next(base(item) for base in (int, float, complex) if isinstance(item, base))
+        bases: tuple[Any, ...] = (int, float, complex)
+        return next(base(item) for base in bases if isinstance(item, base))
     if kind in "iub":
         raise TypeError(f"'{type(item).__name__}' object cannot be interpreted as an integer")
     raise TypeError(f"must be real number, not {type(item).__name__}")
@@ -364,7 +365,7 @@ def as_tensor(data, dtype=None, device=None):
     return place(copied(data, d), device, False)
 
 
-def _moved(t: Tensor, d: np.dtype | None, device: object) -> Tensor:
+def _moved(t: Tensor, d: np.dtype | None, device: Any) -> Tensor:
     wanted = t.dtype if d is None else dtypes.BY_NUMPY[d]
     target = t.device if device is None else devices.resolve(device)
     if wanted is t.dtype and target == t.device:
@@ -414,7 +415,7 @@ def _check_alias(t: Tensor, wanted: dtypes.dtype, target: devices.device) -> Non
         )
 
 
-def _shared(obj: object, d: np.dtype | None) -> Tensor | None:
+def _shared(obj: Any, d: np.dtype | None) -> Tensor | None:
     """A tensor on the memory of ``obj``, or None if it has no array-like memory."""
     if isinstance(obj, Tensor):
         return obj

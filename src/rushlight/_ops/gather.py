@@ -2,6 +2,8 @@
 index_add, take, put.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -89,7 +91,7 @@ class Gather(Op):
             return xp.take_along_axis(x, index, at)
         return x[places(x.shape, index, at)]
 
-    def vjp_input(g, input: Meta, index, dim):
+    def vjp_input(g: Any, input: Meta, index, dim):
         return ScatterAdd.call(g.new_zeros(input.shape), index, g, dim)
 
 
@@ -129,7 +131,7 @@ class Scatter(Op):
     def vjp_input(g, index, dim):
         return ScatterZero.call(g, index, dim)
 
-    def vjp_src(g, index, src: Meta, dim):
+    def vjp_src(g: Any, index, src: Meta, dim):
         return scatter_source_gradient(g, index, src, dim)
 
 
@@ -195,12 +197,12 @@ class SliceScatterCorner(Op):
         out[tuple(slice(0, n) for n in src.shape)] = src
         return out
 
-    def vjp_input(g, src: Meta):
+    def vjp_input(g: Any, src: Meta):
         return g - SliceScatterCorner.call(
             g.new_zeros(g.shape), g[tuple([slice(0, n) for n in src.shape])]
         )
 
-    def vjp_src(g, src: Meta):
+    def vjp_src(g: Any, src: Meta):
         return g[tuple([slice(0, n) for n in src.shape])]
 
 
@@ -250,7 +252,7 @@ class ScatterAdd(Op):
     def vjp_input(g):
         return g
 
-    def vjp_src(g, index, src: Meta, dim):
+    def vjp_src(g: Any, index, src: Meta, dim):
         return scatter_source_gradient(g, index, src, dim)
 
 
@@ -454,7 +456,7 @@ class IndexSelect(Op):
             return x.copy()
         return x.take(index, at)
 
-    def vjp_input(g, input: Meta, index, dim):
+    def vjp_input(g: Any, input: Meta, index, dim):
         return IndexAdd.call(g.new_zeros(input.shape), index, g, dim)
 
 
@@ -522,7 +524,7 @@ class IndexAdd(Op):
     def vjp_input(g):
         return g
 
-    def vjp_source(g, index, source: Meta, dim):
+    def vjp_source(g: Any, index, source: Meta, dim):
         return IndexSelect.call(g, index, dim).reshape(source.shape)
 
 

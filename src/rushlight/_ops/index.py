@@ -3,6 +3,7 @@ tensors.
 """
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -562,5 +563,6 @@ def select(input, dim, index):
 public("Tensor", out=False)(select)
 
 IndexPut_ = inplace.derive(IndexPut)
-Tensor.__getitem__ = getitem
-Tensor.__setitem__ = setitem
+_tensor: Any = Tensor
+_tensor.__getitem__ = getitem
+_tensor.__setitem__ = setitem

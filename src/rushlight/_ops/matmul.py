@@ -1,6 +1,7 @@
 """Matrix products: mm, mv, dot, bmm and matmul."""
 
 import math
+from typing import Any
 
 from rushlight._core import dtypes
 from rushlight._core.dispatch import write_out
@@ -84,7 +85,7 @@ class Mm(Op):
         if x.dtype is not y.dtype:
             same_dtype(x, y)
         if x.dtype.char in "fd":
-            return xp.dot(x, y)
+            return x.dot(y)
         _no_bool("addmm_impl_cpu_", x)
         return _product(xp, xp.matmul, x, y)
 
@@ -275,7 +276,7 @@ class BatchedMatmul(Op):
             return flat.reshape(x.shape[:-1] + y.shape[1:])
         return _product(xp, xp.matmul, x, y)
 
-    def vjp_input(g, input: Meta, other):
+    def vjp_input(g: Any, input: Meta, other):
         if other.ndim == 1:
             return g.unsqueeze(-1) * other.conj()
         if input.ndim == 1:
@@ -283,7 +284,7 @@ class BatchedMatmul(Op):
         result = g.matmul(other.mT.conj())
         return result.squeeze(-2) if input.ndim == 1 else result
 
-    def vjp_other(g, input, other: Meta):
+    def vjp_other(g: Any, input, other: Meta):
         if other.ndim == 1:
             return (input.conj() * g.unsqueeze(-1)).flatten(0, -2).sum(0)
         if input.ndim == 1:

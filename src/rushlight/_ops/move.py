@@ -2,6 +2,8 @@
 triangles.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import errors
@@ -36,14 +38,15 @@ class Cat(ListOp):
         except ValueError:
             return concatenate(xp, arrays, dim)
 
-    def vjp(g, tensors: Meta, dim):
-        ndim = max(len(t.shape) for t in tensors)
+    def vjp(g: Any, tensors: Meta, dim):
+        metas: Any = tensors  # a list of them
+        ndim = max(len(t.shape) for t in metas)
         at = wrap_dim(dim, ndim)
-        sizes = [t.shape[at] if len(t.shape) == ndim else 0 for t in tensors]
+        sizes = [t.shape[at] if len(t.shape) == ndim else 0 for t in metas]
         parts = g.split_with_sizes(sizes, at)
         return [
             p if len(t.shape) == ndim else p.reshape(t.shape)
-            for p, t in zip(parts, tensors, strict=True)
+            for p, t in zip(parts, metas, strict=True)
         ]
 
 
@@ -235,7 +238,7 @@ class Repeat(Op):
             )
         return xp.tile(x, repeats)
 
-    def vjp(g, input: Meta, repeats):
+    def vjp(g: Any, input: Meta, repeats):
         shape = (1,) * (len(repeats) - input.ndim) + tuple(input.shape)
         pairs = [p for r, s in zip(repeats, shape, strict=True) for p in (r, s)]
         if not pairs:

@@ -5,6 +5,8 @@ The same seed gives PyTorch's numbers, bit for bit.
 """
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +49,7 @@ _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 # ---- refusals ------------------------------------------------------------------------------------
 
 
-def check_generator(name: str, generator: object) -> None:
+def check_generator(name: str, generator: Any) -> None:
     """Refuse what is neither None nor a Generator."""
     if generator is not None and not isinstance(generator, Generator):
         raise TypeError(
@@ -95,7 +97,7 @@ class Drawn(Op):
 # ---- uniform and normal --------------------------------------------------------------------------
 
 
-def _uniform(generator: object):
+def _uniform(generator: Any):
     def make(shape, d):
         check_kind("check_uniform_bounds", d)
         return draws.uniform(generator, np.empty(shape, d))
@@ -103,7 +105,7 @@ def _uniform(generator: object):
     return make
 
 
-def _normal(generator: object, mean: float = 0.0, std: float = 1.0):
+def _normal(generator: Any, mean: float = 0.0, std: float = 1.0):
     def make(shape, d):
         check_kind("normal_kernel_cpu", d)
         return draws.normal(generator, np.empty(shape, d), mean, std)
@@ -194,15 +196,15 @@ def randn(
 
 def _like(
     name: str,
-    draw: object,
+    draw: Callable,
     input: Tensor,
     dtype: object,
     layout: object,
-    device: object,
+    device: Any,
     pin_memory: bool,
     requires_grad: bool,
     memory_format: object,
-    generator: object,
+    generator: Any,
 ) -> Tensor:
     """``draw(array)`` over a new tensor of ``input``'s shape and memory layout."""
     need_tensor(name, "input", input)
@@ -344,7 +346,7 @@ def _into(out: Tensor, result: Tensor) -> Tensor:
     return build("normal", lambda shape, d: result._data.astype(d), tuple(result.shape), None, out)
 
 
-def _normal_of_tensors(mean: object, std: object, generator: object) -> Tensor:
+def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Tensor:
     """Standard normals, times std, plus mean, each step rounded: two operations, as PyTorch does
     it.
     """

@@ -2,6 +2,9 @@
 bernoulli_, ...
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -46,7 +49,7 @@ _GRAD_NAMES = {
 }
 
 
-def _overwrite(t: Tensor, name: str, generator: object, draw: object) -> Tensor:
+def _overwrite(t: Tensor, name: str, generator: Any, draw: Callable) -> Tensor:
     """Let ``draw(array)`` fill the memory: no gradient flows to what stood there before."""
     check_generator(name, generator)
     node = live_node(t)
@@ -152,9 +155,10 @@ def _random_range(args: tuple, kw: dict) -> tuple[int | None, int | None]:
         shown = ", ".join([*(type(a).__name__ for a in args), *(f"{k}=" for k in kw)])
         raise TypeError(f"random_() received an invalid combination of arguments - got ({shown})")
     high = kw.pop("to", None) if not given else given.pop()
-    return tuple(
+    low, high = (
         None if v is None else int64(as_integer("random_", "to", 1, v)) for v in (low, high)
     )
+    return low, high
 
 
 def _largest(d: dtypes.dtype) -> int:
@@ -164,7 +168,7 @@ def _largest(d: dtypes.dtype) -> int:
     return bounds(d)[1]
 
 
-def _any_integer(generator: object, x: np.ndarray, d: dtypes.dtype) -> None:
+def _any_integer(generator: Any, x: np.ndarray, d: dtypes.dtype) -> None:
     if (
         d.is_complex
         or d.name in {"uint16", "uint32", "uint64"}
@@ -177,7 +181,7 @@ def _any_integer(generator: object, x: np.ndarray, d: dtypes.dtype) -> None:
     draws.integers(generator, x, _largest(d) + 1, 0, wide)
 
 
-def _integers_from(generator: object, x: np.ndarray, d: dtypes.dtype, low: int) -> None:
+def _integers_from(generator: Any, x: np.ndarray, d: dtypes.dtype, low: int) -> None:
     if low == -(2**63):
         draws.integers(generator, x, 0, 0, True)
     else:

@@ -1,5 +1,7 @@
 """Random numbers that tensors describe: bernoulli, poisson, binomial, gamma, multinomial."""
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -179,7 +181,7 @@ def _check_weights(input: Tensor, w: np.ndarray, count: int, replacement: bool) 
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
-def _without_replacement(w: np.ndarray, count: int, generator: object) -> np.ndarray:
+def _without_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarray:
     """The largest of weight / exponential, the race that exponential waiting times run."""
     waits = draws.in_float64(generator, "exponential", np.empty_like(w), 1.0)
     score = w / waits
@@ -188,7 +190,7 @@ def _without_replacement(w: np.ndarray, count: int, generator: object) -> np.nda
     return np.argsort(-score, axis=-1, kind="stable")[:, :count]
 
 
-def _with_replacement(w: np.ndarray, count: int, generator: object) -> np.ndarray:
+def _with_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarray:
     """Uniforms looked up in each row's cumulative weights."""
     result = np.empty((w.shape[0], count), np.int64)
     for row, indices in zip(w, result, strict=True):

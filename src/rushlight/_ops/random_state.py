@@ -1,5 +1,7 @@
 """Seeding the default generator, and generators' states as tensors."""
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -74,6 +76,7 @@ def _graphsafe_set_state(self, other):
     return self
 
 
-Generator.get_state, Generator.set_state = _get_state, _set_state
-Generator.clone_state = Generator.graphsafe_get_state = _clone_state
-Generator.graphsafe_set_state = _graphsafe_set_state
+_generator: Any = Generator
+_generator.get_state, _generator.set_state = _get_state, _set_state
+_generator.clone_state = _generator.graphsafe_get_state = _clone_state
+_generator.graphsafe_set_state = _graphsafe_set_state

@@ -6,6 +6,7 @@ multiply-adds, and so do these formulas.
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def arange(
     )
 
 
-def _bounds(args: tuple, start: object, end: object, step: object) -> tuple:
+def _bounds(args: tuple, start: Any, end: Any, step: Any) -> tuple:
     names = (
         ("end",) if len(args) == 1 and end is None and start is None else ("start", "end", "step")
     )
@@ -113,13 +114,13 @@ def _bounds(args: tuple, start: object, end: object, step: object) -> tuple:
     return tuple(values)
 
 
-def _integer_end(start: object, end: object, step: object) -> int:
+def _integer_end(start: Any, end: Any, step: Any) -> int:
     """Integer dtypes truncate their bounds first."""
     _count(start, end, step)
     return int(end)
 
 
-def _count(start: object, end: object, step: object) -> int:
+def _count(start: Any, end: Any, step: Any) -> int:
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -131,12 +132,12 @@ def _count(start: object, end: object, step: object) -> int:
     return math.ceil((end - start) / step)
 
 
-def _steps(start: object, step: object, count: int, d: np.dtype) -> np.ndarray:
+def _steps(start: Any, step: Any, count: int, d: np.dtype) -> np.ndarray:
     """start + i * step: the index of a vector's first element is rounded first, then its lanes are
     added.
     """
     if d.kind in "iu":
-        return np.arange(start, start + count * step, step, d) if count else np.empty(0, d)
+        return np.arange(start, start + count * step, step, dtype=d) if count else np.empty(0, d)
     t = _compute_dtype(d)
     if C is not None:
         result = np.empty(count, t)
@@ -212,9 +213,7 @@ def _endpoint(name: str, argument: str, value: object) -> object:
     return as_number(name, argument, 1 if argument == "start" else 2, value)
 
 
-def _space(
-    name: str, start: object, end: object, steps: object, dtype: object, out: object
-) -> tuple:
+def _space(name: str, start: Any, end: Any, steps: Any, dtype: Any, out: Any) -> tuple:
     start, end = _endpoint(name, "start", start), _endpoint(name, "end", end)
     steps = as_integer(name, "steps", 3, steps)
     if steps < 0:
@@ -262,7 +261,7 @@ def linspace(
     )
 
 
-def _evenly(start: object, end: object, steps: int, d: np.dtype) -> np.ndarray:
+def _evenly(start: Any, end: Any, steps: int, d: np.dtype) -> np.ndarray:
     """Counted from the nearer end, so that the halves mirror each other."""
     if d.kind in "iu":
         return _evenly_integers(int(start), int(end), steps, d)
@@ -334,7 +333,7 @@ def logspace(
 
 
 def _triangle(
-    name: str, row: int, col: int, d: object, layout: object, device: object, keep: object
+    name: str, row: int, col: int, d: Any, layout: object, device: Any, keep: Any
 ) -> Tensor:
     for argument, value in (("row", row), ("col", col)):
         if value < 0:
@@ -380,10 +379,10 @@ def _window(
     name: str,
     length: int,
     periodic: bool,
-    formula: object,
-    dtype: object,
+    formula: Any,
+    dtype: Any,
     layout: object,
-    device: object,
+    device: Any,
     pin_memory: bool,
     requires_grad: bool,
 ) -> Tensor:

@@ -1,6 +1,7 @@
 """Functions of torch's top level that are about tensors and the library, not operators."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,8 @@ def equal(input, other):
     return bool(np.array_equal(input._data, other._data))
 
 
-Tensor.equal = equal
+_tensor: Any = Tensor
+_tensor.equal = equal
 
 _threads = [(os.cpu_count() or 1) if C is None else C.get_num_threads()]
 

@@ -1,6 +1,7 @@
 """Views: other looks at the same memory. Their gradients are views too, or scatter into zeros."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class View_(View):
 
     name = "view"
     grad_name = "ViewBackward0"
-    public = ()
+    public: tuple[str, ...] = ()
     varargs = True
 
     def forward(xp, x, shape):
@@ -57,7 +58,7 @@ class View_(View):
                     "spans across two contiguous subspaces). Use .reshape(...) instead."
                 ) from None
 
-    def vjp(g, input: Meta):
+    def vjp(g: Any, input: Meta):
         return g.reshape(input.shape)
 
 
@@ -114,7 +115,7 @@ class Reshape(View_):
 
     name = "reshape"
     grad_name = "ViewBackward0"
-    public = ("torch", "Tensor")
+    public: tuple[str, ...] = ("torch", "Tensor")
     varargs = True
 
     def forward(xp, x, shape):
@@ -364,7 +365,7 @@ class Squeeze(View):
         ]
         return x.reshape([s for s, _ in shape])
 
-    def vjp(g, input: Meta):
+    def vjp(g: Any, input: Meta):
         return g.reshape(input.shape)
 
 
@@ -455,7 +456,7 @@ class Diagonal(View):
         r.flags.writeable = x.flags.writeable
         return r
 
-    def vjp(g, input: Meta, offset, dim1, dim2):
+    def vjp(g: Any, input: Meta, offset, dim1, dim2):
         return DiagonalScatter.call(g, input.shape, offset, dim1, dim2)
 
 
@@ -507,7 +508,7 @@ class Unfold(View):
         strides[at] *= step
         return strided(x, (*shape, size), (*strides, x.strides[at]))
 
-    def vjp(g, input: Meta, dimension, size, step):
+    def vjp(g: Any, input: Meta, dimension, size, step):
         return UnfoldBackward.call(g, input.shape, dimension, size, step)
 
 
@@ -670,10 +671,11 @@ def _matrix_conjugate_transposed(self):
     return _matrix_transposed(self).conj()
 
 
-Tensor.T = property(_transposed)
-Tensor.mT = property(_matrix_transposed)
-Tensor.H = property(_conjugate_transposed)
-Tensor.mH = property(_matrix_conjugate_transposed)
+_tensor: Any = Tensor
+_tensor.T = property(_transposed)
+_tensor.mT = property(_matrix_transposed)
+_tensor.H = property(_conjugate_transposed)
+_tensor.mH = property(_matrix_conjugate_transposed)
 
 
 def named(name):
