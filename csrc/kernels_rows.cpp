@@ -62,7 +62,39 @@ template <typename Function> inline float row_sum2(const float *x, const float *
   return sum(a);
 }
 
+// Rows shorter than this would leave most lanes of a vector idle; they share vectors where the work is per element.
+constexpr size_t SHORT = 16;
+
+inline float short_max(const float *x, size_t n) {
+  float m = x[0];
+  for (size_t i = 1; i < n; i++) m = x[i] > m || x[i] != x[i] ? x[i] : m;
+  return m;
+}
+
+inline float short_sum(const float *x, size_t n) {
+  float total = 0;
+  for (size_t i = 0; i < n; i++) total += x[i];
+  return total;
+}
+
+// out = exp(x - max of its row)
+void short_exponentials(const float *x, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++) {
+    float m = short_max(x + r * n, n);
+    for (size_t i = 0; i < n; i++) out[r * n + i] = x[r * n + i] - m;
+  }
+  each(out, out, rows * n, [](V v) { return exp(v); });
+}
+
 void softmax(const float *x, float *out, size_t rows, size_t n) {
+  if (n < SHORT) {
+    short_exponentials(x, out, rows, n);
+    for (size_t r = 0; r < rows; r++, out += n) {
+      float scale = 1.0f / short_sum(out, n);
+      for (size_t i = 0; i < n; i++) out[i] *= scale;
+    }
+    return;
+  }
   for (size_t r = 0; r < rows; r++, x += n, out += n) {
     float m = row_max(x, n);
     each(x, out, n, [=](V v) { return exp(v - m); });
@@ -74,6 +106,14 @@ void softmax(const float *x, float *out, size_t rows, size_t n) {
 inline float log_of(float x) { return log(constant(x))[0]; }
 
 void log_softmax(const float *x, float *out, size_t rows, size_t n) {
+  if (n < SHORT) {
+    short_exponentials(x, out, rows, n);
+    for (size_t r = 0; r < rows; r++, x += n, out += n) {
+      float m = short_max(x, n), logarithm = log_of(short_sum(out, n));
+      for (size_t i = 0; i < n; i++) out[i] = (x[i] - m) - logarithm;
+    }
+    return;
+  }
   for (size_t r = 0; r < rows; r++, x += n, out += n) {
     float m = row_max(x, n);
     float logarithm = log_of(row_sum(x, n, [=](V v) { return exp(v - m); }));

@@ -350,6 +350,8 @@ def op_entry(op: Record) -> Any:
         call = list_entry(op)
     elif count == 1 and not op.outputs:
         call = one_tensor_entry(op)
+    elif count == len(op.arguments) == 3 and op.optional == op.tensors[2:] and not op.outputs:
+        call = triple_entry(op)
     else:
         call = many_tensor_entry(op)
     if not varargs:
@@ -561,6 +563,43 @@ def pair_entry(op: Record) -> Any:
         return general(op, (input, other), (), out)
 
     return call
+
+
+def triple_entry(op: Record) -> Any:
+    """Three tensors, the last of which may be None, no parameters, one result (linear)."""
+    run, accept, others = op.run, accepted(op), many_tensor_entry(op)
+
+    def call(*args, out=None, **kw):
+        if len(args) == 3 and not kw and out is None and not S.special:
+            a, b, c = args
+            if type(a) in PLAIN and type(b) in PLAIN and (c is None or type(c) in PLAIN):
+                x, y, z = a._data, b._data, None if c is None else c._data
+                d = x.dtype
+                same = d is y.dtype and (z is None or d is z.dtype) and d in accept
+                if same and type(x) is ndarray and type(y) is ndarray:
+                    try:
+                        r = run(np, x, y, z)
+                    except Exception as error:
+                        raise errors.translate(error, [x, y]) from None
+                    t = new(Tensor)
+                    t._data = r if type(r) is ndarray else asarray(r)
+                    t._ver = None
+                    t._view = None
+                    t._node = None
+                    nodes = [
+                        a._node if a._view is None else live_node(a),
+                        b._node if b._view is None else live_node(b),
+                        None if c is None else c._node if c._view is None else live_node(c),
+                    ]
+                    if (S.grad or thread.grad) and nodes != NO_NODES:
+                        t._node = make_node(op, args, nodes, (), (t,))
+                    return t
+        return others(*args, out=out, **kw)
+
+    return call
+
+
+NO_NODES = [None, None, None]
 
 
 def list_entry(op: Record) -> Any:

@@ -36,7 +36,7 @@ class Linear(Op):
             return _linear_nd(xp, x, weight, bias)
         if x.dtype is not weight.dtype or x.shape[1] != weight.shape[1]:
             _refuse(x, weight, bias)
-        result = xp.dot(x, weight.T)
+        result = x.dot(weight.T)
         return result if bias is None else _add_bias(result, bias)
 
     def vjp_input(g, weight):

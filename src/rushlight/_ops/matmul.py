@@ -9,7 +9,7 @@ from rushlight._core.entries import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import broadcast_shapes
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import PLAIN, Tensor
 
 _F4 = dtypes.float32.numpy
 _C_NAMES = {
@@ -75,7 +75,7 @@ class Mm(Op):
             and y.ndim == 2
             and x.shape[1] == y.shape[0]
         ):
-            return xp.dot(x, y)  # 0.4 us less than matmul
+            return x.dot(y)  # 0.7 us less than matmul
         if x.ndim != 2:
             raise RuntimeError("self must be a matrix")
         if y.ndim != 2:
@@ -353,6 +353,8 @@ def _ranks(input, other):
 @public("Tensor", out=False)
 def __matmul__(self, other):  # noqa: N807
     """__matmul__(other) -> Tensor: ``self @ other``."""
+    if type(other) in PLAIN and self.ndim == other.ndim == 2:
+        return Mm.call(self, other)
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
