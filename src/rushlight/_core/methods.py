@@ -34,25 +34,49 @@ def data_property(name, getter):
 
 @method
 def size(self, dim=None):
-    """size(dim=None) -> torch.Size or int: all sizes, or the size of one dimension."""
+    """size(dim=None) -> torch.Size or int
+
+    All sizes, or the size of one dimension.
+
+    >>> torch.ones(2, 3).size(1)
+    3
+    """
     return self.shape if dim is None else self._data.shape[wrap_dim(dim, self._data.ndim)]
 
 
 @method
 def dim(self):
-    """dim() -> int: the number of dimensions."""
+    """dim() -> int
+
+    The number of dimensions.
+
+    >>> torch.ones(2, 3).dim()
+    2
+    """
     return self._data.ndim
 
 
 @method
 def numel(self):
-    """numel() -> int: the number of elements."""
+    """numel() -> int
+
+    The number of elements.
+
+    >>> torch.ones(2, 3).numel()
+    6
+    """
     return self._data.size
 
 
 @method
 def stride(self, dim=None):
-    """stride(dim=None) -> tuple or int: steps between neighbours of each dimension, in elements."""
+    """stride(dim=None) -> tuple or int
+
+    Steps between neighbours of each dimension, in elements.
+
+    >>> torch.ones(2, 3).stride()
+    (3, 1)
+    """
     x = self._data
     if type(x) is MetaArray or x.size == 0 or 1 in x.shape:
         strides = element_strides(x)
@@ -76,13 +100,26 @@ def element_strides(x):
 
 @method
 def element_size(self):
-    """element_size() -> int: bytes of one element."""
+    """element_size() -> int
+
+    Bytes of one element.
+
+    >>> torch.ones(2).element_size()
+    4
+    """
     return self._data.itemsize
 
 
 @method
 def data_ptr(self):
-    """data_ptr() -> int: the address of the first element."""
+    """data_ptr() -> int
+
+    The address of the first element.
+
+    >>> x = torch.ones(2)
+    >>> x.data_ptr() == x[:1].data_ptr()
+    True
+    """
     return self._data.ctypes.data if self._data.size else 0
 
 
@@ -93,68 +130,135 @@ Tensor.storage_offset = storage.storage_offset
 
 @method
 def is_floating_point(self):
-    """is_floating_point() -> bool: is the dtype a floating-point one?"""
+    """is_floating_point() -> bool
+
+    Is the dtype a floating-point one?
+
+    >>> torch.ones(2).is_floating_point()
+    True
+    """
     return self.dtype.is_floating_point
 
 
 @method
 def is_complex(self):
-    """is_complex() -> bool: is the dtype a complex one?"""
+    """is_complex() -> bool
+
+    Is the dtype a complex one?
+
+    >>> torch.ones(2).is_complex()
+    False
+    """
     return self._data.dtype.kind == "c"
 
 
 @method
 def is_signed(self):
-    """is_signed() -> bool: can elements be negative?"""
+    """is_signed() -> bool
+
+    Can elements be negative?
+
+    >>> torch.ones(2, dtype=torch.uint8).is_signed()
+    False
+    """
     return self.dtype.is_signed
 
 
 @method
 def is_nonzero(self):
-    """is_nonzero() -> bool: of a one-element tensor, is it not zero?"""
+    """is_nonzero() -> bool
+
+    Of a one-element tensor, is it not zero?
+
+    >>> torch.tensor([2]).is_nonzero()
+    True
+    """
     return bool(self)
 
 
 @method
 def is_set_to(self, tensor):
-    """is_set_to(tensor) -> bool: the same memory, offset, size and strides?"""
+    """is_set_to(tensor) -> bool
+
+    The same memory, offset, size and strides?
+
+    >>> x = torch.ones(2)
+    >>> x.is_set_to(x.view(2))
+    True
+    """
     same = self._data.ctypes.data == tensor._data.ctypes.data
     return same and self.shape == tensor.shape and self.stride() == tensor.stride()
 
 
 @method
 def is_inference(self):
-    """is_inference() -> bool: always False, inference tensors are not marked."""
+    """is_inference() -> bool
+
+    Always False, inference tensors are not marked.
+
+    >>> torch.ones(2).is_inference()
+    False
+    """
     return False
 
 
 @method
 def is_shared(self):
-    """is_shared() -> bool: does the memory live in shared memory?"""
+    """is_shared() -> bool
+
+    Does the memory live in shared memory?
+
+    >>> torch.ones(2).is_shared()
+    False
+    """
     return self.untyped_storage().is_shared()
 
 
 @method
 def is_pinned(self, device=None):
-    """is_pinned() -> bool: False, there is no pinned memory without a GPU."""
+    """is_pinned() -> bool
+
+    False, there is no pinned memory without a GPU.
+
+    >>> torch.ones(2).is_pinned()
+    False
+    """
     return False
 
 
 @method
 def pin_memory(self, device=None):
-    """pin_memory() -> Tensor: needs a GPU."""
+    """pin_memory() -> Tensor
+
+    Needs a GPU.
+
+    >>> torch.ones(2).pin_memory() if torch.cuda.is_available() else 'needs a GPU'
+    'needs a GPU'
+    """
     raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 @method
 def get_device(self):
-    """get_device() -> int: -1 on the CPU."""
+    """get_device() -> int
+
+    -1 on the CPU.
+
+    >>> torch.ones(2).get_device()
+    -1
+    """
     return -1
 
 
 @method
 def dim_order(self):
-    """dim_order() -> tuple: dimensions from the slowest to the fastest in memory."""
+    """dim_order() -> tuple
+
+    Dimensions from the slowest to the fastest in memory.
+
+    >>> torch.ones(2, 3).t().dim_order()
+    (1, 0)
+    """
     return tuple(sorted(range(self.ndim), key=lambda d: -self.stride(d)))
 
 
@@ -187,7 +291,13 @@ Tensor.nelement, Tensor.ndimension = numel, dim
 
 @method
 def item(self):
-    """item() -> number: the value of a one-element tensor."""
+    """item() -> number
+
+    The value of a one-element tensor.
+
+    >>> torch.tensor([2.5]).item()
+    2.5
+    """
     try:
         value = self._data.item()
     except ValueError:
@@ -202,17 +312,30 @@ def item(self):
 
 @method
 def tolist(self):
-    """tolist() -> list or number: the elements as (nested) Python lists."""
+    """tolist() -> list or number
+
+    The elements as (nested) Python lists.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+    """
     x = self._data
     return (x.astype(np.float32) if x.dtype.kind == "V" or x.dtype in dtypes.HALF else x).tolist()
 
 
 @method
 def numpy(self, *, force=False):
-    """numpy(*, force=False) -> numpy.ndarray: an array on the same memory.
+    """numpy(*, force=False) -> numpy.ndarray
+
+    An array on the same memory.
 
     RuntimeError for a tensor that requires grad, unless ``force``; TypeError for dtypes NumPy
     lacks.
+
+    >>> x = torch.zeros(2)
+    >>> x.numpy()[0] = 5
+    >>> x
+    tensor([5., 0.])
     """
     if not force and live_node(self) is not None:
         raise RuntimeError(
@@ -380,6 +503,11 @@ def tensor_type(self, dtype=None, non_blocking=False):
     """type(dtype=None) -> str or Tensor
 
     The legacy type name, or the tensor cast to a dtype or type.
+
+    >>> torch.ones(2).type()
+    'torch.FloatTensor'
+    >>> torch.ones(2).type(torch.int64)
+    tensor([1, 1])
     """
     if dtype is None:
         return self._type_name()
@@ -468,7 +596,13 @@ def __reduce_ex__(self, protocol):
 
 @method
 def as_subclass(self, cls):
-    """as_subclass(cls) -> Tensor: the same tensor with another Tensor class."""
+    """as_subclass(cls) -> Tensor
+
+    The same tensor with another Tensor class.
+
+    >>> type(torch.ones(2).as_subclass(torch.nn.Parameter)).__name__
+    'Parameter'
+    """
     t = new(cls)
     t._data, t._node, t._view = self._data, self._node, self._view
     t._ver = cell(self)
@@ -499,6 +633,12 @@ def register_hook(self, hook):
     """register_hook(hook) -> handle
 
     Call ``hook(grad)`` when the gradient is known; it may return another.
+
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> handle = w.register_hook(lambda g: g * 10)
+    >>> w.sum().backward()
+    >>> w.grad
+    tensor([10., 10.])
     """
     n = live_node(self)
     if n is None:
@@ -511,6 +651,11 @@ def register_post_accumulate_grad_hook(self, hook):
     """register_post_accumulate_grad_hook(hook) -> handle
 
     Call ``hook(param)`` after ``.grad`` was updated.
+
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> handle = w.register_post_accumulate_grad_hook(lambda p: print(p.grad))
+    >>> w.sum().backward()
+    tensor([1., 1.])
     """
     n = live_node(self)
     if n is None:
@@ -522,7 +667,17 @@ def register_post_accumulate_grad_hook(self, hook):
 
 @method
 def retain_grad(self):
-    """retain_grad() -> None: keep the gradient of this non-leaf in ``.grad`` during backward."""
+    """retain_grad() -> None
+
+    Keep the gradient of this non-leaf in ``.grad`` during backward.
+
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> y = w * 2
+    >>> y.retain_grad()
+    >>> y.sum().backward()
+    >>> y.grad
+    tensor([1., 1.])
+    """
     n = live_node(self)
     if n is None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")

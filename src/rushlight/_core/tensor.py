@@ -101,38 +101,68 @@ class Tensor(metaclass=_TensorMeta):
 
     @property
     def shape(self) -> Size:
-        """The size of each dimension."""
+        """The size of each dimension.
+
+        >>> torch.ones(2, 3).shape
+        torch.Size([2, 3])
+        """
         return new_size(Size, self._data.shape)
 
     @property
     def ndim(self) -> int:
-        """The number of dimensions."""
+        """The number of dimensions.
+
+        >>> torch.ones(2, 3).ndim
+        2
+        """
         return self._data.ndim
 
     @property
     def dtype(self) -> dtypes.dtype:
-        """The type of the elements."""
+        """The type of the elements.
+
+        >>> torch.ones(2).dtype
+        torch.float32
+        """
         return dtypes.BY_NUMPY[self._data.dtype]
 
     @property
     def device(self) -> devices.device:
-        """Where the elements live."""
+        """Where the elements live.
+
+        >>> torch.ones(2).device
+        device(type='cpu')
+        """
         return devices.META if type(self._data) is MetaArray else devices.CPU
 
     @property
     def layout(self) -> devices.layout:
-        """``torch.strided``."""
+        """``torch.strided``.
+
+        >>> torch.ones(2).layout
+        torch.strided
+        """
         return devices.strided
 
     @property
     def is_leaf(self) -> bool:
-        """True if no operation with a gradient made this tensor."""
+        """True if no operation with a gradient made this tensor.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> w.is_leaf, (w * 2).is_leaf
+        (True, False)
+        """
         n = live_node(self)
         return n is None or type(n) is Leaf
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow to this tensor."""
+        """Whether gradients flow to this tensor.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> (w * 2).requires_grad
+        True
+        """
         return live_node(self) is not None
 
     @requires_grad.setter
@@ -157,13 +187,22 @@ class Tensor(metaclass=_TensorMeta):
             self._node = Leaf(self)
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
-        """Set ``requires_grad`` and return the tensor itself."""
+        """Set ``requires_grad`` and return the tensor itself.
+
+        >>> torch.ones(2).requires_grad_()
+        tensor([1., 1.], requires_grad=True)
+        """
         self.requires_grad = requires_grad
         return self
 
     @property
     def grad_fn(self) -> "Node | None":
-        """The node that computed this tensor, None for a leaf."""
+        """The node that computed this tensor, None for a leaf.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> (w * 2).grad_fn.name()
+        'MulBackward0'
+        """
         n: Any = live_node(self)
         if n is None or type(n) is Leaf:
             return None
@@ -171,12 +210,23 @@ class Tensor(metaclass=_TensorMeta):
 
     @property
     def output_nr(self) -> int:
-        """Which output of ``grad_fn`` this tensor is."""
+        """Which output of ``grad_fn`` this tensor is.
+
+        >>> low, high = torch.aminmax(torch.ones(2, requires_grad=True))
+        >>> high.output_nr
+        1
+        """
         return self._node.index if type(self._node) is Pick else 0
 
     @property
     def grad(self) -> "Tensor | None":
-        """The gradient accumulated by ``backward``, None before."""
+        """The gradient accumulated by ``backward``, None before.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> (w * 3).sum().backward()
+        >>> w.grad
+        tensor([3., 3.])
+        """
         try:
             return self._grad
         except AttributeError:
@@ -218,7 +268,12 @@ class Tensor(metaclass=_TensorMeta):
 
     @property
     def data(self) -> "Tensor":
-        """The same elements without history and with a version counter of their own."""
+        """The same elements without history and with a version counter of their own.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> w.data
+        tensor([1., 1.])
+        """
         return wrap(self._data)
 
     @data.setter

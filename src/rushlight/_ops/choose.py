@@ -65,7 +65,13 @@ def where(condition, input=None, other=None):
 
 @public("Tensor", out=False, aliases=())
 def _where_method(self, condition, other):
-    """where(condition, other) -> Tensor: ``torch.where(condition, self, other)``."""
+    """where(condition, other) -> Tensor
+
+    ``torch.where(condition, self, other)``.
+
+    >>> torch.tensor([1, 2]).where(torch.tensor([True, False]), torch.tensor([8, 9]))
+    tensor([1, 9])
+    """
     return where(condition, self, other)
 
 
@@ -143,6 +149,10 @@ def masked_scatter(input, mask, source):
     """masked_scatter(input, mask, source) -> Tensor
 
     A copy with elements of ``source``, in order, where ``mask`` holds.
+
+    >>> mask = torch.tensor([True, False, True])
+    >>> torch.masked_scatter(torch.zeros(3), mask, torch.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
     """
     if mask.dtype is not dtypes.bool_:
         kind = dtypes.scalar_name(mask.dtype)
@@ -190,7 +200,14 @@ def nonzero(input, *, as_tuple=False):
 
 @public("torch", "Tensor")
 def argwhere(input):
-    """argwhere(input) -> Tensor: the indices of elements that are not zero, as rows."""
+    """argwhere(input) -> Tensor
+
+    The indices of elements that are not zero, as rows.
+
+    >>> torch.argwhere(torch.tensor([[1, 0], [0, 1]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
     return Nonzero.call(input)
 
 
@@ -199,6 +216,10 @@ def nonzero_static(input, *, size, fill_value=-1):
     """nonzero_static(input, *, size, fill_value=-1) -> Tensor
 
     ``nonzero`` cut or padded to ``size`` rows.
+
+    >>> torch.nonzero_static(torch.tensor([0, 5]), size=2)
+    tensor([[ 1],
+            [-1]])
     """
     if size < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")

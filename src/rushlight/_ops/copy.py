@@ -63,7 +63,11 @@ def is_contiguous_as(input, memory_format):
 
 @public("Tensor", out=False)
 def is_contiguous(self, memory_format=devices.contiguous_format):
-    """is_contiguous(memory_format=torch.contiguous_format) -> bool"""
+    """is_contiguous(memory_format=torch.contiguous_format) -> bool
+
+    >>> torch.ones(2, 3).t().is_contiguous()
+    False
+    """
     return is_contiguous_as(self, memory_format)
 
 
@@ -72,6 +76,9 @@ def contiguous(self, memory_format=devices.contiguous_format):
     """contiguous(memory_format=torch.contiguous_format) -> Tensor
 
     Itself if laid out so, else a copy.
+
+    >>> torch.ones(2, 3).t().contiguous().stride()
+    (2, 1)
     """
     if memory_format is devices.preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
@@ -136,7 +143,13 @@ _copy = inplace.derive(Copy)
 
 @public("Tensor", out=False)
 def copy_(self, src, non_blocking=False):
-    """copy_(src, non_blocking=False) -> Tensor: overwrite with ``src``, broadcast and cast."""
+    """copy_(src, non_blocking=False) -> Tensor
+
+    Overwrite with ``src``, broadcast and cast.
+
+    >>> torch.zeros(2, dtype=torch.int64).copy_(torch.tensor([1.7, 2.0]))
+    tensor([1, 2])
+    """
     if not isinstance(src, Tensor):
         if isinstance(src, (int, float, complex)):
             src = wrap(np.asarray(src))
@@ -156,7 +169,11 @@ def copy_(self, src, non_blocking=False):
 
 
 class Fill(Op):
-    """``fill_`` is its in-place form."""
+    """``fill_`` is its in-place form.
+
+    >>> torch.fill(torch.ones(2), 3)
+    tensor([3., 3.])
+    """
 
     tensors = ("input", "value")
     inplace = True
@@ -180,7 +197,13 @@ _fill = inplace.derive(Fill)
 
 @public("Tensor", "torch", out=False)
 def fill_(self, value):
-    """fill_(value) -> Tensor: every element set to a number or a 0-d tensor."""
+    """fill_(value) -> Tensor
+
+    Every element set to a number or a 0-d tensor.
+
+    >>> torch.ones(2).fill_(3)
+    tensor([3., 3.])
+    """
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
@@ -191,7 +214,13 @@ def fill_(self, value):
 
 @public("Tensor", "torch", out=False)
 def zero_(self):
-    """zero_() -> Tensor: every element set to zero."""
+    """zero_() -> Tensor
+
+    Every element set to zero.
+
+    >>> torch.ones(2).zero_()
+    tensor([0., 0.])
+    """
     if live_node(self) is None and self._view is None and type(self._data) is np.ndarray:
         self._data.fill(0)
         inplace.bump(self)
@@ -312,25 +341,50 @@ for _name, _dtype in {
 
 @public("Tensor", out=False)
 def type_as(self, other):
-    """type_as(other) -> Tensor: ``self.to(other.dtype)``."""
+    """type_as(other) -> Tensor
+
+    ``self.to(other.dtype)``.
+
+    >>> torch.ones(2).type_as(torch.tensor(1))
+    tensor([1, 1])
+    """
     return cast(self, other.dtype)
 
 
 @public("Tensor", out=False)
 def cpu(self, memory_format=None):
-    """cpu() -> Tensor: the tensor on the CPU."""
+    """cpu() -> Tensor
+
+    The tensor on the CPU.
+
+    >>> torch.ones(1).cpu().device
+    device(type='cpu')
+    """
     return self.to("cpu")
 
 
 @public("Tensor", out=False)
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """cuda(device=None, non_blocking=False) -> Tensor: the tensor on a GPU, where there is one."""
+    """cuda(device=None, non_blocking=False) -> Tensor
+
+    The tensor on a GPU, where there is one.
+
+    >>> torch.ones(1).cuda() if torch.cuda.is_available() else torch.ones(1)
+    tensor([1.])
+    """
     return self.to(devices.device("cuda", device if isinstance(device, int) else None))
 
 
 @public("torch", "Tensor", out=False)
 def detach(input):
-    """detach(input) -> Tensor: the same memory, without history."""
+    """detach(input) -> Tensor
+
+    The same memory, without history.
+
+    >>> w = torch.ones(1, requires_grad=True)
+    >>> torch.detach(w * 2).requires_grad
+    False
+    """
     t = new(Tensor if type(input) is Parameter else type(input))
     t._data, t._node, t._view = input._data, None, None
     t._ver = cell(input)
@@ -339,7 +393,14 @@ def detach(input):
 
 @public("torch", "Tensor", out=False)
 def detach_(self):
-    """detach_() -> Tensor: drop the history of this tensor in place."""
+    """detach_() -> Tensor
+
+    Drop the history of this tensor in place.
+
+    >>> y = torch.ones(1, requires_grad=True) * 2
+    >>> y.detach_().requires_grad
+    False
+    """
     if self._view is not None:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     self._node = None

@@ -565,6 +565,10 @@ def index_copy(input, dim, index, source):
     """index_copy(input, dim, index, source) -> Tensor
 
     A copy with slices replaced where an index vector says.
+
+    >>> torch.index_copy(torch.zeros(2, 2), 0, torch.tensor([1]), torch.ones(1, 2))
+    tensor([[0., 0.],
+            [1., 1.]])
     """
     at = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
@@ -594,7 +598,14 @@ def index_copy(input, dim, index, source):
 
 @public("torch", "Tensor", inplace=True)
 def index_fill(input, dim, index, value):
-    """index_fill(input, dim, index, value) -> Tensor: a copy with slices set to a number."""
+    """index_fill(input, dim, index, value) -> Tensor
+
+    A copy with slices set to a number.
+
+    >>> torch.index_fill(torch.zeros(2, 2), 1, torch.tensor([0]), 5)
+    tensor([[5., 0.],
+            [5., 0.]])
+    """
     at = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("Index has to be a vector/scalar")
@@ -638,6 +649,10 @@ def put(input, index, source, accumulate=False):
     """put(input, index, source, accumulate=False) -> Tensor
 
     Elements replaced by their place in the flattened input.
+
+    >>> torch.put(torch.zeros(2, 2), torch.tensor([3]), torch.tensor([7.0]))
+    tensor([[0., 0.],
+            [0., 7.]])
     """
     if index.numel() != source.numel():
         raise RuntimeError(
@@ -657,7 +672,14 @@ def put(input, index, source, accumulate=False):
 
 @public("torch", "Tensor")
 def take_along_dim(input, indices, dim=None):
-    """take_along_dim(input, indices, dim=None, *, out=None) -> Tensor: gather with broadcasting."""
+    """take_along_dim(input, indices, dim=None, *, out=None) -> Tensor
+
+    Gather with broadcasting.
+
+    >>> x = torch.tensor([[10, 30, 20]])
+    >>> torch.take_along_dim(x, torch.tensor([[1, 0]]), dim=1)
+    tensor([[30, 10]])
+    """
     if indices.dtype is not dtypes.int64:
         raise RuntimeError(
             "torch.take_along_dim(): dtype of indices should be Long but got "
@@ -691,6 +713,9 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor
 
     A copy with ``src`` put at a slice.
+
+    >>> torch.slice_scatter(torch.zeros(4), torch.ones(2), start=1, end=3)
+    tensor([0., 1., 1., 0.])
     """
     out = input.clone()
     place = out[(slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)]
@@ -709,6 +734,10 @@ def select_scatter(input, src, dim, index):
     """select_scatter(input, src, dim, index) -> Tensor
 
     A copy with ``src`` put at one index of a dimension.
+
+    >>> torch.select_scatter(torch.zeros(2, 2), torch.ones(2), 0, 1)
+    tensor([[0., 0.],
+            [1., 1.]])
     """
     out = input.clone()
     place = out.select(dim, index)
@@ -727,6 +756,10 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """diagonal_scatter(input, src, offset=0, dim1=0, dim2=1) -> Tensor
 
     A copy with ``src`` on a diagonal.
+
+    >>> torch.diagonal_scatter(torch.zeros(2, 2), torch.ones(2))
+    tensor([[1., 0.],
+            [0., 1.]])
     """
     out = input.clone()
     place = out.diagonal(offset, dim1, dim2)
@@ -745,6 +778,9 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """as_strided_scatter(input, src, size, stride, storage_offset=None) -> Tensor
 
     A copy with ``src`` at a strided view.
+
+    >>> torch.as_strided_scatter(torch.zeros(4), torch.ones(2), (2,), (2,))
+    tensor([1., 0., 1., 0.])
     """
     out = input.clone()
     out.as_strided(size, stride, storage_offset).copy_(src)

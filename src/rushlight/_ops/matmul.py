@@ -352,7 +352,13 @@ def _ranks(input, other):
 
 @public("Tensor", out=False)
 def __matmul__(self, other):  # noqa: N807
-    """__matmul__(other) -> Tensor: ``self @ other``."""
+    """__matmul__(other) -> Tensor
+
+    ``self @ other``.
+
+    >>> torch.eye(2) @ torch.tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
     if type(other) in PLAIN and self.ndim == other.ndim == 2:
         return Mm.call(self, other)
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
@@ -360,5 +366,11 @@ def __matmul__(self, other):  # noqa: N807
 
 @public("Tensor", out=False)
 def __rmatmul__(self, other):  # noqa: N807
-    """__rmatmul__(other) -> Tensor: ``other @ self``."""
+    """__rmatmul__(other) -> Tensor
+
+    ``other @ self``.
+
+    >>> torch.tensor([1.0, 2.0]) @ torch.eye(2)
+    tensor([1., 2.])
+    """
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented

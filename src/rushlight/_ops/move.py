@@ -116,13 +116,25 @@ def tensors_of(tensors):
 
 @public("torch", out=False)
 def atleast_1d(*tensors):
-    """atleast_1d(*tensors) -> Tensor or tuple: 0-d tensors get a dimension."""
+    """atleast_1d(*tensors) -> Tensor or tuple
+
+    0-d tensors get a dimension.
+
+    >>> torch.atleast_1d(torch.tensor(3))
+    tensor([3])
+    """
     return each(tensors, lambda t: t.reshape(1) if t.ndim == 0 else t)
 
 
 @public("torch", out=False)
 def atleast_2d(*tensors):
-    """atleast_2d(*tensors) -> Tensor or tuple: tensors of fewer dimensions get leading ones."""
+    """atleast_2d(*tensors) -> Tensor or tuple
+
+    Tensors of fewer dimensions get leading ones.
+
+    >>> torch.atleast_2d(torch.tensor([1, 2])).shape
+    torch.Size([1, 2])
+    """
     return each(
         tensors, lambda t: t.reshape(1, 1) if t.ndim == 0 else t.unsqueeze(0) if t.ndim == 1 else t
     )
@@ -133,6 +145,9 @@ def atleast_3d(*tensors):
     """atleast_3d(*tensors) -> Tensor or tuple
 
     Tensors of fewer dimensions get some, the last at the end.
+
+    >>> torch.atleast_3d(torch.tensor([1, 2])).shape
+    torch.Size([1, 2, 1])
     """
 
     def grow(t):
@@ -161,26 +176,53 @@ def each(tensors, function):
 
 @public("torch")
 def hstack(tensors):
-    """hstack(tensors, *, out=None) -> Tensor: joined by columns (vectors end to end)."""
+    """hstack(tensors, *, out=None) -> Tensor
+
+    Joined by columns (vectors end to end).
+
+    >>> torch.hstack((torch.tensor([1, 2]), torch.tensor([3])))
+    tensor([1, 2, 3])
+    """
     grown = list(atleast_1d(some("hstack", tensors)))
     return Cat.call(grown, 0 if grown and grown[0].ndim == 1 else 1)
 
 
 @public("torch", aliases=("row_stack",))
 def vstack(tensors):
-    """vstack(tensors, *, out=None) -> Tensor: joined by rows."""
+    """vstack(tensors, *, out=None) -> Tensor
+
+    Joined by rows.
+
+    >>> torch.vstack((torch.tensor([1, 2]), torch.tensor([3, 4])))
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return Cat.call(list(atleast_2d(some("vstack", tensors))), 0)
 
 
 @public("torch")
 def dstack(tensors):
-    """dstack(tensors, *, out=None) -> Tensor: joined by depth."""
+    """dstack(tensors, *, out=None) -> Tensor
+
+    Joined by depth.
+
+    >>> torch.dstack((torch.tensor([1, 2]), torch.tensor([3, 4])))
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return Cat.call(list(atleast_3d(some("dstack", tensors))), 2)
 
 
 @public("torch")
 def column_stack(tensors):
-    """column_stack(tensors, *, out=None) -> Tensor: vectors as columns, matrices side by side."""
+    """column_stack(tensors, *, out=None) -> Tensor
+
+    Vectors as columns, matrices side by side.
+
+    >>> torch.column_stack((torch.tensor([1, 2]), torch.tensor([3, 4])))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return Cat.call([t.reshape(-1, 1) if t.ndim <= 1 else t for t in tensors], 1)
 
 
@@ -189,6 +231,10 @@ def block_diag(*tensors):
     """block_diag(*tensors) -> Tensor
 
     Matrices along the diagonal of a larger one, zeros elsewhere.
+
+    >>> torch.block_diag(torch.tensor([[1, 2]]), torch.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
     """
     rows = [atleast_2d(t) for t in tensors]
     for i, t in enumerate(rows):
@@ -248,7 +294,14 @@ class Repeat(Op):
 
 @public("torch", "Tensor", out=False)
 def tile(input, *dims):
-    """tile(input, dims) -> Tensor: like ``repeat``, but missing leading repetitions count as 1."""
+    """tile(input, dims) -> Tensor
+
+    Like ``repeat``, but missing leading repetitions count as 1.
+
+    >>> torch.tile(torch.tensor([1, 2]), (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     dims = tuple(dims[0]) if len(dims) == 1 and not isinstance(dims[0], int) else dims
     return Repeat.call(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
@@ -312,7 +365,14 @@ class Flip(Op):
 
 @public("torch", "Tensor", out=False)
 def fliplr(input):
-    """fliplr(input) -> Tensor: columns reversed."""
+    """fliplr(input) -> Tensor
+
+    Columns reversed.
+
+    >>> torch.fliplr(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return input.flip(1)
@@ -320,7 +380,14 @@ def fliplr(input):
 
 @public("torch", "Tensor", out=False)
 def flipud(input):
-    """flipud(input) -> Tensor: rows reversed."""
+    """flipud(input) -> Tensor
+
+    Rows reversed.
+
+    >>> torch.flipud(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return input.flip(0)
@@ -368,6 +435,10 @@ def rot90(input, k=1, dims=(0, 1)):
     """rot90(input, k=1, dims=(0, 1)) -> Tensor
 
     A plane of two dimensions turned by k quarter turns.
+
+    >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
     """
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -489,6 +560,10 @@ def diagflat(input, offset=0):
     """diagflat(input, offset=0) -> Tensor
 
     A matrix with all elements of the input on a diagonal.
+
+    >>> torch.diagflat(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
     """
     return DiagEmbed.call(input.reshape(-1), offset)
 
@@ -498,7 +573,13 @@ def diagflat(input, offset=0):
 
 @public("torch", out=False)
 def broadcast_tensors(*tensors):
-    """broadcast_tensors(*tensors) -> tuple of Tensors: all expanded to their common shape."""
+    """broadcast_tensors(*tensors) -> tuple of Tensors
+
+    All expanded to their common shape.
+
+    >>> [x.shape for x in torch.broadcast_tensors(torch.ones(3), torch.ones(2, 1))]
+    [torch.Size([2, 3]), torch.Size([2, 3])]
+    """
     tensors = tensors_of(tensors)
     shape = common_shape(*[t.shape for t in tensors])
     return tuple([t.expand(shape) for t in tensors])
@@ -546,6 +627,12 @@ def cartesian_prod(*tensors):
     """cartesian_prod(*tensors) -> Tensor
 
     All combinations of one element of each vector, as rows.
+
+    >>> torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([8, 9]))
+    tensor([[1, 8],
+            [1, 9],
+            [2, 8],
+            [2, 9]])
     """
     if len(tensors) == 1:
         return tensors[0]
@@ -557,6 +644,11 @@ def combinations(input, r=2, with_replacement=False):
     """combinations(input, r=2, with_replacement=False) -> Tensor
 
     The r-element subsets of a vector, as rows.
+
+    >>> torch.combinations(torch.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
     """
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
@@ -572,10 +664,15 @@ def combinations(input, r=2, with_replacement=False):
 
 @public("Tensor", out=False)
 def fill_diagonal_(self, fill_value, wrap=False):
-    """fill_diagonal_(fill_value, wrap=False) -> Tensor: the main diagonal set to a number, in
-    place.
+    """fill_diagonal_(fill_value, wrap=False) -> Tensor
+
+    The main diagonal set to a number, in place.
 
     With ``wrap``, the diagonal of a tall matrix starts again after each block of columns.
+
+    >>> torch.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
     """
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")

@@ -88,6 +88,9 @@ def unsafe_split(input, split_size, dim=0):
     """unsafe_split(input, split_size, dim=0) -> tuple of Tensors
 
     ``split``; the pieces may be written to.
+
+    >>> torch.unsafe_split(torch.arange(3), 2)
+    (tensor([0, 1]), tensor([2]))
     """
     return split(input, split_size, dim)
 
@@ -97,6 +100,9 @@ def unsafe_chunk(input, chunks, dim=0):
     """unsafe_chunk(input, chunks, dim=0) -> tuple of Tensors
 
     ``chunk``; the pieces may be written to.
+
+    >>> torch.unsafe_chunk(torch.arange(3), 2)
+    (tensor([0, 1]), tensor([2]))
     """
     return chunk(input, chunks, dim)
 
@@ -106,13 +112,22 @@ def unsafe_split_with_sizes(input, split_sizes, dim=0):
     """unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors
 
     Pieces of these sizes.
+
+    >>> torch.unsafe_split_with_sizes(torch.arange(3), (1, 2))
+    (tensor([0]), tensor([1, 2]))
     """
     return split(input, list(split_sizes), dim)
 
 
 @public("torch", "Tensor", out=False)
 def split_with_sizes(input, split_sizes, dim=0):
-    """split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors: pieces of these sizes."""
+    """split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors
+
+    Pieces of these sizes.
+
+    >>> torch.split_with_sizes(torch.arange(3), (1, 2))
+    (tensor([0]), tensor([1, 2]))
+    """
     return split(input, list(split_sizes), dim)
 
 
@@ -200,19 +215,39 @@ def _nd_split(name, input, sections, dim, least):
 
 @public("torch", "Tensor", out=False)
 def hsplit(input, indices_or_sections):
-    """hsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by columns."""
+    """hsplit(input, indices_or_sections) -> tuple of Tensors
+
+    Tensor_split by columns.
+
+    >>> torch.hsplit(torch.arange(4).reshape(2, 2), 2)
+    (tensor([[0],
+            [2]]), tensor([[1],
+            [3]]))
+    """
     return _nd_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
 
 
 @public("torch", "Tensor", out=False)
 def vsplit(input, indices_or_sections):
-    """vsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by rows."""
+    """vsplit(input, indices_or_sections) -> tuple of Tensors
+
+    Tensor_split by rows.
+
+    >>> torch.vsplit(torch.arange(4).reshape(2, 2), 2)
+    (tensor([[0, 1]]), tensor([[2, 3]]))
+    """
     return _nd_split("vsplit", input, indices_or_sections, 0, 2)
 
 
 @public("torch", "Tensor", out=False)
 def dsplit(input, indices_or_sections):
-    """dsplit(input, indices_or_sections) -> tuple of Tensors: tensor_split by depth."""
+    """dsplit(input, indices_or_sections) -> tuple of Tensors
+
+    Tensor_split by depth.
+
+    >>> [x.shape for x in torch.dsplit(torch.ones(1, 2, 4), 2)]
+    [torch.Size([1, 2, 2]), torch.Size([1, 2, 2])]
+    """
     return _nd_split("dsplit", input, indices_or_sections, 2, 3)
 
 

@@ -25,28 +25,52 @@ def manual_seed(seed):
 
 @public("torch", out=False)
 def seed():
-    """seed() -> int: start the default generator from the operating system's noise."""
+    """seed() -> int
+
+    Start the default generator from the operating system's noise.
+
+    >>> isinstance(torch.seed(), int)
+    True
+    """
     return default_generator.seed()
 
 
 @public("torch", out=False)
 def initial_seed():
-    """initial_seed() -> int: the seed the default generator started from."""
+    """initial_seed() -> int
+
+    The seed the default generator started from.
+
+    >>> _ = torch.manual_seed(7)
+    >>> torch.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 @public("torch", out=False)
 def get_rng_state():
-    """get_rng_state() -> Tensor: the state of the default generator, 5056 bytes as PyTorch lays
-    them out.
+    """get_rng_state() -> Tensor
+
+    The state of the default generator, 5056 bytes as PyTorch lays them out.
+
+    >>> torch.get_rng_state().shape
+    torch.Size([5056])
     """
     return default_generator.get_state()
 
 
 @public("torch", out=False)
 def set_rng_state(new_state):
-    """set_rng_state(new_state) -> None: continue the default generator from a state
-    ``get_rng_state`` gave.
+    """set_rng_state(new_state) -> None
+
+    Continue the default generator from a state ``get_rng_state`` gave.
+
+    >>> state = torch.get_rng_state()
+    >>> first = torch.rand(2)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(torch.rand(2), first)
+    True
     """
     default_generator.set_state(new_state)
 

@@ -308,16 +308,28 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
 @public("nn.functional", out=False)
 def upsample_nearest(input, size=None, scale_factor=None):
-    """upsample_nearest(input, size=None, scale_factor=None) -> Tensor: ``interpolate(...,
-    mode='nearest')``."""
+    """upsample_nearest(input, size=None, scale_factor=None) -> Tensor
+
+    ``interpolate(..., mode='nearest')``.
+
+    >>> x = torch.tensor([[[1.0, 2.0]]])
+    >>> torch.nn.functional.upsample_nearest(x, scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     _deprecated("upsample_nearest", "interpolate")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @public("nn.functional", out=False)
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """upsample_bilinear(input, size=None, scale_factor=None) -> Tensor: bilinear, with aligned
-    corners."""
+    """upsample_bilinear(input, size=None, scale_factor=None) -> Tensor
+
+    Bilinear, with aligned corners.
+
+    >>> x = torch.tensor([[[[0.0, 1.0]]]])
+    >>> torch.nn.functional.upsample_bilinear(x, size=(1, 3))
+    tensor([[[[0.0000, 0.5000, 1.0000]]]])
+    """
     _deprecated("upsample_bilinear", "interpolate")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 

@@ -446,6 +446,9 @@ def _polygamma_method(self, n):
     """polygamma(n) -> Tensor
 
     See :func:`torch.polygamma`.
+
+    >>> torch.tensor([1.0]).polygamma(1)
+    tensor([1.6449])
     """
     return polygamma(n, self)
 

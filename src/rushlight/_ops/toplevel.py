@@ -13,43 +13,85 @@ from rushlight._core.tensor import Tensor
 
 @public("torch", out=False)
 def is_tensor(obj, /):
-    """is_tensor(obj) -> bool: ``isinstance(obj, torch.Tensor)``."""
+    """is_tensor(obj) -> bool
+
+    ``isinstance(obj, torch.Tensor)``.
+
+    >>> torch.is_tensor([1, 2])
+    False
+    """
     return isinstance(obj, Tensor)
 
 
 @public("torch", out=False)
 def is_storage(obj, /):
-    """is_storage(obj) -> bool: is it an UntypedStorage or TypedStorage?"""
+    """is_storage(obj) -> bool
+
+    Is it an UntypedStorage or TypedStorage?
+
+    >>> torch.is_storage(torch.ones(1).untyped_storage())
+    True
+    """
     return type(obj).__name__ in ("UntypedStorage", "TypedStorage")
 
 
 @public("torch", out=False)
 def is_floating_point(input):
-    """is_floating_point(input) -> bool: is the dtype a floating-point one?"""
+    """is_floating_point(input) -> bool
+
+    Is the dtype a floating-point one?
+
+    >>> torch.is_floating_point(torch.tensor(1))
+    False
+    """
     return input.dtype.is_floating_point
 
 
 @public("torch", out=False)
 def is_complex(input):
-    """is_complex(input) -> bool: is the dtype a complex one?"""
+    """is_complex(input) -> bool
+
+    Is the dtype a complex one?
+
+    >>> torch.is_complex(torch.tensor(1j))
+    True
+    """
     return input.dtype.is_complex
 
 
 @public("torch", out=False)
 def is_nonzero(input):
-    """is_nonzero(input) -> bool: of a one-element tensor, is it not zero?"""
+    """is_nonzero(input) -> bool
+
+    Of a one-element tensor, is it not zero?
+
+    >>> torch.is_nonzero(torch.tensor([0.0]))
+    False
+    """
     return bool(input)
 
 
 @public("torch", out=False)
 def is_same_size(input, other):
-    """is_same_size(input, other) -> bool: have both the same shape?"""
+    """is_same_size(input, other) -> bool
+
+    Have both the same shape?
+
+    >>> torch.is_same_size(torch.ones(2), torch.zeros(2))
+    True
+    """
     return input.shape == other.shape
 
 
 @public("torch", out=False)
 def numel(input):
-    """numel(input) -> int: the number of elements."""
+    """numel(input) -> int
+
+    The number of elements.
+
+    >>> torch.numel(torch.ones(2, 3))
+    6
+    """
     return input._data.size
 
 
@@ -73,7 +115,13 @@ def result_type(tensor1, tensor2):
 
 @public("torch", out=False)
 def equal(input, other):
-    """equal(input, other) -> bool: the same shape and the same elements?"""
+    """equal(input, other) -> bool
+
+    The same shape and the same elements?
+
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
+    True
+    """
     if input.shape != other.shape:
         return False
     return bool(np.array_equal(input._data, other._data))
@@ -87,7 +135,13 @@ _threads = [(os.cpu_count() or 1) if C is None else C.get_num_threads()]
 
 @public("torch", out=False)
 def get_num_threads():
-    """get_num_threads() -> int: how many threads kernels may use."""
+    """get_num_threads() -> int
+
+    How many threads kernels may use.
+
+    >>> torch.get_num_threads() >= 1
+    True
+    """
     return _threads[0]
 
 
@@ -96,6 +150,8 @@ def set_num_threads(n):
     """set_num_threads(n) -> None
 
     How many threads kernels may use. RuntimeError unless positive.
+
+    >>> torch.set_num_threads(torch.get_num_threads())
     """
     if not isinstance(n, int) or n <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
@@ -106,13 +162,23 @@ def set_num_threads(n):
 
 @public("torch", out=False)
 def get_num_interop_threads():
-    """get_num_interop_threads() -> int: 1, operators run one after another."""
+    """get_num_interop_threads() -> int
+
+    1, operators run one after another.
+
+    >>> torch.get_num_interop_threads() >= 1
+    True
+    """
     return 1
 
 
 @public("torch", out=False)
 def is_deterministic_algorithms_warn_only_enabled():
-    """is_deterministic_algorithms_warn_only_enabled() -> bool"""
+    """is_deterministic_algorithms_warn_only_enabled() -> bool
+
+    >>> torch.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
     return _deterministic[1]
 
 
@@ -124,6 +190,11 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
     """use_deterministic_algorithms(mode, *, warn_only=False) -> None
 
     Every CPU operator here is deterministic anyway.
+
+    >>> torch.use_deterministic_algorithms(True)
+    >>> torch.are_deterministic_algorithms_enabled()
+    True
+    >>> torch.use_deterministic_algorithms(False)
     """
     _deterministic[:] = [bool(mode), bool(warn_only)]
 
@@ -133,6 +204,9 @@ def are_deterministic_algorithms_enabled():
     """are_deterministic_algorithms_enabled() -> bool
 
     What ``use_deterministic_algorithms`` was told.
+
+    >>> torch.are_deterministic_algorithms_enabled()
+    False
     """
     return _deterministic[0]
 
@@ -145,6 +219,8 @@ def set_float32_matmul_precision(precision):
     """set_float32_matmul_precision(precision) -> None
 
     'highest', 'high' or 'medium'; the CPU always uses float32.
+
+    >>> torch.set_float32_matmul_precision('highest')
     """
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"{precision} is not one of 'highest', 'high' or 'medium'.")
@@ -153,13 +229,23 @@ def set_float32_matmul_precision(precision):
 
 @public("torch", out=False)
 def get_float32_matmul_precision():
-    """get_float32_matmul_precision() -> str"""
+    """get_float32_matmul_precision() -> str
+
+    >>> torch.get_float32_matmul_precision()
+    'highest'
+    """
     return _precision[0]
 
 
 @public("torch", out=False)
 def set_flush_denormal(mode):
-    """set_flush_denormal(mode) -> bool: False, denormal numbers are always kept."""
+    """set_flush_denormal(mode) -> bool
+
+    False, denormal numbers are always kept.
+
+    >>> torch.set_flush_denormal(False)
+    True
+    """
     return not mode
 
 
@@ -168,6 +254,10 @@ def set_default_tensor_type(t, /):
     """set_default_tensor_type(t) -> None
 
     The dtype of ``torch.FloatTensor`` and its like becomes the default.
+
+    >>> torch.set_default_tensor_type(torch.FloatTensor)
+    >>> torch.get_default_dtype()
+    torch.float32
     """
     name = t if isinstance(t, str) else f"torch.{t.__name__}"
     by_name = {
@@ -183,7 +273,14 @@ def set_default_tensor_type(t, /):
 
 @public("Tensor", out=False)
 def resize_(self, *sizes, memory_format=None):
-    """resize_(*sizes) -> Tensor: change the shape in place; new elements are uninitialised."""
+    """resize_(*sizes) -> Tensor
+
+    Change the shape in place; new elements are uninitialised.
+
+    >>> torch.ones(4).resize_(2, 2)
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
     shape = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     if self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
@@ -202,13 +299,26 @@ def resize_(self, *sizes, memory_format=None):
 
 @public("torch", "Tensor", out=False)
 def resize_as_(self, other, memory_format=None):
-    """resize_as_(other) -> Tensor: ``self.resize_(other.size())``."""
+    """resize_as_(other) -> Tensor
+
+    ``self.resize_(other.size())``.
+
+    >>> torch.ones(4).resize_as_(torch.zeros(2, 2))
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
     return resize_(self, *other.shape)
 
 
 @public("Tensor", out=False)
 def apply_(self, callable):
-    """apply_(callable) -> Tensor: a Python function applied to every element, in place. Slow."""
+    """apply_(callable) -> Tensor
+
+    A Python function applied to every element, in place. Slow.
+
+    >>> torch.tensor([1.0, 2.0]).apply_(lambda x: x + 1)
+    tensor([2., 3.])
+    """
     flat = [callable(v) for v in self.reshape(-1).tolist()]
     return self.copy_(self.new_tensor(flat, dtype=self.dtype).reshape(self.shape))
 
@@ -218,6 +328,9 @@ def map_(self, tensor, callable):
     """map_(tensor, callable) -> Tensor
 
     ``callable(a, b)`` of corresponding elements, in place. Slow.
+
+    >>> torch.tensor([1.0, 2.0]).map_(torch.tensor([3.0, 4.0]), lambda a, b: a * b)
+    tensor([3., 8.])
     """
     pairs = zip(
         self.reshape(-1).tolist(), tensor.expand(self.shape).reshape(-1).tolist(), strict=True

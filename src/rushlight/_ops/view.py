@@ -134,13 +134,27 @@ class UnsafeView(Reshape):
 
 @public("Tensor", out=False)
 def view_as(self, other):
-    """view_as(other) -> Tensor: ``self.view(other.size())``."""
+    """view_as(other) -> Tensor
+
+    ``self.view(other.size())``.
+
+    >>> torch.arange(4).view_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return View_.call(self, other.shape)
 
 
 @public("Tensor", out=False)
 def reshape_as(self, other):
-    """reshape_as(other) -> Tensor: ``self.reshape(other.size())``."""
+    """reshape_as(other) -> Tensor
+
+    ``self.reshape(other.size())``.
+
+    >>> torch.arange(4).reshape_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return Reshape.call(self, other.shape)
 
 
@@ -231,7 +245,14 @@ class NumpyT(View):
 
 @public("torch", "Tensor", out=False)
 def adjoint(input):
-    """adjoint(input) -> Tensor: the conjugate, with the last two dimensions exchanged."""
+    """adjoint(input) -> Tensor
+
+    The conjugate, with the last two dimensions exchanged.
+
+    >>> torch.adjoint(torch.tensor([[1j, 2.0]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     return input.transpose(-2, -1).conj()
 
 
@@ -334,13 +355,27 @@ def expand(self, *size, implicit=False):
 
 @public("Tensor", out=False)
 def expand_as(self, other):
-    """expand_as(other) -> Tensor: ``self.expand(other.size())``."""
+    """expand_as(other) -> Tensor
+
+    ``self.expand(other.size())``.
+
+    >>> torch.tensor([1, 2]).expand_as(torch.ones(2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return Expand.call(self, tuple(other.shape))
 
 
 @public("torch", "Tensor", out=False)
 def broadcast_to(input, size):
-    """broadcast_to(input, shape) -> Tensor: ``input.expand(shape)``."""
+    """broadcast_to(input, shape) -> Tensor
+
+    ``input.expand(shape)``.
+
+    >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return Expand.call(input, tuple(size))
 
 
@@ -412,7 +447,13 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @public("torch", "Tensor", out=False)
 def ravel(input):
-    """ravel(input) -> Tensor: all elements in one dimension."""
+    """ravel(input) -> Tensor
+
+    All elements in one dimension.
+
+    >>> torch.ravel(torch.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return input.reshape(-1)
 
 
@@ -617,7 +658,13 @@ class Alias(View):
 
 @public("torch")
 def alias_copy(input):
-    """alias_copy(input, *, out=None) -> Tensor: a copy."""
+    """alias_copy(input, *, out=None) -> Tensor
+
+    A copy.
+
+    >>> torch.alias_copy(torch.tensor([1, 2]))
+    tensor([1, 2])
+    """
     return input.clone()
 
 
@@ -625,7 +672,11 @@ def alias_copy(input):
 
 
 def _transposed(self):
-    """The dimensions in reverse order."""
+    """The dimensions in reverse order.
+
+    >>> torch.ones(2, 3).T.shape
+    torch.Size([3, 2])
+    """
     if self._data.ndim != 2:
         _warn_not_a_matrix(self._data.ndim)
     return NumpyT.call(self)
