@@ -40,7 +40,9 @@ class Net(nn.Module):
         return self.fc2(x)  # (N, 10)
 
 
-def train(model: nn.Module, batches: Iterable, loss_fn: nn.Module, optimizer: optim.Optimizer):
+def train(
+    model: nn.Module, batches: Iterable, loss_fn: nn.Module, optimizer: optim.Optimizer
+) -> tuple[float, float]:
     """Go through the training set once; return the mean loss and the share of right answers."""
     model.train()
     total_loss, right, seen = 0.0, 0, 0

@@ -172,18 +172,19 @@ def check_tensors(op: Record, tensors: tuple) -> None:
                 )
         return
     some = False
+    numbers: Any = op.numbers
     for i, t in enumerate(tensors):
         if isinstance(t, Tensor):
             some = True
         elif t is None and names[i] in op.optional:
             continue
-        elif not (op.numbers and isinstance(t, NUMBERS)) or (
-            op.numbers is not True and names[i] not in op.numbers
+        elif not (numbers and isinstance(t, NUMBERS)) or (
+            numbers is not True and names[i] not in numbers
         ):
-            if type(op.numbers) is tuple:
-                raise errors.invalid_combination(op.name, names, op.numbers, tensors)
+            if type(numbers) is tuple:
+                raise errors.invalid_combination(op.name, names, numbers, tensors)
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
-    if not some and op.numbers:
+    if not some and numbers:
         raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])
 
 

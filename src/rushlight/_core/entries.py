@@ -666,8 +666,8 @@ def many_tensor_entry(op: Record) -> Any:
         tensors = args[:count]
         if S.special or out is not None or tensors[0] is None:
             return general(op, tensors, args[count:], out)
-        arrays = []
-        nodes = []
+        arrays: list = []
+        nodes: list = []
         some = None
         for t in tensors:
             if type(t) not in PLAIN:

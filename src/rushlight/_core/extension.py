@@ -3,6 +3,7 @@
 import importlib
 import os
 from types import ModuleType
+from typing import Any
 
 
 def load() -> ModuleType | None:
@@ -15,4 +16,4 @@ def load() -> ModuleType | None:
         return None
 
 
-C = load()
+C: Any = load()

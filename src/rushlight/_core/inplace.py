@@ -248,12 +248,13 @@ def update(writes: tuple[str, ...]) -> Callable:
                         else:
                             t._ver[0] += 1
 
-        call.__name__, call.__doc__, call.__wrapped__ = (
+        shown: Any = call
+        shown.__name__, shown.__doc__, shown.__wrapped__ = (
             function.__name__,
             function.__doc__,
             function,
         )
-        return call
+        return shown
 
     return decorate
 

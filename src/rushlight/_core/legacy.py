@@ -53,6 +53,8 @@ _tensor.__new__ = staticmethod(tensor_new)
 class _LegacyMeta(_TensorMeta):
     """A type whose instances are the CPU tensors of one dtype."""
 
+    dtype: dtypes.dtype
+
     def __instancecheck__(cls, value):
         return isinstance(value, Tensor) and value.dtype is cls.dtype
 

@@ -102,6 +102,7 @@ class Op:
         reference: Callable
         ufunc: str | None
         params: tuple[str, ...]
+        native: Callable | None
         arguments: tuple[str, ...]
         defaults: list
         required: list[bool]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -73,7 +74,7 @@ def get_printoptions() -> dict:
 
 
 @contextmanager
-def printoptions(**kwargs) -> Iterator[None]:
+def printoptions(**kwargs: Any) -> Iterator[None]:
     """printoptions(**kwargs)
 
     Context manager: `set_printoptions` for the length of a `with` block.
@@ -94,7 +95,7 @@ def _assign(values):
 # The whole representation -----------------------------------------------------------------------
 
 
-def tensor_str(tensor) -> str:
+def tensor_str(tensor: Any) -> str:
     """tensor_str(tensor) -> str
 
     The representation of `tensor`, as `repr` and `print` show it.
@@ -115,7 +116,7 @@ def tensor_str(tensor) -> str:
     return f"Parameter({text})" if isinstance(tensor, Parameter) and not plain else text
 
 
-def tensor_format(tensor, spec: str) -> str:
+def tensor_format(tensor: Any, spec: str) -> str:
     """tensor_format(tensor, spec) -> str
 
     `format(tensor, spec)`: a tensor with no dimensions formats as its number.

@@ -26,7 +26,7 @@ class Record(Protocol):
     differentiable: bool
     varargs: bool
     variadic: bool
-    numbers: bool
+    numbers: bool | tuple[str, ...]
     out_same: bool
     out_apart: bool
     # The signature: arguments in order, defaults, which must be given, where each name stands.
@@ -37,7 +37,7 @@ class Record(Protocol):
     positional: int
     needed: int
     places: dict[Any, int]
-    # What computes: run(xp, *arrays, *params), and for pointwise entries fast(*arrays); of the former's two
+    # What computes: run(xp, *arrays, *params), and for pointwise entries fast(*arrays). Of its two
     # halves, native(*arrays, *params) may answer NotImplemented, reference(xp, ...) serves all.
     call: Callable
     native: Callable | None

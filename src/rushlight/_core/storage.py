@@ -62,6 +62,9 @@ def untyped_storage(tensor: Tensor) -> "UntypedStorage":
     """untyped_storage(tensor) -> UntypedStorage
 
     The memory that `tensor` looks at, all of it, in bytes.
+
+    >>> torch.ones(4)[2:].untyped_storage().nbytes()
+    16
     """
     array = tensor._data
     if type(array) is MetaArray:
@@ -76,6 +79,9 @@ def storage_offset(tensor: Tensor) -> int:
     """storage_offset(tensor) -> int
 
     Where `tensor` begins in its storage, in elements.
+
+    >>> torch.ones(4)[2:].storage_offset()
+    2
     """
     return 0 if type(tensor._data) is MetaArray else storage_of(tensor._data)[1]
 
@@ -87,7 +93,7 @@ def _span(size, stride):
     return 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
 
 
-def rebuild_array(storage, dtype, offset, size, stride) -> np.ndarray:
+def rebuild_array(storage: Any, dtype: Any, offset: int, size: Any, stride: Any) -> np.ndarray:
     """The array of this layout (in elements of `dtype`) over the memory of `storage`."""
     size, stride = tuple(size), tuple(stride)
     item = dtype.itemsize
@@ -112,7 +118,14 @@ def rebuild_array(storage, dtype, offset, size, stride) -> np.ndarray:
     return np.ndarray(size, dtype.numpy, buffer, offset * item, strides)
 
 
-def rebuild_tensor(storage, offset, size, stride, requires_grad=False, dtype=None) -> Tensor:
+def rebuild_tensor(
+    storage: Any,
+    offset: int,
+    size: Any,
+    stride: Any,
+    requires_grad: bool = False,
+    dtype: Any = None,
+) -> Tensor:
     """rebuild_tensor(storage, offset, size, stride, requires_grad=False, dtype=None) -> Tensor
 
     A tensor over the memory of `storage` (typed, or untyped with `dtype`), layout in elements.
@@ -183,7 +196,7 @@ class UntypedStorage:
         return storage
 
     @classmethod
-    def from_file(cls, filename, shared: bool = False, nbytes: int = 0) -> "UntypedStorage":
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> "UntypedStorage":
         """from_file(filename, shared=False, nbytes=0) -> UntypedStorage
 
         Map a file: writes go to it if `shared`, else to a private copy of the pages touched.
@@ -270,7 +283,7 @@ class UntypedStorage:
         self._here()[...] = value & 0xFF
         return self
 
-    def copy_(self, source, non_blocking: bool = False) -> "UntypedStorage":
+    def copy_(self, source: Any, non_blocking: bool = False) -> "UntypedStorage":
         """Copy the bytes of a storage of the same size."""
         source = source.untyped()
         if source.nbytes() != self._nbytes:
@@ -316,7 +329,7 @@ class UntypedStorage:
             self._look_at(grown)
         return self
 
-    def byteswap(self, dtype) -> None:
+    def byteswap(self, dtype: Any) -> None:
         """Turn the bytes of every element of `dtype` around, in place."""
         item = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
         if item > 1:

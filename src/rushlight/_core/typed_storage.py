@@ -38,7 +38,13 @@ class TypedStorage:
     dtype: Any
 
     def __new__(
-        cls, data=0, *, wrap_storage=None, dtype=None, device=None, _internal=False
+        cls,
+        data: Any = 0,
+        *,
+        wrap_storage: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        _internal: bool = False,
     ) -> "TypedStorage":
         if cls is not TypedStorage:  # torch.FloatStorage and its like
             if dtype is not None:
@@ -106,13 +112,13 @@ class TypedStorage:
     def _cdata(self) -> int:
         return self._untyped_storage._cdata
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         if isinstance(index, slice):
             raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         self._check_index(index)
         return self._elements()[index].item()
 
-    def __setitem__(self, index, value) -> None:
+    def __setitem__(self, index: Any, value: Any) -> None:
         if not isinstance(index, slice):
             self._check_index(index)
         if not isinstance(value, (int, float, complex)):
@@ -134,12 +140,12 @@ class TypedStorage:
         values = self._elements()
         return (values.astype(np.float32) if values.dtype.kind == "V" else values).tolist()
 
-    def fill_(self, value) -> "TypedStorage":
+    def fill_(self, value: Any) -> "TypedStorage":
         """Set every element to `value`."""
         self._elements()[...] = value
         return self
 
-    def copy_(self, source, non_blocking: bool = False) -> "TypedStorage":
+    def copy_(self, source: Any, non_blocking: bool = False) -> "TypedStorage":
         """Copy the elements of a storage of the same length, converting their dtype."""
         if isinstance(source, UntypedStorage):
             self._untyped_storage.copy_(source)
@@ -229,7 +235,7 @@ class TypedStorage:
 
 
 def _converter(name, dtype):
-    def convert(self) -> TypedStorage:
+    def convert(self: Any) -> TypedStorage:
         return self._to(dtype)
 
     convert.__name__ = convert.__qualname__ = name
@@ -289,6 +295,9 @@ def typed_storage(tensor: Tensor) -> "TypedStorage":
     """typed_storage(tensor) -> TypedStorage
 
     The memory that `tensor` looks at, as elements of its dtype (``Tensor.storage()``).
+
+    >>> torch.ones(2).storage().size()
+    2
     """
     _warn_typed()
     return TypedStorage(wrap_storage=untyped_storage(tensor), dtype=tensor.dtype, _internal=True)

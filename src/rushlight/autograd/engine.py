@@ -341,7 +341,8 @@ def backward(
     roots = [root_of(t, i) for i, t in enumerate(outputs)]
     grads = [initial(t, g, create_graph) for t, g in zip(outputs, given, strict=True)]
     retain = create_graph if retain_graph is None else retain_graph
-    wanted = None
+    wanted: dict | None = None
+    targets: tuple = ()
     if inputs is not None:
         targets = as_tuple(inputs)
         if not targets:

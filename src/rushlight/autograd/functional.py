@@ -5,6 +5,7 @@ linear in its vector u, and its derivative with respect to u, applied to v, is t
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from rushlight import _api as torch
 from rushlight.autograd.engine import grad
@@ -81,7 +82,7 @@ def _vector(v, like, was_tuple, missing, name):
 def _gradients(outputs, inputs, vectors, create_graph, strict_text=None):
     """Gradients of the outputs that have any, zeros (in strict mode an error) for unused inputs."""
     used = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o.requires_grad]
-    found = [None] * len(inputs)
+    found: Any = [None] * len(inputs)
     if used:
         targets, weights = zip(*used, strict=True)
         found = grad(
@@ -110,7 +111,9 @@ def _result(tensors, was_tuple, create_graph):
 # Products ---------------------------------------------------------------------------------------
 
 
-def vjp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool = False) -> tuple:
+def vjp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple:
     """vjp(func, inputs, v=None, create_graph=False, strict=False) -> (outputs, vjp)
 
     The outputs of `func`, and the product of `v` with its Jacobian.
@@ -132,7 +135,9 @@ def vjp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
     return _result(outputs, out_tuple, create_graph), _result(products, in_tuple, create_graph)
 
 
-def jvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool = False) -> tuple:
+def jvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple:
     """jvp(func, inputs, v=None, create_graph=False, strict=False) -> (outputs, jvp)
 
     The outputs of `func`, and the product of its Jacobian with `v`.
@@ -156,7 +161,9 @@ def jvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
     return _result(outputs, out_tuple, create_graph), _result(products, out_tuple, create_graph)
 
 
-def vhp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool = False) -> tuple:
+def vhp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple:
     """vhp(func, inputs, v=None, create_graph=False, strict=False) -> (output, vhp)
 
     The number `func` gives, and the product of `v` with its Hessian.
@@ -169,7 +176,9 @@ def vhp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
     return _result((output,), False, create_graph), _result(products, in_tuple, create_graph)
 
 
-def hvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool = False) -> tuple:
+def hvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple:
     """hvp(func, inputs, v=None, create_graph=False, strict=False) -> (output, hvp)
 
     The number `func` gives, and the product of its Hessian with `v`. `vhp` is faster.
@@ -215,12 +224,12 @@ def _check_number(outputs, was_tuple, name):
 
 def jacobian(
     func: Callable,
-    inputs,
+    inputs: Any,
     create_graph: bool = False,
     strict: bool = False,
     vectorize: bool = False,
     strategy: str = "reverse-mode",
-):
+) -> Any:
     """jacobian(func, inputs, create_graph=False, strict=False, vectorize=False,
     strategy="reverse-mode")
 
@@ -292,12 +301,12 @@ def _check_strategy(create_graph, strict, vectorize, strategy):
 
 def hessian(
     func: Callable,
-    inputs,
+    inputs: Any,
     create_graph: bool = False,
     strict: bool = False,
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
-):
+) -> Any:
     """hessian(func, inputs, create_graph=False, strict=False, vectorize=False,
     outer_jacobian_strategy="reverse-mode")
 

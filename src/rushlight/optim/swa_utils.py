@@ -92,7 +92,9 @@ def get_ema_avg_fn(
     _check_decay(decay)
 
     @torch.no_grad()
-    def ema_update(ema_param: torch.Tensor, current_param: torch.Tensor, num_averaged: Count):
+    def ema_update(
+        ema_param: torch.Tensor, current_param: torch.Tensor, num_averaged: Count
+    ) -> Any:
         return decay * ema_param + (1 - decay) * current_param
 
     return ema_update
@@ -109,7 +111,9 @@ def get_swa_avg_fn() -> Callable[[torch.Tensor, torch.Tensor, Count], torch.Tens
     """
 
     @torch.no_grad()
-    def swa_update(averaged_param: torch.Tensor, current_param: torch.Tensor, num_averaged: Count):
+    def swa_update(
+        averaged_param: torch.Tensor, current_param: torch.Tensor, num_averaged: Count
+    ) -> Any:
         return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
 
     return swa_update

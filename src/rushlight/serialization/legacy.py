@@ -6,7 +6,8 @@ import pickle
 import struct
 import sys
 import warnings
-from typing import IO, BinaryIO
+from collections.abc import Callable
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def _source(cls):
 
 
 def legacy_save(
-    obj, file: IO[bytes], pickle_module, protocol: int, module_class: type | None
+    obj: Any, file: IO[bytes], pickle_module: Any, protocol: int, module_class: type | None
 ) -> None:
     """Write `obj` to `file`; classes derived from `module_class` go with their source text."""
     table = _LegacyTable(module_class)
@@ -119,12 +120,12 @@ def _compare_source(cls, kept):
 class LegacyLoader:
     """Loads one legacy stream; `restore(storage, tag)` puts a storage where it belongs."""
 
-    def __init__(self, restore) -> None:
+    def __init__(self, restore: Callable) -> None:
         self._restore = restore
         self._storages: dict[str, TypedStorage] = {}
         self._views: dict[str, TypedStorage] = {}
 
-    def load(self, file: BinaryIO, pickle_module, **options) -> object:
+    def load(self, file: BinaryIO, pickle_module: Any, **options: Any) -> object:
         """The object in `file`; `pickle_module` None means restricted to data."""
         if self._plain(file, pickle_module, options) != MAGIC_NUMBER:
             raise RuntimeError("Invalid magic number; corrupt file?")

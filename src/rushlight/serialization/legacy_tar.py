@@ -4,7 +4,8 @@ import io
 import pickle
 import struct
 import tarfile
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def open_tar(file: BinaryIO) -> tarfile.TarFile | None:
         return None
 
 
-def load_tar(tar: tarfile.TarFile, restore, pickle_module, **options) -> object:
+def load_tar(tar: tarfile.TarFile, restore: Callable, pickle_module: Any, **options: Any) -> object:
     """The object in the archive; `restore(storage, tag)` puts a storage where it belongs."""
     known: dict = {}
 

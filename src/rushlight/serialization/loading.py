@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -38,11 +38,11 @@ _DOCS = (
 def load(
     f: "str | os.PathLike | IO[bytes]",
     map_location: "Callable | devices.device | str | dict[str, str] | None" = None,
-    pickle_module=None,
+    pickle_module: Any = None,
     *,
     weights_only: bool | None = None,
     mmap: bool | None = None,
-    **pickle_load_args,
+    **pickle_load_args: Any,
 ) -> object:
     """load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None,
     **pickle_load_args)

@@ -8,6 +8,7 @@ allows.
 import importlib
 import types
 from collections import Counter, OrderedDict
+from typing import Any
 
 from rushlight._core import device as devices
 from rushlight._core import dtypes
@@ -158,7 +159,7 @@ def find(module: str, name: str) -> object:
 
 def _attribute(place, name):
     try:
-        found = importlib.import_module(place)
+        found: Any = importlib.import_module(place)
     except ModuleNotFoundError:
         return None
     for part in name.split("."):

@@ -4,6 +4,8 @@ import io
 import pickle
 import types
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from rushlight._core import device as devices
 from rushlight._core import dtypes
@@ -59,6 +61,12 @@ class _TorchPickler:
 
     table: StorageTable
 
+    if TYPE_CHECKING:  # of the Pickler class
+        proto: int
+        save: Callable
+        write: Callable
+        memoize: Callable
+
     def persistent_id(self, obj):
         if isinstance(obj, (TypedStorage, UntypedStorage)):
             return self.table.describe(obj)
@@ -81,14 +89,14 @@ class _TorchPickler:
             return names._get_layout, (str(obj),)
         if isinstance(obj, NamedResult):
             return kind, (tuple(obj), {})
-        if isinstance(obj, _NAMED) and names.torch_name(obj) is not None:
-            return names.torch_name(obj)[1]
-        return NotImplemented
+        known = names.torch_name(obj) if isinstance(obj, _NAMED) else None
+        return NotImplemented if known is None else known[1]
 
     def save_global(self, obj, name=None):
         known = names.torch_name(obj)
         if known is None:
-            super().save_global(obj, name)
+            pickler: Any = super()
+            pickler.save_global(obj, name)
             return
         module, name = known
         if self.proto >= 4:
@@ -101,12 +109,12 @@ class _TorchPickler:
 
 
 def _reduce_tensor(tensor):
-    kind = type(tensor)
+    kind: Any = type(tensor)
     if kind.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
         return NotImplemented  # a subclass that knows better
     state = tensor.__dict__ or None
     if isinstance(tensor, Parameter):
-        arguments = (tensor.data, tensor.requires_grad, OrderedDict())
+        arguments: tuple = (tensor.data, tensor.requires_grad, OrderedDict())
         if state is None:
             return rebuild._rebuild_parameter, arguments
         return rebuild._rebuild_parameter_with_state, (*arguments, state)
@@ -127,7 +135,7 @@ def _reduce_plain(tensor):
         arguments = (tensor.dtype, size, stride, tensor.requires_grad)
         return rebuild._rebuild_meta_tensor_no_storage, arguments
     storage, dtype = untyped_storage(tensor), tensor.dtype
-    place = (tensor.storage_offset(), size, stride, tensor.requires_grad, OrderedDict())
+    place: tuple = (tensor.storage_offset(), size, stride, tensor.requires_grad, OrderedDict())
     if dtype not in NAMES:
         return rebuild._rebuild_tensor_v3, (storage, *place, dtype)
     typed = TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
@@ -145,7 +153,7 @@ def pickler_class(pickle_module: types.ModuleType) -> type:
     return type("Pickler", (_TorchPickler, base), {})
 
 
-def pickle_object(obj: object, table: StorageTable, pickle_module, protocol: int) -> bytes:
+def pickle_object(obj: object, table: StorageTable, pickle_module: Any, protocol: int) -> bytes:
     """The pickle of `obj`; the storages it refers to are noted in `table`."""
     buffer = io.BytesIO()
     pickler = pickler_class(pickle_module)(buffer, protocol=protocol)

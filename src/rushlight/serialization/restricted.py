@@ -283,8 +283,9 @@ def _no_persistent_load(pid):
 def _names_of(obj):
     """The full names of an object: its own, and PyTorch's if it is one of ours."""
     names = [f"{obj.__module__}.{obj.__qualname__}"] if hasattr(obj, "__qualname__") else []
-    if torch_name(obj) is not None:
-        names.append(".".join(torch_name(obj)))
+    known = torch_name(obj)
+    if known is not None:
+        names.append(".".join(known))
     return names
 
 

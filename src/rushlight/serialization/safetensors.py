@@ -211,7 +211,8 @@ def _tensor(raw, dtype, shape):
     storage = UntypedStorage._over(raw)
     if sys.byteorder == "big":
         storage.byteswap(dtype)
-    stride, step = [], 1
+    stride: list[int] = []
+    step = 1
     for n in reversed(shape):
         stride.insert(0, step)
         step *= max(n, 1)

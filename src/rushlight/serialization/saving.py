@@ -20,7 +20,7 @@ DEFAULT_PROTOCOL = 2
 def save(
     obj: object,
     f: "str | os.PathLike | IO[bytes]",
-    pickle_module=pickle,
+    pickle_module: Any = pickle,
     pickle_protocol: int = DEFAULT_PROTOCOL,
     _use_new_zipfile_serialization: bool = True,
     _disable_byteorder_record: bool = False,

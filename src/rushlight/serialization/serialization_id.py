@@ -53,7 +53,8 @@ _BUCKETS = (
 
 def _set_order(hashes):
     """The order in which the set is walked after inserting `hashes` one by one."""
-    level, buckets = 0, {}
+    level = 0
+    buckets: dict = {}
     for count, h in enumerate(hashes, 1):
         if count > _BUCKETS[level] or level == 0:
             level += 1

@@ -28,7 +28,7 @@ def full_unpickler(pickle_module: types.ModuleType) -> type:
     return Unpickler
 
 
-def load_pickle(file, persistent_load: Callable, pickle_module, **options) -> object:
+def load_pickle(file: Any, persistent_load: Callable, pickle_module: Any, **options: Any) -> object:
     """One object from `file`; `pickle_module` None means restricted to data."""
     cls = restricted.Unpickler if pickle_module is None else full_unpickler(pickle_module)
     unpickler = cls(file, **options)
@@ -60,7 +60,7 @@ class ArchiveLoader:
         self._swap = byte_order != sys.byteorder
         self._loaded: dict[str, TypedStorage] = {}
 
-    def load(self, pickle_module, **options) -> object:
+    def load(self, pickle_module: Any, **options: Any) -> object:
         """The object; `pickle_module` None means restricted to data."""
         data = io.BytesIO(self._archive.get_record("data.pkl"))
         return load_pickle(data, self._persistent_load, pickle_module, **options)

@@ -164,7 +164,7 @@ def note_steps(optimizer: Any) -> None:
 
     @wraps(function)
     def noted_step(*args, **kwargs):
-        owner = holder()
+        owner: Any = holder()
         owner._opt_called = True
         return function(owner, *args, **kwargs)
 

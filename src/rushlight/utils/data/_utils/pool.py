@@ -102,7 +102,7 @@ def hear_one_of(workers: list[Worker], watched: list[Worker], timeout: float) ->
     """
     sentinels: list[Any] = [w.process.sentinel for w in watched]
     channels: list[Any] = [w.channel for w in workers]
-    ready = wait([*channels, *sentinels], timeout or None)
+    ready: list[Any] = wait([*channels, *sentinels], timeout or None)
     if not ready:
         raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
     dead = [w for w in watched if w.process.sentinel in ready]
