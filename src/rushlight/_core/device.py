@@ -96,7 +96,13 @@ _default: list[device] = [CPU]
 
 
 def get_default_device() -> device:
-    """get_default_device() -> device: where creation functions put tensors when not told."""
+    """get_default_device() -> device
+
+    Where creation functions put tensors when not told.
+
+    >>> torch.get_default_device()
+    device(type='cpu')
+    """
     return _default[0]
 
 
@@ -104,6 +110,11 @@ def set_default_device(place: "device | str | int | None") -> None:
     """set_default_device(device) -> None
 
     Set where creation functions put tensors when not told.
+
+    >>> torch.set_default_device('meta')
+    >>> torch.ones(2).is_meta
+    True
+    >>> torch.set_default_device('cpu')
     """
     _default[0] = CPU if place is None else resolve(place)
 

@@ -110,6 +110,9 @@ def get_default_dtype() -> dtype:
     """get_default_dtype() -> dtype
 
     The floating-point dtype given to Python floats (``torch.float32`` unless changed).
+
+    >>> torch.get_default_dtype()
+    torch.float32
     """
     return _default
 
@@ -118,6 +121,11 @@ def set_default_dtype(d: dtype, /) -> None:
     """set_default_dtype(d) -> None
 
     Set the floating-point dtype given to Python floats. Raises TypeError for any other dtype.
+
+    >>> torch.set_default_dtype(torch.float64)
+    >>> torch.tensor([1.5]).dtype
+    torch.float64
+    >>> torch.set_default_dtype(torch.float32)
     """
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
@@ -220,6 +228,9 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     """can_cast(from_, to) -> bool
 
     Whether a tensor of ``from_`` may be written into one of ``to``: its kind may not fall.
+
+    >>> torch.can_cast(torch.float32, torch.int64)
+    False
     """
     if to is bool_:
         return from_ is bool_

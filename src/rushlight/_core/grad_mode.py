@@ -140,10 +140,22 @@ class inference_mode(_Mode):
 
 
 def is_grad_enabled() -> bool:
-    """is_grad_enabled() -> bool: whether history is being recorded in this thread."""
+    """is_grad_enabled() -> bool
+
+    Whether history is being recorded in this thread.
+
+    >>> torch.is_grad_enabled()
+    True
+    """
     return grad_enabled()
 
 
 def is_inference_mode_enabled() -> bool:
-    """is_inference_mode_enabled() -> bool: whether this thread is inside ``inference_mode``."""
+    """is_inference_mode_enabled() -> bool
+
+    Whether this thread is inside ``inference_mode``.
+
+    >>> torch.is_inference_mode_enabled()
+    False
+    """
     return thread.inference

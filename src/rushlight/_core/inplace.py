@@ -134,7 +134,8 @@ def derive(op: Any) -> Callable:
         return write_general(op, self, args)
 
     call.__name__ = call.__qualname__ = op.name + "_"
-    call.__doc__ = f"{op.name}_(...): in-place form of :func:`torch.{op.name}`."
+    home = "torch" if "torch" in op.public else ".".join(["torch", *op.public[:1]])
+    call.__doc__ = f"{op.name}_(...) -> Tensor\n\nIn-place form of :func:`{home}.{op.name}`."
     return call
 
 
@@ -203,7 +204,7 @@ def derive_composite(name: str, function: Callable) -> Callable:
         return assign(self, function(source, *args, **kw))
 
     call.__name__ = call.__qualname__ = name + "_"
-    call.__doc__ = f"{name}_(...): in-place form of :func:`torch.{name}`."
+    call.__doc__ = f"{name}_(...) -> Tensor\n\nIn-place form of :func:`torch.{name}`."
     return call
 
 

@@ -24,9 +24,9 @@ def method(function):
     return function
 
 
-def data_property(name, getter):
+def data_property(name, getter, doc):
     """Attach a read-only attribute."""
-    setattr(Tensor, name, property(getter, doc=getter.__doc__))
+    setattr(Tensor, name, property(getter, doc=doc))
 
 
 # ---- sizes and flags -----------------------------------------------------------------------------
@@ -275,14 +275,88 @@ for _name, _value in {
     "is_vulkan": False,
     "is_ipu": False,
 }.items():
-    data_property(_name, lambda self, _v=_value: _v)
-data_property("is_cpu", lambda self: type(self._data) is not MetaArray)
-data_property("is_meta", lambda self: type(self._data) is MetaArray)
-data_property("nbytes", lambda self: self._data.nbytes)
-data_property("itemsize", lambda self: self._data.itemsize)
-data_property("names", lambda self: (None,) * self._data.ndim)
-data_property("retains_grad", lambda self: bool(self.__dict__.get("_retains_grad")))
-data_property("name", lambda self: None)
+    data_property(
+        _name, lambda self, _v=_value: _v, "False: a property of tensors that are not made here."
+    )
+
+
+def attribute(getter):
+    """Attach a read-only attribute under the name of its getter."""
+    setattr(Tensor, getter.__name__, property(getter, doc=getter.__doc__))
+
+
+@attribute
+def is_cpu(self):
+    """Whether the elements live in the computer's own memory.
+
+    >>> torch.ones(2).is_cpu
+    True
+    """
+    return type(self._data) is not MetaArray
+
+
+@attribute
+def is_meta(self):
+    """Whether there are no elements, only a shape and a dtype.
+
+    >>> torch.ones(2, device='meta').is_meta
+    True
+    """
+    return type(self._data) is MetaArray
+
+
+@attribute
+def nbytes(self):
+    """The number of bytes of all elements.
+
+    >>> torch.ones(2).nbytes
+    8
+    """
+    return self._data.nbytes
+
+
+@attribute
+def itemsize(self):
+    """The number of bytes of one element.
+
+    >>> torch.ones(2).itemsize
+    4
+    """
+    return self._data.itemsize
+
+
+@attribute
+def names(self):
+    """The names of the dimensions: None for each, named tensors are not supported.
+
+    >>> torch.ones(2, 3).names
+    (None, None)
+    """
+    return (None,) * self._data.ndim
+
+
+@attribute
+def retains_grad(self):
+    """Whether :meth:`retain_grad` was called on this tensor.
+
+    >>> y = torch.ones(2, requires_grad=True) * 2
+    >>> y.retain_grad()
+    >>> y.retains_grad
+    True
+    """
+    return bool(self.__dict__.get("_retains_grad"))
+
+
+@attribute
+def name(self):
+    """None: tensors have no names of their own.
+
+    >>> print(torch.ones(2).name)
+    None
+    """
+    return
+
+
 Tensor.nelement, Tensor.ndimension = numel, dim
 
 
@@ -696,6 +770,13 @@ def retain_grad(self):
 
 @method
 def share_memory_(self):
-    """share_memory_() -> Tensor: move the elements to shared memory, for other processes."""
+    """share_memory_() -> Tensor
+
+    Move the elements to shared memory, for other processes; NumPy arrays cannot be moved there.
+
+    >>> torch.ones(2).share_memory_()
+    Traceback (most recent call last):
+    NotImplementedError: moving a tensor's memory to shared memory is not possible over NumPy ...
+    """
     self.untyped_storage().share_memory_()
     return self

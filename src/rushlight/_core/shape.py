@@ -109,7 +109,13 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> Size:
-    """broadcast_shapes(*shapes) -> Size: the shape that tensors of these shapes broadcast to."""
+    """broadcast_shapes(*shapes) -> Size
+
+    The shape that tensors of these shapes broadcast to.
+
+    >>> torch.broadcast_shapes((3, 1), (4,))
+    torch.Size([3, 4])
+    """
     ndim = max((len(s) for s in shapes), default=0)
     result = [1] * ndim
     for shape in shapes:

@@ -318,7 +318,7 @@ def _caster(name, dtype):
         return self.to(dtype, memory_format=memory_format)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"{name}() -> Tensor: ``self.to({dtype})``."
+    method.__doc__ = f"{name}() -> Tensor\n\nShort for :func:`torch.Tensor.to` with ``{dtype}``."
     public("Tensor", out=False)(method)
 
 

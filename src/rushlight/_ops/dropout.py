@@ -207,6 +207,9 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
 # ---- torch.dropout and its like ------------------------------------------------------------------
 
 
+_FORMS = {"feature_dropout": "dropout2d"}
+
+
 def _torch_form(name: str, drop: object, feature: bool, inplace: bool) -> None:
     """``torch.dropout(input, p, train)``: no defaults, and errors of another type."""
 
@@ -217,7 +220,9 @@ def _torch_form(name: str, drop: object, feature: bool, inplace: bool) -> None:
     call.__name__ = call.__qualname__ = name
     call.__doc__ = (
         f"{name}(input, p, train) -> Tensor\n\n"
-        f"The form of ``nn.functional.{name.rstrip('_')}`` with every argument given."
+        f"{'In-place form' if inplace else 'The form'} of "
+        f":func:`torch.nn.functional.{_FORMS.get(name.rstrip('_'), name.rstrip('_'))}` with every "
+        "argument given."
     )
     public("torch", out=False)(call)
 
@@ -304,7 +309,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
 @public("nn.functional", "torch", out=False)
 def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
-    """rrelu_(input, lower=1/8, upper=1/3, training=False) -> Tensor: the in-place form of
-    ``rrelu``.
+    """rrelu_(input, lower=1/8, upper=1/3, training=False) -> Tensor
+
+    In-place form of :func:`torch.nn.functional.rrelu`.
     """
     return rrelu(input, lower, upper, training, inplace=True)

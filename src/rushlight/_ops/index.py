@@ -533,7 +533,10 @@ def index_put(input, indices, values, accumulate=False):
 
 @public("torch", "Tensor", out=False)
 def index_put_(self, indices, values, accumulate=False):
-    """index_put_(indices, values, accumulate=False) -> Tensor: in-place form of index_put."""
+    """index_put_(indices, values, accumulate=False) -> Tensor
+
+    In-place form of :func:`torch.index_put`.
+    """
     node = live_node(self)
     inplace.check_leaf(self, node)
     return put(self, index_arrays(self, indices), values, accumulate)

@@ -3,7 +3,7 @@ X_copy and X_.
 """
 
 from rushlight._core import dtypes, errors, inplace
-from rushlight._core.op import public
+from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Leaf, Tensor, live_node
 from rushlight._ops.view import named
@@ -280,7 +280,8 @@ def _copying(name):
         return tuple([r.clone() for r in result]) if type(result) is tuple else result.clone()
 
     call.__name__ = call.__qualname__ = f"{name}_copy"
-    call.__doc__ = f"{name}_copy(...) -> Tensor: a copy of ``{name}(...)``."
+    home = "torch" if name in PUBLIC["torch"] else "torch.Tensor"
+    call.__doc__ = f"{name}_copy(...) -> Tensor\n\nA copy of :func:`{home}.{name}`."
     public("torch")(call)
 
 
@@ -316,7 +317,7 @@ def _restriding(name):
         return self
 
     call.__name__ = call.__qualname__ = f"{name}_"
-    call.__doc__ = f"{name}_(...) -> Tensor: in-place form of ``{name}``."
+    call.__doc__ = f"{name}_(...) -> Tensor\n\nIn-place form of :func:`torch.{name}`."
     public("Tensor", out=False)(call)
 
 

@@ -177,6 +177,9 @@ def range(
     """range(start=0, end, step=1, *, out=None, dtype=None, ...) -> Tensor
 
     The numbers from ``start`` to ``end``, both included. Deprecated in PyTorch: use ``arange``.
+
+    >>> torch.range(1, 3)
+    tensor([1., 2., 3.])
     """
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "

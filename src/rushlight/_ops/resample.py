@@ -299,7 +299,7 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
     :func:`interpolate`, by its former name.
 
-    >>> torch.nn.functional.upsample(torch.tensor([[[1.0]]]), 2)  # doctest: +SKIP
+    >>> torch.nn.functional.upsample(torch.tensor([[[1.0]]]), 2)
     tensor([[[1., 1.]]])
     """
     _deprecated("upsample", "interpolate")

@@ -342,7 +342,14 @@ def map_(self, tensor, callable):
 
 @public("torch", out=False)
 def compile(model=None, **options):
-    """compile(model, ...): not there yet; NotImplementedError says what to do instead."""
+    """compile(model, ...)
+
+    Not there yet; NotImplementedError says what to do instead.
+
+    >>> torch.compile(torch.sin)
+    Traceback (most recent call last):
+    NotImplementedError: torch.compile is not supported: leave it out, the model computes the ...
+    """
     raise NotImplementedError(
         "torch.compile is not supported: leave it out, the model computes the same without"
     )

@@ -699,7 +699,11 @@ def _warn_not_a_matrix(ndim):
 
 
 def _matrix_transposed(self):
-    """The last two dimensions exchanged."""
+    """The last two dimensions exchanged.
+
+    >>> torch.ones(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     if self._data.ndim < 2:
         raise RuntimeError(
             "tensor.mT is only supported on matrices or batches of matrices. Got "
@@ -709,7 +713,12 @@ def _matrix_transposed(self):
 
 
 def _conjugate_transposed(self):
-    """The conjugate transpose of a matrix."""
+    """The conjugate transpose of a matrix.
+
+    >>> torch.tensor([[1j, 2.0]]).H
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     if self._data.ndim not in (0, 2):
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self._data.ndim}-D tensor."
@@ -718,7 +727,12 @@ def _conjugate_transposed(self):
 
 
 def _matrix_conjugate_transposed(self):
-    """The conjugate, with the last two dimensions exchanged."""
+    """The conjugate, with the last two dimensions exchanged.
+
+    >>> torch.tensor([[1j, 2.0]]).mH
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     return _matrix_transposed(self).conj()
 
 

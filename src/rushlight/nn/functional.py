@@ -34,12 +34,24 @@ def relu(input, inplace=False):
 
 
 def sigmoid(input):
-    """sigmoid(input) -> Tensor: ``1 / (1 + exp(-x))`` of each element."""
+    """sigmoid(input) -> Tensor
+
+    ``1 / (1 + exp(-x))`` of each element.
+
+    >>> torch.nn.functional.sigmoid(torch.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.8808])
+    """
     return input.sigmoid()
 
 
 def tanh(input):
-    """tanh(input) -> Tensor: the hyperbolic tangent of each element."""
+    """tanh(input) -> Tensor
+
+    The hyperbolic tangent of each element.
+
+    >>> torch.nn.functional.tanh(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """
     return input.tanh()
 
 
