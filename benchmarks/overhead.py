@@ -2,13 +2,15 @@
 
     python benchmarks/overhead.py [--only REGEX] [--pairs 7] [--markdown]
 
-Each side runs in a process of its own; they take turns, and the figure is the median of the pairs' ratios
-(rushlight / PyTorch, below 1 rushlight is faster). Without PyTorch, rushlight's times alone are printed.
+Each side runs in a process of its own; they take turns, and the figure is the median of the pairs'
+ratios (rushlight / PyTorch, below 1 rushlight is faster). Without PyTorch, rushlight's times alone
+are printed.
 """
 
 import argparse
 import importlib
 import importlib.util
+import itertools
 import json
 import re
 import statistics
@@ -58,7 +60,7 @@ def training(T, layers, batch, loss, optimizer):
     """A training step of a small network."""
     T.manual_seed(0)
     nn = T.nn
-    sizes = [m for pair in zip(layers, layers[1:], strict=False) for m in (nn.Linear(*pair), nn.ReLU())]
+    sizes = [m for pair in itertools.pairwise(layers) for m in (nn.Linear(*pair), nn.ReLU())]
     model = nn.Sequential(*sizes[:-1])
     x, y = T.randn(batch, layers[0]), loss[1](T, batch, layers[-1])
     criterion, opt = getattr(nn, loss[0])(), optimizer(T, model.parameters())
@@ -94,7 +96,9 @@ CASES = {n: (lambda T, e=e: small(T, e)) for n, e in SMALL.items()} | STEPS
 
 
 def work(module):
-    """The other end: for each line with a case and a count, run it so often and print the seconds a run took."""
+    """The other end: for each line with a case and a count, run it so often and print the seconds a
+    run took.
+    """
     T = importlib.import_module(module)
     for name in ("nn", "nn.functional", "optim"):
         importlib.import_module(f"{module}.{name}")
@@ -113,7 +117,8 @@ class Side:
 
     def __init__(self, module):
         command = [sys.executable, __file__, "--work", module]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def seconds(self, name, count):
         self.process.stdin.write(json.dumps([name, count]) + "\n")
@@ -138,7 +143,10 @@ def measured(sides, name, pairs):
 def show(name, medians, ratio, markdown):
     times = [f"{m * 1e6:.2f} us" for m in medians]
     cells = [name, *times, *([] if ratio is None else [f"{ratio:.2f}"])]
-    print("| " + " | ".join(cells) + " |" if markdown else f"{cells[0]:28}" + "".join(f"{c:>14}" for c in cells[1:]))
+    if markdown:
+        print("| " + " | ".join(cells) + " |")
+    else:
+        print(f"{cells[0]:28}" + "".join(f"{c:>14}" for c in cells[1:]))
 
 
 def main():

@@ -21,7 +21,8 @@ SIZES = {1: (9,), 2: (9, 8), 3: (5, 6, 4)}
 @pytest.mark.parametrize(
     "kwargs",
     [{}, {"stride": 1}, {"padding": 1}, {"dilation": 2}, {"ceil_mode": True},
-     {"return_indices": True}, {"stride": 2, "padding": 1, "ceil_mode": True, "return_indices": True}],
+     {"return_indices": True},
+     {"stride": 2, "padding": 1, "ceil_mode": True, "return_indices": True}],
 )  # fmt: skip
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_max_pool(n, kwargs):

@@ -1,4 +1,4 @@
-"""What the operators are: one module a family, every one of them imported here, none listed by hand."""
+"""What the operators are: one module a family, all of them imported here, none listed by hand."""
 
 import importlib
 import pkgutil

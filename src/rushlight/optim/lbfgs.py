@@ -140,7 +140,17 @@ class LBFGS(Optimizer):
                 break
         return first
 
-    def _go(self, closure, group, loss, grad, slope, state, evaluations, last):
+    def _go(
+        self,
+        closure: Callable,
+        group: dict,
+        loss: Any,
+        grad: Any,
+        slope: Any,
+        state: dict,
+        evaluations: int,
+        last: bool,
+    ) -> tuple:
         """Move along the direction; loss and gradient there, the length gone, and the evaluations
         it took.
         """
@@ -154,7 +164,7 @@ class LBFGS(Optimizer):
             raise RuntimeError("only 'strong_wolfe' is supported")
         origin = [p.clone(memory_format=torch.contiguous_format) for p in self._params]
 
-        def value_at(t):
+        def value_at(t: Any) -> Any:
             return self._value_at(closure, origin, t, direction)
 
         loss, grad, length, more = strong_wolfe(

@@ -56,7 +56,7 @@ def _hooked(step: Callable) -> Callable:
     """`step` between the hooks that are called before and after it."""
 
     @wraps(step)
-    def hooked_step(self, *args, **kwargs):
+    def hooked_step(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not (
             _global_pre_hooks
             or _global_post_hooks

@@ -6,7 +6,6 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
     require,
     require_betas,
     zeros_of,
@@ -14,6 +13,11 @@ from rushlight.optim._group import (
 from rushlight.optim.optimizer import Params
 
 kernels = torch.optimizer_kernels
+
+
+def _rate(lr: float | torch.Tensor) -> Any:
+    """A learning rate to compute with: that of a tensor rounds in the tensor's dtype."""
+    return lr.detach().numpy()[()] if isinstance(lr, torch.Tensor) else lr
 
 
 class SparseAdam(GroupOptimizer):
@@ -81,7 +85,7 @@ class SparseAdam(GroupOptimizer):
             squares,
             [grad.indices() for grad in grads],
             steps=steps,
-            lr=number(group["lr"]),
+            lr=_rate(group["lr"]),
             betas=group["betas"],
             eps=group["eps"],
             maximize=group.get("maximize", False),

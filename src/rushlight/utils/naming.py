@@ -21,7 +21,7 @@ def typename(obj: object) -> str:
     return name if module in ("", "builtins") else f"{module}.{name}"
 
 
-def _torch_module(named):
+def _torch_module(named: Any) -> str:
     """The module of a class or function, ours under PyTorch's name."""
     module = named.__module__ or ""
     if module.startswith("rushlight._core"):

@@ -163,7 +163,7 @@ def note_steps(optimizer: Any) -> None:
     holder, function = ref(optimizer), optimizer.step.__func__
 
     @wraps(function)
-    def noted_step(*args, **kwargs):
+    def noted_step(*args: Any, **kwargs: Any) -> Any:
         owner: Any = holder()
         owner._opt_called = True
         return function(owner, *args, **kwargs)
