@@ -1,5 +1,7 @@
 """Names of types as PyTorch gives them."""
 
+from typing import Any
+
 from rushlight import _api as torch
 
 _STORAGES = ("TypedStorage", "UntypedStorage")
