@@ -13,6 +13,7 @@ import numpy as np
 from rushlight._core import dtypes, errors, return_types
 from rushlight._core.backend import MODULES, MetaArray, meta_array
 from rushlight._core.record import Record
+from rushlight._core.saved_hooks import pack_entry
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
 
@@ -171,8 +172,8 @@ def check_tensors(op: Record, tensors: tuple) -> None:
                     f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
                 )
         return
-    some = False
     numbers: Any = op.numbers
+    some = False
     for i, t in enumerate(tensors):
         if isinstance(t, Tensor):
             some = True
@@ -344,6 +345,8 @@ def make_node(
         if r._ver is None:
             r._ver = [0]
         saved.append((r._ver, r._data, r._ver[0]))
+    if thread.saved_hooks:
+        saved = [pack_entry(e) for e in saved]
     first = results[op.grad_outputs[0]]._data
     node = Node(op, tuple(nodes), tuple(saved), first.shape, first.dtype, params)
     if thread.anomaly is not None:

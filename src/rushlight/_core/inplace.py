@@ -9,7 +9,15 @@ import numpy as np
 
 from rushlight._core import dtypes, entries, errors
 from rushlight._core.backend import MetaArray
-from rushlight._core.dispatch import NUMBERS, compute, general, make_node, promote, saved_inputs
+from rushlight._core.dispatch import (
+    NUMBERS,
+    compute,
+    general,
+    intercept,
+    make_node,
+    promote,
+    saved_inputs,
+)
 from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, replay, wrap
@@ -150,11 +158,25 @@ def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:
     )
 
 
+class InPlace:
+    """``X_`` as a mode sees it: the record of X, but with the name and the call of ``X_``."""
+
+    def __init__(self, op: Record) -> None:
+        self.record, self.name = op, op.name + "_"
+        self.arguments, self.tensors, self.params = op.arguments, op.tensors, op.params
+
+    def call(self, tensor: Tensor, *args: Any) -> Tensor:
+        """The write itself."""
+        return write_general(self.record, tensor, args)
+
+
 def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])
-    if S.special or not all(
+    if S.modes:
+        return intercept(InPlace(op), tuple(inputs), params, None)
+    if not all(
         type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)
     ):
         result = general(op, tuple(inputs), params)

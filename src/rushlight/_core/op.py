@@ -13,6 +13,7 @@ from rushlight._core import backend, entries
 from rushlight._core.dispatch import write_out
 from rushlight._core.errors import backward_twice
 from rushlight._core.record import Record
+from rushlight._core.saved_hooks import Packed, restore
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Node, Pick, Tensor, check_version, live_node, wrap
 
@@ -100,9 +101,9 @@ class Op:
         return_name: str
         forward: Any
         reference: Callable
+        native: Callable | None
         ufunc: str | None
         params: tuple[str, ...]
-        native: Callable | None
         arguments: tuple[str, ...]
         defaults: list
         required: list[bool]
@@ -428,6 +429,8 @@ def unpack_item(entry: tuple | None, edge: object) -> object:
         return None if entry is None else entry[0]
     if len(entry) == 2:
         return Meta(*entry)
+    if len(entry) == 4:
+        return restore(entry, edge)
     t, data, _ = entry
     if t._version != entry[2]:
         check_version(entry, edge)
@@ -445,6 +448,8 @@ def unpack_meta(entry: tuple | None) -> object:
         return [unpack_meta(e) for e in entry[0]]
     if len(entry) == 2:
         return Meta(*entry)
+    if len(entry) == 4:
+        return Meta(*entry[2:])
     return Meta(entry[1].shape, entry[1].dtype)
 
 
@@ -452,9 +457,12 @@ def unpack_result(node: Node, i: int, count: int) -> Tensor | None:
     """A saved output, with this node as its history."""
     op = node.op
     entry = node.saved[count + op.keep_results.index(i)]
-    if entry[0][0] != entry[2]:
-        check_version(entry, node)
-    data = entry[1]
+    if type(entry) is Packed:
+        data = restore(entry, None)._data
+    else:
+        if entry[0][0] != entry[2]:
+            check_version(entry, node)
+        data = entry[1]
     if i not in op.grad_outputs:
         return wrap(data)
     if len(op.grad_outputs) == 1:

@@ -26,6 +26,10 @@ class _Thread(threading.local):
         self.grad = True
         self.inference = False
         self.no_override = False  # subclasses are treated as plain tensors
+        # (pack, unpack) pairs of autograd.graph.saved_tensors_hooks; and why they are disabled.
+        self.saved_hooks: list = []
+        self.saved_hooks_disabled: str | None = None
+        self.backward: object = None  # the walk backwards that is under way
         # Under detect_anomaly: check for NaN (True) or only trace (False).
         self.anomaly: bool | None = None
 

@@ -68,6 +68,27 @@ def fit(g: Tensor, target: Any) -> Tensor:
     return g
 
 
+class Task:
+    """One walk backwards, for hooks that ask which walk it is and what it will reach."""
+
+    traced = False  # does any hook ask for the latter? The order is consumed by the walk
+
+    def __init__(self, order: list, useful: set | None) -> None:
+        self.useful = useful
+        self.order = frozenset(order) if Task.traced else None
+
+    def visits(self, n: object) -> bool:
+        """Does a gradient arrive at this node?"""
+        if self.useful is not None and n not in self.useful:
+            return False
+        return self.order is None or n in self.order
+
+
+def trace_tasks() -> None:
+    """From now on each walk remembers what it visits."""
+    Task.traced = True
+
+
 def run(
     roots: list,
     grads: list,
@@ -89,7 +110,8 @@ def run(
     unique = list(pending)
     order, useful = topological(unique, None if wanted is None else set(wanted))
     found: dict = {}
-    before = thread.grad
+    before, outer = thread.grad, thread.backward
+    thread.backward = Task(order, useful)
     set_grad(create)
     try:
         while order:
@@ -118,6 +140,7 @@ def run(
             step(n, g, pending, useful, wanted, found, retain)
     finally:
         set_grad(before)
+        thread.backward = outer
     return found
 
 
@@ -163,7 +186,7 @@ def step(
 def release(n: Node) -> None:
     """Drop saved tensors after use; nodes that saved none may be walked again."""
     for entry in n.saved:
-        if entry is not None and (len(entry) == 3 or (len(entry) == 1 and type(entry[0]) is list)):
+        if entry is not None and (len(entry) > 2 or (len(entry) == 1 and type(entry[0]) is list)):
             n.saved = None
             return
 
@@ -372,6 +395,11 @@ def tensor_backward(
     Add the gradient of this tensor (weighted by ``gradient``; not needed for a scalar) to the
     ``.grad`` of the
     leaves it was computed from.
+
+    >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    tensor([2., 4.])
     """
     if inputs is not None:
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)

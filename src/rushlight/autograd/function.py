@@ -7,6 +7,7 @@ import numpy as np
 
 from rushlight._core import errors
 from rushlight._core.inplace import bump, rebase
+from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import grad_enabled, set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, cell, live_node, wrap
 
@@ -64,6 +65,8 @@ class FunctionCtx:
     def _unpack(self, entry: tuple | None) -> Tensor | None:
         if entry is None:
             return None
+        if len(entry) == 2:
+            return restore(entry[0], entry[1]())
         t, data, version, node, output = entry
         found = t._version if output is None else output[0]
         if found != version:
@@ -292,6 +295,9 @@ def save(t: Tensor | None, results: tuple) -> tuple | None:
     """A saved tensor with its version; outputs are kept as arrays."""
     if t is None:
         return None
+    if thread.saved_hooks:
+        n = next((r._node for r in results if isinstance(r, Tensor) and r is t), live_node(t))
+        return (pack(t), lambda n=n: n)
     for r in results:
         if isinstance(r, Tensor) and r._data is t._data and live_node(r) is not None:
             c = cell(r)
