@@ -14,6 +14,7 @@ from rushlight._core.dispatch import write_out
 from rushlight._core.errors import backward_twice
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import Packed, restore
+from rushlight._core.sparse import SparseArray, wrap_sparse
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Node, Pick, Tensor, check_version, live_node, wrap
 
@@ -436,7 +437,7 @@ def unpack_item(entry: tuple | None, edge: object) -> object:
         check_version(entry, edge)
     if t._data is data and live_node(t) is edge:
         return t
-    return wrap(data, edge)
+    return wrap_sparse(data, edge) if type(data) is SparseArray else wrap(data, edge)
 
 
 def unpack_meta(entry: tuple | None) -> object:

@@ -100,7 +100,8 @@ def tensor_str(tensor: Any) -> str:
 
     The representation of `tensor`, as `repr` and `print` show it.
     """
-    plain = type(tensor) in (Tensor, Parameter)
+    layout = str(tensor.layout)
+    plain = type(tensor) in (Tensor, Parameter) or layout != "torch.strided"
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
     indent = len(prefix)
     suffixes = []

@@ -1,13 +1,14 @@
 """Looking rows up: embedding, bags of embeddings, and one-hot codes."""
 
 from rushlight._core.op import Meta, Op, public
+from rushlight._ops.sparse import coo
 
 
 class Embedding(Op):
     """embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False) -> Tensor
 
-    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D). The gradient is dense, with
-    ``sparse`` too.
+    The rows of ``weight`` (V, D) that ``indices`` (...) name: (..., D). Its gradient is dense, or,
+    with ``sparse``, a sparse tensor of the rows looked up.
 
     >>> torch.embedding(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 0]))
     tensor([[2.],
@@ -28,8 +29,23 @@ class Embedding(Op):
             raise IndexError("index out of range in self")
         return weight[indices]
 
-    def vjp_weight(g, indices, weight: Meta, padding_idx, scale_grad_by_freq):
+    def vjp_weight(g, indices, weight: Meta, padding_idx, scale_grad_by_freq, sparse):
+        if sparse:
+            return sparse_gradient(g, indices, weight.shape, padding_idx, scale_grad_by_freq)
         return EmbeddingBackward.call(g, indices, weight.shape[0], padding_idx, scale_grad_by_freq)
+
+
+def sparse_gradient(g, indices, shape, padding_idx, scale_grad_by_freq):
+    """The gradient of a lookup table as the rows that were looked up, some of them repeatedly."""
+    if scale_grad_by_freq:
+        raise RuntimeError(
+            "embedding_backward: scale_grad_by_freq not supported with sparse gradients"
+        )
+    places, rows = indices.reshape(-1), g.reshape(-1, shape[1])
+    if padding_idx >= 0:
+        kept = places != padding_idx
+        places, rows = places[kept], rows[kept]
+    return coo(rows, places.reshape(1, -1), shape)
 
 
 _NAMES = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.sparse import SparseArray, SparseTensor, wrap_sparse
 from rushlight._core.state import set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
 
@@ -106,7 +107,7 @@ def run(
     """
     pending: dict = {}
     for n, g in zip(roots, grads, strict=True):
-        pending[n] = pending[n] + g if n in pending else g
+        pending[n] = joined(pending[n], g) if n in pending else g
     unique = list(pending)
     order, useful = topological(unique, None if wanted is None else set(wanted))
     found: dict = {}
@@ -135,7 +136,7 @@ def run(
                 if slots is None:
                     slots = pending[n.node] = {}
                 old = slots.get(n.index)
-                slots[n.index] = g if old is None else old + g
+                slots[n.index] = g if old is None else joined(old, g)
                 continue
             step(n, g, pending, useful, wanted, found, retain)
     finally:
@@ -180,7 +181,7 @@ def step(
         if x.shape != e.shape or x.dtype is not e.dtype:
             ge = fit(ge, e)
         old = pending.get(e)
-        pending[e] = ge if old is None else old + ge
+        pending[e] = ge if old is None else joined(old, ge)
 
 
 def release(n: Node) -> None:
@@ -199,8 +200,8 @@ def settle(leaf: Leaf, g: Tensor, create: bool) -> None:
     old = t.grad
     if old is None:
         t._grad = g if create else owned(g)
-    elif create:
-        t._grad = old + g
+    elif create or type(old) is SparseTensor:
+        t._grad = joined(old, g)
     else:
         old.add_(g)
     if leaf.hooks is not None:
@@ -209,9 +210,16 @@ def settle(leaf: Leaf, g: Tensor, create: bool) -> None:
                 hook(t)
 
 
+def joined(old: Tensor, g: Tensor) -> Tensor:
+    """The sum of two gradients; of a sparse and a dense one it is dense."""
+    return old + g if type(old) is not SparseTensor else g + old
+
+
 def owned(g: Tensor) -> Tensor:
     """``g`` itself if nobody else can see its memory, else a copy."""
     x = g._data
+    if type(x) is SparseArray:
+        return wrap_sparse(x)
     # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the
     # tensor's.
     if (

@@ -1,0 +1,11 @@
+"""torch.sparse: operations on sparse tensors. They live in ``rushlight._ops.sparse`` and its
+neighbours.
+"""
+
+from rushlight import _api
+from rushlight._ops.sparse_create import (
+    check_sparse_tensor_invariants as check_sparse_tensor_invariants,
+)
+
+globals().update(_api.namespace("sparse"))
+__all__ = sorted([*_api.namespace("sparse"), "check_sparse_tensor_invariants"])
