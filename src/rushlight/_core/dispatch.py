@@ -57,7 +57,7 @@ def flat(tensors: tuple) -> list:
     return [t for t in tensors if t is not None]
 
 
-def intercept(op: Record, tensors: tuple, params: tuple, out: Any) -> Any:
+def intercept(op: Any, tensors: tuple, params: tuple, out: Any) -> Any:
     """Let overrides, then modes, answer the call; NotImplemented if none does."""
     if S.modes:  # innermost first; a mode sees the call with itself off
         mode = S.modes.pop()

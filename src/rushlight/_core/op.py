@@ -39,7 +39,7 @@ class Meta:
         return len(self.shape)
 
     @property
-    def dtype(self) -> object:
+    def dtype(self) -> entries.dtypes.dtype:
         """The tensor's dtype object."""
         return entries.dtypes.BY_NUMPY[self.dtype_]
 
@@ -425,7 +425,7 @@ def unpack(entry: tuple | None, node: Node, i: int) -> object:
     return unpack_item(entry, node.edges[i])
 
 
-def unpack_item(entry: tuple | None, edge: object) -> object:
+def unpack_item(entry: Any, edge: object) -> object:
     if entry is None or len(entry) == 1:
         return None if entry is None else entry[0]
     if len(entry) == 2:

@@ -144,8 +144,8 @@ class SparseTensor(Tensor):
         """Is it in the CSR layout?"""
         return self._data.layout is devices.sparse_csr
 
-    @property
-    def data(self) -> Tensor:  # type: ignore[misc]  # which cannot be set here
+    @property  # type: ignore[misc]  # it cannot be set here
+    def data(self) -> Tensor:
         """The same tensor without history."""
         return wrap_sparse(self._data)
 

@@ -2,6 +2,7 @@
 torch.fft on them."""
 
 import math
+from typing import Any
 
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
@@ -50,7 +51,7 @@ class FftR2C(Op):
             return _scaled(_whole_spectrum(xp, x, dims[0]), scale)
         return _scaled(xp.fft.rfftn(x, axes=dims), scale)
 
-    def vjp(g, input: Meta, dims, scale, onesided):
+    def vjp(g: Any, input: Meta, dims, scale, onesided):
         if onesided:
             g = _pad(g, dims[-1], input.shape[dims[-1]])
         return FftC2C.call(g, dims, scale, False).real
@@ -71,7 +72,7 @@ class FftC2R(Op):
             x = xp.fft.ifftn(x, axes=others, norm="forward")
         return _scaled(xp.fft.irfft(x, size, last, "forward"), scale)
 
-    def vjp(g, input: Meta, dims, scale, size):
+    def vjp(g: Any, input: Meta, dims, scale, size):
         # Every frequency but 0 and (for even sizes) the last stands for two.
         spectrum = FftR2C.call(g, dims, scale, True)
         half = input.shape[dims[-1]]

@@ -1,6 +1,8 @@
 """Matrix decompositions: Cholesky, QR, SVD, eigenvalues; determinants, pseudo-inverse, least
 squares, exponential."""
 
+from typing import Any
+
 import numpy as np
 
 from rushlight._core import dtypes
@@ -275,7 +277,7 @@ class LinalgEig(Op):
         L, V = np.linalg.eig(A)
         return _complex(L, A), _complex(V, A)
 
-    def vjp(g, A: Meta, eigenvalues, eigenvectors):
+    def vjp(g: Any, A: Meta, eigenvalues, eigenvectors):
         # Boeddeker et al., "On the computation of complex-valued gradients" (2019)
         L, V = eigenvalues, eigenvectors
         gL, gV = g

@@ -6,6 +6,7 @@ a weight and plus a bias seen in the shape ``affine``. Its gradient is closed:
 """
 
 import math
+from typing import Any
 
 from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
@@ -110,7 +111,7 @@ class NativeLayerNorm(Op):
         result, mean, rstd, _ = _standardize(xp, x, weight, bias, view, affine, axes, eps)
         return result.reshape(x.shape), mean, rstd
 
-    def vjp(g, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
+    def vjp(g: Any, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
         return _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need)
 
 
@@ -146,7 +147,7 @@ class NativeBatchNorm(Op):
         result, mean, rstd, var = _standardize(xp, x, weight, bias, view, affine, axes, eps)
         return result.reshape(x.shape), mean, rstd, var
 
-    def vjp(g, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
+    def vjp(g: Any, input, weight, bias: Meta, mean, rstd, view, affine, axes, need):
         return _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need)
 
 
@@ -172,7 +173,7 @@ class BatchNormInference(Op):
         result += shift.reshape(shape).astype(x.dtype, copy=False)
         return result
 
-    def vjp(g, input, weight, bias: Meta, mean, var, eps, need):
+    def vjp(g: Any, input, weight, bias: Meta, mean, var, eps, need):
         shape = (-1, *[1] * (input.dim() - 2))
         rstd = (var + eps).rsqrt().reshape(shape)
         to_input = to_weight = to_bias = None

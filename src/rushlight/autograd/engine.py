@@ -217,7 +217,7 @@ def joined(old: Tensor, g: Tensor) -> Tensor:
 
 def owned(g: Tensor) -> Tensor:
     """``g`` itself if nobody else can see its memory, else a copy."""
-    x = g._data
+    x: Any = g._data
     if type(x) is SparseArray:
         return wrap_sparse(x)
     # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the

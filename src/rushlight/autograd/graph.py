@@ -277,7 +277,7 @@ def _hooks_for_all(tensors: Sequence[Tensor], fn: Callable) -> list:
 
     def hook_for(index: int) -> Callable:
         def hook(grad: Tensor) -> None:
-            task = thread.backward
+            task: Any = thread.backward
             if current[0] is not task:
                 expected = sum(n is not None and task.visits(n) for n in nodes)
                 current[:] = [task, [None] * len(nodes), expected]

@@ -2,6 +2,8 @@
 neighbours.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from rushlight import _api
 from rushlight._ops.sparse_create import (
     check_sparse_tensor_invariants as check_sparse_tensor_invariants,
@@ -9,3 +11,7 @@ from rushlight._ops.sparse_create import (
 
 globals().update(_api.namespace("sparse"))
 __all__ = sorted([*_api.namespace("sparse"), "check_sparse_tensor_invariants"])
+
+if TYPE_CHECKING:  # the names taken from the records
+
+    def __getattr__(name: str) -> Any: ...
