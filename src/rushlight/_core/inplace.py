@@ -176,9 +176,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     inputs, params = [self, *args[:count]], tuple(args[count:])
     if S.modes:
         return intercept(InPlace(op), tuple(inputs), params, None)
-    if not all(
-        type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)
-    ):
+    if not all(type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)):
         result = general(op, tuple(inputs), params)
         if result is NotImplemented or not isinstance(result, Tensor):
             return result
