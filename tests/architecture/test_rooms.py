@@ -28,7 +28,15 @@ LEVELS = [
     {""},
     {"demo", "__main__"},
 ]
-SIBLINGS = {("optim", "nn"), ("masked", "linalg"), ("func", "autograd"), ("serialization", "utils")}
+SIBLINGS = {
+    ("optim", "nn"),
+    ("masked", "linalg"),
+    ("func", "autograd"),
+    ("serialization", "utils"),
+    ("distributions", "nn"),
+    ("distributions", "linalg"),
+    ("distributions", "special"),
+}
 # Written as a user would write it: of the rooms with an underscore they know the public names only.
 USERS = {
     "nn",

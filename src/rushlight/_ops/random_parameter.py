@@ -1,4 +1,4 @@
-"""Random numbers that tensors describe: bernoulli, poisson, binomial, gamma, multinomial."""
+"""Random numbers that tensors describe: bernoulli, poisson, binomial, multinomial."""
 
 from typing import Any
 
@@ -45,7 +45,8 @@ def bernoulli(input, p=None, *, generator=None):
     x = input._data
     if type(x) is MetaArray:
         return wrap(meta_array(x.shape, x.dtype))
-    result = np.empty_like(x, subok=False)
+    # An expanded tensor has no layout to keep.
+    result = np.empty(x.shape, x.dtype) if 0 in x.strides else np.empty_like(x, subok=False)
     if p is not None:
         check_probability(p)
         sample = draws.bernoulli(generator, result, p)
@@ -103,34 +104,6 @@ def _without_gradient(name: str, input: Tensor) -> None:
             f"{name}: gradients with respect to the parameters are not implemented; call it under "
             "torch.no_grad() or with detached parameters"
         )
-
-
-@public("torch", out=False)
-def _standard_gamma(input, generator=None):
-    """_standard_gamma(input, generator=None) -> Tensor
-
-    Gamma numbers of scale 1, each element of ``input`` being a shape parameter.
-
-    NotImplementedError if ``input`` requires a gradient.
-    """
-    check_kind("gamma_cpu", input._data.dtype, "f")
-    _without_gradient("_standard_gamma", input)
-    return wrap(draws.by_parameter(generator, "gamma", input._data))
-
-
-@public("torch", out=False)
-def _sample_dirichlet(input, generator=None):
-    """_sample_dirichlet(input, generator=None) -> Tensor
-
-    Numbers that sum to 1 along the last dimension, ``input`` (..., n) being their concentrations.
-
-    NotImplementedError if ``input`` requires a gradient.
-    """
-    check_kind("dirichlet", input._data.dtype, "f")
-    _without_gradient("_sample_dirichlet", input)
-    d = input._data.dtype
-    gammas = draws.by_parameter(generator, "gamma", input._data.astype(np.float64))
-    return wrap((gammas / gammas.sum(-1, keepdims=True)).astype(d))
 
 
 @public("torch", "Tensor")
