@@ -1,5 +1,9 @@
 """torch.masked: reductions and normalizations that leave out what a mask says, and MaskedTensor."""
 
+from rushlight.masked.maskedtensor import MaskedTensor as MaskedTensor
+from rushlight.masked.maskedtensor import as_masked_tensor as as_masked_tensor
+from rushlight.masked.maskedtensor import is_masked_tensor as is_masked_tensor
+from rushlight.masked.maskedtensor import masked_tensor as masked_tensor
 from rushlight.masked.normalizations import cumprod as cumprod
 from rushlight.masked.normalizations import cumsum as cumsum
 from rushlight.masked.normalizations import log_softmax as log_softmax
