@@ -282,3 +282,39 @@ def test_dense_tensors_have_no_parts():
             getattr(x, name)()
     with pytest.raises(TypeError, match="can't convert Sparse layout tensor to numpy"):
         coo().numpy()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: torch.optim.Adagrad(p, lr=0.1),
+    ],
+)
+def test_optimizers_that_take_sparse_gradients(make):
+    def trained(is_sparse):
+        torch.manual_seed(0)
+        table = torch.nn.Embedding(4, 2, sparse=is_sparse)
+        optimizer = make(table.parameters())
+        for _ in range(3):
+            optimizer.zero_grad()
+            (table(torch.tensor([1, 3, 1])) ** 2).sum().backward()
+            optimizer.step()
+        return table.weight.detach()
+
+    assert torch.allclose(trained(True), trained(False))
+
+
+def test_optimizers_that_do_not():
+    table = torch.nn.Embedding(4, 2, sparse=True)
+    for make, words in (
+        (lambda p: torch.optim.Adam(p), "consider SparseAdam instead"),
+        (lambda p: torch.optim.RMSprop(p), "RMSprop does not support sparse gradients"),
+        (lambda p: torch.optim.Adagrad(p, weight_decay=0.1), "weight_decay option"),
+    ):
+        optimizer = make(table.parameters())
+        optimizer.zero_grad()
+        table(torch.tensor([1])).sum().backward()
+        with pytest.raises(RuntimeError, match=words):
+            optimizer.step()

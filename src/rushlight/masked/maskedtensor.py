@@ -101,14 +101,14 @@ class MaskedTensor(torch.Tensor):
         return self._held.grad_fn
 
     @property
-    def grad(self) -> "MaskedTensor | None":
+    def grad(self) -> torch.Tensor | None:
         """The gradient of the elements that count."""
         g = self._held.grad
         return None if g is None else _made(g, self._mask)
 
     @grad.setter
-    def grad(self, g: "MaskedTensor | None") -> None:
-        self._held.grad = None if g is None else g._held
+    def grad(self, g: torch.Tensor | None) -> None:
+        self._held.grad = _data_of(g)
 
     def backward(
         self,

@@ -45,7 +45,7 @@ class GroupOptimizer(Optimizer):
                 if grad is None:
                     continue
                 if grad.is_sparse:
-                    self._refuse_sparse()
+                    grad = self._take_sparse(grad, group)
                 params.append(p)
                 grads.append(grad)
                 states.append(self._state_of(p, group))
@@ -61,6 +61,11 @@ class GroupOptimizer(Optimizer):
             check_fused(group, p)
             state.update(self._new_state(p, group))
         return state
+
+    def _take_sparse(self, grad: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        """What to compute with in place of a sparse gradient."""
+        self._refuse_sparse()
+        return grad
 
     def _refuse_sparse(self) -> None:
         raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")

@@ -95,11 +95,11 @@ class Adagrad(GroupOptimizer):
         for state in self.state.values():
             state["sum"].share_memory_()
 
-    def _refuse_sparse(self) -> None:
-        raise NotImplementedError(
-            "Adagrad does not take sparse gradients: use sparse=False in the embedding, or "
-            "grad.to_dense()"
-        )
+    def _take_sparse(self, grad: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        """Without weight decay the rows that have no gradient are as if it were zero."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        return grad.to_dense()
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         start = self.defaults["initial_accumulator_value"]

@@ -83,11 +83,13 @@ class SGD(GroupOptimizer):
         check_fusing(fused, foreach, differentiable)
         refuse_differentiable(differentiable)
 
-    def _refuse_sparse(self) -> None:
-        raise NotImplementedError(
-            "SGD does not take sparse gradients: use sparse=False in the embedding, or "
-            "grad.to_dense()"
-        )
+    def _take_sparse(self, grad: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        """Without weight decay the rows that have no gradient are as if it were zero."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError(
+                "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
+            )
+        return grad.to_dense()
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> Any:
         if group["fused"]:
