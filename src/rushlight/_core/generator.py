@@ -96,7 +96,7 @@ class Generator:
     def state_bytes(self) -> np.ndarray:
         """The state as PyTorch lays it out: 5056 bytes, uint8."""
         key, pos, waiting = self.engine.get()
-        fresh = pos == 624
+        fresh = pos == 624 and np.array_equal(key, _first_key(self._seed))
         left, following = (1, 0) if fresh else (625 - pos, pos)
         head = struct.pack(_HEADER, self._seed, left, 1, following)
         tail = struct.pack(_NORMAL, 0.0, waiting or 0.0, 0.0, waiting is not None, 0.0, 0)
@@ -131,6 +131,13 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"<torch._C.Generator object at {hex(id(self))}>"
+
+
+def _first_key(seed: int) -> np.ndarray:
+    """The words that a stream begins from."""
+    engine = Engine()
+    engine.seed(seed)
+    return engine.get()[0]
 
 
 def _restore(state: bytes) -> Generator:
@@ -212,7 +219,9 @@ def normal(
 ) -> np.ndarray:
     """Fill with normal numbers; arrays that are not contiguous, or short, are drawn one by one."""
     if out.dtype.kind == "c":
-        return _complex(out, lambda parts: normal(gen, parts, mean, std / math.sqrt(2)))
+        plain = out.flags.c_contiguous
+        part = normal if plain else _scalar_normal
+        return _complex(out, lambda parts: part(gen, parts, mean, std / math.sqrt(2)))
     if out.size < 16 or not out.flags.c_contiguous:
         if out.dtype in HALF:
             return fill_via(gen, "scalar_normal", out, F8, mean, std)
@@ -224,6 +233,11 @@ def normal(
     if full < flat.size:
         fill_via(gen, "normal", flat[-16:], F4, mean, std)
     return out
+
+
+def _scalar_normal(gen: Generator | None, out: np.ndarray, mean: float, std: float) -> np.ndarray:
+    """Fill with normal numbers drawn one by one."""
+    return fill(gen, "scalar_normal", out, mean, std)
 
 
 def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: float) -> np.ndarray:

@@ -42,6 +42,8 @@ class Size(tuple[int, ...]):
         return tuple.__new__(Size, tuple.__add__(self, tuple(other)))
 
     def __radd__(self, other: tuple) -> "Size":
+        if not isinstance(other, tuple):
+            return NotImplemented
         return tuple.__new__(Size, tuple(other) + tuple(self))
 
     def __mul__(self, n: SupportsIndex) -> "Size":
@@ -88,9 +90,9 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     if len(unknown) > 1:
         raise RuntimeError("only one dimension can be inferred")
     known = 1
-    for s in shape:
+    for i, s in enumerate(shape):
         if s < -1:
-            raise RuntimeError(f"invalid shape dimension {s}")
+            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(shape)}")
         if s != -1:
             known *= s
     if unknown:

@@ -282,7 +282,7 @@ def _slopes(x: np.ndarray, lower: float, upper: float, training: bool) -> np.nda
         return noise
     drawn = np.empty(int(x.size - np.count_nonzero(positive)))
     lower, upper = (float(x.dtype.type(bound)) for bound in (lower, upper))
-    drawn = draws.uniform(None, drawn, lower, upper)
+    drawn = draws.uniform(None, drawn) * (upper - lower) + lower  # two roundings, as in PyTorch
     noise[~positive] = drawn.astype(np.float32) if x.dtype in dtypes.HALF else drawn
     return noise
 

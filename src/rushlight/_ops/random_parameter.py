@@ -45,8 +45,7 @@ def bernoulli(input, p=None, *, generator=None):
     x = input._data
     if type(x) is MetaArray:
         return wrap(meta_array(x.shape, x.dtype))
-    # An expanded tensor has no layout to keep.
-    result = np.empty(x.shape, x.dtype) if 0 in x.strides else np.empty_like(x, subok=False)
+    result = np.empty(x.shape, x.dtype)
     if p is not None:
         check_probability(p)
         sample = draws.bernoulli(generator, result, p)
@@ -160,7 +159,7 @@ def _without_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarra
     score = w / waits
     if count == 1:
         return score.argmax(-1)[:, None]
-    return np.argsort(-score, axis=-1, kind="stable")[:, :count]
+    return np.ascontiguousarray(np.argsort(-score, axis=-1, kind="stable")[:, :count])
 
 
 def _with_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarray:
