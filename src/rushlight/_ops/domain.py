@@ -5,6 +5,7 @@ raises where PyTorch does.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from rushlight._core import dtypes
 from rushlight._core.op import PUBLIC
@@ -90,4 +91,5 @@ def also(namespace: str, **names: type | Callable | property) -> None:
     """Give records or functions further public names: ``also("special", expit=Sigmoid)``."""
     for name, what in names.items():
         space = PUBLIC.setdefault(namespace, {})
-        space[name] = what.call if hasattr(what, "call") else what  # type: ignore[assignment]
+        function: Any = what.call if hasattr(what, "call") else what
+        space[name] = function

@@ -115,5 +115,5 @@ class Bernoulli(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (torch.logit(self.probs),)
 
-    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
         return torch.log(1 + torch.exp(x))

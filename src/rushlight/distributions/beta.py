@@ -91,5 +91,5 @@ class Beta(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (self.concentration1, self.concentration0)
 
-    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.lgamma(x) + torch.lgamma(y) - torch.lgamma(x + y)

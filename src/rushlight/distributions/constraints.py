@@ -91,14 +91,14 @@ class _Dependent(Constraint):
         super().__init__()
 
     @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
+    def is_discrete(self) -> bool:
         """Whether the points are isolated; NotImplementedError if it was not said."""
         if self._is_discrete is NotImplemented:
             raise NotImplementedError(".is_discrete cannot be determined statically")
         return self._is_discrete
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """The number of dimensions of an event; NotImplementedError if it was not said."""
         if self._event_dim is NotImplemented:
             raise NotImplementedError(".event_dim cannot be determined statically")
@@ -126,7 +126,7 @@ def is_dependent(constraint: object) -> bool:
     return isinstance(constraint, _Dependent)
 
 
-class _DependentProperty(property, _Dependent):  # type: ignore[misc]
+class _DependentProperty(property, _Dependent):
     """A property whose value is a constraint: read from the class it is a dependent constraint."""
 
     def __init__(
@@ -140,7 +140,9 @@ class _DependentProperty(property, _Dependent):  # type: ignore[misc]
         self._is_discrete = is_discrete
         self._event_dim = event_dim
 
-    def __call__(self, fn: Callable[..., Any]) -> "_DependentProperty":  # type: ignore[override]
+    def __call__(  # type: ignore[override]  # what a constraint called gives is another matter
+        self, fn: Callable[..., Any]
+    ) -> "_DependentProperty":
         """Decorate ``fn``: ``@constraints.dependent_property(event_dim=1)``."""
         return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
 
@@ -175,12 +177,12 @@ class _IndependentConstraint(Constraint):
         super().__init__()
 
     @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
+    def is_discrete(self) -> bool:
         """That of the base."""
         return self.base_constraint.is_discrete
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """That of the base and the dimensions taken from the batch."""
         return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
 
@@ -206,12 +208,12 @@ class MixtureSameFamilyConstraint(Constraint):
         super().__init__()
 
     @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
+    def is_discrete(self) -> bool:
         """That of the base."""
         return self.base_constraint.is_discrete
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """That of the base."""
         return self.base_constraint.event_dim
 
@@ -239,7 +241,7 @@ class _Pieces(Constraint):
         self.dim = dim
 
     @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
+    def is_discrete(self) -> bool:
         """Whether any of them is."""
         return any(c.is_discrete for c in self.cseq)
 
@@ -265,7 +267,7 @@ class _Cat(_Pieces):
         super().__init__()
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """The largest of theirs."""
         return max(c.event_dim for c in self.cseq)
 
@@ -287,7 +289,7 @@ class _Stack(_Pieces):
         super().__init__()
 
     @property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """The largest of theirs, and one more where the stacked dimension lies inside it."""
         dim = max(c.event_dim for c in self.cseq)
         return dim + 1 if self.dim + dim < 0 else dim

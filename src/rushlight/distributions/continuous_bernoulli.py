@@ -177,7 +177,7 @@ class ContinuousBernoulli(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (self.logits,)
 
-    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
         low, high = self._lims[0] - 0.5, self._lims[1] - 0.5
         outside = torch.max(torch.le(x, low), torch.gt(x, high))
         cut = torch.where(outside, x, low * torch.ones_like(x))

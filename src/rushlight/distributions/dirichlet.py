@@ -87,5 +87,5 @@ class Dirichlet(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (self.concentration,)
 
-    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
         return x.lgamma().sum(-1) - torch.lgamma(x.sum(-1))

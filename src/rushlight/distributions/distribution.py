@@ -205,9 +205,10 @@ class Distribution:
                     f"{actual} vs {expected}."
                 )
 
-    def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
         """A bare instance for ``expand`` to fill; a subclass with its own __init__ must do it."""
-        if _instance is None and type(self).__init__ is not cls.__init__:  # type: ignore[misc]
+        own: Any = type(self)
+        if _instance is None and own.__init__ is not cls.__init__:
             raise NotImplementedError(
                 f"Subclass {self.__class__.__name__} of {cls.__name__} that defines a custom "
                 "__init__ method must also define a custom .expand() method."

@@ -82,5 +82,5 @@ class Exponential(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (-self.rate,)
 
-    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
         return -torch.log(-x)

@@ -25,7 +25,7 @@ class HalfCauchy(TransformedDistribution):
 
     arg_constraints = {"scale": constraints.positive}
     support = constraints.nonnegative
-    has_rsample = True  # type: ignore[assignment]
+    has_rsample = True
     base_dist: Cauchy
 
     def __init__(self, scale: Parameter, validate_args: bool | None = None) -> None:

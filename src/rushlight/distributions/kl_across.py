@@ -1,6 +1,7 @@
 """Kullback-Leibler divergences between different families."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
@@ -64,8 +65,14 @@ _INFINITE = [
     (Poisson, Bernoulli, "rate"),
     (Poisson, Binomial, "rate"),
 ]
+
+
+def _infinite_by(name: str) -> Callable[[Any, Any], torch.Tensor]:
+    return lambda p, q: _infinite(getattr(p, name))
+
+
 for _p, _q, _name in _INFINITE:
-    register_kl(_p, _q)(lambda p, q, name=_name: _infinite(getattr(p, name)))  # type: ignore[misc]
+    register_kl(_p, _q)(_infinite_by(_name))
 
 
 @register_kl(Bernoulli, Poisson)

@@ -235,7 +235,8 @@ def _mean_distance(p: Any, q: Any) -> Tensor:
         n = q._event_shape[0]
         shape = torch.broadcast_shapes(q._batch_shape, p._batch_shape)
         scale = q._unbroadcasted_scale_tril.expand((*shape, n, n))
-        return sum(_trace(scale, f.expand((*shape, n, f.size(-1)))) for f in _factors(p))
+        traces: list[Any] = [_trace(scale, f.expand((*shape, n, f.size(-1)))) for f in _factors(p)]
+        return sum(traces)
     weight = q._unbroadcasted_cov_diag.unsqueeze(-1)
     projection = q._unbroadcasted_cov_factor.mT / weight.mT
     total: Any = 0

@@ -25,7 +25,7 @@ class LogisticNormal(TransformedDistribution):
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.simplex
-    has_rsample = True  # type: ignore[assignment]
+    has_rsample = True
     base_dist: Independent
 
     def __init__(self, loc: Parameter, scale: Parameter, validate_args: bool | None = None) -> None:
@@ -42,9 +42,11 @@ class LogisticNormal(TransformedDistribution):
     @property
     def loc(self) -> torch.Tensor:
         """The mean of the normal vectors."""
-        return self.base_dist.base_dist.loc  # type: ignore[attr-defined]
+        normal: Any = self.base_dist
+        return normal.base_dist.loc
 
     @property
     def scale(self) -> torch.Tensor:
         """Their standard deviation."""
-        return self.base_dist.base_dist.scale  # type: ignore[attr-defined]
+        normal: Any = self.base_dist
+        return normal.base_dist.scale

@@ -94,5 +94,5 @@ class Normal(ExponentialFamily):
         precision = self.scale.pow(2).reciprocal()
         return (self.loc / self.scale.pow(2), -0.5 * precision)
 
-    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return -0.25 * x.pow(2) / y + 0.5 * torch.log(-math.pi / y)

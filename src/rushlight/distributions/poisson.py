@@ -63,5 +63,5 @@ class Poisson(ExponentialFamily):
     def _natural_params(self) -> tuple[torch.Tensor, ...]:
         return (torch.log(self.rate),)
 
-    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor) -> torch.Tensor:
         return torch.exp(x)

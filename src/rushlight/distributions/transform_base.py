@@ -158,7 +158,7 @@ class _InverseTransform(Transform):
         return self._inv.domain
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         """That of the forward transform."""
         return self._inv.bijective
 
@@ -254,12 +254,12 @@ class ComposeTransform(Transform):
         return constraints.independent(codomain, extra) if extra else codomain
 
     @lazy_property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         """Whether all parts are."""
         return all(part.bijective for part in self.parts)
 
     @lazy_property
-    def sign(self) -> Any:  # type: ignore[override]
+    def sign(self) -> Any:
         """The product of the parts' signs."""
         sign: Any = 1
         for part in self.parts:
@@ -353,7 +353,7 @@ class IndependentTransform(Transform):
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         """That of the base."""
         return self.base_transform.bijective
 

@@ -54,7 +54,7 @@ class CatTransform(Transform):
         self.dim = dim
 
     @lazy_property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         """The largest of theirs."""
         return max(t.event_dim for t in self.transforms)
 
@@ -90,7 +90,7 @@ class CatTransform(Transform):
         """The pieces' side by side, or their sum where the dimension lies inside the event."""
         self._check(x, "x", "x")
         self._check(y, "y", "y")
-        terms = []
+        terms: list[Any] = []
         for t, a, b in zip(self.transforms, self._pieces(x), self._pieces(y), strict=True):
             term = t.log_abs_det_jacobian(a, b)
             if t.event_dim < self.event_dim:
@@ -101,7 +101,7 @@ class CatTransform(Transform):
         return torch.cat(terms, dim=dim) if dim < 0 else sum(terms)
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         """Whether all are."""
         return all(t.bijective for t in self.transforms)
 
@@ -163,7 +163,7 @@ class StackTransform(Transform):
         return torch.stack([t.log_abs_det_jacobian(a, b) for t, a, b in triples], dim=self.dim)
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         """Whether all are."""
         return all(t.bijective for t in self.transforms)
 

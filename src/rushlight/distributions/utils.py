@@ -108,7 +108,7 @@ class lazy_property:
         return value
 
 
-class _lazy_property_and_property(lazy_property, property):  # type: ignore[misc]
+class _lazy_property_and_property(lazy_property, property):
     """What the class, rather than an instance, shows: documentation tools look for a property."""
 
     def __init__(self, wrapped: Callable[[Any], Any]) -> None:

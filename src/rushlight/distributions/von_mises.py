@@ -108,7 +108,7 @@ class VonMises(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> torch.Tensor:  # type: ignore[override]
+    def variance(self) -> torch.Tensor:
         """The circular variance."""
         zero, one = (_log_bessel_i(self.concentration, order=k) for k in (0, 1))
         return 1 - (one - zero).exp()

@@ -186,24 +186,28 @@ class Wishart(ExponentialFamily):
     def rsample(
         self, sample_shape: Any = torch.Size(), max_try_correction: Any = None
     ) -> torch.Tensor:
-        """Bartlett's samples; singular ones are drawn again, up to ``max_try_correction`` times."""
+        """Bartlett's samples, drawn again where PyTorch draws again.
+
+        PyTorch takes the samples that pass the check of positive definiteness for the singular
+        ones, so that with the same seed every sample is the second one, and warns of it.
+        """
         tries = 10 if max_try_correction is None else max_try_correction
-        sample_shape = torch.Size(sample_shape)
-        sample = self._bartlett_sampling(sample_shape)
-        singular = self.support.check(sample).logical_not()
+        sample = self._bartlett_sampling(torch.Size(sample_shape))
+        redraw = self.support.check(sample)
         if self._batch_shape:
-            singular = singular.amax(self._batch_dims)
-        if not bool(singular.any()):
+            redraw = redraw.amax(self._batch_dims)
+        if not bool(redraw.any()):
             return sample
         warnings.warn("Singular sample detected.", stacklevel=2)
+        event_dims = len(self._batch_shape) + 2
         for _ in range(tries):
-            again = self._bartlett_sampling(sample[singular].shape[:-2])
-            sample[singular] = again
-            still = ~self.support.check(again)
+            again = self._bartlett_sampling(sample[redraw].shape[:-event_dims])
+            sample[redraw] = again
+            singular = ~self.support.check(again)
             if self._batch_shape:
-                still = still.amax(self._batch_dims)
-            singular[singular.clone()] = still
-            if not bool(singular.any()):
+                singular = singular.amax(self._batch_dims)
+            redraw[redraw.clone()] = singular
+            if not bool(redraw.any()):
                 break
         return sample
 
@@ -241,7 +245,7 @@ class Wishart(ExponentialFamily):
         p = self._event_shape[-1]
         return -self.precision_matrix / 2, (self.df - p - 1) / 2
 
-    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         p = self._event_shape[-1]
         half = y + (p + 1) / 2
         log_det = -linalg.slogdet(-2 * x).logabsdet
