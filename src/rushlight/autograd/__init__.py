@@ -4,6 +4,7 @@ from rushlight._core.tensor import Tensor
 from rushlight.autograd import function as function
 from rushlight.autograd import functional as functional
 from rushlight.autograd import grad_mode as grad_mode
+from rushlight.autograd import graph as graph
 from rushlight.autograd.anomaly import detect_anomaly as detect_anomaly
 from rushlight.autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled
 from rushlight.autograd.anomaly import set_detect_anomaly as set_detect_anomaly
@@ -17,6 +18,7 @@ from rushlight.autograd.grad_mode import no_grad as no_grad
 from rushlight.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 from rushlight.autograd.gradcheck import gradcheck as gradcheck
 from rushlight.autograd.gradcheck import gradgradcheck as gradgradcheck
+from rushlight.autograd.threads import set_multithreading_enabled as set_multithreading_enabled
 from rushlight.autograd.variable import Variable as Variable
 
 Tensor.backward = tensor_backward

@@ -190,6 +190,8 @@ def release(n: Node) -> None:
         if entry is not None and (len(entry) > 2 or (len(entry) == 1 and type(entry[0]) is list)):
             n.saved = None
             return
+    if n.saved == () and hasattr(n.op, "release"):  # a user's Function keeps its own
+        n.op.release()
 
 
 def settle(leaf: Leaf, g: Tensor, create: bool) -> None:
@@ -225,7 +227,7 @@ def owned(g: Tensor) -> Tensor:
     if (
         x.base is None
         and x.flags.c_contiguous
-        and sys.getrefcount(g) <= 5
+        and sys.getrefcount(g) <= 4
         and sys.getrefcount(x) <= 3
     ):
         g._node = None

@@ -96,6 +96,11 @@ class _Op:
         self.outputs = outputs  # (shape, NumPy dtype) of each output
         self.grad_outputs = tuple(range(len(outputs))) if len(outputs) > 1 else ()
 
+    def release(self) -> None:
+        """Forget what forward saved."""
+        if self.ctx._entries:
+            self.ctx._entries = None
+
     def backward(self, node: Node, g: object, need: list) -> list:
         """Call the user's backward and check what it returned."""
         ctx = self.ctx

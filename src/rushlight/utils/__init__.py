@@ -1,3 +1,4 @@
-"""torch.utils: data loading."""
+"""torch.utils: data loading, checkpoints."""
 
+from rushlight.utils import checkpoint as checkpoint
 from rushlight.utils import data as data
