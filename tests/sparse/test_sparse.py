@@ -318,3 +318,46 @@ def test_optimizers_that_do_not():
         table(torch.tensor([1])).sum().backward()
         with pytest.raises(RuntimeError, match=words):
             optimizer.step()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_second_gradients_of_products(layout):
+    s, d = leaf(layout), dense().requires_grad_()
+
+    def curvature(x, y):
+        out = ((x @ y) ** 3).sum()
+        g, h = torch.autograd.grad(out, (x, y), create_graph=True)
+        return torch.autograd.grad((g * 2).to_dense().sum() + (h**2).sum(), (x, y))
+
+    ours = curvature(s, other(3, 2).requires_grad_())
+    mask = dense() != 0
+    y = other(3, 2).requires_grad_()
+    g, h = torch.autograd.grad(((d @ y) ** 3).sum(), (d, y), create_graph=True)
+    theirs = torch.autograd.grad((g * 2 * mask).sum() + (h**2).sum(), (d, y))
+    assert torch.allclose(ours[0].to_dense(), theirs[0] * mask)
+    assert torch.allclose(ours[1], theirs[1])
+
+
+def test_products_of_many_and_of_no_values():
+    torch.manual_seed(0)
+    d = (torch.rand(300, 200) < 0.5) * torch.randn(300, 200)
+    y = torch.randn(200, 3)
+    s = d.to_sparse()
+    assert torch.allclose(s @ y, d @ y, atol=1e-4)
+    assert torch.allclose(s.to_sparse_csc() @ y, d @ y, atol=1e-4)
+    none = torch.sparse_coo_tensor((4, 200))
+    assert torch.equal(none @ y, torch.zeros(4, 3))
+    with pytest.raises(RuntimeError, match="expected m1 and m2 to have the same dtype"):
+        s @ y.double()
+
+
+def test_gradients_of_a_sampled_product():
+    c = leaf(torch.sparse_csr)
+    x, y = other(2, 2).requires_grad_(), other(2, 3).requires_grad_()
+    out = sparse.sampled_addmm(c, x, y, beta=0.5, alpha=2.0).to_dense()
+    weight = other(2, 3) + 1
+    got = torch.autograd.grad((out * weight).sum(), (c, x, y))
+    d, mask = dense().requires_grad_(), dense() != 0
+    expected = torch.autograd.grad(((0.5 * d + 2 * x @ y) * mask * weight).sum(), (d, x, y))
+    for g, e in zip(got, expected, strict=True):
+        assert torch.allclose(g.to_dense(), e)

@@ -1,15 +1,18 @@
 """torch.sparse: functions whose gradients for a sparse argument have its indices."""
 
-from rushlight._core.op import public
+from rushlight._core.op import conj, public
+from rushlight._core.sparse import SparseArray
 from rushlight._ops.sparse import (
     COO,
     CSR,
+    Sparse,
     SparseValues,
     added,
     coalesce,
     coordinates,
     is_sparse,
     ravel,
+    values_at,
     with_values,
 )
 from rushlight._ops.sparse_math import addmm as add_product
@@ -31,7 +34,9 @@ def mm(mat1, mat2, reduce=None):
             [1., 1.]])
     """
     if reduce is None:
-        return product(mat1, mat2) if _any_sparse(mat1, mat2) else mat1.mm(mat2)
+        if not _any_sparse(mat1, mat2):
+            return mat1.mm(mat2)
+        return product(mat1, mat2, "SparseAddmmBackward0")
     if reduce not in REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, mean, amax or amin, got {reduce}")
     if not is_sparse(mat1) or mat1.layout is not CSR:
@@ -92,10 +97,31 @@ def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0):
             "sampled_addmm: mat1 and mat2 shapes cannot be multiplied "
             f"({mat1.shape[-2]}x{mat1.shape[-1]} and {mat2.shape[-2]}x{mat2.shape[-1]})"
         )
-    rows, columns = coordinates(input).unbind(0)
-    products = (mat1[rows] * mat2.t()[columns]).sum(-1)
-    values = SparseValues.call(input) * beta + products * alpha
-    return with_values(input, values, "SparseSampledAddmmBackward0")
+    return SampledAddmm.call(input, mat1, mat2, beta, alpha)
+
+
+class SampledAddmm(Sparse):
+    """``beta * input + alpha * mat1 @ mat2`` at the places of ``input``."""
+
+    name = "sparse_sampled_addmm"
+    tensors = ("input", "mat1", "mat2")
+    grad_name = "SparseSampledAddmmBackward0"
+
+    def forward(xp, s, x, y, beta, alpha):
+        rows, columns = s.coordinates()
+        products = (x[rows] * y.T[columns]).sum(-1)
+        values = (s.values * beta + products * alpha).astype(s.dtype, copy=False)
+        return SparseArray(s.layout, s.shape, s.indices, values, True)
+
+    def vjp_input(g, beta):
+        return g * conj(beta)  # dense if the gradient that came is
+
+    def vjp_mat1(g, input, mat2, alpha):
+        return product(with_values(input, values_at(g, input)), conj(mat2).t()) * conj(alpha)
+
+    def vjp_mat2(g, input, mat1, alpha):
+        g = with_values(input, values_at(g, input))
+        return product(g.t(), conj(mat1)).t() * conj(alpha)
 
 
 @public("sparse")

@@ -4,6 +4,7 @@ from typing import Any
 
 from rushlight._core import dtypes
 from rushlight._core.errors import leaf_in_place
+from rushlight._core.op import conj
 from rushlight._core.sparse import (
     COMPRESSED,
     SparseTensor,
@@ -20,9 +21,9 @@ from rushlight._ops.sparse import (
     COO,
     CSC,
     CSR,
+    Sparse,
     SparseAssemble,
     SparseValues,
-    added,
     coalesce,
     coo,
     coordinates,
@@ -183,17 +184,65 @@ def _check_product(x, y):
         )
 
 
+BLOCK = 1 << 14  # values at a time: their products stay in the cache
+
+
+class SparseProduct(Sparse):
+    """A sparse matrix by a dense one, row by row; ``label`` is what its history is called."""
+
+    tensors = ("input", "mat2")
+
+    def forward(xp, s, y, label="MmBackward0"):
+        (rows, columns), values = s.coordinates(), s.values
+        if not s.coalesced or s.layout is CSC:
+            order = xp.argsort(rows, kind="stable")
+            rows, columns, values = rows[order], columns[order], values[order]
+        wide = xp.float32 if values.dtype in dtypes.HALF else values.dtype
+        result = xp.zeros((s.shape[0], y.shape[1]), wide)
+        heads = xp.flatnonzero(xp.diff(rows, prepend=-1))  # where each row that has values begins
+        ends = xp.append(heads[1:], len(rows))
+        first = 0
+        while first < len(heads):
+            begin = heads[first]
+            last = max(first + 1, int(xp.searchsorted(ends, begin + BLOCK, "right")))
+            part = slice(begin, ends[last - 1])
+            products = y[columns[part]].astype(wide, copy=False)
+            products *= values[part, None]
+            here = heads[first:last]
+            result[rows[here]] = xp.add.reduceat(products, here - begin, axis=0)
+            first = last
+        return result.astype(values.dtype, copy=False)
+
+    def grad_name(node):
+        return node.params[0]
+
+    def vjp_input(g, input, mat2):
+        rows, columns = coordinates(input).unbind(0)
+        return with_values(input, (g[rows] * conj(mat2)[columns]).sum(-1))
+
+    def vjp_mat2(g, input):
+        return mm(conj_of(input).t(), g)
+
+
+def conj_of(s):
+    """The complex conjugate of a sparse tensor."""
+    return with_values(s, conj(SparseValues.call(s)))
+
+
 @rule("mm")
-def mm(input, mat2):
+def mm(input, mat2, label="MmBackward0"):
     """Sparse by dense and dense by sparse are dense, sparse by sparse is sparse."""
     _check_product(input, mat2)
     if is_sparse(input) and is_sparse(mat2):
         return both_sparse(input, mat2)
     if not is_sparse(input):
         return mm(mat2.t(), input.t()).t()
-    rows, columns = coordinates(input).unbind(0)
-    parts_of_it = SparseValues.call(input).unsqueeze(1) * mat2[columns]
-    return added(input.shape[0], rows, parts_of_it)
+    if input.dtype is not mat2.dtype:
+        raise RuntimeError(
+            "expected m1 and m2 to have the same dtype, but got: "
+            f"{dtypes.cpp_name(input.dtype)} != {dtypes.cpp_name(mat2.dtype)}"
+        )
+    return SparseProduct.call(input, mat2, label)
 
 
 def both_sparse(x, y):
