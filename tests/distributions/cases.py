@@ -139,7 +139,7 @@ def facts(torch, name):
     make = lambda: build(torch, name)  # noqa: E731
     d, parameters = make()
     torch.manual_seed(7)
-    sample = d.sample((20,))
+    sample = d.sample((8,))
     torch.manual_seed(7)
     out = {"repr": repr(d), "sample": plain(sample), "sample()": plain(d.sample())}
     for attribute in (*PROPERTIES, *DERIVED):
@@ -157,7 +157,7 @@ def facts(torch, name):
     out["enumerate_support"] = said(lambda: d.enumerate_support())
     wide = d.expand((2, *d.batch_shape))
     out["expand"] = [repr(wide), str(wide.batch_shape), said(lambda: wide.log_prob(sample[:2]))]
-    out["outside"] = said(lambda: d.log_prob(sample * math.nan))
+    out["outside"] = said(lambda: d.log_prob(sample[:1] * math.nan))
     out["shape"] = said(lambda: d.log_prob(torch.zeros(5, 7)))
     for what, f in {
         "log_prob'": lambda d: d.log_prob(sample),
@@ -170,3 +170,137 @@ def facts(torch, name):
     torch.manual_seed(9)
     out["rsample'"] = gradients(lambda: d.rsample((5,)), parameters)
     return out
+
+
+def divergence(torch, p_name, q_name):
+    """The divergence of two families with its gradients; the error's type where there is none."""
+    (p, p_parameters), (q, q_parameters) = build(torch, p_name), build(torch, q_name)
+    try:
+        result = torch.distributions.kl_divergence(p, q)
+    except (NotImplementedError, ValueError) as e:
+        return f"{type(e).__name__}: {e}"
+    except RuntimeError:
+        return "RuntimeError"  # shapes that do not broadcast
+    return [result.tolist(), gradients(lambda: result, p_parameters + q_parameters)]
+
+
+def divergences(torch):
+    """All pairs of families that have a divergence, and the texts where there is none."""
+    all_pairs = {f"{p} | {q}": divergence(torch, p, q) for p in FAMILIES for q in FAMILIES}
+    texts = {name: d for name, d in all_pairs.items() if name.startswith(("Wish", "Low", "Indep"))}
+    return texts | {name: d for name, d in all_pairs.items() if not isinstance(d, str)}
+
+
+TRANSFORMS = {
+    "abs": lambda T, D: D.AbsTransform(),
+    "affine": lambda T, D: D.AffineTransform(1.0, -2.0),
+    "affine vectors": lambda T, D: D.AffineTransform(T.zeros(3), T.tensor([1.0, 2.0, -3.0]), 1),
+    "cat": lambda T, D: D.CatTransform(
+        [D.ExpTransform(), D.AffineTransform(0.0, 2.0)], dim=-1, lengths=[1, 2]
+    ),
+    "compose": lambda T, D: D.ComposeTransform([D.AffineTransform(0.5, 2.0), D.TanhTransform()]),
+    "compose sticks": lambda T, D: D.ComposeTransform(
+        [D.AffineTransform(0.5, 2.0), D.StickBreakingTransform()]
+    ),
+    "correlation": lambda T, D: D.CorrCholeskyTransform(),
+    "cdf": lambda T, D: D.CumulativeDistributionTransform(D.Normal(0.0, 1.0)),
+    "exp": lambda T, D: D.ExpTransform(),
+    "identity": lambda T, D: D.identity_transform,
+    "independent": lambda T, D: D.IndependentTransform(D.ExpTransform(), 1),
+    "inverse": lambda T, D: D.SoftplusTransform().inv.inv,
+    "power": lambda T, D: D.ComposeTransform([D.ExpTransform(), D.PowerTransform(T.tensor(2.0))]),
+    "reshape": lambda T, D: D.ReshapeTransform((3,), (3, 1)),
+    "sigmoid": lambda T, D: D.SigmoidTransform(),
+    "softmax": lambda T, D: D.SoftmaxTransform(),
+    "softplus": lambda T, D: D.SoftplusTransform(),
+    "stack": lambda T, D: D.StackTransform(
+        [D.ExpTransform(), D.TanhTransform(), D.AffineTransform(0.0, 2.0)], dim=-1
+    ),
+    "sticks": lambda T, D: D.StickBreakingTransform(),
+    "tanh": lambda T, D: D.TanhTransform(),
+    "lower Cholesky": lambda T, D: D.LowerCholeskyTransform(),
+    "positive definite": lambda T, D: D.PositiveDefiniteTransform(),
+}
+CONSTRAINTS = {
+    "boolean": lambda c: c.boolean,
+    "cat": lambda c: c.cat([c.positive, c.real], -1, [1, 2]),
+    "corr_cholesky": lambda c: c.corr_cholesky,
+    "dependent": lambda c: c.dependent,
+    "greater_than": lambda c: c.greater_than(0.5),
+    "greater_than_eq": lambda c: c.greater_than_eq(0.5),
+    "half_open_interval": lambda c: c.half_open_interval(-1.0, 0.5),
+    "independent": lambda c: c.independent(c.positive, 1),
+    "integer_interval": lambda c: c.integer_interval(0, 1),
+    "interval": lambda c: c.interval(-1.0, 0.5),
+    "less_than": lambda c: c.less_than(0.5),
+    "lower_cholesky": lambda c: c.lower_cholesky,
+    "lower_triangular": lambda c: c.lower_triangular,
+    "mixture": lambda c: c.MixtureSameFamilyConstraint(c.positive),
+    "multinomial": lambda c: c.multinomial(3),
+    "nonnegative": lambda c: c.nonnegative,
+    "nonnegative_integer": lambda c: c.nonnegative_integer,
+    "one_hot": lambda c: c.one_hot,
+    "positive": lambda c: c.positive,
+    "positive_definite": lambda c: c.positive_definite,
+    "positive_integer": lambda c: c.positive_integer,
+    "positive_semidefinite": lambda c: c.positive_semidefinite,
+    "real": lambda c: c.real,
+    "real_vector": lambda c: c.real_vector,
+    "simplex": lambda c: c.simplex,
+    "square": lambda c: c.square,
+    "stack": lambda c: c.stack([c.positive, c.real, c.unit_interval], -1),
+    "symmetric": lambda c: c.symmetric,
+    "unit_interval": lambda c: c.unit_interval,
+}
+
+
+def transform_facts(torch, name):
+    """What a transform says of itself."""
+    t = TRANSFORMS[name](torch, torch.distributions)
+    x = torch.tensor([[0.5, -1.0, 0.25], [-0.3, 2.0, 1.0], [0.1, 0.2, -0.7]], requires_grad=True)
+    y = t(x)
+    out = {"repr": repr(t), "inverse": repr(t.inv), "y": plain(y)}
+    out["x"] = said(lambda: t.inv(y))
+    out["slope"] = said(lambda: t.log_abs_det_jacobian(x, y))
+    for attribute in ("bijective", "event_dim", "domain", "codomain", "sign"):
+        out[attribute] = said(lambda a=attribute: getattr(t, a))
+    out["shape"] = said(lambda: str(tuple(t.forward_shape((2, 3)))))
+    out["inverse shape"] = said(lambda: str(tuple(t.inverse_shape((5, 3, 3)))))
+    out["too few"] = said(lambda: str(tuple(t.forward_shape(()))))
+    out["equal"] = str(t == TRANSFORMS[name](torch, torch.distributions))
+    cached = t.with_cache()
+    again = cached(x)
+    out["cached"] = str(cached.inv(again) is x)
+    out["gradient"] = gradients(lambda: t(x), [x])
+    return out
+
+
+def constraint_facts(torch, name):
+    """What a constraint says of itself, and the transforms that lead to it."""
+    c = CONSTRAINTS[name](torch.distributions.constraints)
+    out = {"repr": repr(c)}
+    for attribute in ("is_discrete", "event_dim"):
+        out[attribute] = said(lambda a=attribute: getattr(c, a))
+    values = (
+        [[0.0, 0.5, 1.0], [1.0, 0.0, 0.0], [-2.0, 3.0, math.nan]],
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.6, -0.8]],
+        [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        [[0.2, 0.3, 0.5]],
+    )
+    out["check"] = [said(lambda v=v: c.check(torch.tensor(v))) for v in values[1:]]
+    if "definite" not in name:
+        out["check"].append(said(lambda: c.check(torch.tensor(values[0]))))
+    for registry in ("biject_to", "transform_to"):
+        out[registry] = said(lambda r=registry: getattr(torch.distributions, r)(c))
+    return out
+
+
+def everything(torch):
+    """All facts of one library."""
+    return {
+        "families": {name: facts(torch, name) for name in FAMILIES},
+        "divergences": divergences(torch),
+        "transforms": {name: transform_facts(torch, name) for name in TRANSFORMS},
+        "constraints": {name: constraint_facts(torch, name) for name in CONSTRAINTS},
+    }
