@@ -1,6 +1,6 @@
 """Laws over every record that takes plain samples: the thin entry agrees with the general path,
-inputs stay as they
-were, ``out=`` and ``X_`` agree with X, gradients agree with differences."""
+inputs stay as they were, ``out=`` and ``X_`` agree with X. What is asked of values and gradients
+stands in tests/ops/test_laws.py."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ import pytest
 import rushlight as torch
 from rushlight._core import dispatch
 from rushlight._core.op import OPS, Binary, Reduce, Unary
-from rushlight.autograd import gradcheck, gradgradcheck
 
 LAYOUTS = {
     "contiguous": lambda x: x,
@@ -86,25 +85,6 @@ def test_out_and_in_place_agree(name):
     target = tensors[0].clone()
     assert in_place(target, *tensors[1:]) is target
     np.testing.assert_array_equal(target.numpy(), result.to(target.dtype).numpy())
-
-
-@pytest.mark.parametrize("name", [n for n in POINTWISE + REDUCTIONS if OPS[n].differentiable])
-def test_gradients_of_order_one_and_two(name):
-    op = OPS[name]
-    tensors, result = computed(op, "contiguous")
-    if not (result if not isinstance(result, tuple) else result[0]).is_floating_point():
-        pytest.skip("no floating-point result")
-    inputs = [t[:2, :2].clone().requires_grad_() for t in tensors]
-    outcome = op.call(*inputs)
-    if not (outcome if not isinstance(outcome, tuple) else outcome[0]).requires_grad:
-        pytest.skip("not differentiable in a tensor argument")
-    try:
-        assert gradcheck(op.call, inputs)
-        assert gradgradcheck(op.call, inputs, atol=1e-4)
-    except (RuntimeError, NotImplementedError) as error:
-        if "not implemented" not in str(error):
-            raise
-        pytest.skip(f"as in PyTorch: {error}")
 
 
 def test_every_record_has_documentation_or_is_internal():

@@ -1,10 +1,14 @@
 """Every public operator, method and attribute is documented, and the examples run as printed."""
 
 import doctest
+import sys
 import warnings
+from pathlib import Path
 
 import numpy
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # public_names.py is a plain module beside this
 from public_names import FLAGS, doc_of, documented_names, origin_of, resolve
 
 import rushlight as torch

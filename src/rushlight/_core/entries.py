@@ -275,7 +275,7 @@ def reflected_entry(op: Record) -> Any:
 def view_entry(op: Record) -> Any:
     """A view: shares memory and the version counter, and knows how it was made."""
     run, grad, total, varargs = op.run, op.differentiable, len(op.arguments), op.varargs
-    keeps_meta = grad and op.keep_for((True,))[0] > 0
+    keeps = op.keep_for((True,))[0] if grad else 0  # 1: shape and dtype; 2: strides and offset too
 
     def call(*args, **kw):
         if (varargs and len(args) > 2) or (len(args) == 2 and type(args[1]) is int and varargs):
@@ -316,7 +316,12 @@ def view_entry(op: Record) -> Any:
             t._node = None
         else:
             t._node = Node(
-                op, (p,), ((x.shape, x.dtype) if keeps_meta else None,), r.shape, r.dtype, params
+                op,
+                (p,),
+                ((x.shape, x.dtype) if keeps == 1 else (wrap(x),) if keeps else None,),
+                r.shape,
+                r.dtype,
+                params,
             )
         return t
 

@@ -75,11 +75,10 @@ class LinalgCholeskyEx(Op):
         # Murray, "Differentiation of the Cholesky decomposition" (2016), section 3.2
         if upper:
             L, g = L.mH, g.mH
-        inner = L.mH @ g
-        phi = inner.tril() - inner.diagonal(0, -2, -1).diag_embed() * 0.5
+        inner = (L.mH @ g).tril()
+        phi = (inner + inner.tril(-1).mH) * 0.5
         gA = SolveTriangular.call(L.mH, phi, True, True, False)
-        gA = SolveTriangular.call(L, gA, False, False, False)
-        return (gA + gA.mH) * 0.5
+        return SolveTriangular.call(L, gA, False, False, False)
 
 
 # ---- QR ------------------------------------------------------------------------------------------
