@@ -16,7 +16,8 @@ from rushlight._core.typed_storage import TypedStorage
 from rushlight.serialization import names
 from rushlight.serialization.compatibility import SourceChangeWarning
 from rushlight.serialization.pickler import StorageTable, pickler_class
-from rushlight.serialization.unpickler import as_text, element_type, load_pickle
+from rushlight.serialization.restricted import shown
+from rushlight.serialization.unpickler import as_text, check_types, element_type, load_pickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -124,6 +125,7 @@ class LegacyLoader:
         self._restore = restore
         self._storages: dict[str, TypedStorage] = {}
         self._views: dict[str, TypedStorage] = {}
+        self._room = 0  # bytes of the file that no storage has claimed
 
     def load(self, file: BinaryIO, pickle_module: Any, **options: Any) -> object:
         """The object in `file`; `pickle_module` None means restricted to data."""
@@ -133,10 +135,14 @@ class LegacyLoader:
         if version != PROTOCOL_VERSION:
             raise RuntimeError(f"Invalid protocol version: {version}")
         self._plain(file, pickle_module, options)
+        self._room = _size_of(file)
         result = load_pickle(file, self._persistent_load, pickle_module, **options)
-        for key in self._plain(file, pickle_module, options):
-            if key not in self._storages:
-                raise RuntimeError(f"storage key {key!r} of the file is not used by its object")
+        keys = self._plain(file, pickle_module, options)
+        for key in keys if isinstance(keys, list) else [keys]:
+            if not isinstance(key, (str, bytes)) or key not in self._storages:
+                raise RuntimeError(
+                    f"storage key {shown(key)} of the file is not used by its object"
+                )
             self._fill(file, self._storages[key])
         return result
 
@@ -149,7 +155,7 @@ class LegacyLoader:
 
     def _persistent_load(self, pid):
         if not isinstance(pid, tuple) or not pid:
-            raise pickle.UnpicklingError(f"unknown persistent id in the file: {pid!r}")
+            raise pickle.UnpicklingError(f"unknown persistent id in the file: {shown(pid)}")
         kind = as_text(pid[0])
         if kind == "module":
             _, cls, source_file, source = pid
@@ -157,16 +163,30 @@ class LegacyLoader:
                 _compare_source(cls, source)
             return cls
         if kind != "storage":
-            raise RuntimeError(f"Unknown saved id type: {kind}")
+            raise RuntimeError(f"Unknown saved id type: {shown(kind)}")
+        if len(pid) != 6:
+            raise pickle.UnpicklingError(f"unknown persistent id in the file: {shown(pid)}")
         _, storage_class, key, location, count, view = pid
+        check_types(key, location, count)
         if key not in self._storages:
             dtype = element_type(storage_class)
+            self._room -= count * dtype.itemsize
+            if self._room < 0:
+                raise RuntimeError(
+                    "the storages are larger than the file, which might be corrupted"
+                )
             memory = self._restore(UntypedStorage(count * dtype.itemsize), as_text(location))
             self._storages[key] = TypedStorage(wrap_storage=memory, dtype=dtype, _internal=True)
-        return self._storages[key] if view is None else self._view(self._storages[key], *view)
+        if view is None:
+            return self._storages[key]
+        if not isinstance(view, tuple) or len(view) != 3 or not isinstance(view[0], (str, bytes)):
+            raise pickle.UnpicklingError("a view of a storage in the file is described wrongly")
+        return self._view(self._storages[key], *view)
 
     def _view(self, root, key, offset, count):
         """Part of a storage, which files of before 0.4 could share."""
+        if not all(isinstance(n, int) and n >= 0 for n in (offset, count)):
+            raise pickle.UnpicklingError("a view of a storage in the file is described wrongly")
         if key not in self._views:
             item = root.dtype.itemsize
             part = root.untyped()[offset * item : (offset + count) * item]
@@ -187,6 +207,14 @@ class LegacyLoader:
             target._here()[...] = np.frombuffer(data, np.uint8)
             if sys.byteorder == "big":
                 target.byteswap(dtype)
+
+
+def _size_of(file):
+    """How many bytes `file` has; its position is kept."""
+    here = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(here)
+    return size
 
 
 def _exactly(file, count):

@@ -116,8 +116,8 @@ def _read_memory(archive):
     def memory(name, nbytes):
         if settings.thread.skip_data:
             return UntypedStorage(nbytes)
+        check_size(archive.record_size(name), nbytes)
         data = archive.get_array(name)
-        check_size(data.size, nbytes)
         return UntypedStorage._over(data)
 
     return memory

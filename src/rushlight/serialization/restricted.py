@@ -5,14 +5,19 @@ table of names or allowed by the user. Anything else in the file is an Unpicklin
 """
 
 import _compat_pickle
+import contextlib
+import reprlib
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pickle import UnpicklingError, decode_long
 from struct import unpack
 from typing import BinaryIO
 
+from rushlight._core.shape import Size
+from rushlight._core.storage import UntypedStorage
 from rushlight._core.tensor import Parameter, Tensor
+from rushlight._core.typed_storage import TypedStorage
 from rushlight.serialization import safe_globals
 from rushlight.serialization.names import TABLE, torch_name
 
@@ -20,6 +25,81 @@ from rushlight.serialization.names import TABLE, torch_name
 _BLOCKED = frozenset({"sys", "os", "posix", "nt"})
 _FULL_NAMES = {".".join(key): obj for key, obj in TABLE.items()}
 _TABLE_IDS = frozenset(map(id, TABLE.values()))
+
+
+_LONGEST_NAME = 1 << 16  # bytes of a module's or a class's name
+_PIECE = 1 << 20  # bytes read at a time
+_LARGEST_KEY = 10_000  # values in a nested tuple that is a dict's key
+
+
+# Against files that are small and ask for much ---------------------------------------------------
+
+
+@contextlib.contextmanager
+def damage_explained() -> Iterator[None]:
+    """Turn what wrong values in a file make our functions raise into UnpicklingError."""
+    try:
+        yield
+    except _OF_DAMAGE as error:
+        text = str(error) or "values of the wrong kind"
+        raise UnpicklingError(f"the pickle is damaged: {text}") from None
+
+
+_OF_DAMAGE = (TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, MemoryError)
+
+
+def shown(obj: object) -> str:
+    """`str(obj)` for a message, cut short where a nested value would be endless."""
+    return _SHORT.repr(obj) if isinstance(obj, (tuple, list, dict, set, str, bytes)) else str(obj)
+
+
+class _Short(reprlib.Repr):
+    def repr_instance(self, x: object, level: int) -> str:
+        if isinstance(x, (dict, tuple, list, set)):  # a subclass: it would print all it holds
+            return f"<{type(x).__name__}>"
+        return super().repr_instance(x, level)
+
+
+_SHORT = _Short()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 500
+
+
+def _check_key(key):
+    """UnpicklingError for nested tuples that would take forever, or the whole stack, to hash."""
+    waiting, seen = [key], 0
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, tuple):
+            seen += 1 + len(item)
+            if seen > _LARGEST_KEY:
+                raise UnpicklingError("a key of a dict or set in the pickle is nested too deeply")
+            waiting += item
+
+
+def _refuse_bombs(function, arguments):
+    """UnpicklingError for calls that only ask for memory, which no checkpoint makes.
+
+    Storages come from records; a tensor is made from a storage, a bytearray from its content.
+    """
+    if function in (set, Counter, OrderedDict):
+        for items in arguments:
+            for item in items if isinstance(items, (list, tuple)) else ():
+                pair = function is OrderedDict and isinstance(item, (list, tuple)) and item
+                _check_key(item[0] if pair else item)
+    elif function is bytearray or (isinstance(function, type) and issubclass(function, _MEMORY)):
+        sizes = [a for a in arguments if isinstance(a, (int, Size)) or _is_shape(a)]
+        if sizes:
+            raise UnpicklingError(
+                f"the pickle asks {function.__name__} for memory of size {shown(sizes[0])}, "
+                "which is not how tensors are saved"
+            )
+
+
+def _is_shape(argument):
+    return isinstance(argument, tuple) and all(isinstance(n, int) for n in argument)
+
+
+_MEMORY = (Tensor, UntypedStorage, TypedStorage)
 
 
 class Unpickler:
@@ -52,16 +132,34 @@ class Unpickler:
                 raise UnpicklingError(f"Unsupported operand {code[0]}")
             action(self)
 
+    # Calling what the file names
+
+    def _call(self, function, arguments):
+        """The call, where a mistake in our own functions' arguments is a mistake in the file."""
+        if id(function) not in _TABLE_IDS:
+            return function(*arguments)
+        _refuse_bombs(function, arguments)
+        with damage_explained():
+            return function(*arguments)
+
     # Reading and the stack
 
     def _take(self, count):
-        data = self._file.read(count)
+        data = self._file.read(count) if count < _PIECE else self._take_long(count)
         if len(data) != count:
             raise UnpicklingError("pickle data was truncated")
         return data
 
+    def _take_long(self, count):
+        """Piece by piece: a file may ask for more than it has."""
+        pieces = []
+        while count > 0 and (piece := self._file.read(min(count, _PIECE))):
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
+
     def _line(self):
-        line = self._file.readline()
+        line = self._file.readline(_LONGEST_NAME)
         if line[-1:] != b"\n":
             raise UnpicklingError("pickle data was truncated")
         return line[:-1].decode("utf-8")
@@ -111,33 +209,40 @@ class Unpickler:
     def _reduce(self):
         function, arguments = self._last(2)
         if not self._is_allowed(function):
-            message = f"Trying to call reduce for unrecognized function {function}"
+            message = f"Trying to call reduce for unrecognized function {shown(function)}"
             if hasattr(function, "__self__"):
-                message += f" which belongs to {function.__self__}"
+                message += f" which belongs to {shown(function.__self__)}"
             raise UnpicklingError(message)
-        self._stack.append(function(*arguments))
+        self._stack.append(self._call(function, arguments))
 
     def _newobj(self):
         cls, arguments = self._last(2)
         if cls is Parameter:
-            self._stack.append(Parameter(*arguments))
+            self._stack.append(self._call(Parameter, arguments))
         elif isinstance(cls, type) and self._is_allowed(cls):
-            self._stack.append(cls.__new__(cls, *arguments))
+            with damage_explained():
+                _refuse_bombs(cls, arguments)
+                self._stack.append(cls.__new__(cls, *arguments))
         elif callable(cls) and self._is_allowed(cls):  # a name rushlight does not support: says so
-            self._stack.append(cls(*arguments))
+            self._stack.append(self._call(cls, arguments))
         else:
             raise UnpicklingError(
                 "Can only create new object for nn.Parameter or classes allowlisted via "
-                f"`add_safe_globals` but got {cls}"
+                f"`add_safe_globals` but got {shown(cls)}"
             )
 
     def _build(self):
         state, target = self._pop(), self._top()
         if type(target) is Tensor:
-            target.set_(*state)
+            with damage_explained():
+                target.set_(*state)
         elif type(target) is OrderedDict:
-            target.__dict__.update(state)
-        elif type(target) is Parameter or self._is_allowed(type(target)):
+            with damage_explained():
+                target.__dict__.update(state)
+        elif type(target) is Parameter or id(type(target)) in _TABLE_IDS:
+            with damage_explained():
+                _set_state(target, state)
+        elif self._is_allowed(type(target)):
             _set_state(target, state)
         else:
             raise UnpicklingError(
@@ -183,8 +288,10 @@ class Unpickler:
                 f"Can only {code} for dict, collections.OrderedDict, collections.Counter, but got "
                 f"{type(target)}"
             )
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            target[key] = value
+        with damage_explained():
+            for key, value in zip(items[::2], items[1::2], strict=True):
+                _check_key(key)
+                target[key] = value
 
     def _mark(self):
         self._below.append(self._stack)

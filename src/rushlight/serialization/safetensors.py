@@ -185,8 +185,10 @@ def _entry(name, item):
     except (KeyError, TypeError, ValueError):
         raise SafetensorError(f"Error while deserializing header: bad entry for {name!r}") from None
     numbers = (*shape, begin, end)
-    if not all(isinstance(n, int) and n >= 0 for n in numbers):
+    if not all(type(n) is int and n >= 0 for n in numbers):
         raise SafetensorError(f"Error while deserializing header: bad entry for {name!r}")
+    if not all(n < 2**63 for n in numbers):
+        raise SafetensorError(f"Error while deserializing header: {name!r} is too large")
     if end - begin != math.prod(shape) * dtype.itemsize:
         raise SafetensorError(
             f"Error while deserializing header: the size of {name!r} is not its shape's"

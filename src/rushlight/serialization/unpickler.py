@@ -42,7 +42,20 @@ def element_type(storage_class: Any) -> dtypes.dtype:
         storage_class()
     if storage_class in (UntypedStorage, TypedStorage):
         return dtypes.uint8
-    return storage_class.dtype
+    if not isinstance(storage_class, type) or not issubclass(storage_class, TypedStorage):
+        raise pickle.UnpicklingError(
+            f"{restricted.shown(storage_class)} is not a class of storages"
+        )
+    found: Any = storage_class  # its dtype is the class's, not a slot
+    return found.dtype
+
+
+def check_types(key: object, location: object, count: object) -> None:
+    """UnpicklingError unless a storage's name, place and size are texts and a number."""
+    texts = isinstance(key, (str, bytes)) and isinstance(location, (str, bytes))
+    if not texts or not isinstance(count, int):
+        what = restricted.shown((key, location, count))
+        raise pickle.UnpicklingError(f"a storage of the file is described wrongly: {what}")
 
 
 def as_text(tag: str | bytes) -> str:
@@ -67,8 +80,11 @@ class ArchiveLoader:
 
     def _persistent_load(self, pid):
         if not isinstance(pid, tuple) or len(pid) != 5 or as_text(pid[0]) != "storage":
-            raise pickle.UnpicklingError(f"unknown persistent id in the file: {pid!r}")
+            raise pickle.UnpicklingError(
+                f"unknown persistent id in the file: {restricted.shown(pid)}"
+            )
         _, storage_class, key, location, count = pid
+        check_types(key, location, count)
         key = as_text(key)
         if key not in self._loaded:
             dtype = element_type(storage_class)

@@ -8,6 +8,7 @@ import numpy as np
 
 _U32 = 0xFFFFFFFF
 _TAIL = 22 + 0xFFFF  # the end record and the longest comment after it
+_LARGE = 32 << 20  # bytes that a record may unpack to, whatever its ratio
 _OLDEST, _NEWEST = 1, 10  # archive versions that can be read
 
 
@@ -65,6 +66,7 @@ class ZipReader:
         raw = np.empty(record.packed, np.uint8)
         self._read_into(self._data_offset(record, name), raw)
         if record.method:
+            _refuse_bomb(record, name)
             raw = np.frombuffer(bytearray(_inflate(raw, record.size, name)), np.uint8)
         elif record.packed != record.size:
             raise _broken(f"the sizes of {name} disagree")
@@ -120,6 +122,8 @@ class ZipReader:
                 raise _broken("invalid header or archive is corrupted")
             fields = struct.unpack_from("<4s6H3I5H2I", directory, at)
             at = self._add_entry(directory, at, fields)
+        if sum(record.packed for record in self._records.values()) > self._size:
+            raise _broken("entries overlap: together they are larger than the file")
 
     def _add_entry(self, directory, at, fields):
         """Note the directory entry at `at`; returns where the next one begins."""
@@ -202,6 +206,15 @@ def _zip64_numbers(extra):
             return struct.unpack_from(f"<{length // 8}Q", extra, at + 4)
         at += 4 + length
     return ()
+
+
+def _refuse_bomb(record, name):
+    """RuntimeError for a record that would unpack to a hundred times its size and much memory."""
+    if record.size > _LARGE and record.size > 100 * record.packed:
+        raise RuntimeError(
+            f"the record {name} would grow from {record.packed} to {record.size} bytes: the file "
+            "looks like a zip bomb. If you trust it, unzip it and zip it again without compression."
+        )
 
 
 def _inflate(packed, size, name):

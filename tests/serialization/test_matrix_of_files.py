@@ -1,0 +1,208 @@
+"""Some two hundred objects written by PyTorch and read here, and the reverse."""
+
+import io
+from collections import Counter, OrderedDict
+
+import numpy as np
+import pytest
+
+import rushlight
+from rushlight import nn as _nn  # noqa: F401
+from rushlight import optim as _optim  # noqa: F401
+
+torch = pytest.importorskip("torch", reason="needs torch for the other side")
+
+DTYPES = (
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
+    "uint16", "uint32", "uint64", "bool", "complex64", "complex128", "float8_e4m3fn",
+    "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu",
+)  # fmt: skip
+LAYOUTS = {
+    "whole": lambda api, t: t,
+    "row": lambda api, t: t[1],
+    "column": lambda api, t: t[:, 2],
+    "steps": lambda api, t: t[::2, 1::2],
+    "transposed": lambda api, t: t.t(),
+    "none": lambda api, t: t[:0],
+    "one": lambda api, t: t[2, 3],
+    "expanded": lambda api, t: t[:1].expand(4, 5),
+    "two views of one storage": lambda api, t: [t[1:], t[:2], t],
+}
+NETWORKS = {
+    "linear": "nn.Linear(3, 2)",
+    "convolution": "nn.Conv2d(2, 3, 3, padding=1, bias=False)",
+    "batch norm": "nn.Sequential(nn.Conv1d(2, 3, 2), nn.BatchNorm1d(3), nn.ReLU())",
+    "embedding": "nn.Embedding(4, 3, padding_idx=0)",
+    "lstm": "nn.LSTM(3, 4, num_layers=2, bidirectional=True)",
+    "gru": "nn.GRU(3, 4)",
+    "attention": "nn.MultiheadAttention(4, 2)",
+    "encoder": "nn.TransformerEncoderLayer(8, 2, 16)",
+    "norms": "nn.ModuleList([nn.LayerNorm(3), nn.GroupNorm(1, 2), nn.InstanceNorm2d(3)])",
+    "names": "nn.ModuleDict({'a': nn.PReLU(), 'b': nn.Bilinear(2, 3, 4)})",
+}
+OPTIMIZERS = {
+    "sgd": "optim.SGD(p, lr=0.1, momentum=0.9)",
+    "adam": "optim.Adam(p, amsgrad=True)",
+    "adamw": "optim.AdamW(p)",
+    "rmsprop": "optim.RMSprop(p, momentum=0.5, centered=True)",
+    "adagrad": "optim.Adagrad(p)",
+    "adadelta": "optim.Adadelta(p)",
+    "adamax": "optim.Adamax(p)",
+    "nadam": "optim.NAdam(p)",
+    "radam": "optim.RAdam(p)",
+    "rprop": "optim.Rprop(p)",
+    "asgd": "optim.ASGD(p)",
+}
+
+
+def base(api, dtype):
+    numbers = api.from_numpy(np.arange(20, dtype=np.float32).reshape(4, 5).copy())
+    return numbers.to(getattr(api, dtype))
+
+
+def state_of_network(api, text):
+    api.manual_seed(0)
+    return eval(text, {"nn": api.nn}).state_dict()
+
+
+def state_of_optimizer(api, text):
+    p = [api.nn.Parameter(api.ones(3)), api.nn.Parameter(api.arange(4.0).reshape(2, 2))]
+    optimizer = eval(text, {"optim": api.optim, "p": p})
+    for _ in range(2):
+        for parameter in p:
+            parameter.grad = api.ones_like(parameter) * 0.5
+        optimizer.step()
+    return optimizer.state_dict()
+
+
+def tagged(api):
+    parameter = api.nn.Parameter(api.ones(2))
+    parameter.note = {"a": [1, 2]}
+    return parameter
+
+
+def ring(api):
+    inner = [api.ones(1)]
+    inner.append(inner)
+    return inner[1][0]
+
+
+OTHERS = {
+    "requires grad": lambda api: api.ones(2, 3, requires_grad=True),
+    "parameter": lambda api: api.nn.Parameter(api.ones(2)),
+    "frozen parameter": lambda api: api.nn.Parameter(api.ones(2), requires_grad=False),
+    "tagged parameter": tagged,
+    "shared parameter": lambda api: (lambda p: {"a": p, "b": p, "c": [p]})(
+        api.nn.Parameter(api.ones(2))
+    ),
+    "scalar": lambda api: api.tensor(2.5),
+    "nan and inf": lambda api: api.tensor([float("nan"), float("inf"), -0.0]),
+    "empty": lambda api: [api.zeros(0), api.zeros(2, 0, 3), api.zeros(0, dtype=api.int64)],
+    "channels last": lambda api: api.ones(1, 2, 3, 4).to(memory_format=api.channels_last),
+    "meta": lambda api: api.empty(2, 3, device="meta"),
+    "size": lambda api: api.Size([1, 2, 3]),
+    "dtypes": lambda api: [getattr(api, name) for name in DTYPES],
+    "devices": lambda api: [api.device("cpu"), api.device("cuda", 3), api.device("meta")],
+    "layout": lambda api: [api.strided, api.strided],
+    "nested": lambda api: {
+        "a": [{"b": (api.ones(1), {"c": [api.zeros(2)]})}],
+        3: None,
+        (1, 2): "x",
+    },
+    "ordered": lambda api: OrderedDict([("z", api.ones(1)), ("a", 1)]),
+    "counter": lambda api: Counter("hello"),
+    "numbers": lambda api: [0, -1, 2**31, -(2**63), 10**50, 1.5, -0.0, True, None, 1 + 2j],
+    "texts": lambda api: ["", "ü", "\0", "x" * 300, b"\xff\0", bytearray(b"abc")],
+    "sets": lambda api: [set(), {1}, {"a"}],
+    "tuples": lambda api: [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
+    "long list": lambda api: list(range(3000)),
+    "many tensors": lambda api: [api.full((i % 5,), float(i)) for i in range(120)],
+    "ring": ring,
+    "large": lambda api: api.arange(70000),
+}
+
+CASES = {
+    **{f"{d} {n}": (lambda api, d=d, f=f: f(api, base(api, d)))
+       for d in DTYPES for n, f in LAYOUTS.items()},
+    **{f"network {n}": (lambda api, t=t: state_of_network(api, t)) for n, t in NETWORKS.items()},
+    **{f"optimizer {n}": (lambda api, t=t: state_of_optimizer(api, t))
+       for n, t in OPTIMIZERS.items()},
+    **OTHERS,
+}  # fmt: skip
+
+
+def saved(api, obj, **options):
+    buffer = io.BytesIO()
+    api.save(obj, buffer, **options)
+    return buffer.getvalue()
+
+
+def plain(api, obj, seen):
+    """A value both sides can be asked for: bits, layout, identity of storages."""
+    if isinstance(obj, api.Tensor):
+        where = seen.setdefault(("storage", obj.untyped_storage().data_ptr()), len(seen))
+        kept = [type(obj).__name__, str(obj.dtype), tuple(obj.shape), obj.device.type]
+        kept += [obj.requires_grad, obj.is_leaf]
+        kept.append(sorted(getattr(obj, "__dict__", {}).items()) if kept[0] == "Parameter" else 0)
+        if obj.device.type == "meta":  # no memory here, so no strides either
+            return kept
+        kept += [obj.stride(), obj.storage_offset()]
+        return [*kept, where if obj.numel() else 0, bytes(obj.untyped_storage().tolist())]
+    if isinstance(obj, dict):
+        extra = plain(api, getattr(obj, "_metadata", None), seen)
+        pairs = [(plain(api, k, seen), plain(api, v, seen)) for k, v in obj.items()]
+        return [type(obj).__name__, pairs, extra]
+    if isinstance(obj, (list, tuple)):
+        return [type(obj).__name__, [plain(api, item, seen) for item in obj]]
+    return repr(obj)
+
+
+def same(ours, theirs):
+    assert plain(rushlight, ours, {}) == plain(torch, theirs, {})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_theirs_reads_here(name):
+    data = saved(torch, CASES[name](torch))
+    same(rushlight.load(io.BytesIO(data)), torch.load(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ours_reads_there(name):
+    data = saved(rushlight, CASES[name](rushlight))
+    same(rushlight.load(io.BytesIO(data)), torch.load(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "float32 steps", "bfloat16 transposed", "bool row"])
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_the_old_stream_both_ways(name, weights_only):
+    for api in (torch, rushlight):
+        data = saved(api, CASES[name](api), _use_new_zipfile_serialization=False)
+        options = {"weights_only": weights_only}
+        same(rushlight.load(io.BytesIO(data), **options), torch.load(io.BytesIO(data), **options))
+
+
+@pytest.mark.parametrize("name", ["float32 steps", "bfloat16 whole", "nested", "network lstm"])
+def test_mapped_files(name, tmp_path):
+    for api in (torch, rushlight):
+        api.save(CASES[name](api), tmp_path / "x.pt")
+        same(rushlight.load(tmp_path / "x.pt", mmap=True), torch.load(tmp_path / "x.pt", mmap=True))
+
+
+PLACES = {
+    "text": lambda api: "cpu",
+    "device": lambda api: api.device("cpu"),
+    "meta": lambda api: "meta",
+    "dict": lambda api: {"cpu": "cpu"},
+    "dict to meta": lambda api: {"cpu": "meta"},
+    "function": lambda api: lambda storage, tag: storage,
+    "function of nothing": lambda api: lambda storage, tag: None,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", ["float32 steps", "nested", "parameter", "network linear"])
+def test_places(name, place):
+    data = saved(torch, CASES[name](torch))
+    ours = rushlight.load(io.BytesIO(data), map_location=PLACES[place](rushlight))
+    same(ours, torch.load(io.BytesIO(data), map_location=PLACES[place](torch)))
