@@ -17,6 +17,10 @@ from rushlight._api import device as device  # noqa: E402
 from rushlight._api import dtype as dtype  # noqa: E402
 from rushlight._lazy import SUBMODULES, import_submodule  # noqa: E402
 from rushlight._version import __version__ as __version__  # noqa: E402
+from rushlight.autograd.anomaly import (  # noqa: E402
+    is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
+)
+from rushlight.autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled  # noqa: E402
 
 _PRIVATE = {"namespace", "optimizer_kernels"}
 globals().update(

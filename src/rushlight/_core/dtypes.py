@@ -1,5 +1,6 @@
 """dtype objects, the promotion lattice, and the default dtype."""
 
+import math
 from typing import Any
 
 import ml_dtypes
@@ -320,7 +321,8 @@ class finfo:
         self.bits = info.bits
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        # As many decimal digits as are exact: ml_dtypes rounds the number to the dtype.
+        self.resolution = float(f"1e-{int(info.nmant * math.log10(2))}")
         self.dtype = d.name
 
     def __repr__(self) -> str:

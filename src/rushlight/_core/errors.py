@@ -67,6 +67,32 @@ def leaf_in_place(view: bool) -> RuntimeError:
     return RuntimeError(f"{what} that requires grad is being used in an in-place operation.")
 
 
+def leaf_marked_dirty() -> RuntimeError:
+    """A Function wrote to a leaf that requires grad."""
+    return RuntimeError(
+        "a leaf Variable that requires grad has been used in an in-place operation."
+    )
+
+
+def grad_size(given: tuple, wanted: tuple) -> RuntimeError:
+    """``x.grad = g`` of another shape."""
+    return RuntimeError(
+        f"attempting to assign a gradient of size '{list(given)}' to a tensor of size "
+        f"'{list(wanted)}'. Please ensure that the gradient and the tensor are the same size"
+    )
+
+
+def grad_dtype(given: str, wanted: str) -> RuntimeError:
+    """``x.grad = g`` of another dtype."""
+    return RuntimeError(
+        f"attempting to assign a gradient with dtype '{given}' to a tensor with grad_dtype "
+        f"'{wanted}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
+        "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to "
+        "allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its "
+        "gradient may break downstream systems that assume they match."
+    )
+
+
 def cannot_cast(source: object, target: object) -> RuntimeError:
     """A result that may not be written into an output of lower kind."""
     return RuntimeError(f"result type {source} can't be cast to the desired output type {target}")

@@ -104,6 +104,9 @@ class set_grad_enabled(_Mode):
     def __exit__(self, *exc: object) -> None:
         set_grad(self.before)
 
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
+
     def clone(self) -> "set_grad_enabled":
         """A fresh context with the same setting."""
         return set_grad_enabled(self.mode)

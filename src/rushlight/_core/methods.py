@@ -463,6 +463,8 @@ def scalar(self):
             UserWarning,
             stacklevel=3,
         )
+    if self._data.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
     return self.item()
 
 

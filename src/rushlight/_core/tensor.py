@@ -22,7 +22,8 @@ class _TensorMeta(type):
 
     def __repr__(cls) -> str:
         if cls.__module__.startswith("rushlight._core"):
-            return f"<class 'torch.{cls.__qualname__}'>"
+            home = "torch.nn.parameter" if cls.__qualname__ == "Parameter" else "torch"
+            return f"<class '{home}.{cls.__qualname__}'>"
         return type.__repr__(cls)
 
 
@@ -243,15 +244,9 @@ class Tensor(metaclass=_TensorMeta):
             if g is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if g._data.shape != self._data.shape:
-                raise RuntimeError(
-                    "assigned grad has data of a different size: expected "
-                    f"{list(self._data.shape)}, got {list(g._data.shape)}"
-                )
+                raise errors.grad_size(g._data.shape, self._data.shape)
             if g._data.dtype != self._data.dtype:
-                raise RuntimeError(
-                    f"assigned grad has data of a different type: expected {self.dtype}, got "
-                    f"{g.dtype}"
-                )
+                raise errors.grad_dtype(dtypes.cpp_name(g.dtype), dtypes.scalar_name(self.dtype))
         self._grad = g
 
     @grad.deleter

@@ -40,12 +40,16 @@ def clone(input, *, memory_format=devices.preserve_format):
     tensor([1., 1.])
     """
     if memory_format in (devices.channels_last, devices.channels_last_3d):
-        return channels_last(input)
+        return channels_last(input, memory_format)
     return Clone.call(input, "K" if memory_format is devices.preserve_format else "C")
 
 
-def channels_last(input):
+def channels_last(input, memory_format):
     """A copy whose channel dimension varies fastest in memory."""
+    ndim = 4 if memory_format is devices.channels_last else 5
+    if input.ndim != ndim:
+        name = str(memory_format).removeprefix("torch.")
+        raise RuntimeError(f"required rank {ndim} tensor to use {name} format")
     order = (0, *range(2, input.ndim), 1)
     back = (0, input.ndim - 1, *range(1, input.ndim - 1))
     return Clone.call(input.permute(order), "C").permute(back)
@@ -80,9 +84,7 @@ def contiguous(self, memory_format=devices.contiguous_format):
     >>> torch.ones(2, 3).t().contiguous().stride()
     (2, 1)
     """
-    if memory_format is devices.preserve_format:
-        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
-    if is_contiguous_as(self, memory_format):
+    if memory_format is devices.preserve_format or is_contiguous_as(self, memory_format):
         return self
     return clone(self, memory_format=memory_format)
 

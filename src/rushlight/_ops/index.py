@@ -247,11 +247,18 @@ def setitem(self, index, value):
     put(target, advanced, value, False)
 
 
+def delitem(self, index):
+    """``del self[index]``: always refused."""
+    raise TypeError("Tensor does not support deleting items")
+
+
 def as_value(value, like):
-    """A number, array or nested list as a tensor of ``like``'s dtype."""
-    if isinstance(value, (list, tuple)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a {like._type_name()}")
-    array = value if isinstance(value, ndarray) else np.asarray(value)
+    """A number as a tensor of ``like``'s dtype."""
+    if not isinstance(value, (int, float, complex, np.integer)):
+        kind = type(value)
+        module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+        raise TypeError(f"can't assign a {module}{kind.__name__} to a {like._type_name()}")
+    array = np.asarray(value)
     if like.dtype.category < 3 and array.dtype.kind == "c":
         raise RuntimeError(
             "value cannot be converted to type " + like.dtype.name + " without overflow"
@@ -427,7 +434,9 @@ def check_slice(s):
                     "slice indices must be integers or None or have an __index__ method"
                 ) from None
         ends.append(v)
-    if ends[2] is not None and ends[2] <= 0:
+    if ends[2] == 0:
+        raise ValueError("slice step cannot be zero")
+    if ends[2] is not None and ends[2] < 0:
         raise ValueError("step must be greater than zero")
     return slice(*ends)
 
@@ -569,3 +578,4 @@ IndexPut_ = inplace.derive(IndexPut)
 _tensor: Any = Tensor
 _tensor.__getitem__ = getitem
 _tensor.__setitem__ = setitem
+_tensor.__delitem__ = delitem

@@ -46,17 +46,20 @@ class View_(View):
         if type(shape) is int:
             shape = (shape,)
         try:
-            return x.reshape(shape, copy=False)
+            result = x.reshape(shape, copy=False)
+            if result.shape == shape or min(shape) == -1:
+                return result
         except (ValueError, TypeError):
-            shape = infer_shape(tuple(shape), x.size)
-            try:
-                return x.reshape(shape, copy=False)
-            except ValueError:
-                raise RuntimeError(
-                    "view size is not compatible with input tensor's size and stride (at least "
-                    "one dimension "
-                    "spans across two contiguous subspaces). Use .reshape(...) instead."
-                ) from None
+            pass
+        shape = infer_shape(tuple(shape), x.size)  # NumPy takes any negative size for -1
+        try:
+            return x.reshape(shape, copy=False)
+        except ValueError:
+            raise RuntimeError(
+                "view size is not compatible with input tensor's size and stride (at least "
+                "one dimension "
+                "spans across two contiguous subspaces). Use .reshape(...) instead."
+            ) from None
 
     def vjp(g: Any, input: Meta):
         return g.reshape(input.shape)
@@ -75,7 +78,9 @@ def view(self, *shape, dtype=None):
         x = self._data
         if x.flags.c_contiguous:  # then a reshape cannot copy
             try:
-                return View_.finish_view(self, x, x.reshape(shape), (shape,))
+                result = x.reshape(shape)
+                if result.shape == shape or min(shape) == -1:  # NumPy takes -2 for -1
+                    return View_.finish_view(self, x, result, (shape,))
             except (ValueError, TypeError):
                 pass
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
@@ -120,9 +125,13 @@ class Reshape(View_):
 
     def forward(xp, x, shape):
         try:
-            return x.reshape(shape)
+            result = x.reshape(shape)
+            if result.shape == shape or (type(shape) is tuple and min(shape) == -1):
+                return result
         except (ValueError, TypeError):
-            return x.reshape(infer_shape((shape,) if type(shape) is int else tuple(shape), x.size))
+            pass
+        # NumPy takes any negative size for -1.
+        return x.reshape(infer_shape((shape,) if type(shape) is int else tuple(shape), x.size))
 
 
 class UnsafeView(Reshape):

@@ -46,10 +46,22 @@ def set_mode(mode: bool | None) -> None:
 
 
 def is_anomaly_enabled() -> bool:
-    """is_anomaly_enabled() -> bool: whether anomaly detection is on in this thread."""
+    """is_anomaly_enabled() -> bool
+
+    Whether anomaly detection is on in this thread.
+
+    >>> torch.is_anomaly_enabled()
+    False
+    """
     return thread.anomaly is not None
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """is_anomaly_check_nan_enabled() -> bool: whether it also looks for NaN."""
-    return bool(thread.anomaly)
+    """is_anomaly_check_nan_enabled() -> bool
+
+    Whether anomaly detection looks for NaN too, when it is on.
+
+    >>> torch.is_anomaly_check_nan_enabled()
+    True
+    """
+    return thread.anomaly is not False

@@ -379,7 +379,7 @@ def backward(
     if inputs is not None:
         targets = as_tuple(inputs)
         if not targets:
-            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         wanted = {}
         for i, t in enumerate(targets):
             if live_node(t) is None:

@@ -288,7 +288,7 @@ def record(cls: type[Function], ctx: FunctionCtx, args: tuple, nodes: list, resu
 def mark_dirty_leaf(r: Tensor) -> None:
     """A leaf that requires grad cannot be written to by a Function either."""
     if type(live_node(r)) is Leaf:
-        raise errors.leaf_in_place(view=False)
+        raise errors.leaf_marked_dirty()
 
 
 def shares_mark(r: Tensor, marked: tuple) -> bool:
