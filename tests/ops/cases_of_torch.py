@@ -27,7 +27,7 @@ OTHER = re.compile(
 )
 
 
-class Unlike(Exception):
+class UnlikeError(Exception):
     """A sample has something in it that a case cannot hold."""
 
 
@@ -63,7 +63,7 @@ def entries():
 def array_of(t):
     """A strided tensor as an `Array`."""
     if t.layout != torch.strided or t.device.type != "cpu":
-        raise Unlike(t.layout)
+        raise UnlikeError(t.layout)
     name = str(t.dtype).removeprefix("torch.")
     base = t.detach().resolve_conj().resolve_neg()
     wide = base.float() if name == "bfloat16" else base
@@ -84,7 +84,7 @@ def neutral(value):
         return slice(*neutral((value.start, value.stop, value.step)))
     if value is None or value is ... or isinstance(value, (bool, int, float, complex, str)):
         return value
-    raise Unlike(type(value))
+    raise UnlikeError(type(value))
 
 
 def samples(op, dtype, count):
@@ -167,7 +167,7 @@ def live_cases(name):
             for sample in samples(op, dtype, count):
                 try:
                     found.append(case_of(op, sample, dtype))
-                except (Unlike, RuntimeError, NotImplementedError, TypeError, ValueError):
+                except (UnlikeError, RuntimeError, NotImplementedError, TypeError, ValueError):
                     continue
     return found
 

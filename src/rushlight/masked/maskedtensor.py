@@ -209,18 +209,35 @@ def masked_tensor(data: Any, mask: Any, requires_grad: bool = False) -> MaskedTe
     """masked_tensor(data, mask, requires_grad=False) -> MaskedTensor
 
     A copy of ``data`` with a mask: a leaf of its own.
+
+    >>> mask = torch.tensor([True, False])
+    >>> torch.masked.masked_tensor(torch.tensor([1.0, 2.0]), mask).get_data()
+    tensor([1., 2.])
     """
     return MaskedTensor(data, mask, requires_grad)
 
 
 def as_masked_tensor(data: Any, mask: Any) -> MaskedTensor:
-    """as_masked_tensor(data, mask) -> MaskedTensor: ``data``, its history included, with a mask."""
+    """as_masked_tensor(data, mask) -> MaskedTensor
+
+    ``data``, its history included, with a mask.
+
+    >>> mask = torch.tensor([True, False])
+    >>> torch.masked.as_masked_tensor(torch.tensor([1.0, 2.0]), mask).get_mask()
+    tensor([ True, False])
+    """
     _check(data, mask)
     return _made(data, mask)
 
 
 def is_masked_tensor(obj: Any, /) -> bool:
-    """is_masked_tensor(obj) -> bool: is it a MaskedTensor?"""
+    """is_masked_tensor(obj) -> bool
+
+    Is it a MaskedTensor?
+
+    >>> torch.masked.is_masked_tensor(torch.ones(2))
+    False
+    """
     return isinstance(obj, MaskedTensor)
 
 
