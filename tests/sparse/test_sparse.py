@@ -361,3 +361,17 @@ def test_gradients_of_a_sampled_product():
     expected = torch.autograd.grad(((0.5 * d + 2 * x @ y) * mask * weight).sum(), (d, x, y))
     for g, e in zip(got, expected, strict=True):
         assert torch.allclose(g.to_dense(), e)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_gradients_of_bags(mode):
+    def gradient(is_sparse):
+        table = torch.nn.EmbeddingBag(5, 2, mode=mode, sparse=is_sparse, padding_idx=3)
+        bags = table(torch.tensor([[0, 1, 1], [3, 2, 0]]))
+        (bags * torch.tensor([[1.0], [2.0]])).sum().backward()
+        return table.weight.grad
+
+    assert gradient(True).is_sparse
+    assert torch.allclose(gradient(True).to_dense(), gradient(False))
+    with pytest.raises(ValueError, match="max mode does not support sparse weights"):
+        torch.nn.EmbeddingBag(5, 2, mode="max", sparse=True)(torch.tensor([[0]]))

@@ -154,7 +154,9 @@ class EmbeddingBagForward(Op):
     public = ()
     grad_name = "EmbeddingBagBackward0"
 
-    def forward(xp, weight, indices, bags, scales, count, mode, padding_idx, scale_grad_by_freq):
+    def forward(
+        xp, weight, indices, bags, scales, count, mode, padding_idx, scale_grad_by_freq, sparse
+    ):
         live = indices != padding_idx
         rows = weight[indices]
         if mode == "max":
@@ -178,6 +180,7 @@ class EmbeddingBagForward(Op):
         mode,
         padding_idx,
         scale_grad_by_freq,
+        sparse,
         need,
     ):
         to_weight = to_scales = None
@@ -195,9 +198,14 @@ class EmbeddingBagForward(Op):
                     rows = rows / sizes[bags].clamp(min=1).unsqueeze(1)
                 if per_sample_weights is not None:
                     rows = rows * per_sample_weights.unsqueeze(1)
-            to_weight = EmbeddingBackward.call(
-                rows, indices, weight.shape[0], -1, scale_grad_by_freq
-            )
+            if sparse:
+                to_weight = sparse_gradient(
+                    rows, indices, weight.shape, padding_idx, scale_grad_by_freq
+                )
+            else:
+                to_weight = EmbeddingBackward.call(
+                    rows, indices, weight.shape[0], -1, scale_grad_by_freq
+                )
         if need[3]:
             to_scales = (g[bags] * weight[indices] * live).sum(1)
         return to_weight, None, None, to_scales
@@ -282,7 +290,7 @@ def embedding_bag(
     include_last_offset=False, padding_idx=None) -> Tensor
 
     Sums, means or maxima of bags of rows of ``weight`` (V, D). Each row of a 2-D ``input`` is a
-    bag; a 1-D one is split at ``offsets``. The gradient is dense, with ``sparse`` too.
+    bag; a 1-D one is split at ``offsets``. With ``sparse`` the gradient of ``weight`` is sparse.
 
     >>> weight = torch.tensor([[1.0], [2.0], [4.0]])
     >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 2]]), weight, mode="sum")
@@ -303,6 +311,8 @@ def embedding_bag(
         raise ValueError("mode has to be one of sum, mean or max")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
     if scales is not None and mode != "sum":
         raise NotImplementedError(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
@@ -318,7 +328,7 @@ def embedding_bag(
         bad = int(flat.max()) if int(flat.min()) >= 0 else int(flat.min())
         raise RuntimeError(f"Index {bad} is out of bounds: expected in [0, {weight.shape[0]})")
     return EmbeddingBagForward.call(
-        weight, flat, bags, scales, count, mode, padding, bool(scale_grad_by_freq)
+        weight, flat, bags, scales, count, mode, padding, bool(scale_grad_by_freq), bool(sparse)
     )
 
 
