@@ -165,9 +165,11 @@ class InPlace:
         self.record, self.name = op, op.name + "_"
         self.arguments, self.tensors, self.params = op.arguments, op.tensors, op.params
 
-    def call(self, tensor: Tensor, *args: Any) -> Tensor:
-        """The write itself."""
-        return write_general(self.record, tensor, args)
+        def call(tensor: Tensor, *args: Any) -> Tensor:
+            return write_general(op, tensor, args)
+
+        call.__name__ = call.__qualname__ = self.name
+        self.call = call
 
 
 def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
