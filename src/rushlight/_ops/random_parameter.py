@@ -13,6 +13,8 @@ from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import Drawn, check_generator, check_kind
 
+_COUNTED = 1024  # comparisons for one row, up to which a loop over rows costs more
+
 
 def check_chances(p: np.ndarray) -> None:
     """All of p lies in [0, 1]."""
@@ -164,11 +166,24 @@ def _without_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarra
 
 def _with_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarray:
     """Uniforms looked up in each row's cumulative weights."""
-    result = np.empty((w.shape[0], count), np.int64)
-    for row, indices in zip(w, result, strict=True):
-        cumulated = np.cumsum(row)
-        cumulated /= cumulated[-1]
-        cumulated[-1] = 1
-        u = draws.uniform(generator, np.empty(count))
-        indices[:] = np.searchsorted(cumulated.astype(np.float64), u, "left")
+    cumulated = np.cumsum(w, axis=1)
+    cumulated /= cumulated[:, -1:]
+    cumulated[:, -1] = 1
+    cumulated = cumulated.astype(np.float64)
+    u = draws.uniform(generator, np.empty((len(w), count)))
+    if count * w.shape[1] <= _COUNTED:  # counting what is below a number finds its place
+        return _places(cumulated, u)
+    result = np.empty(u.shape, np.int64)
+    for row, numbers, indices in zip(cumulated, u, result, strict=True):
+        indices[:] = np.searchsorted(row, numbers, "left")
+    return result
+
+
+def _places(cumulated: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Where each number of a row belongs in that row's cumulative weights, rows in blocks."""
+    result = np.empty(u.shape, np.int64)
+    step = max(1, 2**18 // (u.shape[1] * cumulated.shape[1]))
+    for i in range(0, len(u), step):
+        below = cumulated[i : i + step, None, :] < u[i : i + step, :, None]
+        below.sum(2, out=result[i : i + step])
     return result
