@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core.methods import TYPE_NAMES
 from rushlight._core.tensor import Tensor, _TensorMeta, new
@@ -41,8 +42,18 @@ def construct(dtype, args, kind=Tensor):
     return t
 
 
+def only_cpu(device):
+    """The old constructors know the CPU only."""
+    if device is not None and devices.device(device).type != "cpu":
+        raise RuntimeError(
+            "legacy constructor expects device type: cpu but device type: "
+            f"{devices.device(device).type} was passed"
+        )
+
+
 def tensor_new(cls, *args, device=None):
     """``torch.Tensor(...)`` in the default dtype."""
+    only_cpu(device)
     return construct(dtypes.get_default_dtype(), args, cls)
 
 
@@ -59,6 +70,7 @@ class _LegacyMeta(_TensorMeta):
         return isinstance(value, Tensor) and value.dtype is cls.dtype
 
     def __call__(cls, *args, device=None):
+        only_cpu(device)
         return construct(cls.dtype, args)
 
     def __repr__(cls):

@@ -1,5 +1,6 @@
 """The Tensor cell, the nodes of its history, and nothing that computes."""
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -231,6 +232,7 @@ class Tensor(metaclass=_TensorMeta):
         try:
             return self._grad
         except AttributeError:
+            warn_of_no_grad(self)
             return None
 
     @grad.setter
@@ -454,6 +456,20 @@ def replay(view: tuple, t: Tensor) -> Tensor:
     if parent is not None:
         t = replay(parent, t)
     return op.call(t, *params)
+
+
+def warn_of_no_grad(t: Tensor) -> None:
+    """PyTorch's warning to who asks a tensor in the middle of a graph for its gradient."""
+    if type(t._node) in (Node, Pick) and not t.__dict__.get("_retains_grad"):
+        warnings.warn(
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
+            "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
+            "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. "
+            "If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor "
+            "instead. See github.com/pytorch/pytorch/pull/30531 for more information.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def wrap(data: Any, node: Any = None) -> Tensor:
