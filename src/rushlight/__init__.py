@@ -26,6 +26,7 @@ _PRIVATE = {"namespace", "optimizer_kernels"}
 globals().update(
     {k: v for k, v in vars(_api).items() if not k.startswith("_") and k not in _PRIVATE}
 )
+globals().update({k: v for k, v in _api.namespace("torch").items() if k.startswith("_")})
 __all__ = sorted(k for k in vars(_api) if not k.startswith("_") and k not in _PRIVATE)
 
 

@@ -462,9 +462,11 @@ def warn_of_no_grad(t: Tensor) -> None:
     """PyTorch's warning to who asks a tensor in the middle of a graph for its gradient."""
     if type(t._node) in (Node, Pick) and not t.__dict__.get("_retains_grad"):
         warnings.warn(
-            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+            ".grad "
             "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
-            "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. "
+            "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
+            "Tensor. "
             "If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor "
             "instead. See github.com/pytorch/pytorch/pull/30531 for more information.",
             UserWarning,

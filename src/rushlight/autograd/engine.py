@@ -390,7 +390,8 @@ def backward(
         for t in targets:
             n = live_node(t)
             if type(n) is not Leaf and n in found:
-                t._grad = found[n] if t.grad is None else t.grad + found[n]
+                before = getattr(t, "_grad", None)  # the property warns of a non-leaf
+                t._grad = found[n] if before is None else before + found[n]
 
 
 def tensor_backward(
