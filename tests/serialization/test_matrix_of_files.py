@@ -1,6 +1,7 @@
 """Some two hundred objects written by PyTorch and read here, and the reverse."""
 
 import io
+import zipfile
 from collections import Counter, OrderedDict
 
 import numpy as np
@@ -206,3 +207,24 @@ def test_places(name, place):
     data = saved(torch, CASES[name](torch))
     ours = rushlight.load(io.BytesIO(data), map_location=PLACES[place](rushlight))
     same(ours, torch.load(io.BytesIO(data), map_location=PLACES[place](torch)))
+
+
+def from_big_endian_machine(data, dtype):
+    """The archive as a big-endian machine writes it."""
+    width = {"complex64": 4, "complex128": 8}.get(dtype, getattr(torch, dtype).itemsize)
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith("/byteorder"):
+                content = b"big"
+            elif "/data/" in name:
+                content = np.frombuffer(content, np.uint8).reshape(-1, width)[:, ::-1].tobytes()
+            target.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_files_of_big_endian_machines(dtype):
+    data = from_big_endian_machine(saved(torch, base(torch, dtype)), dtype)
+    same(rushlight.load(io.BytesIO(data)), torch.load(io.BytesIO(data)))
