@@ -210,7 +210,7 @@ def empty_format(shape: tuple[int, ...], d: np.dtype, memory_format: object = No
 def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = None) -> np.ndarray:
     """An uninitialised array shaped like ``x``, by default in its memory layout."""
     if memory_format is None or memory_format is devices.preserve_format:
-        order = "C" if 0 in x.strides else "K"  # an expanded tensor has no order to keep
+        order: Any = "C" if 0 in x.strides else "K"  # an expanded tensor has no order to keep
         return np.empty_like(x, d, order, subok=False)
     return empty_format(x.shape, d or x.dtype, memory_format)
 

@@ -88,7 +88,8 @@ class Timer:
 
         Blocks of runs until ``min_run_time`` seconds are spent.
         """
-        number, times = self._block_size(min_run_time), []
+        number = self._block_size(min_run_time)
+        times: list[float] = []
         while sum(times) < min_run_time:
             times.append(self._run(number))
             if callback is not None:
@@ -108,7 +109,8 @@ class Timer:
         Blocks of runs until the spread is below ``threshold`` times the median, or
         ``max_run_time`` is spent.
         """
-        number, times = self._block_size(min_run_time), []
+        number = self._block_size(min_run_time)
+        times: list[float] = []
         while True:
             times.append(self._run(number))
             if callback is not None:
