@@ -24,6 +24,8 @@ LEVELS = [
     {"nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
     {"utils", "serialization", "amp", "cuda", "onnx", "profiler", "compiler"},
     {"vision", "audio", "text"},
+    {"hub"},  # it downloads as vision does
+    {"utils/model_zoo"},
     {"_compat", "_lazy", "_tensor", "_utils", "storage"},  # the last three: names that pickles use
     {""},
     {"demo", "__main__"},
