@@ -69,6 +69,9 @@ def get_printoptions() -> dict:
     """get_printoptions() -> dict
 
     The current printing options, in a form that `set_printoptions(**...)` takes.
+
+    >>> torch.get_printoptions()['precision']
+    4
     """
     return asdict(options)
 
@@ -107,7 +110,6 @@ def tensor_str(tensor: Any) -> str:
     suffixes = []
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
-    layout = str(getattr(tensor, "layout", "torch.strided"))
     if layout != "torch.strided":
         body = _sparse_body(tensor, layout, indent, suffixes)
     else:

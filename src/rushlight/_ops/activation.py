@@ -13,6 +13,7 @@ from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.move import Cat
 from rushlight._ops.special_error import erf_kernel
+from rushlight._ops.special_series import in_double
 
 FUNCTIONAL = ("nn.functional",)
 
@@ -343,6 +344,9 @@ class Threshold(Op):
         return g * ~(input <= threshold)
 
 
+_erf = in_double(erf_kernel)
+
+
 class Gelu(Op):
     """gelu(input, approximate='none') -> Tensor
 
@@ -358,7 +362,7 @@ class Gelu(Op):
 
     def forward(xp, x, *, approximate="none"):
         if approximate == "none":
-            result = erf_kernel(xp, x * x.dtype.type(math.sqrt(0.5)))
+            result = _erf(xp, x * x.dtype.type(math.sqrt(0.5)))
         elif approximate == "tanh":
             result = xp.tanh(x * (1 + 0.044715 * x * x) * x.dtype.type(math.sqrt(2 / math.pi)))
         else:
@@ -380,7 +384,7 @@ class GeluBackward(Op):
 
     def forward(xp, g, x, approximate):
         if approximate == "none":
-            below = (erf_kernel(xp, x * x.dtype.type(math.sqrt(0.5))) + 1) * x.dtype.type(0.5)
+            below = (_erf(xp, x * x.dtype.type(math.sqrt(0.5))) + 1) * x.dtype.type(0.5)
             density = xp.exp(x * x * x.dtype.type(-0.5)) * x.dtype.type(1 / math.sqrt(2 * math.pi))
             return g * (below + x * density)
         root, square = x.dtype.type(math.sqrt(2 / math.pi)), x * x
