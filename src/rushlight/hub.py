@@ -137,7 +137,7 @@ def load_state_dict_from_url(
     target = folder / (file_name or Path(urlsplit(url).path).name)
     if not target.exists():
         part = target.with_name(target.name + ".part")
-        _fetch_with_retries(url, part)
+        _fetch_with_retries(url, part, progress)
         if check_hash:
             _check_hash(part, target.name)
         part.replace(target)

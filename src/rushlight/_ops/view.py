@@ -134,13 +134,6 @@ class Reshape(View_):
         return x.reshape(infer_shape((shape,) if type(shape) is int else tuple(shape), x.size))
 
 
-class UnsafeView(Reshape):
-    """A reshape whose node prints as PyTorch prints it after a batched product."""
-
-    public = ()
-    grad_name = "UnsafeViewBackward0"
-
-
 @public("Tensor", out=False)
 def view_as(self, other):
     """view_as(other) -> Tensor
@@ -651,18 +644,6 @@ def cells(size, stride, offset):
     for n, s in zip(size, stride, strict=True):
         at = at[..., None] + np.arange(n) * s
     return at
-
-
-class Alias(View):
-    """Another tensor on the same memory, with history: ``view_as(self)``."""
-
-    public = ()
-
-    def forward(xp, x):
-        return x.view()
-
-    def vjp(g):
-        return g
 
 
 @public("torch")

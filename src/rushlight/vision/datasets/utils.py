@@ -78,9 +78,19 @@ def _progress(label: str, total: int | None, initial: int) -> Any:
     return tqdm(desc=label, total=total, initial=initial, unit="B", unit_scale=True)
 
 
-def _copy(response: Any, file: BinaryIO, label: str, total: int | None, start: int) -> int:
+class _NoProgress:
+    """A progress bar that shows nothing."""
+
+    def update(self, count: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _copy(
+    response: Any, file: BinaryIO, label: str, total: int | None, start: int, progress: bool
+) -> int:
     """Append the response to ``file`` and return how long the file is now."""
-    bar = _progress(label, total, start)
+    bar = _progress(label, total, start) if progress else _NoProgress()
     done = start
     try:
         while block := response.read(_BLOCK):
@@ -92,7 +102,7 @@ def _copy(response: Any, file: BinaryIO, label: str, total: int | None, start: i
     return done
 
 
-def _fetch(url: str, part: Path) -> None:
+def _fetch(url: str, part: Path, progress: bool = True) -> None:
     """One request. What ``part`` holds is not asked for again, if the server can do that."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "rushlight"}
@@ -104,15 +114,15 @@ def _fetch(url: str, part: Path) -> None:
         length = response.headers.get("Content-Length")
         total = None if length is None else start + int(length)
         with part.open("ab" if start else "wb") as file:
-            done = _copy(response, file, part.stem, total, start)
+            done = _copy(response, file, part.stem, total, start, progress)
     if total is not None and done < total:
         raise URLError(f"the connection closed after {done} of {total} bytes of {url}")
 
 
-def _fetch_with_retries(url: str, part: Path) -> None:
+def _fetch_with_retries(url: str, part: Path, progress: bool = True) -> None:
     for attempt in range(_ATTEMPTS):
         try:
-            return _fetch(url, part)
+            return _fetch(url, part, progress)
         except HTTPError as error:
             if error.code != 416:  # 416: we asked past the end, so the part is of another file
                 raise
