@@ -289,8 +289,6 @@ FURTHER = (
 )
 # Records that nothing reaches, and why.
 UNREACHED = {
-    "alias": "no function of ours makes one today",
-    "unsafe_view": "no function of ours makes one today",
     "embedding_lookup": "the second derivative of an embedding; tests/ops/test_embedding.py has it",
 }
 
