@@ -47,7 +47,6 @@ VALUES = {
     **dict.fromkeys(EMPTY, MEMORY),
     **dict.fromkeys(BESSEL, PRECISION),
     **dict.fromkeys(["topk", "kthvalue", "linalg.eig", "linalg.eigh"], MANY),
-    **dict.fromkeys(["addbmm", "matrix_exp"], PRECISION),  # in bfloat16
     "as_strided.partial_views": LOST,
     "nn.functional.embedding_bag": SWAPPED,
 }
@@ -70,6 +69,15 @@ SKIPPED: dict[str, dict[str, str]] = {
     | dict.fromkeys(["cholesky_inverse", "cholesky_solve"], UNREAD)
     | {"as_strided_scatter": "PyTorch passes a gradient to what was overwritten"},
 }
+
+
+# In one dtype only: few of bfloat16's eight bits are left after a chain of products.
+IMPRECISE = {("addbmm", "bfloat16"), ("matrix_exp", "bfloat16")}
+
+
+def lawful(name):
+    """The cases of an entry that its laws speak of."""
+    return [c for c in cases_of(name) if (name, c["dtype"]) not in IMPRECISE]
 
 
 def spoken_of(law):
@@ -125,7 +133,7 @@ def shown(case):
 
 @pytest.mark.parametrize("name", spoken_of("equal"))
 def test_equals_torch_and_leaves_its_inputs_alone(name):
-    for case in cases_of(name):
+    for case in lawful(name):
         args, kwargs = arguments(case)
         before = [array_of(t).copy() for t in leaves((args, kwargs))]
         check_same(call(case, args, kwargs), case["result"], shown(case))
@@ -142,7 +150,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", spoken_of("layout"))
 def test_strides_of_the_inputs_do_not_matter(name, layout):
-    for case in cases_of(name):
+    for case in lawful(name):
         if case["dtype"] in WIDE:
             args, kwargs = arguments(case, LAYOUTS[layout])
             check_same(call(case, args, kwargs), case["result"], shown(case))
@@ -150,7 +158,7 @@ def test_strides_of_the_inputs_do_not_matter(name, layout):
 
 @pytest.mark.parametrize("name", spoken_of("out"))
 def test_out_agrees(name):
-    for case in cases_of(name):
+    for case in lawful(name):
         if not case["out"]:
             continue
         args, kwargs = arguments(case)
@@ -167,7 +175,7 @@ def test_out_agrees(name):
 
 @pytest.mark.parametrize("name", spoken_of("in place"))
 def test_in_place_form_agrees(name):
-    for case in cases_of(name):
+    for case in lawful(name):
         method = getattr(torch.Tensor, case["function"].rpartition(".")[2] + "_", None)
         if not case["inplace"] or method is None or not isinstance(case["result"], Array):
             continue
@@ -181,7 +189,7 @@ def test_in_place_form_agrees(name):
 
 @pytest.mark.parametrize("name", spoken_of("alias"))
 def test_results_share_memory_where_those_of_torch_do(name):
-    for case in cases_of(name):
+    for case in lawful(name):
         if case["alias"] is None:
             continue
         args, kwargs = arguments(case)
@@ -193,7 +201,7 @@ def test_results_share_memory_where_those_of_torch_do(name):
 
 @pytest.mark.parametrize("name", spoken_of("gradient"))
 def test_gradients_are_those_of_torch(name):
-    for case in cases_of(name):
+    for case in lawful(name):
         if case["grads"] is None:
             continue
         args, kwargs = arguments(case, grad=True)

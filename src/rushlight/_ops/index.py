@@ -551,7 +551,7 @@ def index_put_(self, indices, values, accumulate=False):
     return put(self, index_arrays(self, indices), values, accumulate)
 
 
-@public("torch", out=False)
+@public("torch", "Tensor", out=False)
 def select(input, dim, index):
     """select(input, dim, index) -> Tensor
 
@@ -571,8 +571,6 @@ def select(input, dim, index):
         )
     return Select.call(input, (slice(None),) * at + (operator.index(index), Ellipsis))
 
-
-public("Tensor", out=False)(select)
 
 IndexPut_ = inplace.derive(IndexPut)
 _tensor: Any = Tensor

@@ -8,7 +8,6 @@ from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
-from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import Drawn, check_generator, check_kind
@@ -96,15 +95,6 @@ def binomial(count, prob, generator=None):
     check_kind("binomial_cpu", count._data.dtype, "f")
     n, p = np.broadcast_arrays(count._data, prob._data.astype(count._data.dtype, copy=False))
     return wrap(draws.by_parameter(generator, "binomial", n, p))
-
-
-def _without_gradient(name: str, input: Tensor) -> None:
-    """Refuse where PyTorch would record a reparametrized gradient, which is not written here."""
-    if grad_enabled() and input.requires_grad:
-        raise NotImplementedError(
-            f"{name}: gradients with respect to the parameters are not implemented; call it under "
-            "torch.no_grad() or with detached parameters"
-        )
 
 
 @public("torch", "Tensor")

@@ -278,7 +278,7 @@ def checked_backward(n: Node, g: object, need: list) -> Sequence:
     """
     trace = "".join(n.metadata.get("traceback_", ["(no traceback: made outside detect_anomaly)\n"]))
     try:
-        gs = op_backward(n, g, need)
+        gs = n.op.backward(n, g, need)
     except Exception:
         warn_anomaly(n, trace)
         raise
@@ -290,11 +290,6 @@ def checked_backward(n: Node, g: object, need: list) -> Sequence:
                     f"Function '{n.name()}' returned nan values in its {i}th output."
                 )
     return gs
-
-
-def op_backward(n: Node, g: object, need: list) -> Sequence:
-    """The op's compiled formulas."""
-    return n.op.backward(n, g, need)
 
 
 def warn_anomaly(n: Node, trace: str) -> None:
