@@ -44,6 +44,9 @@ inline PyObject *not_implemented() {
   return Py_NotImplemented;
 }
 
+// A NumPy function to be called from here without its warnings reaching the user (steals; see _core/quiet.py).
+PyObject *quiet(PyObject *function);
+
 // Each family adds its functions to the module.
 bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);

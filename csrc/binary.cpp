@@ -159,7 +159,7 @@ bool add_binary(PyObject *module) {
   PyObject *numpy = PyImport_ImportModule("numpy");
   if (!numpy) return false;
   for (int i = 0; i < COUNT; i++)
-    if (!(ufuncs[i] = PyObject_GetAttrString(numpy, UFUNCS[i]))) return false;
+    if (!(ufuncs[i] = quiet(PyObject_GetAttrString(numpy, UFUNCS[i])))) return false;
   Py_DECREF(numpy);
   return PyModule_AddFunctions(module, methods) == 0;
 }

@@ -1,6 +1,7 @@
 // The module rushlight._C: chooses the kernels of this CPU, then lets each family add its functions.
 #define RUSHLIGHT_IMPORTS_NUMPY
 #include "arrays.h"
+#include "cell.h"
 #include "kernels.h"
 
 #include <cstring>
@@ -80,6 +81,14 @@ static PyMethodDef methods[] = {
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native kernels of rushlight.", -1, methods};
 
+PyObject *quiet(PyObject *function) {
+  PyObject *module = function ? PyImport_ImportModule("rushlight._core.quiet") : nullptr;
+  PyObject *wrapped = module ? PyObject_CallMethod(module, "quiet", "O", function) : nullptr;
+  Py_XDECREF(module);
+  Py_XDECREF(function);
+  return wrapped;
+}
+
 }  // namespace rushlight
 
 PyMODINIT_FUNC PyInit__C(void) {
@@ -92,7 +101,7 @@ PyMODINIT_FUNC PyInit__C(void) {
   if (!module) return nullptr;
   if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||
       !add_threads(module) || !add_binary(module) || !add_reduce(module) ||
-      !add_conv(module) || !add_pool(module) || !add_join(module)) {
+      !add_conv(module) || !add_pool(module) || !add_join(module) || !add_cell(module) || !add_front(module)) {
     Py_DECREF(module);
     return nullptr;
   }

@@ -164,7 +164,7 @@ bool add_reduce(PyObject *module) {
   const char *names[COUNT] = {"add", "maximum", "minimum"};
   for (int i = 0; i < COUNT; i++) {
     PyObject *ufunc = PyObject_GetAttrString(numpy, names[i]);
-    fallbacks[i] = ufunc ? PyObject_GetAttrString(ufunc, "reduce") : nullptr;
+    fallbacks[i] = ufunc ? quiet(PyObject_GetAttrString(ufunc, "reduce")) : nullptr;
     Py_XDECREF(ufunc);
     if (!fallbacks[i]) return false;
   }

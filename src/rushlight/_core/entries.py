@@ -1,9 +1,9 @@
 """The thin entry of each family: the shortest way from a call to a result.
 
 Hot code: locals for globals, slots instead of properties, no isinstance. An entry handles plain
-tensors of one dtype
-on NumPy arrays; whatever else comes goes to ``general``. It must agree with ``general`` on every
-sample (a test).
+tensors of one dtype on NumPy arrays; whatever else comes goes to ``general``. It must agree with
+``general`` on every sample (a test). Where the native extension was built, a front in C++ stands
+before each entry and does the same for the usual call (see ``fronts``).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, errors
+from rushlight._core import dtypes, errors, fronts
 from rushlight._core.dispatch import NUMBERS, finish_many, general, make_node, record
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
@@ -96,7 +96,7 @@ def unary_entry(op: Record) -> Any:
                 return t
         return general(op, (input,), (), out)
 
-    return call
+    return fronts.stand(call, op, kernel=fn, accept=accept)
 
 
 def binary_entry(op: Record, otherwise: Callable = general) -> Any:
@@ -198,7 +198,7 @@ def binary_entry(op: Record, otherwise: Callable = general) -> Any:
                 return with_number(input, other, x, out)
         return otherwise(op, (input, other), (), out)
 
-    return call
+    return fronts.stand(call, op, kernel=fn, accept=accept, same=3, wide=wide, whole=whole)
 
 
 def operator_method(op: Record, tensors: tuple, params: tuple, out: object) -> object:
@@ -269,7 +269,7 @@ def reflected_entry(op: Record) -> Any:
                 return t
         return operator_fallback(op, (other, self), (), None)
 
-    return call
+    return fronts.stand(call, op, kind="reflected", kernel=fn, wide=wide)
 
 
 def view_entry(op: Record) -> Any:
@@ -326,7 +326,7 @@ def view_entry(op: Record) -> Any:
         return t
 
     op.finish_view = staticmethod(finish_view)
-    return call
+    return fronts.stand(call, op, kind="view", reference=run)
 
 
 def shares(r: ndarray, x: ndarray) -> bool:
@@ -350,7 +350,7 @@ def link_view(op: Record, input: Tensor, result: object, params: tuple) -> objec
 
 def op_entry(op: Record) -> Any:
     """Any number of tensors, then parameters."""
-    count, varargs = len(op.tensors), op.varargs
+    count = len(op.tensors)
     if op.variadic:
         call = list_entry(op)
     elif count == 1 and not op.outputs:
@@ -359,8 +359,14 @@ def op_entry(op: Record) -> Any:
         call = triple_entry(op)
     else:
         call = many_tensor_entry(op)
-    if not varargs:
+    return call
+
+
+def collected(call: Callable, op: Record) -> Callable:
+    """For an op with ``varargs``: its last argument, given one by one, is made a tuple."""
+    if not op.varargs:
         return call
+    count = len(op.tensors)
 
     def collecting(*args, out=None, **kw):
         if len(args) > count and type(args[count]) is int:
@@ -434,7 +440,7 @@ def one_tensor_entry(op: Record) -> Any:
                 return t
         return general(op, args[:1], args[1:], out)
 
-    return call
+    return fronts.stand(collected(call, op), op, kernel=native, reference=run, accept=accept)
 
 
 def reduce_entry(op: Record) -> Any:
@@ -499,7 +505,21 @@ def reduce_entry(op: Record) -> Any:
                 return t
         return general(op, (input,), params, out)
 
-    return call
+    return fronts.stand(call, op, kernel=reduction(quick, rest), reference=run, accept=accept)
+
+
+def reduction(quick: Callable | None, rest: tuple) -> Callable | None:
+    """``op.quick`` as a kernel of the front."""
+    if quick is None:
+        return None
+
+    def kernel(x, dim, keepdim, *others):
+        plain = x.dtype is F4 and others == rest
+        if plain and (dim is None or (type(dim) is int and x.ndim)):
+            return quick(x, dim, None, None, keepdim)
+        return NotImplemented
+
+    return kernel
 
 
 def by_name(op: Record, dim: object, keepdim: object, kw: dict) -> tuple:
@@ -567,7 +587,7 @@ def pair_entry(op: Record) -> Any:
                 return t
         return general(op, (input, other), (), out)
 
-    return call
+    return fronts.stand(call, op, reference=run)
 
 
 def triple_entry(op: Record) -> Any:
@@ -601,7 +621,7 @@ def triple_entry(op: Record) -> Any:
                     return t
         return others(*args, out=out, **kw)
 
-    return call
+    return fronts.stand(call, op, reference=run, accept=accept, same=7)
 
 
 NO_NODES = [None, None, None]
@@ -650,7 +670,9 @@ def list_entry(op: Record) -> Any:
                 return t
         return general(op, args[:1], args[1:], out)
 
-    return call
+    return fronts.stand(
+        collected(call, op), op, kind="list", kernel=native, reference=run, accept=accept
+    )
 
 
 def many_tensor_entry(op: Record) -> Any:
@@ -719,7 +741,9 @@ def many_tensor_entry(op: Record) -> Any:
             t._node = make_node(op, tensors, nodes, params, (t,))
         return t
 
-    return call
+    mask = 0 if same is None else sum(1 << i for i in same)
+    served = accept if mask else WITHOUT_HALF if widen else ()
+    return fronts.stand(collected(call, op), op, reference=run, accept=served, same=mask)
 
 
 # ---- arguments -----------------------------------------------------------------------------------

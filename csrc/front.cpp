@@ -1,0 +1,496 @@
+// A front stands before a Python entry (_core/entries.py) and does the same for the usual call: plain tensors, arrays of
+// one accepted dtype, no `out`. Whatever else comes, errors too, it hands to the Python entry with the very arguments.
+#include "cell.h"
+
+
+#include <cstddef>
+#include <initializer_list>
+#include <cstring>
+
+namespace rushlight {
+namespace {
+
+constexpr int MOST = 16;    // arguments of a call
+constexpr int INPUTS = 6;   // tensors among them
+constexpr uint8_t UNKNOWN = 255;
+
+enum Kind { CALL, VIEW, LIST, REFLECTED };
+
+struct Front {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  PyObject *python;     // the entry behind
+  PyObject *op;
+  PyObject *kernel;     // kernel(*arrays, *params), may answer NotImplemented; or null
+  PyObject *reference;  // reference(numpy, *arrays, *params); or null
+  PyObject *finish;     // finish(op, tensors, params, result) where Python makes the result's tensors; or null
+  PyObject *names, *defaults, *required;  // of the arguments, tuples
+  PyObject *accept[MOST + 8];
+  PyObject *wide[8];    // dtypes next to which a Python float, or int, may stand
+  PyObject *whole[8];
+  int accepted, n_wide, n_whole;
+  int kind, count, total, positional;
+  unsigned same;        // which inputs must have one accepted dtype
+  unsigned optional;    // which inputs may be None
+  bool varargs, differentiable, keeps_result;
+  uint8_t keeps_meta;   // of a view
+  uint8_t how[1 << INPUTS][INPUTS];  // which inputs need a gradient -> how each is saved
+};
+
+PyObject *numpy;
+
+bool among(PyObject *const *set, int n, PyObject *d) {
+  for (int i = 0; i < n; i++)
+    if (set[i] == d) return true;
+  return false;
+}
+
+PyObject *dtype_of(PyObject *array) { return (PyObject *)PyArray_DESCR((PyArrayObject *)array); }
+
+PyObject *tuple_of(PyObject *const *items, int n) {
+  PyObject *t = PyTuple_New(n);
+  for (int i = 0; t && i < n; i++) PyTuple_SET_ITEM(t, i, Py_NewRef(items[i]));
+  return t;
+}
+
+// The values of all arguments; false: let Python's entry judge the call. `held` owns what was made here.
+bool bind(Front *f, PyObject *const *args, Py_ssize_t given, PyObject *keywords, PyObject **values, PyObject *&held) {
+  held = nullptr;
+  if (f->varargs && given > f->count && (PyLong_CheckExact(args[f->count]) || (f->kind == VIEW && given > f->count + 1))) {
+    held = tuple_of(args + f->count, (int)given - f->count);
+    if (!held) return false;
+    for (int i = 0; i < f->count; i++) values[i] = args[i];
+    values[f->count] = held;
+    given = f->count + 1;
+  } else {
+    if (given > f->positional) return false;
+    for (int i = 0; i < given; i++) values[i] = args[i];
+  }
+  if (given == f->total) return !keywords || !PyTuple_GET_SIZE(keywords);
+  for (int i = (int)given; i < f->total; i++)
+    values[i] = PyTuple_GET_ITEM(f->required, i) == Py_True ? nullptr : PyTuple_GET_ITEM(f->defaults, i);
+  Py_ssize_t n = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+  unsigned placed = 0;
+  for (Py_ssize_t k = 0; k < n; k++) {
+    PyObject *name = PyTuple_GET_ITEM(keywords, k);
+    int at = (int)given;
+    while (at < f->total && PyTuple_GET_ITEM(f->names, at) != name) at++;
+    if (at == f->total || placed >> at & 1) return false;
+    placed |= 1u << at;
+    values[at] = args[PyVectorcall_NARGS(given) + k];
+  }
+  for (int i = (int)given; i < f->total; i++)
+    if (!values[i]) return false;
+  return true;
+}
+
+void drop(PyObject *const *items, int n) {
+  for (int i = 0; i < n; i++) Py_DECREF(items[i]);
+}
+
+// Keeps the arrays alive whatever another thread does to their tensors while a kernel has let go of the GIL.
+struct Held {
+  PyObject *const *items;
+  int n;
+  Held(PyObject *const *items, int n) : items(items), n(n) {
+    for (int i = 0; i < n; i++) Py_INCREF(items[i]);
+  }
+  ~Held() { drop(items, n); }
+};
+
+// Kernel, then reference. Null without an error: Python's entry shall do it again and say what is wrong.
+PyObject *compute(Front *f, PyObject **arrays, PyObject *const *params) {
+  PyObject *stack[MOST + 2], **first = stack + 1;
+  int n = f->total;
+  first[0] = numpy;
+  for (int i = 0; i < f->count; i++) first[1 + i] = arrays[i];
+  for (int i = f->count; i < n; i++) first[1 + i] = params[i - f->count];
+  PyObject *r = nullptr;
+  if (f->kernel) {
+    r = PyObject_Vectorcall(f->kernel, first + 1, (size_t)n | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    if (r == Py_NotImplemented && f->reference) Py_CLEAR(r);
+    else if (r) return r;
+  }
+  if (!r && !PyErr_Occurred()) r = PyObject_Vectorcall(f->reference, first, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+  if (!r && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
+  return r;
+}
+
+// How the inputs are saved when those in `mask` need a gradient; null with an error.
+const uint8_t *how_to_save(Front *f, unsigned mask) {
+  uint8_t *how = f->how[mask];
+  if (how[0] != UNKNOWN) return how;
+  PyObject *flags = PyTuple_New(f->count);
+  for (int i = 0; flags && i < f->count; i++) PyTuple_SET_ITEM(flags, i, Py_NewRef(mask >> i & 1 ? Py_True : Py_False));
+  PyObject *keep = flags ? PyObject_GetAttrString(f->op, "keep_for") : nullptr;
+  PyObject *found = keep ? PyObject_CallOneArg(keep, flags) : nullptr;
+  Py_XDECREF(flags);
+  Py_XDECREF(keep);
+  if (!found) return nullptr;
+  for (int i = f->count; i-- > 0;) how[i] = (uint8_t)PyLong_AsLong(PyTuple_GET_ITEM(found, i));
+  Py_DECREF(found);
+  return how;
+}
+
+PyObject *saved_slot(PyObject *input, PyObject *array, int how) {
+  if (!how) return Py_NewRef(Py_None);
+  if (!array || array == Py_None || !is_plain_tensor(input)) return PyTuple_Pack(1, input);
+  if (how == 1) {
+    PyObject *shape = shape_of(array);
+    PyObject *pair = shape ? PyTuple_Pack(2, shape, dtype_of(array)) : nullptr;
+    Py_XDECREF(shape);
+    return pair;
+  }
+  PyObject *version = version_of(input), *entry = PyTuple_Pack(3, input, array, version);
+  Py_DECREF(version);
+  return entry;
+}
+
+// Give the result `t` (around array r) its node.
+bool record(Front *f, PyObject *t, PyObject *r, PyObject *const *inputs, PyObject *const *arrays, PyObject *const *nodes,
+            PyObject *const *params, unsigned mask) {
+  const uint8_t *how = how_to_save(f, mask);
+  if (!how) return false;
+  PyObject *saved = PyTuple_New(f->count + f->keeps_result);
+  if (!saved) return false;
+  for (int i = 0; i < f->count; i++) PyTuple_SET_ITEM(saved, i, saved_slot(inputs[i], arrays[i], how[i]));
+  if (f->keeps_result) {
+    PyObject *version = PyList_New(1);
+    PyList_SET_ITEM(version, 0, Py_NewRef(cell.zero));
+    PyTuple_SET_ITEM(saved, f->count, PyTuple_Pack(3, version, r, cell.zero));
+    Py_SETREF(slot(t, cell.ver), version);
+  }
+  PyObject *given = tuple_of(params, f->total - f->count);
+  PyObject *node = given ? new_node(f->op, tuple_of(nodes, f->count), saved, r, given) : nullptr;
+  Py_XDECREF(given);
+  if (!node) return false;
+  Py_SETREF(slot(t, cell.node_), node);
+  return true;
+}
+
+// Where Python makes the tensors of a result (several of them, say).
+PyObject *finish_in_python(Front *f, PyObject *const *values, PyObject *r) {
+  PyObject *tensors = tuple_of(values, f->count), *params = tuple_of(values + f->count, f->total - f->count);
+  PyObject *made = tensors && params ? PyObject_CallFunctionObjArgs(f->finish, f->op, tensors, params, r, nullptr) : nullptr;
+  Py_XDECREF(tensors);
+  Py_XDECREF(params);
+  Py_DECREF(r);
+  return made;
+}
+
+// May this Python number stand next to an array of this dtype?
+bool number_fits(Front *f, PyObject *number, PyObject *d) {
+  return PyFloat_CheckExact(number) ? among(f->wide, f->n_wide, d)
+                                    : PyLong_CheckExact(number) && among(f->whole, f->n_whole, d);
+}
+
+// The arrays of the inputs; false: not for us. A number's array is the number.
+bool arrays_of(Front *f, PyObject *const *values, PyObject **arrays) {
+  PyObject *d = nullptr;
+  bool number = false;
+  for (int i = 0; i < f->count; i++) {
+    PyObject *t = values[i];
+    if (!is_plain_tensor(t)) {
+      if (t == Py_None && f->optional >> i & 1 && i) {
+        arrays[i] = Py_None;
+        continue;
+      }
+      if (!f->n_wide || i != 1) return false;
+      number = true;
+      arrays[i] = t;
+      continue;
+    }
+    PyObject *x = arrays[i] = slot(t, cell.data);
+    if (!x || !PyArray_CheckExact(x)) return false;
+    if (f->same >> i & 1) {
+      if (d && dtype_of(x) != d) return false;
+      if (!d && !among(f->accept, f->accepted, d = dtype_of(x))) return false;
+    } else if (!f->same && f->accepted && !among(f->accept, f->accepted, dtype_of(x))) {
+      return false;
+    }
+  }
+  return !number || number_fits(f, arrays[1], d);
+}
+
+// The nodes of the inputs (new references) and which of them are there; -1 with an error.
+int nodes_of(Front *f, PyObject *const *values, PyObject *const *arrays, PyObject **nodes) {
+  int mask = 0;
+  for (int i = 0; i < f->count; i++) {
+    nodes[i] = arrays[i] == Py_None || !is_plain_tensor(values[i]) ? Py_NewRef(Py_None) : node_of(values[i]);
+    if (!nodes[i]) {
+      drop(nodes, i);
+      return -1;
+    }
+    if (nodes[i] != Py_None) mask |= 1 << i;
+  }
+  return mask;
+}
+
+// Null without an error: Python's entry takes the call.
+PyObject *call_plain(Front *f, PyObject *const *values) {
+  PyObject *arrays[INPUTS], *nodes[INPUTS];
+  if (!arrays_of(f, values, arrays)) return nullptr;
+  Held held(arrays, f->count);
+  PyObject *r = compute(f, arrays, values + f->count);
+  if (!r) return nullptr;
+  if (f->finish && !PyArray_CheckExact(r)) return finish_in_python(f, values, r);
+  r = as_array(r);
+  PyObject *t = new_tensor(r);
+  if (!t) return nullptr;
+  if (!f->differentiable) return t;
+  int mask = nodes_of(f, values, arrays, nodes);
+  int on = mask > 0 ? grad_on() : mask;
+  bool good = on >= 0 && (!on || record(f, t, r, values, arrays, nodes, values + f->count, (unsigned)mask));
+  if (mask >= 0) drop(nodes, f->count);
+  if (!good) Py_CLEAR(t);
+  return t;
+}
+
+PyObject *call_reflected(Front *f, PyObject *const *values) {
+  PyObject *swapped[2] = {values[1], values[0]}, *arrays[2], *nodes[2];
+  if (!is_plain_tensor(values[0])) return nullptr;
+  PyObject *y = slot(values[0], cell.data);
+  if (!y || !PyArray_CheckExact(y) || !among(f->wide, f->n_wide, dtype_of(y))) return nullptr;
+  if (!PyFloat_CheckExact(values[1]) && !PyLong_CheckExact(values[1])) return nullptr;
+  arrays[0] = values[1];
+  arrays[1] = y;
+  Held held(arrays, 2);
+  PyObject *r = compute(f, arrays, nullptr);
+  if (!r) return nullptr;
+  r = as_array(r);
+  PyObject *t = new_tensor(r);
+  if (!t || !f->differentiable) return t;
+  int mask = nodes_of(f, swapped, arrays, nodes);
+  int on = mask > 0 ? grad_on() : mask;
+  bool good = on >= 0 && (!on || record(f, t, r, swapped, arrays, nodes, nullptr, (unsigned)mask));
+  if (mask >= 0) drop(nodes, 2);
+  if (!good) Py_CLEAR(t);
+  return t;
+}
+
+// Does array r look at the memory of x by NumPy's own account?
+bool is_look_at(PyObject *r, PyObject *x) {
+  PyObject *base = PyArray_BASE((PyArrayObject *)r);
+  return r == x || (base && (base == x || base == PyArray_BASE((PyArrayObject *)x)));
+}
+
+// Ties the view r of `input` to its base, as entries.view_entry does. Steals r. Null without an error: Python shall.
+PyObject *link(Front *f, PyObject *input, PyObject *x, PyObject *r, PyObject *params) {
+  PyObject *p = node_of(input);
+  int on = p ? grad_on() : -1;
+  if (on > 0 && p != Py_None && f->differentiable && f->keeps_meta > 1) {  // a saved look: Python's
+    Py_DECREF(p);
+    Py_DECREF(r);
+    return nullptr;
+  }
+  PyObject *t = on < 0 ? nullptr : new_tensor(r);
+  if (!t) {
+    Py_XDECREF(p);
+    if (on < 0) Py_DECREF(r);
+    return nullptr;
+  }
+  PyObject *v = slot(input, cell.view);
+  if (slot(input, cell.ver) == Py_None) {
+    PyObject *counter = PyList_New(1);
+    PyList_SET_ITEM(counter, 0, Py_NewRef(cell.zero));
+    Py_SETREF(slot(input, cell.ver), counter);
+  }
+  PyObject *ver = slot(input, cell.ver);
+  Py_SETREF(slot(t, cell.ver), Py_NewRef(ver));
+  PyObject *view = v == Py_None ? PyTuple_Pack(4, input, Py_None, f->op, params)
+                                : PyTuple_Pack(4, PyTuple_GET_ITEM(v, 0), v, f->op, params);
+  bool current = (p == Py_None || on) && (v == Py_None || PyLong_AsLong(slot(input, cell.seen)) >= 0);
+  slot(t, cell.seen) = current ? Py_NewRef(PyList_GET_ITEM(ver, 0)) : PyLong_FromLong(-1);
+  bool good = view != nullptr;
+  if (good) Py_SETREF(slot(t, cell.view), view);
+  if (good && p != Py_None && f->differentiable && on) {
+    PyObject *edges = PyTuple_Pack(1, p), *meta = saved_slot(input, x, f->keeps_meta);
+    PyObject *saved = meta ? PyTuple_Pack(1, meta) : nullptr;
+    Py_XDECREF(meta);
+    PyObject *node = new_node(f->op, edges, saved, r, params);
+    good = node != nullptr;
+    if (good) Py_SETREF(slot(t, cell.node_), node);
+  }
+  Py_DECREF(p);
+  if (!good) Py_CLEAR(t);
+  return t;
+}
+
+PyObject *call_view(Front *f, PyObject *const *values) {
+  if (!is_plain_tensor(values[0])) return nullptr;
+  PyObject *input = values[0], *x = slot(input, cell.data);
+  if (!x || !PyArray_CheckExact(x)) return nullptr;
+  Held held(&x, 1);
+  PyObject *r = compute(f, &x, values + 1);
+  if (!r) return nullptr;
+  if (!PyArray_CheckExact(r) || !is_look_at(r, x)) {
+    Py_DECREF(r);
+    return nullptr;
+  }
+  PyObject *params = tuple_of(values + 1, f->total - 1);
+  PyObject *t = params ? link(f, input, x, r, params) : nullptr;
+  Py_XDECREF(params);
+  return t;
+}
+
+// A list of tensors of one dtype. History is Python's.
+PyObject *call_list(Front *f, PyObject *const *values) {
+  PyObject *list = values[0];
+  if (!PyList_CheckExact(list) && !PyTuple_CheckExact(list)) return nullptr;
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
+  PyObject *arrays = n ? PyList_New(n) : nullptr, *d = nullptr;
+  if (!arrays) return nullptr;
+  bool history = false, fine = true;
+  for (Py_ssize_t i = 0; i < n; i++) {
+    PyObject *t = PySequence_Fast_GET_ITEM(list, i);
+    PyObject *x = is_plain_tensor(t) ? slot(t, cell.data) : nullptr;
+    if (!x || !PyArray_CheckExact(x) || (d && dtype_of(x) != d)) {
+      fine = false;
+      break;
+    }
+    d = dtype_of(x);
+    history |= slot(t, cell.node_) != Py_None || slot(t, cell.view) != Py_None;
+    PyList_SET_ITEM(arrays, i, Py_NewRef(x));
+  }
+  PyObject *r = fine && among(f->accept, f->accepted, d) ? compute(f, &arrays, values + 1) : nullptr;
+  Py_DECREF(arrays);
+  if (!r) return nullptr;
+  if (history && f->differentiable) return finish_in_python(f, values, as_array(r));
+  return new_tensor(as_array(r));
+}
+
+PyObject *call(PyObject *self, PyObject *const *args, size_t flags, PyObject *keywords) {
+  Front *f = (Front *)self;
+  Py_ssize_t given = PyVectorcall_NARGS(flags);
+  if (given && !special()) {
+    PyObject *values[MOST], *held;
+    bool bound = bind(f, args, given, keywords, values, held);
+    PyObject *result = nullptr;
+    if (bound) {
+      switch (f->kind) {
+        case CALL: result = call_plain(f, values); break;
+        case VIEW: result = call_view(f, values); break;
+        case LIST: result = call_list(f, values); break;
+        default: result = call_reflected(f, values);
+      }
+    }
+    Py_XDECREF(held);
+    if (result || PyErr_Occurred()) return result;
+  }
+  return PyObject_Vectorcall(f->python, args, flags, keywords);
+}
+
+// ---- the type --------------------------------------------------------------------------------------------------------
+
+int fill(PyObject *dtypes, PyObject **to, int room) {
+  PyObject *items = PySequence_Fast(dtypes, "dtypes");
+  if (!items) return -1;
+  int n = (int)PySequence_Fast_GET_SIZE(items);
+  if (n > room) n = room;  // the rest goes through Python
+  for (int i = 0; i < n; i++) to[i] = Py_NewRef(PySequence_Fast_GET_ITEM(items, i));
+  Py_DECREF(items);
+  return n;
+}
+
+PyObject *given_or_null(PyObject *x) { return x == Py_None ? nullptr : Py_NewRef(x); }
+
+PyTypeObject *front_type;
+
+// front(python, op, kind, kernel, reference, finish, (names, defaults, required), (count, positional, varargs),
+//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta)
+PyObject *front(PyObject *, PyObject *args) {
+  PyObject *python, *op, *kernel, *reference, *finish, *names, *defaults, *required, *accept, *wide, *whole;
+  int kind, count, positional, varargs, differentiable, keeps_result, keeps_meta;
+  unsigned same, optional;
+  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi", &python, &op, &kind, &kernel, &reference, &finish,
+                        &PyTuple_Type, &names, &PyTuple_Type, &defaults, &PyTuple_Type, &required, &count, &positional,
+                        &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta))
+    return nullptr;
+  int total = (int)PyTuple_GET_SIZE(names);
+  if (count > INPUTS || total > MOST || count < 1) return Py_NewRef(python);
+  Front *f = PyObject_New(Front, front_type);
+  if (!f) return nullptr;
+  f->vectorcall = call;
+  f->python = Py_NewRef(python);
+  f->op = Py_NewRef(op);
+  f->kernel = given_or_null(kernel);
+  f->reference = given_or_null(reference);
+  f->finish = given_or_null(finish);
+  f->names = Py_NewRef(names);
+  f->defaults = Py_NewRef(defaults);
+  f->required = Py_NewRef(required);
+  f->kind = kind;
+  f->count = count;
+  f->total = total;
+  f->positional = positional;
+  f->varargs = varargs;
+  f->same = same;
+  f->optional = optional;
+  f->differentiable = differentiable;
+  f->keeps_result = keeps_result;
+  f->keeps_meta = (uint8_t)keeps_meta;
+  memset(f->how, UNKNOWN, sizeof f->how);
+  f->accepted = fill(accept, f->accept, MOST + 8);
+  f->n_wide = fill(wide, f->wide, 8);
+  f->n_whole = fill(whole, f->whole, 8);
+  if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0) Py_CLEAR(f);
+  return (PyObject *)f;
+}
+
+PyObject *get(PyObject *self, PyObject *object, PyObject *) {
+  return object && object != Py_None ? PyMethod_New(self, object) : Py_NewRef(self);
+}
+
+// To whoever asks, a front is the Python function behind it.
+PyObject *getattr(PyObject *self, PyObject *name) {
+  const char *text = PyUnicode_AsUTF8(name);
+  if (text && (!strcmp(text, "__get__") || !strncmp(text, "__reduce", 8) || !strcmp(text, "__call__")))
+    return PyObject_GenericGetAttr(self, name);
+  if (text && !strcmp(text, "__python__")) return Py_NewRef(((Front *)self)->python);
+  return PyObject_GetAttr(((Front *)self)->python, name);
+}
+
+int setattr(PyObject *self, PyObject *name, PyObject *value) { return PyObject_SetAttr(((Front *)self)->python, name, value); }
+
+PyObject *repr(PyObject *self) { return PyObject_Repr(((Front *)self)->python); }
+
+void dealloc(PyObject *self) {
+  Front *f = (Front *)self;
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XDECREF(x);
+  drop(f->accept, f->accepted);
+  drop(f->wide, f->n_wide);
+  drop(f->whole, f->n_whole);
+  PyTypeObject *type = Py_TYPE(self);
+  PyObject_Free(self);
+  Py_DECREF(type);
+}
+
+// Pickled and copied by name, as functions are.
+PyObject *reduce(PyObject *self, PyObject *) { return PyObject_GetAttrString(((Front *)self)->python, "__qualname__"); }
+
+PyMethodDef front_methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {nullptr}};
+PyMemberDef front_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(Front, vectorcall), READONLY, nullptr}, {nullptr}};
+
+PyType_Slot slots[] = {{Py_tp_call, (void *)PyVectorcall_Call}, {Py_tp_descr_get, (void *)get},
+                       {Py_tp_getattro, (void *)getattr},       {Py_tp_setattro, (void *)setattr},
+                       {Py_tp_repr, (void *)repr},              {Py_tp_dealloc, (void *)dealloc},
+                       {Py_tp_methods, front_methods},          {Py_tp_members, front_members},
+                       {0, nullptr}};
+PyType_Spec spec = {"rushlight._C.Front", sizeof(Front), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    slots};
+
+PyMethodDef methods[] = {
+    {"front", front, METH_VARARGS, "front(python, op, ...) -> callable\n\nA native front of a Python entry: see entries.front."},
+    {nullptr},
+};
+
+}  // namespace
+
+bool add_front(PyObject *module) {
+  numpy = PyImport_ImportModule("numpy");
+  front_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  return numpy && front_type && PyModule_AddFunctions(module, methods) == 0;
+}
+
+}  // namespace rushlight

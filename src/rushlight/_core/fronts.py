@@ -1,0 +1,93 @@
+"""Which entries have a front in C++, and what it is told.
+
+A front (csrc/front.cpp) is a callable that does what the Python entry behind it does for the usual
+call: plain tensors, NumPy arrays of an accepted dtype, no ``out``, no mode. All other calls, and
+those that fail, it passes to the entry unchanged. It answers every attribute with the entry's.
+Without the extension (RUSHLIGHT_NATIVE=0) ``stand`` returns the entry itself: the entries are the
+reference, and a test holds the two equal.
+"""
+
+from collections.abc import Callable, Iterable
+from sys import intern
+from typing import Any
+
+import numpy as np
+
+from rushlight._core import dispatch, tensor
+from rushlight._core.extension import C
+from rushlight._core.quiet import quiet
+from rushlight._core.record import Record
+from rushlight._core.state import S, thread
+
+KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3}
+
+if C is not None:
+    C.set_cell(
+        tensor.Tensor,
+        tensor.Parameter,
+        tensor.Node,
+        tensor.Leaf,
+        tensor.Pick,
+        S,
+        thread,
+        tensor.live_node,
+        tensor.check_version,
+    )
+
+
+def stand(
+    entry: Callable,
+    op: Record,
+    *,
+    kind: str = "call",
+    kernel: Callable | None = None,
+    reference: Callable | None = None,
+    accept: Iterable = (),
+    same: int = 0,
+    wide: Iterable = (),
+    whole: Iterable = (),
+) -> Any:
+    """A front before ``entry``; ``entry`` itself where there is no extension.
+
+    ``kernel(*arrays, *params)`` may answer NotImplemented, then ``reference(np, *arrays, *params)``
+    computes. ``accept``: the dtypes served, of the inputs in the bit mask ``same`` (which must
+    agree) or of each. ``wide``, ``whole``: dtypes next to which a Python float, int may stand.
+    """
+    if C is None:
+        return entry
+    if type(kernel) is np.ufunc:
+        kernel = quiet(kernel)
+    finish = finish_list if kind == "list" else finish_several if op.outputs else None
+    how = op.keep_for((True,)) if op.differentiable and len(op.tensors) == 1 else (0,)
+    names = tuple([intern(n) for n in op.arguments])
+    defaults, required, positional = tuple(op.defaults), tuple(op.required), op.positional
+    if kind == "reflected":
+        names, defaults, required, positional = ("self", "other"), (None, None), (True, True), 2
+    return C.front(
+        entry,
+        op,
+        KINDS[kind],
+        kernel,
+        reference,
+        finish,
+        (names, defaults, required),
+        (len(op.tensors), positional, op.varargs and kind != "reflected"),
+        (tuple(accept), tuple(wide), tuple(whole)),
+        (same, sum(1 << i for i, t in enumerate(op.tensors) if t in op.optional)),
+        op.differentiable,
+        bool(op.keep_results),
+        how[0],
+    )
+
+
+def finish_several(op: Record, tensors: tuple, params: tuple, result: Any) -> Any:
+    """The tensors of an op with several results."""
+    arrays = tuple([a if a is None or type(a) is np.ndarray else np.asarray(a) for a in result])
+    return dispatch.finish_many(op, tensors, params, arrays, None)
+
+
+def finish_list(op: Record, tensors: tuple, params: tuple, result: Any) -> tensor.Tensor:
+    """The result of a ListOp with its history."""
+    made = tensor.wrap(result)
+    dispatch.record(op, tensors, params, made)
+    return made
