@@ -78,9 +78,12 @@ def corpus() -> list[bytes]:
         {"p": torch.nn.Parameter(torch.ones(5)), "s": {1, 2}, "z": torch.Size([2])},
         {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
         torch.empty(3, device="meta"),
+        [base.to_sparse(), base.to_sparse_csr(), base.to_sparse_csc()],
     ]
     files = [saved(obj) for obj in objects]
-    files += [saved(obj, _use_new_zipfile_serialization=False) for obj in objects[:5]]
+    files += [
+        saved(obj, _use_new_zipfile_serialization=False) for obj in (*objects[:5], objects[-1])
+    ]
     files.append(safetensors.save({"a": base, "b": torch.ones(2, dtype=torch.int64)}))
     return files
 
@@ -188,6 +191,34 @@ def tensor(rng: random.Random) -> bytes:
     return named("torch._utils _rebuild_tensor_v2") + b"(" + body + b"}" + last + b"tR"
 
 
+def sparse(rng: random.Random) -> bytes:
+    """A sparse tensor of parts of which some do not fit."""
+    layout = rng.choice(("coo", "coo", "csr", "csr", "csc", "csc", "bsr", "bsc", "xyz"))
+
+    def part(kind, *size):
+        if rng.random() < 0.1:
+            return value(rng, 2)
+        stride = whole(size[-1]) + whole(1) if len(size) > 1 else whole(rng.choice((1, 1, 0)))
+        sizes = b"".join(map(whole, size))
+        key, count = {"LongStorage": ("2", 4), "IntStorage": ("2", 8)}.get(kind, ("3", 4))
+        body = storage(kind, key, "cpu", count) + whole(0)
+        body += b"(" + sizes + b"t(" + stride + b"t\x89}"
+        return named("torch._utils _rebuild_tensor_v2") + b"(" + body + b"tR"
+
+    def often(right, *others):
+        return right if rng.random() < 0.8 else rng.choice(others)
+
+    n, kind = often(2, 1, 0, 3), often("LongStorage", "IntStorage", "FloatStorage")
+    coo = (layout == "coo") == often(True, False)
+    indices = part(kind, 2, n) if coo else part(kind, 3) + part(kind, n)
+    size = b"".join(whole(often(2, 0, 1, 2**31, 2**62, -1)) for _ in range(often(2, 1, 3)))
+    size = named("torch Size") + b"(" + size + b"t\x85R"
+    last = often(b"\x88" if coo else b"", b"", b"\x89", b"N")
+    parts = b"(" + indices + part("FloatStorage", 2) + size + last + b"t"
+    place = named("torch.serialization _get_layout") + text(f"torch.sparse_{layout}") + b"\x85R"
+    return named("torch._utils _rebuild_sparse_tensor") + place + parts + b"\x86R"
+
+
 def bottomless(rng: random.Random) -> bytes:
     """Containers that are small to write and endless to walk, hash or print."""
     deep = rng.choice((50, 5000, 200000))
@@ -249,13 +280,15 @@ def calls(rng: random.Random) -> bytes:
 
 def pickled(rng: random.Random) -> bytes:
     """An arbitrary pickle of one of the kinds above."""
-    make = rng.choice((value, tensor, tensor, bottomless, greedy, calls))
+    make = rng.choice((value, tensor, tensor, sparse, bottomless, greedy, calls))
     return b"\x80\2" + make(rng) + b"."
 
 
 def evil_archive(rng, files):
     """A well-formed archive around a hostile pickle."""
-    return archive(pickled(rng), {"data/0": bytes(16), "data/1": bytes(rng.randrange(40))})
+    places = struct.pack("<4q", *(rng.choice((0, 0, 1, 1, 2, 4, -1, 2**40)) for _ in range(4)))
+    records = {"data/0": bytes(16), "data/1": bytes(rng.randrange(40)), "data/2": places}
+    return archive(pickled(rng), {**records, "data/3": places[:16]})
 
 
 def evil_stream(rng, files):
@@ -294,7 +327,7 @@ def spliced(rng, files):
 
 def directory_lies(rng, files):
     """Wrong numbers in the zip's own records: sizes, offsets, counts, lengths, methods."""
-    data = bytearray(rng.choice(files[:7]))
+    data = bytearray(rng.choice(files[:8]))
     marks = [
         m.start()
         for m in re.finditer(
@@ -449,6 +482,7 @@ def touch(obj: object) -> None:
             waiting += item
         elif isinstance(item, torch.Tensor) and item.device.type == "cpu" and item.numel() < 10**6:
             item.detach().clone()
+            item.to_dense()
 
 
 class Slow(BaseException):

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rushlight
+from rushlight._core.extension import C
+from rushlight._ops.gumbel import log_float32
 
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
 
@@ -225,3 +227,28 @@ def test_orthogonal_to_rounding(shape, seed):
     theirs = torch.nn.init.orthogonal_(torch.empty(*shape)).numpy()
     assert np.abs(ours - theirs).max() < 2e-6
     assert rushlight.rand(3).tolist() == torch.rand(3).tolist()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(SHAPES, SEEDS, st.sampled_from([1, 0.5, 2.3]), st.booleans())
+def test_gumbel_softmax(shape, seed, tau, hard):
+    """Its logarithm and its softmax are PyTorch's to the last bit."""
+
+    def draw(api):
+        logits = api.linspace(-2, 3, int(np.prod(shape))).reshape(shape)
+        return api.nn.functional.gumbel_softmax(logits, tau=tau, hard=hard)
+
+    same(draw, seed)
+
+
+def test_logarithms_of_float32():
+    """The one elementwise function whose bits samples depend on: every kind of number."""
+    rng = np.random.default_rng(0)
+    bits = rng.integers(-(2**31), 2**31, 300_001).astype(np.int32)
+    bits[:1000] %= 0x00900000  # about the smallest normal number
+    bits[:4] = 0, -(2**31), 0x7F800000, 0x7FC00000
+    x = bits.view(np.float32)
+    theirs = torch.log(torch.from_numpy(x)).numpy()
+    assert np.array_equal(log_float32(x), theirs, equal_nan=True)
+    if C is not None:
+        assert np.array_equal(rushlight.from_numpy(x).log().numpy(), theirs, equal_nan=True)

@@ -13,6 +13,9 @@ from rushlight import optim as _optim  # noqa: F401
 
 torch = pytest.importorskip("torch", reason="needs torch for the other side")
 
+# PyTorch warns that its sparse tensors are in beta, and that it does not check indices.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
     "uint16", "uint32", "uint64", "bool", "complex64", "complex128", "float8_e4m3fn",
@@ -88,6 +91,39 @@ def ring(api):
     return inner[1][0]
 
 
+def noted(api):
+    tensor = api.eye(2).to_sparse()
+    tensor.note = "kept"
+    return tensor
+
+
+def numbers(api, values, dtype="int64"):
+    return api.tensor(values, dtype=getattr(api, dtype))
+
+
+SPARSE = {
+    "coo": lambda api: base(api, "float32").to_sparse(),
+    "csr": lambda api: base(api, "float32").to_sparse_csr(),
+    "csc": lambda api: base(api, "float32").to_sparse_csc(),
+    "coo of bfloat16": lambda api: base(api, "bfloat16").to_sparse(),
+    "csr of complex128": lambda api: base(api, "complex128").to_sparse_csr(),
+    "csc of bool": lambda api: base(api, "bool").to_sparse_csc(),
+    "one place twice": lambda api: api.sparse_coo_tensor([[0, 0], [1, 1]], [1.0, 2.0], (2, 2)),
+    "rows in no order": lambda api: api.sparse_csr_tensor(
+        numbers(api, [0, 2, 2]), numbers(api, [1, 0]), api.ones(2), (2, 2)
+    ),
+    "rows of vectors": lambda api: api.sparse_coo_tensor(
+        [[0, 2]], [[1.0, 2.0], [3.0, 4.0]], (3, 2)
+    ),
+    "narrow indices": lambda api: api.sparse_csr_tensor(
+        numbers(api, [0, 1, 2], "int32"), numbers(api, [1, 0], "int32"), api.ones(2), (2, 3)
+    ),
+    "nothing": lambda api: api.zeros(3, 4).to_sparse(),
+    "three dimensions": lambda api: api.arange(8.0).reshape(2, 2, 2).to_sparse(),
+    "requires grad": lambda api: api.eye(2).to_sparse().requires_grad_(),
+    "noted": noted,
+    "twice": lambda api: (lambda t: [t, {"a": t}])(api.eye(3).to_sparse()),
+}
 OTHERS = {
     "requires grad": lambda api: api.ones(2, 3, requires_grad=True),
     "parameter": lambda api: api.nn.Parameter(api.ones(2)),
@@ -128,6 +164,7 @@ CASES = {
     **{f"network {n}": (lambda api, t=t: state_of_network(api, t)) for n, t in NETWORKS.items()},
     **{f"optimizer {n}": (lambda api, t=t: state_of_optimizer(api, t))
        for n, t in OPTIMIZERS.items()},
+    **{f"sparse {n}": f for n, f in SPARSE.items()},
     **OTHERS,
 }  # fmt: skip
 
@@ -138,8 +175,20 @@ def saved(api, obj, **options):
     return buffer.getvalue()
 
 
+def parts(tensor):
+    """What a sparse tensor is made of."""
+    if tensor.is_sparse:
+        return [tensor._indices(), tensor._values(), tensor.is_coalesced()]
+    rows = str(tensor.layout) == "torch.sparse_csr"
+    starts, plain = ("crow_indices", "col_indices") if rows else ("ccol_indices", "row_indices")
+    return [getattr(tensor, starts)(), getattr(tensor, plain)(), tensor.values()]
+
+
 def plain(api, obj, seen):
     """A value both sides can be asked for: bits, layout, identity of storages."""
+    if isinstance(obj, api.Tensor) and obj.layout is not api.strided:
+        kept = [str(obj.layout), tuple(obj.shape), obj.requires_grad, obj.is_leaf]
+        return [*kept, sorted(obj.__dict__.items()), [plain(api, p, seen) for p in parts(obj)]]
     if isinstance(obj, api.Tensor):
         where = seen.setdefault(("storage", obj.untyped_storage().data_ptr()), len(seen))
         kept = [type(obj).__name__, str(obj.dtype), tuple(obj.shape), obj.device.type]
@@ -174,7 +223,16 @@ def test_ours_reads_there(name):
     same(rushlight.load(io.BytesIO(data)), torch.load(io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("name", [*OTHERS, "float32 steps", "bfloat16 transposed", "bool row"])
+OLD = [
+    *OTHERS,
+    *(f"sparse {n}" for n in SPARSE),
+    "float32 steps",
+    "bfloat16 transposed",
+    "bool row",
+]
+
+
+@pytest.mark.parametrize("name", OLD)
 @pytest.mark.parametrize("weights_only", [True, False])
 def test_the_old_stream_both_ways(name, weights_only):
     for api in (torch, rushlight):
@@ -183,7 +241,9 @@ def test_the_old_stream_both_ways(name, weights_only):
         same(rushlight.load(io.BytesIO(data), **options), torch.load(io.BytesIO(data), **options))
 
 
-@pytest.mark.parametrize("name", ["float32 steps", "bfloat16 whole", "nested", "network lstm"])
+@pytest.mark.parametrize(
+    "name", ["float32 steps", "bfloat16 whole", "nested", "network lstm", "sparse csr"]
+)
 def test_mapped_files(name, tmp_path):
     for api in (torch, rushlight):
         api.save(CASES[name](api), tmp_path / "x.pt")

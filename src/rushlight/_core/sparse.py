@@ -221,9 +221,6 @@ class SparseTensor(Tensor):
         made = memo[id(self)] = wrap_sparse(copied(self._data)).requires_grad_(self.requires_grad)
         return made
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise NotImplementedError("sparse tensors are not saved: save tensor.to_dense() instead")
-
     @classmethod
     def __torch_function__(
         cls, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None

@@ -217,6 +217,7 @@ def register() -> None:
     """Enter every kernel under its op's name. Called once, before the records are made."""
     for name in (
         "exp",
+        "log",
         "sigmoid",
         "erf",
         "silu",

@@ -227,26 +227,6 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     return input.log_softmax(dim) if dtype is None else input.log_softmax(dim, dtype=dtype)
 
 
-def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
-    """gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1) -> Tensor
-
-    A sample of the Gumbel-softmax distribution; with ``hard``, one-hot, but with the gradient of
-    the soft sample.
-
-    >>> torch.nn.functional.gumbel_softmax(torch.zeros(2, 3), hard=True).sum(1)
-    tensor([1., 1.])
-    """
-    if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -torch.empty_like(logits.detach()).exponential_().log()
-    soft = ((logits + noise) / tau).softmax(dim)
-    if not hard:
-        return soft
-    index = soft.max(dim, keepdim=True)[1]
-    one = torch.zeros_like(logits.detach()).scatter_(dim, index, 1.0)
-    return one - soft.detach() + soft
-
-
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """normalize(input, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor
 

@@ -19,6 +19,7 @@ from rushlight.serialization import restricted, settings
 from rushlight.serialization.legacy import LegacyLoader
 from rushlight.serialization.legacy_tar import load_tar, open_tar
 from rushlight.serialization.locations import restorer
+from rushlight.serialization.rebuild_sparse import checked_at_the_end
 from rushlight.serialization.safetensors import load_file
 from rushlight.serialization.unpickler import ArchiveLoader, check_size
 from rushlight.serialization.zip_reader import ZipReader, is_zip
@@ -71,7 +72,8 @@ def load(
         return load_file(f, device=_safetensors_device(map_location))
     with _opened(f) as file:
         try:
-            return _load(file, f, map_location, pickle_module, mmap, pickle_load_args)
+            with checked_at_the_end():
+                return _load(file, f, map_location, pickle_module, mmap, pickle_load_args)
         except pickle.UnpicklingError as error:
             if weights_only:
                 raise pickle.UnpicklingError(_advice(str(error))) from None

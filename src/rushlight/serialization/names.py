@@ -17,7 +17,7 @@ from rushlight._core.shape import Size
 from rushlight._core.storage import UntypedStorage
 from rushlight._core.tensor import Parameter, Tensor
 from rushlight._core.typed_storage import CLASSES, TypedStorage
-from rushlight.serialization import rebuild
+from rushlight.serialization import rebuild, rebuild_sparse
 from rushlight.serialization.rebuild import Unsupported
 
 # Our packages and PyTorch's, the longer names first.
@@ -58,7 +58,6 @@ _REBUILD = (
 # What rushlight has no counterpart for: module, names, and what to call it in the error.
 _MISSING = (
     ("torch._utils", "_rebuild_qtensor", "quantised tensors"),
-    ("torch._utils", "_rebuild_sparse_tensor", "sparse tensors (save tensor.to_dense() instead)"),
     ("torch._utils", "_rebuild_nested_tensor", "nested tensors (save a list of tensors instead)"),
     ("torch._utils", "_rebuild_wrapper_subclass", "wrapper subclasses"),
     ("torch._utils", "_rebuild_device_tensor_from_numpy", "tensors of XLA and like devices"),
@@ -96,6 +95,7 @@ def _table():
         ("torch.storage", "TypedStorage"): TypedStorage,
         ("torch.storage", "UntypedStorage"): UntypedStorage,
         ("torch._tensor", "_rebuild_from_type_v2"): rebuild._rebuild_from_type_v2,
+        ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse._rebuild_sparse_tensor,
     }
     for name in _REBUILD:
         table["torch._utils", name] = getattr(rebuild, name)

@@ -11,10 +11,11 @@ from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core.return_types import NamedResult
 from rushlight._core.shape import Size
+from rushlight._core.sparse import SparseTensor
 from rushlight._core.storage import UntypedStorage, untyped_storage
 from rushlight._core.tensor import Parameter, Tensor
 from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
-from rushlight.serialization import names, rebuild
+from rushlight.serialization import names, rebuild, rebuild_sparse
 from rushlight.serialization.locations import location_tag
 
 _ORDINARY = frozenset({str, int, float, bool, type(None), dict, list, tuple, bytes, OrderedDict})
@@ -119,6 +120,8 @@ def _reduce_tensor(tensor):
             return rebuild._rebuild_parameter, arguments
         return rebuild._rebuild_parameter_with_state, (*arguments, state)
     function, arguments = _reduce_plain(tensor)
+    if kind is SparseTensor:  # in PyTorch, and so in its files, a Tensor like others
+        kind = Tensor
     if kind is Tensor and state is None:
         return function, arguments
     return rebuild._rebuild_from_type_v2, (function, kind, arguments, state or {})
@@ -126,11 +129,9 @@ def _reduce_tensor(tensor):
 
 def _reduce_plain(tensor):
     """The rebuilding function of a tensor's elements, and its arguments."""
-    size, stride = tuple(tensor.size()), tuple(tensor.stride())
     if tensor.layout is not devices.strided:
-        raise NotImplementedError(
-            f"saving a tensor of layout {tensor.layout}: save tensor.to_dense()"
-        )
+        return rebuild_sparse._rebuild_sparse_tensor, (tensor.layout, _sparse_parts(tensor))
+    size, stride = tuple(tensor.size()), tuple(tensor.stride())
     if tensor.device.type == "meta":
         arguments = (tensor.dtype, size, stride, tensor.requires_grad)
         return rebuild._rebuild_meta_tensor_no_storage, arguments
@@ -140,6 +141,16 @@ def _reduce_plain(tensor):
         return rebuild._rebuild_tensor_v3, (storage, *place, dtype)
     typed = TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
     return rebuild._rebuild_tensor_v2, (typed, *place)
+
+
+def _sparse_parts(tensor):
+    """What a sparse tensor is made of, in the order of PyTorch's files."""
+    size = tensor.size()
+    if tensor.layout is devices.sparse_coo:
+        return tensor._indices(), tensor._values(), size, tensor.is_coalesced()
+    if tensor.layout in (devices.sparse_csr, devices.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values().detach(), size
+    return tensor.ccol_indices(), tensor.row_indices(), tensor.values().detach(), size
 
 
 def pickler_class(pickle_module: types.ModuleType) -> type:

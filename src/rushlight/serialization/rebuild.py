@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rushlight._core.sparse import SparseTensor
 from rushlight._core.storage import UntypedStorage, rebuild_tensor
 from rushlight._core.tensor import Parameter, Tensor
 
@@ -32,19 +33,28 @@ def _with_bits(tensor, metadata):
     return tensor
 
 
-def _rebuild_parameter(data, requires_grad, backward_hooks):
+def _parameter(data, requires_grad):
+    if isinstance(data, SparseTensor):
+        raise NotImplementedError(
+            "this file has a Parameter that is a sparse tensor, which rushlight does not have: "
+            "save parameter.data"
+        )
     return Parameter(data, requires_grad)
 
 
+def _rebuild_parameter(data, requires_grad, backward_hooks):
+    return _parameter(data, requires_grad)
+
+
 def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
-    parameter = Parameter(data, requires_grad)
+    parameter = _parameter(data, requires_grad)
     set_state(parameter, state)
     return parameter
 
 
 def _rebuild_from_type_v2(func, new_type, args, state):
     tensor = func(*args)
-    if type(tensor) is not new_type:
+    if type(tensor) is not new_type and not (new_type is Tensor and type(tensor) is SparseTensor):
         tensor = tensor.as_subclass(new_type)
     own = getattr(type(tensor), "__setstate__", None)
     if own is not None and own is not getattr(Tensor, "__setstate__", None):

@@ -288,6 +288,8 @@ class Unpickler:
                 f"Can only {code} for dict, collections.OrderedDict, collections.Counter, but got "
                 f"{type(target)}"
             )
+        if len(items) % 2:
+            raise UnpicklingError(f"odd number of items for {code}")
         with damage_explained():
             for key, value in zip(items[::2], items[1::2], strict=True):
                 _check_key(key)
