@@ -5,9 +5,6 @@ namespace rushlight {
 
 Cell cell;
 
-namespace {
-
-// The offset of a __slots__ entry; -1 with an error.
 Py_ssize_t offset_of(PyObject *type, const char *name) {
   PyObject *found = PyDict_GetItemString(((PyTypeObject *)type)->tp_dict, name);
   if (!found || !Py_IS_TYPE(found, &PyMemberDescr_Type)) {
@@ -16,6 +13,8 @@ Py_ssize_t offset_of(PyObject *type, const char *name) {
   }
   return ((PyMemberDescrObject *)found)->d_member->offset;
 }
+
+namespace {
 
 struct Slot {
   PyObject *type;

@@ -20,6 +20,7 @@ struct Cell {
 };
 extern Cell cell;  // valid once Python has called set_cell
 
+Py_ssize_t offset_of(PyObject *type, const char *name);  // of a __slots__ entry; -1 with an error
 inline PyObject *&slot(PyObject *o, Py_ssize_t offset) { return *(PyObject **)((char *)o + offset); }
 
 inline void put(PyObject *o, Py_ssize_t offset, PyObject *value) {  // a new object's slot; keeps a reference
@@ -55,5 +56,6 @@ PyObject *new_node(PyObject *op, PyObject *edges, PyObject *saved, PyObject *arr
 PyObject *as_array(PyObject *result);                         // steals: an exact ndarray from what a kernel returned
 bool add_cell(PyObject *module);
 bool add_front(PyObject *module);
+bool add_engine(PyObject *module);
 
 }  // namespace rushlight

@@ -12,6 +12,7 @@ import numpy as np
 from rushlight._core import backend, entries
 from rushlight._core.dispatch import write_out
 from rushlight._core.errors import backward_twice
+from rushlight._core.extension import C
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import Packed, restore
 from rushlight._core.sparse import SparseArray, wrap_sparse
@@ -49,6 +50,10 @@ class Meta:
         for s in self.shape:
             n *= s
         return n
+
+
+if C is not None:
+    C.set_meta(Meta)
 
 
 class ufunc:
@@ -473,6 +478,18 @@ def unpack_result(node: Node, i: int, count: int) -> Tensor | None:
 
 def compile_backward(cls: "type[Op]", joint: Rule | None, rules: list[Rule | None]) -> Callable:
     """``(node, g, need) -> gradients of the inputs``; what feeds what is settled here, once."""
+    python = python_backward(cls, joint, rules)
+    if C is None or cls.variadic:
+        return python
+    used: list[Any] = [joint] if joint is not None else rules
+    functions = tuple([r and r.function for r in used])
+    plans = tuple([r and r.plan for r in used])
+    several = len(cls.grad_outputs) > 1 or cls.keep_results not in ((), (0,)) or bool(cls.outputs)
+    return C.backward(len(cls.tensors), several, joint is not None, functions, plans, python)
+
+
+def python_backward(cls: "type[Op]", joint: Rule | None, rules: list[Rule | None]) -> Callable:
+    """What C++'s twin does, and what it leaves to Python."""
     count = len(cls.tensors)
     if joint is not None:
         return lambda node, g, need: joint.function(g, *fetch(node, joint.plan, need, count))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.extension import C
 from rushlight._core.sparse import SparseArray, SparseTensor, wrap_sparse
 from rushlight._core.state import set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
@@ -22,6 +23,8 @@ def topological(roots: list, wanted: Any) -> tuple[list, set | None]:
     ``wanted`` (a set; None: all) are nodes whose gradients are asked for; worth visiting are those
     that lead to one.
     """
+    if C is not None and wanted is None:
+        return C.topological(roots), None
     order: list = []
     seen: set = set()
     useful: set | None = None if wanted is None else set()
@@ -111,34 +114,38 @@ def run(
     unique = list(pending)
     order, useful = topological(unique, None if wanted is None else set(wanted))
     found: dict = {}
+
+    def visit(n, g):
+        kind = type(n)
+        if n.hooks is not None and kind is not Node:
+            g = run_hooks(n, g, "tensor")
+        if kind is Leaf:
+            if wanted is not None and n in wanted:
+                found[n] = g
+            if accumulate and (wanted is None or n in wanted):
+                settle(n, g, create)
+        elif kind is Pick:
+            if wanted is not None and n in wanted:
+                found[n] = g
+            slots = pending.get(n.node)
+            if slots is None:
+                slots = pending[n.node] = {}
+            old = slots.get(n.index)
+            slots[n.index] = g if old is None else joined(old, g)
+        else:
+            step(n, g, pending, useful, wanted, found, retain)
+
     before, outer = thread.grad, thread.backward
     thread.backward = Task(order, useful)
     set_grad(create)
     try:
+        if C is not None and wanted is None and accumulate and thread.anomaly is None:
+            C.walk(order, pending, (visit, fit, joined, settle, release), retain, create)
         while order:
             n = order.pop()
             g = pending.pop(n, None)
-            if g is None or (useful is not None and n not in useful):
-                continue
-            kind = type(n)
-            if n.hooks is not None and kind is not Node:
-                g = run_hooks(n, g, "tensor")
-            if kind is Leaf:
-                if wanted is not None and n in wanted:
-                    found[n] = g
-                if accumulate and (wanted is None or n in wanted):
-                    settle(n, g, create)
-                continue
-            if kind is Pick:
-                if wanted is not None and n in wanted:
-                    found[n] = g
-                slots = pending.get(n.node)
-                if slots is None:
-                    slots = pending[n.node] = {}
-                old = slots.get(n.index)
-                slots[n.index] = g if old is None else joined(old, g)
-                continue
-            step(n, g, pending, useful, wanted, found, retain)
+            if g is not None and (useful is None or n in useful):
+                visit(n, g)
     finally:
         set_grad(before)
         thread.backward = outer
@@ -322,7 +329,8 @@ def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
             raise RuntimeError(
                 f"grad can be implicitly created only for real scalar outputs but got {t.dtype}"
             )
-        return wrap(np.ones(t._data.shape, t._data.dtype))
+        unit = ONE.get(t._data.dtype) if not t._data.ndim else None
+        return wrap(np.ones(t._data.shape, t._data.dtype) if unit is None else unit.copy())
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._data.shape != t._data.shape:
@@ -338,6 +346,10 @@ def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
             f"{t.dtype}."
         )
     return g if create or g._node is None else g.detach()
+
+
+# Copying is 1.2 us less than np.ones.
+ONE = {d: np.ones((), d) for d in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
 def as_tuple(value: Any) -> tuple:
