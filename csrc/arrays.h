@@ -58,5 +58,7 @@ bool add_join(PyObject *module);
 bool add_reduce(PyObject *module);
 bool add_ranges(PyObject *module);
 bool add_threads(PyObject *module);
+bool add_views(PyObject *module);
+bool add_small(PyObject *module);
 
 }  // namespace rushlight

@@ -6,13 +6,14 @@
 namespace rushlight {
 namespace {
 
-enum Op { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, COUNT };
+enum Op { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, COUNT, RELU_BACKWARD = COUNT, TANH_BACKWARD, SIGMOID_BACKWARD, ALL };
 const char *const UFUNCS[COUNT] = {"add", "subtract", "multiply", "true_divide", "maximum", "minimum"};
 PyObject *ufuncs[COUNT];
 
 const Binary &table(int op) {
   const BinaryTable &t = kernels->binary;
-  const Binary *all[COUNT] = {&t.add, &t.sub, &t.mul, &t.div, &t.maximum, &t.minimum};
+  const Binary *all[ALL] = {&t.add,     &t.sub,           &t.mul,           &t.div,             &t.maximum,
+                            &t.minimum, &t.relu_backward, &t.tanh_backward, &t.sigmoid_backward};
   return *all[op];
 }
 
@@ -148,10 +149,28 @@ template <int OP> PyObject *call(PyObject *, PyObject *const *args, Py_ssize_t g
   return PyObject_Vectorcall(ufuncs[OP], args, (size_t)given, nullptr);
 }
 
+// The gradients of pointwise functions of their results, (gradient, result): NotImplemented where the loops do not serve.
+template <int OP> PyObject *gradient(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 2 || !PyArray_Check(args[0]) || !PyArray_Check(args[1])) return not_implemented();
+  PyObject *out = attempt(OP, args[0], args[1]);
+  return out || PyErr_Occurred() ? out : not_implemented();
+}
+
+PyObject *relu(PyObject *, PyObject *x) {
+  static PyObject *zero = PyFloat_FromDouble(0);
+  PyObject *out = plain(x) ? attempt(MAXIMUM, x, zero) : nullptr;
+  return out || PyErr_Occurred() ? out : not_implemented();
+}
+
+#define GRADIENT(name, op) \
+  {name, (PyCFunction)(void (*)(void))gradient<op>, METH_FASTCALL, name "(gradient, result) -> array, or NotImplemented"}
 #define METHOD(name, op) \
   {name, (PyCFunction)(void (*)(void))call<op>, METH_FASTCALL, name "(x, y) -> array: NumPy's ufunc, faster"}
 PyMethodDef methods[] = {METHOD("add", ADD),         METHOD("sub", SUB),         METHOD("mul", MUL), METHOD("div", DIV),
-                         METHOD("maximum", MAXIMUM), METHOD("minimum", MINIMUM), {nullptr}};
+                         METHOD("maximum", MAXIMUM), METHOD("minimum", MINIMUM),
+                         GRADIENT("relu_backward", RELU_BACKWARD), GRADIENT("tanh_backward", TANH_BACKWARD),
+                         GRADIENT("sigmoid_backward", SIGMOID_BACKWARD),
+                         {"relu", relu, METH_O, "relu(x) -> array, or NotImplemented"}, {nullptr}};
 
 }  // namespace
 

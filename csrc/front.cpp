@@ -14,7 +14,7 @@ constexpr int MOST = 16;    // arguments of a call
 constexpr int INPUTS = 6;   // tensors among them
 constexpr uint8_t UNKNOWN = 255;
 
-enum Kind { CALL, VIEW, LIST, REFLECTED };
+enum Kind { CALL, VIEW, LIST, REFLECTED, GETITEM };
 
 struct Front {
   PyObject_HEAD
@@ -108,11 +108,11 @@ PyObject *compute(Front *f, PyObject **arrays, PyObject *const *params) {
   PyObject *r = nullptr;
   if (f->kernel) {
     r = PyObject_Vectorcall(f->kernel, first + 1, (size_t)n | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
-    if (r == Py_NotImplemented && f->reference) Py_CLEAR(r);
+    if (r == Py_NotImplemented) Py_CLEAR(r);
     else if (r) return r;
   }
-  if (!r && !PyErr_Occurred()) r = PyObject_Vectorcall(f->reference, first, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
-  if (!r && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
+  if (!r && f->reference && !PyErr_Occurred()) r = PyObject_Vectorcall(f->reference, first, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+  if (!r && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
   return r;
 }
 
@@ -275,7 +275,7 @@ bool is_look_at(PyObject *r, PyObject *x) {
 }
 
 // Ties the view r of `input` to its base, as entries.view_entry does. Steals r. Null without an error: Python shall.
-PyObject *link(Front *f, PyObject *input, PyObject *x, PyObject *r, PyObject *params) {
+PyObject *link(Front *f, PyObject *op, PyObject *input, PyObject *x, PyObject *r, PyObject *params) {
   PyObject *p = node_of(input);
   int on = p ? grad_on() : -1;
   if (on > 0 && p != Py_None && f->differentiable && f->keeps_meta > 1) {  // a saved look: Python's
@@ -297,8 +297,8 @@ PyObject *link(Front *f, PyObject *input, PyObject *x, PyObject *r, PyObject *pa
   }
   PyObject *ver = slot(input, cell.ver);
   Py_SETREF(slot(t, cell.ver), Py_NewRef(ver));
-  PyObject *view = v == Py_None ? PyTuple_Pack(4, input, Py_None, f->op, params)
-                                : PyTuple_Pack(4, PyTuple_GET_ITEM(v, 0), v, f->op, params);
+  PyObject *view = v == Py_None ? PyTuple_Pack(4, input, Py_None, op, params)
+                                : PyTuple_Pack(4, PyTuple_GET_ITEM(v, 0), v, op, params);
   bool current = (p == Py_None || on) && (v == Py_None || PyLong_AsLong(slot(input, cell.seen)) >= 0);
   slot(t, cell.seen) = current ? Py_NewRef(PyList_GET_ITEM(ver, 0)) : PyLong_FromLong(-1);
   bool good = view != nullptr;
@@ -307,7 +307,7 @@ PyObject *link(Front *f, PyObject *input, PyObject *x, PyObject *r, PyObject *pa
     PyObject *edges = PyTuple_Pack(1, p), *meta = saved_slot(input, x, f->keeps_meta);
     PyObject *saved = meta ? PyTuple_Pack(1, meta) : nullptr;
     Py_XDECREF(meta);
-    PyObject *node = new_node(f->op, edges, saved, r, params);
+    PyObject *node = new_node(op, edges, saved, r, params);
     good = node != nullptr;
     if (good) Py_SETREF(slot(t, cell.node_), node);
   }
@@ -328,8 +328,54 @@ PyObject *call_view(Front *f, PyObject *const *values) {
     return nullptr;
   }
   PyObject *params = tuple_of(values + 1, f->total - 1);
-  PyObject *t = params ? link(f, input, x, r, params) : nullptr;
+  PyObject *t = params ? link(f, f->op, input, x, r, params) : nullptr;
   Py_XDECREF(params);
+  return t;
+}
+
+bool number_or_none(PyObject *x) { return x == Py_None || PyLong_CheckExact(x); }
+
+// An index NumPy and PyTorch read alike, of ints or a slice, as the view's parameter; null: not for us. An Ellipsis
+// keeps what would be a NumPy scalar a view.
+PyObject *basic_index(PyObject *index, int ndim, bool &whole) {
+  whole = false;
+  if (PyLong_CheckExact(index)) {
+    if (ndim > 1) return Py_NewRef(index);
+    whole = ndim == 1;
+    return whole ? PyTuple_Pack(2, index, Py_Ellipsis) : nullptr;
+  }
+  if (PySlice_Check(index)) {
+    PySliceObject *s = (PySliceObject *)index;
+    bool forward = s->step == Py_None || (PyLong_CheckExact(s->step) && PyLong_AsLong(s->step) > 0);
+    return ndim && forward && number_or_none(s->start) && number_or_none(s->stop) ? Py_NewRef(index) : nullptr;
+  }
+  if (!PyTuple_CheckExact(index)) return nullptr;
+  Py_ssize_t n = PyTuple_GET_SIZE(index);
+  if (!n || n > ndim) return nullptr;
+  for (Py_ssize_t i = 0; i < n; i++)
+    if (!PyLong_CheckExact(PyTuple_GET_ITEM(index, i))) return nullptr;
+  PyObject *longer = PyTuple_New(n + 1);
+  for (Py_ssize_t i = 0; longer && i < n; i++) PyTuple_SET_ITEM(longer, i, Py_NewRef(PyTuple_GET_ITEM(index, i)));
+  if (longer) PyTuple_SET_ITEM(longer, n, Py_NewRef(Py_Ellipsis));
+  return longer;
+}
+
+// self[index]: f->op is the record of an index that ends with an int, f->finish that of a slice.
+PyObject *call_getitem(Front *f, PyObject *const *values) {
+  if (!is_plain_tensor(values[0])) return nullptr;
+  PyObject *input = values[0], *x = slot(input, cell.data);
+  if (!x || !PyArray_CheckExact(x)) return nullptr;
+  bool whole;
+  PyObject *index = basic_index(values[1], PyArray_NDIM((PyArrayObject *)x), whole);
+  if (!index) return nullptr;
+  Held held(&x, 1);
+  PyObject *r = PyObject_GetItem(x, index), *t = nullptr;
+  PyErr_Clear();  // out of range, say: Python has the words
+  PyObject *params = r && PyArray_CheckExact(r) && is_look_at(r, x) ? PyTuple_Pack(1, index) : nullptr;
+  if (params) t = link(f, PySlice_Check(values[1]) ? f->finish : f->op, input, x, r, params);
+  else Py_XDECREF(r);
+  Py_XDECREF(params);
+  Py_DECREF(index);
   return t;
 }
 
@@ -370,6 +416,7 @@ PyObject *call(PyObject *self, PyObject *const *args, size_t flags, PyObject *ke
       switch (f->kind) {
         case CALL: result = call_plain(f, values); break;
         case VIEW: result = call_view(f, values); break;
+        case GETITEM: result = call_getitem(f, values); break;
         case LIST: result = call_list(f, values); break;
         default: result = call_reflected(f, values);
       }

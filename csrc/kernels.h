@@ -55,6 +55,7 @@ struct Binary {
 };
 struct BinaryTable {
   Binary add, sub, mul, div, maximum, minimum;
+  Binary relu_backward, tanh_backward, sigmoid_backward;  // (gradient, result)
 };
 
 struct ReductionLoops {

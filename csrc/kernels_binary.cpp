@@ -24,6 +24,16 @@ struct Minimum {
   template <typename T> static T of(T a, T b) { return (a < b || a != a) ? a : b; }
 };
 
+struct ReluBackward {
+  template <typename T> static T of(T g, T y) { return y <= 0 ? 0 : g; }
+};
+struct TanhBackward {
+  template <typename T> static T of(T g, T y) { return g * (1 - y * y); }
+};
+struct SigmoidBackward {
+  template <typename T> static T of(T g, T y) { return g * (1 - y) * y; }
+};
+
 // (n), (n) -> (n)
 template <typename F, typename T> void both(const void *x, const void *y, void *out, size_t n) {
   const T *a = static_cast<const T *>(x), *b = static_cast<const T *>(y);
@@ -57,7 +67,8 @@ template <typename F> constexpr Binary floats_only() { return {forms<F, float>()
 
 extern const BinaryTable binary;
 const BinaryTable binary = {with_integers<Add>(), with_integers<Sub>(),   with_integers<Mul>(),
-                            floats_only<Div>(),   floats_only<Maximum>(), floats_only<Minimum>()};
+                            floats_only<Div>(),   floats_only<Maximum>(), floats_only<Minimum>(),
+                            floats_only<ReluBackward>(), floats_only<TanhBackward>(), floats_only<SigmoidBackward>()};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -326,7 +326,7 @@ def view_entry(op: Record) -> Any:
         return t
 
     op.finish_view = staticmethod(finish_view)
-    return fronts.stand(call, op, kind="view", reference=run)
+    return fronts.stand(call, op, kind="view", kernel=op.native, reference=op.reference)
 
 
 def shares(r: ndarray, x: ndarray) -> bool:
@@ -587,7 +587,7 @@ def pair_entry(op: Record) -> Any:
                 return t
         return general(op, (input, other), (), out)
 
-    return fronts.stand(call, op, reference=run)
+    return fronts.stand(call, op, kernel=op.native, reference=op.reference)
 
 
 def triple_entry(op: Record) -> Any:
@@ -621,7 +621,8 @@ def triple_entry(op: Record) -> Any:
                     return t
         return others(*args, out=out, **kw)
 
-    return fronts.stand(call, op, reference=run, accept=accept, same=7)
+    kernel, reference = op.native, op.reference
+    return fronts.stand(call, op, kernel=kernel, reference=reference, accept=accept, same=7)
 
 
 NO_NODES = [None, None, None]
@@ -743,7 +744,9 @@ def many_tensor_entry(op: Record) -> Any:
 
     mask = 0 if same is None else sum(1 << i for i in same)
     served = accept if mask else WITHOUT_HALF if widen else ()
-    return fronts.stand(collected(call, op), op, reference=run, accept=served, same=mask)
+    kernel, reference = op.native, op.reference
+    entry = collected(call, op)
+    return fronts.stand(entry, op, kernel=kernel, reference=reference, accept=served, same=mask)
 
 
 # ---- arguments -----------------------------------------------------------------------------------

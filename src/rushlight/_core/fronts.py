@@ -19,7 +19,7 @@ from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
 
-KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3}
+KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3, "getitem": 4}
 
 if C is not None:
     C.set_cell(
@@ -46,6 +46,8 @@ def stand(
     same: int = 0,
     wide: Iterable = (),
     whole: Iterable = (),
+    finish: Any = None,
+    by_name: bool = True,
 ) -> Any:
     """A front before ``entry``; ``entry`` itself where there is no extension.
 
@@ -57,9 +59,10 @@ def stand(
         return entry
     if type(kernel) is np.ufunc:
         kernel = quiet(kernel)
-    finish = finish_list if kind == "list" else finish_several if op.outputs else None
+    if finish is None:
+        finish = finish_list if kind == "list" else finish_several if op.outputs else None
     how = op.keep_for((True,)) if op.differentiable and len(op.tensors) == 1 else (0,)
-    names = tuple([intern(n) for n in op.arguments])
+    names = tuple([intern(n) if by_name else "" for n in op.arguments])
     defaults, required, positional = tuple(op.defaults), tuple(op.required), op.positional
     if kind == "reflected":
         names, defaults, required, positional = ("self", "other"), (None, None), (True, True), 2
@@ -78,6 +81,27 @@ def stand(
         bool(op.keep_results),
         how[0],
     )
+
+
+def before(op: Record, kind: str = "call", kernel: str = "", **how: Any) -> Callable:
+    """A front before a public function on Tensors that does what ``op`` does in the usual case.
+
+    ``kernel`` is a function of the extension. Keywords go to the function.
+    """
+
+    def decorate(function: Callable) -> Any:
+        if C is None:
+            return function
+        return stand(function, op, kind=kind, kernel=getattr(C, kernel), by_name=False, **how)
+
+    return decorate
+
+
+def before_getitem(function: Callable, select: Record, piece: Record) -> Any:
+    """A front before ``x[index]``: ``select`` is the record of an int, ``piece`` that of a slice."""
+    if C is None:
+        return function
+    return stand(function, select, kind="getitem", finish=piece, by_name=False)
 
 
 def finish_several(op: Record, tensors: tuple, params: tuple, result: Any) -> Any:

@@ -227,8 +227,23 @@ def register() -> None:
         "log_softmax_backward",
         "silu_backward",
         "cat",
+        "relu",
+        "relu_backward",
+        "tanh_backward",
+        "sigmoid_backward",
+        "transpose",
+        "t",
+        "permute",
+        "reshape",
+        "unsqueeze",
+        "expand",
+        "mm",
+        "linear",
+        "linear_weight",
     ):
         kernel(name, getattr(C, name))
+    kernel("view", C.reshape)
+    kernel("linear_input", C.mm)
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
     for function in (

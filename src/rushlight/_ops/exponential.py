@@ -291,7 +291,23 @@ class Sigmoid(Unary):
         return xp.reciprocal(r, out=r)
 
     def vjp(g, result):
-        return g * conj((1 - result) * result)
+        return SigmoidBackward.call(g, conj(result))
+
+
+class SigmoidBackward(Binary):
+    """g (1 - y) y, with y the sigmoid."""
+
+    tensors = ("grad", "result")
+    public = ()
+
+    def forward(xp, g, y):
+        return g * (1 - y) * y
+
+    def vjp_grad(g, result):
+        return SigmoidBackward.call(g, conj(result))
+
+    def vjp_result(g, grad, result):
+        return g * conj(grad * (1 - 2 * result))
 
 
 class Logaddexp(Binary):

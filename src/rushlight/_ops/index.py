@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, inplace
+from rushlight._core import dtypes, fronts, inplace
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
@@ -574,6 +574,6 @@ def select(input, dim, index):
 
 IndexPut_ = inplace.derive(IndexPut)
 _tensor: Any = Tensor
-_tensor.__getitem__ = getitem
+_tensor.__getitem__ = fronts.before_getitem(getitem, Select, Slice)
 _tensor.__setitem__ = setitem
 _tensor.__delitem__ = delitem

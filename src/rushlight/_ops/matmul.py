@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, fronts
 from rushlight._core.dispatch import write_out
 from rushlight._core.entries import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
@@ -316,6 +316,7 @@ def _matmul_mismatch(x, y):
 
 
 @public("torch", "Tensor")
+@fronts.before(Mm, kernel="mm")
 def matmul(input, other, *, out=None):
     """matmul(input, other, *, out=None) -> Tensor
 
@@ -351,6 +352,7 @@ def _ranks(input, other):
 
 
 @public("Tensor", out=False)
+@fronts.before(Mm, kernel="mm")
 def __matmul__(self, other):  # noqa: N807
     """__matmul__(other) -> Tensor
 

@@ -200,7 +200,23 @@ class Tanh(Unary):
     promote = "float"
 
     def vjp(g, result):
-        return g * conj(1 - result * result)
+        return TanhBackward.call(g, conj(result))
+
+
+class TanhBackward(Binary):
+    """g (1 - y y), with y the hyperbolic tangent."""
+
+    tensors = ("grad", "result")
+    public = ()
+
+    def forward(xp, g, y):
+        return g * (1 - y * y)
+
+    def vjp_grad(g, result):
+        return TanhBackward.call(g, conj(result))
+
+    def vjp_result(g, grad, result):
+        return g * conj(-2 * grad * result)
 
 
 class Asinh(Unary):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, storage
+from rushlight._core import dtypes, fronts, storage
 from rushlight._core.op import PUBLIC, Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
 from rushlight._core.state import S
@@ -66,6 +66,7 @@ class View_(View):
 
 
 @public("Tensor", out=False)
+@fronts.before(View_, "view", "reshape")
 def view(self, *shape, dtype=None):
     """view(*shape) or view(dtype) -> Tensor
 
