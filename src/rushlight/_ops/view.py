@@ -109,7 +109,7 @@ class ViewDtype(View):
 
 
 def _check_other_size(x, dtype):
-    """RuntimeError unless the elements of ``x`` can be split, or joined, into those of ``dtype``."""
+    """RuntimeError unless the elements of ``x`` can be split or joined into those of ``dtype``."""
     old = dtypes.BY_NUMPY[x.dtype]
     what = (
         f"to view {dtypes.scalar_name(old)} as {dtypes.scalar_name(dtype)} "
