@@ -101,7 +101,8 @@ PyMODINIT_FUNC PyInit__C(void) {
   if (!module) return nullptr;
   if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||
       !add_threads(module) || !add_binary(module) || !add_reduce(module) ||
-      !add_conv(module) || !add_pool(module) || !add_join(module) || !add_cell(module) || !add_front(module)) {
+      !add_conv(module) || !add_pool(module) || !add_optim(module) || !add_join(module) || !add_cell(module) ||
+      !add_front(module)) {
     Py_DECREF(module);
     return nullptr;
   }

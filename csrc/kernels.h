@@ -95,6 +95,18 @@ struct Pool {  // of one plane each
   void (*max_pool_backward)(const Pooling &p, const float *g, const float *x, float *result);
 };
 
+// An optimizer's update of n elements: x[0] the parameter, x[1] the gradient, then the states (null: not used).
+using OptimizerLoop = void (*)(void *const *x, const double *numbers, size_t n);
+struct OptimizerForms {
+  const char *name;
+  OptimizerLoop f32, f64;
+};
+struct Optimizers {
+  OptimizerForms forms[14];
+  double (*squares_f32)(const void *x, size_t n);  // the sum of squares
+  double (*squares_f64)(const void *x, size_t n);
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -104,6 +116,7 @@ struct Kernels {
   ReductionTable reductions;
   Conv conv;
   Pool pool;
+  Optimizers optimizers;
 };
 
 // The table of this CPU, set when the module is imported.

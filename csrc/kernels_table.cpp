@@ -10,6 +10,7 @@ extern const BinaryTable binary;
 extern const ReductionTable reductions;
 extern const Conv conv;
 extern const Pool pool;
+extern const Optimizers optimizers;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -18,7 +19,7 @@ extern const Pool pool;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv, pool};
+  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv, pool, optimizers};
 }
 
 }  // namespace rushlight

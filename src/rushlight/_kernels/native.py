@@ -6,6 +6,7 @@ then.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,25 @@ from rushlight._core.backend import kernel
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
+
+
+# loops of csrc/kernels_optim.cpp, each over all parameters of a group
+UPDATES = (
+    "sgd_update",
+    "momentum_update",
+    "asgd_update",
+    "rprop_update",
+    "adagrad_update",
+    "rmsprop_update",
+    "adadelta_update",
+    "adam_update",
+    "adamax_update",
+    "nadam_update",
+    "radam_update",
+    "scale_update",
+    "clamp_update",
+    "mix_update",
+)
 
 
 def gelu(x, approximate):
@@ -248,6 +268,10 @@ def register() -> None:
         max_pool_backward,
     ):
         kernel(function.__name__, function)
+    for name in UPDATES:
+        kernel(name, partial(C.update, name))
+    kernel("count_steps", C.count)
+    kernel("tensor_norms", C.norms)
 
 
 if C is not None:
