@@ -38,6 +38,7 @@ SIBLINGS = {
     ("distributions", "nn"),
     ("distributions", "linalg"),
     ("distributions", "special"),
+    ("cuda", "amp"),
 }
 # Written as a user would write it: of the rooms with an underscore they know the public names only.
 USERS = {
