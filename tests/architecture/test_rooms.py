@@ -69,6 +69,7 @@ DATA_FILES = tuple(
         "from_data",
         "index",
         "move",
+        "optimizer_gradients",
         "pieces",
         "random",
         "toplevel",
