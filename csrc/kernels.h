@@ -5,6 +5,8 @@
 // keep one copy of it for all instruction sets.
 #pragma once
 
+#include "conv.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -69,22 +71,6 @@ struct ReductionTable {
   Reduction sum, max, min;
 };
 
-// One image, padded: (channels, height, width) -> (outputs, out_height, out_width).
-struct Convolution {
-  size_t channels, height, width, outputs, out_height, out_width;
-  size_t kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x;
-};
-struct Conv {
-  size_t tile_rows, panel_width, vector;
-  void (*pack)(const float *weight, size_t outputs, size_t k, float *packed);
-  // Pixels [first, first + panel_width) of all outputs. image and buffer have room for a vector past their ends.
-  void (*panel)(const Convolution &c, const float *image, const float *packed, const float *bias, float *out,
-                size_t first, float *buffer);
-  // out, (K, outputs rounded up to whole vectors), += one image's share of the gradient of the filters; g is the
-  // gradient of its result, turned has room for (pixels, outputs rounded up).
-  void (*weight_gradient)(const Convolution &c, const float *image, const float *g, float *turned, float *out);
-};
-
 struct Pooling {
   size_t height, width, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, top, left, dilation_y, dilation_x;
 };
@@ -115,6 +101,7 @@ struct Kernels {
   BinaryTable binary;
   ReductionTable reductions;
   Conv conv;
+  DepthwiseKernels depthwise;
   Pool pool;
   Optimizers optimizers;
 };
