@@ -57,6 +57,7 @@ bool add_pool(PyObject *module);
 bool add_join(PyObject *module);
 bool add_reduce(PyObject *module);
 bool add_ranges(PyObject *module);
+bool add_optim(PyObject *module);
 bool add_threads(PyObject *module);
 bool add_views(PyObject *module);
 bool add_small(PyObject *module);

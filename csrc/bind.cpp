@@ -81,6 +81,26 @@ static PyMethodDef methods[] = {
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native kernels of rushlight.", -1, methods};
 
+// One a line, in the order of the alphabet.
+static bool (*const families[])(PyObject *) = {
+    add_binary,
+    add_cell,
+    add_conv,
+    add_engine,
+    add_front,
+    add_join,
+    add_optim,
+    add_pointwise,
+    add_pool,
+    add_random,
+    add_ranges,
+    add_reduce,
+    add_rows,
+    add_small,
+    add_threads,
+    add_views,
+};
+
 PyObject *quiet(PyObject *function) {
   PyObject *module = function ? PyImport_ImportModule("rushlight._core.quiet") : nullptr;
   PyObject *wrapped = module ? PyObject_CallMethod(module, "quiet", "O", function) : nullptr;
@@ -99,12 +119,10 @@ PyMODINIT_FUNC PyInit__C(void) {
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);
   if (!module) return nullptr;
-  if (!add_random(module) || !add_pointwise(module) || !add_rows(module) || !add_ranges(module) ||
-      !add_threads(module) || !add_binary(module) || !add_reduce(module) ||
-      !add_conv(module) || !add_pool(module) || !add_join(module) || !add_cell(module) || !add_front(module) || !add_engine(module) ||
-      !add_views(module) || !add_small(module)) {
-    Py_DECREF(module);
-    return nullptr;
-  }
+  for (bool (*add)(PyObject *) : families)
+    if (!add(module)) {
+      Py_DECREF(module);
+      return nullptr;
+    }
   return module;
 }

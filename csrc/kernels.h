@@ -5,6 +5,8 @@
 // keep one copy of it for all instruction sets.
 #pragma once
 
+#include "conv.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -70,22 +72,6 @@ struct ReductionTable {
   Reduction sum, max, min;
 };
 
-// One image, padded: (channels, height, width) -> (outputs, out_height, out_width).
-struct Convolution {
-  size_t channels, height, width, outputs, out_height, out_width;
-  size_t kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x;
-};
-struct Conv {
-  size_t tile_rows, panel_width, vector;
-  void (*pack)(const float *weight, size_t outputs, size_t k, float *packed);
-  // Pixels [first, first + panel_width) of all outputs. image and buffer have room for a vector past their ends.
-  void (*panel)(const Convolution &c, const float *image, const float *packed, const float *bias, float *out,
-                size_t first, float *buffer);
-  // out, (K, outputs rounded up to whole vectors), += one image's share of the gradient of the filters; g is the
-  // gradient of its result, turned has room for (pixels, outputs rounded up).
-  void (*weight_gradient)(const Convolution &c, const float *image, const float *g, float *turned, float *out);
-};
-
 struct Pooling {
   size_t height, width, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, top, left, dilation_y, dilation_x;
 };
@@ -96,6 +82,18 @@ struct Pool {  // of one plane each
   void (*max_pool_backward)(const Pooling &p, const float *g, const float *x, float *result);
 };
 
+// An optimizer's update of n elements: x[0] the parameter, x[1] the gradient, then the states (null: not used).
+using OptimizerLoop = void (*)(void *const *x, const double *numbers, size_t n);
+struct OptimizerForms {
+  const char *name;
+  OptimizerLoop f32, f64;
+};
+struct Optimizers {
+  OptimizerForms forms[14];
+  double (*squares_f32)(const void *x, size_t n);  // the sum of squares
+  double (*squares_f64)(const void *x, size_t n);
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -104,7 +102,9 @@ struct Kernels {
   BinaryTable binary;
   ReductionTable reductions;
   Conv conv;
+  DepthwiseKernels depthwise;
   Pool pool;
+  Optimizers optimizers;
 };
 
 // The table of this CPU, set when the module is imported.

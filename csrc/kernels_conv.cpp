@@ -1,156 +1,330 @@
-// Convolution of float32 planes as a matrix product whose second factor, the patches, is never stored as a whole: one
-// panel of output pixels at a time is gathered from the padded image and used for every filter.
+// Convolution of float32 images as products of pixels with filters: the channels of a pixel lie side by side, so the
+// patch of an output pixel is read where it lies, whatever the stride, and nothing is gathered. See conv.h.
 #include "kernels.h"
-#include "simd.h"
+#include "tiles.h"
 
 namespace rushlight {
 namespace RUSHLIGHT_NAMESPACE {
 namespace {
 
-// A tile of ROWS filters by up to VECTORS vectors of pixels fills the registers.
-constexpr size_t ROWS = WIDTH == 16 ? 8 : 4, VECTORS = 3, PANEL = VECTORS * WIDTH;
+// Registers: 24 sums of a tile of pixels by outputs, or 12 where there are 16 registers.
+constexpr size_t MOST_VECTORS = WIDTH == 16 ? 4 : 2;
+constexpr size_t BLOCK = MOST_VECTORS * WIDTH;
+constexpr size_t rows_for(size_t vectors) { return WIDTH == 16 ? (vectors == 4 ? 6 : 8) : 6; }
+// Products over more terms than this go in parts, each with a panel that stays in the second-level cache.
+constexpr size_t TERMS = 1024;
 
-// packed (K, ROWS), panel (K, PANEL) -> tile (ROWS, N vectors)
-template <size_t N> inline void tile(const float *packed, const float *panel, size_t k, V acc[ROWS][VECTORS]) {
-  V sums[ROWS][N];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-    for (size_t n = 0; n < N; n++) sums[i][n] = V{};
-  for (; k; k--, packed += ROWS, panel += PANEL) {
-    V b[N];
-#pragma GCC unroll 3
-    for (size_t n = 0; n < N; n++) b[n] = load(panel + n * WIDTH);
-#pragma GCC unroll 8
-    for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-      for (size_t n = 0; n < N; n++) sums[i][n] += packed[i] * b[n];
-  }
-#pragma GCC unroll 8
-  for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-    for (size_t n = 0; n < N; n++) acc[i][n] = sums[i][n];
-}
+// ---- planes and pixels
 
-// (O, K) -> (ceil(O / ROWS), K, ROWS), the filters of a tile side by side
-void pack(const float *weight, size_t outputs, size_t k, float *packed) {
-  for (size_t o = 0; o < outputs; o += ROWS)
-    for (size_t j = 0; j < k; j++)
-      for (size_t i = 0; i < ROWS; i++) *packed++ = o + i < outputs ? weight[(o + i) * k + j] : 0;
-}
-
-// The patches of pixels [first, first + count): (K, PANEL).
-void gather(const Convolution &c, const float *image, size_t first, size_t count, float *panel) {
-  struct Run {
-    size_t at, from, length;
-  } runs[PANEL];
-  size_t number = 0;
-  for (size_t p = first; p < first + count;) {
-    size_t row = p / c.out_width, column = p % c.out_width, length = c.out_width - column;
-    if (length > first + count - p) length = first + count - p;
-    runs[number++] = {p - first, row * c.stride_y * c.width + column * c.stride_x, length};
-    p += length;
-  }
-  for (size_t channel = 0; channel < c.channels; channel++)
-    for (size_t y = 0; y < c.kernel_y; y++)
-      for (size_t x = 0; x < c.kernel_x; x++, panel += PANEL) {
-        const float *plane = image + (channel * c.height + y * c.dilation_y) * c.width + x * c.dilation_x;
-        for (size_t r = 0; r < number; r++) {
-          const float *from = plane + runs[r].from;
-          float *to = panel + runs[r].at;
-          if (c.stride_x == 1)  // whole vectors: what is too much is overwritten by the next run or row
-            for (size_t i = 0; i < runs[r].length; i += WIDTH) store(to + i, load(from + i));
-          else
-            for (size_t i = 0; i < runs[r].length; i++) to[i] = from[i * c.stride_x];
-        }
-      }
-}
-
-// One panel of pixels of one image: (O, pixels)[:, first:first + count]
-void panel(const Convolution &c, const float *image, const float *packed, const float *bias, float *out, size_t first,
-           float *buffer) {
-  size_t plane = c.out_height * c.out_width, k = c.channels * c.kernel_y * c.kernel_x;
-  size_t count = plane - first < PANEL ? plane - first : PANEL;
-  gather(c, image, first, count, buffer);
-  size_t vectors = (count + WIDTH - 1) / WIDTH;
-  for (size_t o = 0; o < c.outputs; o += ROWS, packed += k * ROWS) {
-    V acc[ROWS][VECTORS];
-    if (vectors == 3)
-      tile<3>(packed, buffer, k, acc);
-    else if (vectors == 2)
-      tile<2>(packed, buffer, k, acc);
-    else
-      tile<1>(packed, buffer, k, acc);
-    for (size_t i = 0; i < ROWS && o + i < c.outputs; i++) {
-      float *to = out + (o + i) * plane + first;
-      float b = bias ? bias[o + i] : 0;
-      for (size_t n = 0; n < vectors; n++) {
-        size_t left = count - n * WIDTH;
-        if (left >= WIDTH)
-          store(to + n * WIDTH, acc[i][n] + b);
-        else
-          store_part(to + n * WIDTH, acc[i][n] + b, left);
-      }
-    }
-  }
-}
-
-// image, gradients (pixels, padded outputs) -> sums of image[offset + pixel] * gradient, added to (ROWS, padded outputs)
-template <size_t N>
-void outer(const Convolution &c, const float *image, const size_t *offsets, size_t rows, const float *gradients,
-           size_t padded, float *out) {
-  V acc[ROWS][N];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-    for (size_t n = 0; n < N; n++) acc[i][n] = V{};
-  for (size_t y = 0; y < c.out_height; y++) {
-    const float *x = image + y * c.stride_y * c.width;
-    for (size_t j = 0; j < c.out_width; j++, x += c.stride_x, gradients += padded) {
-      V b[N];
-#pragma GCC unroll 3
-      for (size_t n = 0; n < N; n++) b[n] = load(gradients + n * WIDTH);
-#pragma GCC unroll 8
-      for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-        for (size_t n = 0; n < N; n++) acc[i][n] += x[offsets[i]] * b[n];
-    }
-  }
-#pragma GCC unroll 8
-  for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-    for (size_t n = 0; n < N; n++)
-      if (i < rows) store(out + i * padded + n * WIDTH, load(out + i * padded + n * WIDTH) + acc[i][n]);
-}
-
-// One image's share of the gradient of the filters, transposed and padded: (K, padded outputs) += ...
-// turned: room for the image's gradients as (pixels, padded outputs).
-void weight_gradient(const Convolution &c, const float *image, const float *g, float *turned, float *out) {
-  size_t plane = c.out_height * c.out_width, padded = (c.outputs + WIDTH - 1) / WIDTH * WIDTH;
-  for (size_t o = 0; o < c.outputs; o += WIDTH)  // a few outputs a turn: a cache line of `turned` is filled at once
-    for (size_t p = 0; p < plane; p++)
-      for (size_t i = o; i < o + WIDTH; i++) turned[p * padded + i] = i < c.outputs ? g[i * plane + p] : 0;
-  size_t k = c.channels * c.kernel_y * c.kernel_x;
-  for (size_t first = 0; first < k; first += ROWS) {
-    size_t offsets[ROWS], rows = k - first < ROWS ? k - first : ROWS;
-    for (size_t i = 0; i < ROWS; i++) {
-      size_t at = i < rows ? first + i : first, x = at % c.kernel_x, y = at / c.kernel_x % c.kernel_y;
-      size_t channel = at / c.kernel_x / c.kernel_y;
-      offsets[i] = (channel * c.height + y * c.dilation_y) * c.width + x * c.dilation_x;
-    }
-    for (size_t o = 0; o < padded;) {
-      size_t vectors = (padded - o) / WIDTH;
-      float *to = out + first * padded + o;
-      if (vectors >= 3 && vectors != 4) {
-        outer<3>(c, image, offsets, rows, turned + o, padded, to);
-        o += 3 * WIDTH;
-      } else if (vectors >= 2) {
-        outer<2>(c, image, offsets, rows, turned + o, padded, to);
-        o += 2 * WIDTH;
+void interleave(const float *from, size_t plane, size_t channels, size_t n, float *to, size_t step,
+                const size_t *map) {
+  for (size_t c = 0; c < channels;) {
+    // The last vector of channels overlaps the one before; a single short one spills to its right.
+    size_t lanes = channels < WIDTH ? channels : WIDTH, at = c + WIDTH > channels && c ? channels - WIDTH : c;
+    const float *source = from + at * plane;
+    float *target = to + at;
+    for (size_t x = 0; x < n; x += WIDTH) {
+      V tile[WIDTH];
+      size_t left = n - x < WIDTH ? n - x : WIDTH;
+      if (left == WIDTH && lanes == WIDTH) {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < WIDTH; i++) tile[i] = load(source + i * plane + x);
       } else {
-        outer<1>(c, image, offsets, rows, turned + o, padded, to);
-        o += WIDTH;
+        for (size_t i = 0; i < WIDTH; i++) tile[i] = i < lanes ? load_some(source + i * plane + x, left) : V{};
       }
+      transpose(tile);
+      if (map)
+        for (size_t i = 0; i < left; i++) store(target + map[x + i] * step, tile[i]);
+      else
+        for (size_t i = 0; i < left; i++) store(target + (x + i) * step, tile[i]);
+    }
+    c = c + WIDTH < channels ? c + WIDTH : channels;
+  }
+}
+
+void separate(const float *from, size_t step, size_t channels, size_t n, float *to, size_t plane, const float *bias,
+              const size_t *map) {
+  for (size_t c = 0; c < channels; c += WIDTH) {
+    size_t lanes = channels - c < WIDTH ? channels - c : WIDTH;
+    V shift = bias ? load_some(bias + c, lanes) : V{};
+    float *target = to + c * plane;
+    for (size_t x = 0; x < n; x += WIDTH) {
+      V tile[WIDTH];
+      size_t left = n - x < WIDTH ? n - x : WIDTH;
+      for (size_t i = 0; i < WIDTH; i++) {
+        size_t at = i < left ? x + i : x;
+        tile[i] = load(from + (map ? map[at] : at) * step + c) + shift;
+      }
+      transpose(tile);
+      if (left == WIDTH && lanes == WIDTH) {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < WIDTH; i++) store(target + i * plane + x, tile[i]);
+      } else {
+        for (size_t i = 0; i < lanes; i++) store_some(target + i * plane + x, tile[i], left);
+      }
+    }
+  }
+}
+
+// ---- products
+
+struct Part {  // some of the taps, or some of the depth of one
+  const size_t *offsets;
+  size_t count, depth, first;
+  const float *panel;
+};
+
+// R pixels by N vectors of outputs
+template <size_t R, size_t N>
+void tile(const float *image, const size_t *places, const Part &part, float *out, const size_t *to, bool add) {
+  V sums[R][N];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; n++) sums[i][n] = add ? load(out + to[i] + n * WIDTH) : V{};
+  const float *panel = part.panel;
+  for (size_t t = 0; t < part.count; t++) {
+    const float *at = image + part.offsets[t] + part.first, *x[R];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < R; i++) x[i] = at + places[i];
+    for (size_t k = 0; k < part.depth; k++, panel += N * WIDTH) {
+      V b[N];
+#pragma GCC unroll 4
+      for (size_t n = 0; n < N; n++) b[n] = load(panel + n * WIDTH);
+#pragma GCC unroll 8
+      for (size_t i = 0; i < R; i++)
+#pragma GCC unroll 4
+        for (size_t n = 0; n < N; n++) sums[i][n] += x[i][k] * b[n];
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; n++) store(out + to[i] + n * WIDTH, sums[i][n]);
+}
+
+template <size_t R, size_t N>
+void tail(size_t rows, const float *image, const size_t *places, const Part &part, float *out, const size_t *to,
+          bool add) {
+  if (rows == R) return tile<R, N>(image, places, part, out, to, add);
+  if constexpr (R > 1) tail<R - 1, N>(rows, image, places, part, out, to, add);
+}
+
+template <size_t N>
+void tiles(const float *image, const size_t *places, size_t pixels, const Part &part, float *out, const size_t *to,
+           bool add) {
+  constexpr size_t R = rows_for(N);
+  size_t p = 0;
+  for (; p + R <= pixels; p += R) tile<R, N>(image, places + p, part, out, to + p, add);
+  if (p < pixels) tail<R - 1, N>(pixels - p, image, places + p, part, out, to + p, add);
+}
+
+void part_of(const float *image, const size_t *places, size_t pixels, const Part &part, size_t width, float *out,
+             const size_t *to, bool add) {
+  size_t vectors = width / WIDTH;
+  if (vectors == 1) return tiles<1>(image, places, pixels, part, out, to, add);
+  if (vectors == 2) return tiles<2>(image, places, pixels, part, out, to, add);
+  if constexpr (MOST_VECTORS == 4) {
+    if (vectors == 3) return tiles<3>(image, places, pixels, part, out, to, add);
+    return tiles<4>(image, places, pixels, part, out, to, add);
+  }
+}
+
+void product(const float *image, const size_t *places, size_t pixels, const Taps &taps, const float *panel,
+             size_t width, float *out, const size_t *to, bool add) {
+  if (taps.depth > TERMS) {
+    for (size_t t = 0; t < taps.count; t++)
+      for (size_t first = 0; first < taps.depth; first += TERMS) {
+        size_t depth = taps.depth - first < TERMS ? taps.depth - first : TERMS;
+        part_of(image, places, pixels, {taps.offsets + t, 1, depth, first, panel}, width, out, to, add);
+        panel += depth * width;
+        add = true;
+      }
+    return;
+  }
+  size_t most = taps.depth ? TERMS / taps.depth : 1;
+  for (size_t t = 0; t < taps.count || t == 0; t += most) {
+    size_t count = taps.count - t < most ? taps.count - t : most;
+    part_of(image, places, pixels, {taps.offsets + t, count, taps.depth, 0, panel}, width, out, to, add);
+    panel += count * taps.depth * width;
+    add = true;
+  }
+}
+
+// R rows by N vectors of outputs, over the pixels
+template <size_t R, size_t N>
+void outer_tile(const float *image, const size_t *places, size_t pixels, const size_t *offsets, const float *g,
+                float *sums) {
+  V acc[R][N];
+  const float *x[R];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < R; i++) {
+    x[i] = image + offsets[i];
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; n++) acc[i][n] = load(sums + (i * N + n) * WIDTH);
+  }
+  for (size_t p = 0; p < pixels; p++, g += N * WIDTH) {
+    size_t at = places[p];
+    V b[N];
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; n++) b[n] = load(g + n * WIDTH);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < R; i++)
+#pragma GCC unroll 4
+      for (size_t n = 0; n < N; n++) acc[i][n] += x[i][at] * b[n];
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; n++) store(sums + (i * N + n) * WIDTH, acc[i][n]);
+}
+
+template <size_t R, size_t N>
+void outer_tail(size_t rows, const float *image, const size_t *places, size_t pixels, const size_t *offsets,
+                const float *g, float *sums) {
+  if (rows == R) return outer_tile<R, N>(image, places, pixels, offsets, g, sums);
+  if constexpr (R > 1) outer_tail<R - 1, N>(rows, image, places, pixels, offsets, g, sums);
+}
+
+template <size_t N>
+void outers(const float *image, const size_t *places, size_t pixels, const size_t *offsets, size_t rows,
+            const float *g, float *sums) {
+  constexpr size_t R = rows_for(N);
+  for (size_t r = 0; r < rows; r += R, sums += R * N * WIDTH)
+    outer_tail<R, N>(rows - r < R ? rows - r : R, image, places, pixels, offsets + r, g, sums);
+}
+
+void outer(const float *image, const size_t *places, size_t pixels, const size_t *offsets, size_t rows, const float *g,
+           size_t width, float *sums) {
+  size_t vectors = width / WIDTH;
+  if (vectors == 1) return outers<1>(image, places, pixels, offsets, rows, g, sums);
+  if (vectors == 2) return outers<2>(image, places, pixels, offsets, rows, g, sums);
+  if constexpr (MOST_VECTORS == 4) {
+    if (vectors == 3) return outers<3>(image, places, pixels, offsets, rows, g, sums);
+    return outers<4>(image, places, pixels, offsets, rows, g, sums);
+  }
+}
+
+// ---- Winograd's F(2x2, 3x3): Y = A' [(G w G') * (B' x B)] A for tiles of 4 x 4 pixels that overlap by two
+
+// One direction of B' x: four from four
+inline void input_step(V a, V b, V c, V d, V *to) {
+  to[0] = a - c;
+  to[1] = b + c;
+  to[2] = c - b;
+  to[3] = b - d;
+}
+
+void spread_input(const float *const *rows, size_t channels, size_t tiles, float *to, size_t plane) {
+  for (size_t c = 0; c < channels;) {
+    size_t at = c + WIDTH > channels ? channels - WIDTH : c;
+    const float *r[4] = {rows[0] + at, rows[1] + at, rows[2] + at, rows[3] + at};
+    V columns[4][4];  // the pixels' columns, each through the vertical step
+    auto column = [&](V *result) {
+      input_step(load(r[0]), load(r[1]), load(r[2]), load(r[3]), result);
+      for (int i = 0; i < 4; i++) r[i] += channels;
+    };
+    column(columns[0]);
+    column(columns[1]);
+    float *target = to + at;
+    for (size_t t = 0; t < tiles; t++, target += channels) {
+      column(columns[2]);
+      column(columns[3]);
+#pragma GCC unroll 4
+      for (size_t y = 0; y < 4; y++) {
+        V line[4];
+        input_step(columns[0][y], columns[1][y], columns[2][y], columns[3][y], line);
+#pragma GCC unroll 4
+        for (size_t x = 0; x < 4; x++) store(target + (4 * y + x) * plane, line[x]);
+        columns[0][y] = columns[2][y];
+        columns[1][y] = columns[3][y];
+      }
+    }
+    c = c + WIDTH < channels ? c + WIDTH : channels;
+  }
+}
+
+void gather_output(const float *from, size_t plane, size_t tiles, size_t width, float *upper, float *lower) {
+  for (size_t t = 0; t < tiles; t++)
+    for (size_t c = 0; c < width; c += WIDTH) {
+      const float *at = from + t * width + c;
+      V high[4], low[4];
+#pragma GCC unroll 4
+      for (size_t x = 0; x < 4; x++) {
+        V a = load(at + x * plane), b = load(at + (4 + x) * plane), d = load(at + (8 + x) * plane);
+        high[x] = a + b + d;
+        low[x] = b - d - load(at + (12 + x) * plane);
+      }
+      float *u = upper + 2 * t * width + c, *l = lower + 2 * t * width + c;
+      store(u, high[0] + high[1] + high[2]);
+      store(u + width, high[1] - high[2] - high[3]);
+      store(l, low[0] + low[1] + low[2]);
+      store(l + width, low[1] - low[2] - low[3]);
+    }
+}
+
+void spread_gradient(const float *upper, const float *lower, size_t tiles, size_t width, float *to, size_t plane) {
+  for (size_t t = 0; t < tiles; t++)
+    for (size_t c = 0; c < width; c += WIDTH) {
+      const float *u = upper + 2 * t * width + c, *l = lower + 2 * t * width + c;
+      float *at = to + t * width + c;
+      V a = load(u), b = load(u + width), d = load(l), e = load(l + width);
+      V left[4] = {a, a + d, a - d, -d}, right[4] = {b, b + e, b - e, -e};
+#pragma GCC unroll 4
+      for (size_t y = 0; y < 4; y++) {
+        store(at + 4 * y * plane, left[y]);
+        store(at + (4 * y + 1) * plane, left[y] + right[y]);
+        store(at + (4 * y + 2) * plane, left[y] - right[y]);
+        store(at + (4 * y + 3) * plane, -right[y]);
+      }
+    }
+}
+
+inline void filter_step(V a, V b, V c, V *to) {
+  V ends = (a + c) * 0.5f, middle = b * 0.5f;
+  to[0] = a;
+  to[1] = ends + middle;
+  to[2] = ends - middle;
+  to[3] = c;
+}
+
+void spread_filters(const float *from, size_t width, float *to, size_t plane) {
+  for (size_t c = 0; c < width; c += WIDTH) {
+    V columns[3][4];
+#pragma GCC unroll 3
+    for (size_t x = 0; x < 3; x++)
+      filter_step(load(from + x * width + c), load(from + (3 + x) * width + c), load(from + (6 + x) * width + c),
+                  columns[x]);
+#pragma GCC unroll 4
+    for (size_t y = 0; y < 4; y++) {
+      V line[4];
+      filter_step(columns[0][y], columns[1][y], columns[2][y], line);
+#pragma GCC unroll 4
+      for (size_t x = 0; x < 4; x++) store(to + (4 * y + x) * plane + c, line[x]);
+    }
+  }
+}
+
+inline void filter_step_back(V a, V b, V c, V d, V *to) {
+  V both = (b + c) * 0.5f;
+  to[0] = a + both;
+  to[1] = (b - c) * 0.5f;
+  to[2] = both + d;
+}
+
+void gather_filters(const float *from, size_t plane, size_t width, float *to) {
+  for (size_t c = 0; c < width; c += WIDTH) {
+    V columns[4][3];
+#pragma GCC unroll 4
+    for (size_t x = 0; x < 4; x++)
+      filter_step_back(load(from + x * plane + c), load(from + (4 + x) * plane + c), load(from + (8 + x) * plane + c),
+                       load(from + (12 + x) * plane + c), columns[x]);
+#pragma GCC unroll 3
+    for (size_t y = 0; y < 3; y++) {
+      V line[3];
+      filter_step_back(columns[0][y], columns[1][y], columns[2][y], columns[3][y], line);
+#pragma GCC unroll 3
+      for (size_t x = 0; x < 3; x++) store(to + (3 * y + x) * width + c, line[x]);
     }
   }
 }
@@ -158,7 +332,8 @@ void weight_gradient(const Convolution &c, const float *image, const float *g, f
 }  // namespace
 
 extern const Conv conv;
-const Conv conv = {ROWS, PANEL, WIDTH, pack, panel, weight_gradient};
+const Conv conv = {WIDTH,         BLOCK,           interleave,     separate,       product, outer, spread_input,
+                   gather_output, spread_gradient, spread_filters, gather_filters};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -9,7 +9,9 @@ extern const Rows rows;
 extern const BinaryTable binary;
 extern const ReductionTable reductions;
 extern const Conv conv;
+extern const DepthwiseKernels depthwise;
 extern const Pool pool;
+extern const Optimizers optimizers;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -18,7 +20,19 @@ extern const Pool pool;
 // A function, so that no table is read before it is filled.
 Kernels RUSHLIGHT_TABLE() {
   using namespace RUSHLIGHT_NAMESPACE;
-  return {RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL), random, pointwise, rows, binary, reductions, conv, pool};
+  // One to a line, in the order of the struct.
+  return {
+      RUSHLIGHT_TEXT(RUSHLIGHT_LEVEL),
+      random,
+      pointwise,
+      rows,
+      binary,
+      reductions,
+      conv,
+      depthwise,
+      pool,
+      optimizers,
+  };
 }
 
 }  // namespace rushlight

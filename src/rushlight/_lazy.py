@@ -10,6 +10,24 @@ SUBMODULES = frozenset(
     m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_")
 )
 
+AUTOCAST = (
+    "autocast_decrement_nesting",
+    "autocast_increment_nesting",
+    "clear_autocast_cache",
+    "get_autocast_cpu_dtype",
+    "get_autocast_dtype",
+    "get_autocast_gpu_dtype",
+    "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled",
+    "is_autocast_enabled",
+    "set_autocast_cache_enabled",
+    "set_autocast_cpu_dtype",
+    "set_autocast_cpu_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
+    "set_autocast_gpu_dtype",
+)
+
 # Names of torch itself that live in a subpackage: name -> where.
 FROM = {
     "save": "serialization",
@@ -17,6 +35,9 @@ FROM = {
     "typename": "utils.naming",
     "TypedStorage": "storage",
     **dict.fromkeys(CLASSES, "storage"),
+    "autocast": "amp",
+    "GradScaler": "amp",
+    **dict.fromkeys(AUTOCAST, "amp._state"),
 }
 
 

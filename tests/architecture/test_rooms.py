@@ -38,6 +38,7 @@ SIBLINGS = {
     ("distributions", "nn"),
     ("distributions", "linalg"),
     ("distributions", "special"),
+    ("cuda", "amp"),
 }
 # Written as a user would write it: of the rooms with an underscore they know the public names only.
 USERS = {
@@ -68,6 +69,7 @@ DATA_FILES = tuple(
         "from_data",
         "index",
         "move",
+        "optimizer_gradients",
         "pieces",
         "random",
         "toplevel",

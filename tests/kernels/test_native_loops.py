@@ -120,64 +120,6 @@ def test_empty_reductions_are_numpys():
         C.maximum_reduce(empty, 0, None, None, False)
 
 
-GEOMETRIES = [  # samples, channels, height, width, outputs, kernel, stride, padding, dilation
-    (1, 1, 3, 3, 1, (1, 1), (1, 1), (0, 0), (1, 1)),
-    (2, 3, 7, 9, 5, (3, 3), (1, 1), (1, 1), (1, 1)),
-    (2, 3, 17, 19, 9, (3, 2), (2, 2), (1, 1), (1, 1)),
-    (1, 4, 20, 21, 7, (5, 3), (1, 3), (2, 2), (2, 1)),
-    (3, 2, 30, 31, 16, (7, 7), (2, 2), (3, 3), (1, 1)),
-    (2, 8, 1, 100, 13, (1, 5), (1, 1), (0, 2), (1, 1)),
-    (5, 4, 8, 8, 70, (3, 3), (1, 1), (1, 1), (1, 1)),
-]
-
-
-def windows(x, kernel, stride, padding, dilation):
-    """Every patch, (N, C, KH, KW, OH, OW), in float64."""
-    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *[(p, p) for p in padding]))
-    out = [
-        (n - d * (k - 1) - 1) // s + 1
-        for n, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True)
-    ]
-    strides = [t * d for t, d in zip(x.strides[2:], dilation, strict=True)]
-    strides += [t * s for t, s in zip(x.strides[2:], stride, strict=True)]
-    return np.lib.stride_tricks.as_strided(
-        x, (*x.shape[:2], *kernel, *out), (*x.strides[:2], *strides)
-    )
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_convolution_and_its_weight_gradient(geometry, threads):
-    n, c, h, w, o, kernel, stride, padding, dilation = geometry
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((n, c, h, w)).astype(np.float32)
-    weight = rng.standard_normal((o, c, *kernel)).astype(np.float32)
-    bias = rng.standard_normal(o).astype(np.float32)
-    patches = windows(x, kernel, stride, padding, dilation)
-    expected = np.einsum("ncijyx,ocij->noyx", patches, weight.astype(np.float64))
-    g = rng.standard_normal(expected.shape).astype(np.float32)
-    expected_weight = np.einsum("ncijyx,noyx->ocij", patches, g.astype(np.float64))
-    six = (*stride, *padding, *dilation)
-    before = C.get_num_threads()
-    C.set_num_threads(threads)
-    try:
-        found = C.conv2d(x, weight, bias, *six)
-        plain = C.conv2d(x, weight, None, *six)
-        found_weight = C.conv2d_weight(g, x, *kernel, *six)
-    finally:
-        C.set_num_threads(before)
-    np.testing.assert_allclose(plain, expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found, expected + bias[:, None, None], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found_weight, expected_weight, rtol=1e-4, atol=1e-3)
-
-
-def test_convolutions_that_do_not_fit_are_not_served():
-    x, weight = np.zeros((1, 2, 3, 3), np.float32), np.zeros((4, 2, 5, 5), np.float32)
-    assert C.conv2d(x, weight, None, 1, 1, 0, 0, 1, 1) is NotImplemented
-    assert C.conv2d(x, weight[:, :1, :2, :2].copy(), None, 1, 1, 0, 0, 1, 1) is NotImplemented
-    assert C.conv2d(x.astype("f8"), weight, None, 1, 1, 1, 1, 1, 1) is NotImplemented
-
-
 POOLINGS = [  # height, width, kernel, stride, padding, dilation
     (8, 8, (2, 2), (2, 2), (0, 0), (1, 1)),
     (9, 7, (2, 2), (2, 2), (0, 0), (1, 1)),

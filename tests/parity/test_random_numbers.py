@@ -218,9 +218,17 @@ def test_fork_rng_and_clones(seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (16, 16), (64, 32), (3, 5, 2)])
+@pytest.mark.parametrize(
+    "shape", [(4, 6), (1, 1), (5, 5), (7, 7), (9, 4), (3, 2, 4), (8, 3), (2, 5)]
+)
+def test_orthogonal(shape, seed):
+    same(lambda api: api.nn.init.orthogonal_(api.empty(*shape), gain=0.7), seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shape", [(12, 12), (16, 16), (64, 32), (3, 25, 2)])
 def test_orthogonal_to_rounding(shape, seed):
-    """QR is LAPACK's: OpenBLAS and MKL round differently, so the last bits may."""
+    """Larger QR is LAPACK's: OpenBLAS and MKL round differently, so the last bits may."""
     torch.manual_seed(seed)
     rushlight.manual_seed(seed)
     ours = rushlight.nn.init.orthogonal_(rushlight.empty(*shape)).numpy()
@@ -252,3 +260,48 @@ def test_logarithms_of_float32():
     assert np.array_equal(log_float32(x), theirs, equal_nan=True)
     if C is not None:
         assert np.array_equal(rushlight.from_numpy(x).log().numpy(), theirs, equal_nan=True)
+
+
+OUTS = {
+    "transposed": lambda api: api.zeros(5, 7).t(),
+    "strided": lambda api: api.zeros(5, 20)[:, ::3],
+    "permuted": lambda api: api.zeros(3, 4, 5, 6).permute(2, 0, 3, 1),
+}
+
+
+@pytest.mark.parametrize("layout", OUTS)
+def test_out_is_filled_in_the_order_of_its_memory(layout):
+    for draw in (
+        lambda api, o: api.rand(o.shape, out=o),
+        lambda api, o: api.randn(o.shape, out=o),
+        lambda api, o: api.randint(0, 50, tuple(o.shape), out=o),
+        lambda api, o: api.normal(0.3, 0.2, tuple(o.shape), out=o),
+        lambda api, o: api.normal(api.ones(o.shape), 0.3, out=o),
+        lambda api, o: api.normal(0.2, api.ones(o.shape), out=o),
+    ):
+        same(lambda api, draw=draw: draw(api, OUTS[layout](api)), 3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("replacement", [True, False])
+def test_multinomial_of_half_precision_and_of_views(dtype, replacement):
+    def draw(api):
+        return api.multinomial(api.rand(20, 6).to(getattr(api, dtype)).t(), 7, replacement)
+
+    for seed in range(5):
+        same(draw, seed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_the_widest_range_of_integers(dtype):
+    same(lambda api: api.randint(0, 2**63 - 1, (20,), dtype=getattr(api, dtype)), 5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_rrelu_of_bfloat16(training):
+    same(
+        lambda api: api.nn.functional.rrelu(
+            api.linspace(-2, 1, 99).to(api.bfloat16), training=training
+        ),
+        0,
+    )

@@ -1,9 +1,9 @@
-"""benchmark, summary, hub, model_zoo, multiprocessing and tensorboard do what they say."""
+"""benchmark, summary, hub, model_zoo and tensorboard do what they say."""
 
 import pytest
 
 import rushlight as torch
-from rushlight import hub, multiprocessing, nn
+from rushlight import hub, nn
 from rushlight.utils.benchmark import Compare, Timer
 from rushlight.utils.model_zoo import load_url
 from rushlight.utils.summary import summary
@@ -50,12 +50,6 @@ def test_load_url(tmp_path):
     loaded = load_url(source.as_uri(), model_dir=str(tmp_path / "kept"))
     assert loaded["w"].tolist() == [1.0, 1.0]
     assert (tmp_path / "kept" / "weights.pth").exists()
-
-
-def test_spawn():
-    assert multiprocessing.spawn(divmod, (3,), nprocs=2, start_method="fork") is None
-    with pytest.raises(multiprocessing.ProcessExitedException, match="exit code 1"):
-        multiprocessing.spawn(divmod, (0,), nprocs=1, start_method="fork")
 
 
 def test_tensorboard(tmp_path):

@@ -33,6 +33,12 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
         handled = intercept(op, tensors, params, out)
         if handled is not NotImplemented:
             return handled
+        if op.autocast and thread.autocast is not None and out is None:
+            tensors = thread.autocast.cast(op.autocast, tensors, params)
+        if thread.levels:  # vmap or jvp
+            handled = thread.levels[-1].step(op, tensors, params, out)
+            if handled is not NotImplemented:
+                return handled
     check_tensors(op, tensors)
     arrays = promote(op, tensors)
     result = compute(op, arrays, params)
@@ -404,6 +410,10 @@ def write_out(
     """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if S.special and thread.levels:
+        written = thread.levels[-1].write_out(result, out)
+        if written is not NotImplemented:
+            return written
     if grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "

@@ -98,7 +98,7 @@ def before(op: Record, kind: str = "call", kernel: str = "", **how: Any) -> Call
 
 
 def before_getitem(function: Callable, select: Record, piece: Record) -> Any:
-    """A front before ``x[index]``: ``select`` is the record of an int, ``piece`` that of a slice."""
+    """A front before ``x[index]``; ``select`` is the record of an int, ``piece`` of a slice."""
     if C is None:
         return function
     return stand(function, select, kind="getitem", finish=piece, by_name=False)

@@ -178,6 +178,10 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     inputs, params = [self, *args[:count]], tuple(args[count:])
     if S.modes:
         return intercept(InPlace(op), tuple(inputs), params, None)
+    if S.special and thread.levels:  # vmap or jvp
+        written = thread.levels[-1].write(op, inputs, params)
+        if written is not NotImplemented:
+            return written
     if not all(type(t) in PLAIN for t in inputs if t is not None and not isinstance(t, NUMBERS)):
         result = general(op, tuple(inputs), params)
         if result is NotImplemented or not isinstance(result, Tensor):

@@ -774,11 +774,10 @@ def retain_grad(self):
 def share_memory_(self):
     """share_memory_() -> Tensor
 
-    Move the elements to shared memory, for other processes; NumPy arrays cannot be moved there.
+    Move the elements to memory that other processes can share; so do all tensors that look at it.
 
-    >>> torch.ones(2).share_memory_()
-    Traceback (most recent call last):
-    NotImplementedError: moving a tensor's memory to shared memory is not possible over NumPy ...
+    >>> torch.ones(2).share_memory_().is_shared()
+    True
     """
-    self.untyped_storage().share_memory_()
+    self.untyped_storage()._share(self)
     return self

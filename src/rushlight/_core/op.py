@@ -89,6 +89,7 @@ class Op:
     )
     inplace = False
     differentiable = True
+    autocast: dict[str, Any] | None = None  # device type -> policy: see _ops/autocast.py
     linear = False
     out_same = False  # ``out=`` must have the result's own dtype
     out_apart = False  # ``out=`` must not share memory with an input

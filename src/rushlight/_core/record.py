@@ -24,6 +24,7 @@ class Record(Protocol):
     ufunc: str | None
     inplace: bool
     differentiable: bool
+    autocast: dict[str, Any] | None
     varargs: bool
     variadic: bool
     numbers: bool | tuple[str, ...]

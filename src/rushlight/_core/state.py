@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
 
 class State:
@@ -30,8 +31,12 @@ class _Thread(threading.local):
         self.saved_hooks: list = []
         self.saved_hooks_disabled: str | None = None
         self.backward: object = None  # the walk backwards that is under way
+        # Transforms under way (vmap, jvp), outermost first; S.special counts them.
+        self.levels: tuple = ()
         # Under detect_anomaly: check for NaN (True) or only trace (False).
         self.anomaly: bool | None = None
+        # What casts inputs while autocast is on here (amp's Caster, which counts in S.special).
+        self.autocast: Any = None
 
 
 thread = _Thread()

@@ -4,7 +4,9 @@ The storage of an array is the array at the root of its chain of views. Two tens
 exactly if their arrays have the same root; `untyped_storage` returns the same object for both.
 """
 
+import gc
 import mmap
+import sys
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
+from rushlight._core import shared
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.tensor import Tensor, wrap
 
@@ -70,9 +73,7 @@ def untyped_storage(tensor: Tensor) -> "UntypedStorage":
     if type(array) is MetaArray:
         span = _span(array.shape, tensor.stride())
         return UntypedStorage(span * array.itemsize, device="meta")
-    root = root_of(array)
-    found = _wrappers.get(id(root))
-    return found if found is not None else UntypedStorage._over(root)
+    return UntypedStorage._of(root_of(array))
 
 
 def storage_offset(tensor: Tensor) -> int:
@@ -96,6 +97,8 @@ def _span(size, stride):
 def rebuild_array(storage: Any, dtype: Any, offset: int, size: Any, stride: Any) -> np.ndarray:
     """The array of this layout (in elements of `dtype`) over the memory of `storage`."""
     size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
     item = dtype.itemsize
     needed = (offset + _span(size, stride)) * item if 0 not in size else 0
     if any(s < 0 for s in (*stride, *size, offset)) or needed > storage.nbytes():
@@ -164,6 +167,12 @@ class UntypedStorage:
         else:
             values = np.zeros(data, np.uint8) if isinstance(data, int) else _byte_values(data)
             self._look_at(values)
+
+    @classmethod
+    def _of(cls, root: np.ndarray) -> "UntypedStorage":
+        """The one storage whose memory is that of `root`."""
+        found = _wrappers.get(id(root))
+        return found if found is not None else cls._over(root)
 
     @classmethod
     def _over(cls, root: np.ndarray) -> "UntypedStorage":
@@ -317,7 +326,7 @@ class UntypedStorage:
         if size != self._nbytes and self._bytes is None:
             self._nbytes = size
         elif size != self._nbytes:
-            if self._root.dtype != np.uint8 or self._file is not None:
+            if self._root.dtype != np.uint8 or self.is_shared():
                 raise NotImplementedError(
                     "resizing the memory under a tensor is not possible over NumPy arrays; "
                     "make a new tensor, for example with torch.empty(n)"
@@ -336,15 +345,49 @@ class UntypedStorage:
             self._here().reshape(-1, item)[:] = self._here().reshape(-1, item)[:, ::-1].copy()
 
     def is_shared(self) -> bool:
-        """Whether the memory is shared between processes."""
-        return False
+        """Whether the memory is shared between processes (or mapped from a file).
+
+        >>> torch.ones(2).untyped_storage().share_memory_().is_shared()
+        True
+        """
+        if self._file is not None:
+            return True
+        return self._root is not None and shared.mapping_of(self._root) is not None
 
     def share_memory_(self) -> "UntypedStorage":
-        """Not possible here: raises NotImplementedError."""
-        raise NotImplementedError(
-            "moving a tensor's memory to shared memory is not possible over NumPy arrays; "
-            "make the array in multiprocessing.shared_memory and use torch.from_numpy"
-        )
+        """Move the bytes to shared memory; every tensor that looks at them looks there then.
+
+        A NumPy array made of such a tensor before keeps the old memory.
+        """
+        return self._share(None)
+
+    def _share(self, only: Tensor | None) -> "UntypedStorage":
+        """`share_memory_`, asked for by a tensor, which is often the only one."""
+        if self._bytes is None:
+            raise RuntimeError("_share_fd_: only available on CPU")
+        if not self.is_shared():
+            self._move_to(shared.allocator[0](self._nbytes), only)
+        return self
+
+    def _move_to(self, fresh: np.ndarray, only: Tensor | None = None) -> None:
+        """Copy the bytes to the root `fresh` and have everybody who looks at them look there."""
+        alone = only is not None and only._data is self._root and _holders(self) == _ALONE + 1
+        old, start = self._root, _lowest(self._root)
+        fresh[...] = self._bytes
+        lookers: list[Any] = [only] if alone else _lookers(old)
+        for tensor in lookers:
+            array = tensor._data
+            place = _address(array) - start if array.size else 0
+            tensor._data = np.ndarray(array.shape, array.dtype, fresh, place, array.strides)
+        _wrappers.pop(id(old), None)
+        self._look_at(fresh)
+
+    @classmethod
+    def _new_shared(cls, size: int, *, device: Any = "cpu") -> "UntypedStorage":
+        """A storage of `size` zero bytes in shared memory."""
+        if devices.resolve(device).type == "meta":
+            return cls(size, device=device)
+        return cls._over(shared.allocator[0](size))
 
     def is_pinned(self, device: object = None) -> bool:
         """False: there is no pinned memory without an accelerator."""
@@ -398,3 +441,18 @@ def _byte_values(items):
                 "instead of int"
             )
     return np.array([item & 0xFF for item in items], np.uint8)
+
+
+def _holders(storage):
+    """How many references there are to the root of a storage, with what this call adds."""
+    return sys.getrefcount(storage._root)
+
+
+# What `_holders` says of a storage that no tensor looks at.
+_ALONE = _holders(UntypedStorage(8))
+
+
+def _lookers(root):
+    """All tensors that look at the memory of `root`."""
+    found = (t for t in gc.get_objects() if issubclass(type(t), Tensor))
+    return [t for t in found if type(t._data) is np.ndarray and root_of(t._data) is root]

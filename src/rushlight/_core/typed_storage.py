@@ -178,11 +178,20 @@ class TypedStorage:
         return self._untyped_storage.is_shared()
 
     def share_memory_(self) -> "TypedStorage":
-        """Not possible here: raises NotImplementedError."""
+        """Move the memory to where other processes can share it."""
         self._untyped_storage.share_memory_()
         return self
 
     _share_memory_ = share_memory_
+    _is_shared = is_shared
+
+    @classmethod
+    def _new_shared(cls, size: int) -> "TypedStorage":
+        """A storage of `size` zeros in shared memory."""
+        dtype = cls.__dict__.get("dtype")
+        kind = dtype if isinstance(dtype, dtypes.dtype) else dtypes.get_default_dtype()
+        untyped = UntypedStorage._new_shared(size * kind.itemsize)
+        return TypedStorage(wrap_storage=untyped, dtype=kind, _internal=True)
 
     def is_pinned(self, device: object = None) -> bool:
         """False: there is no pinned memory without an accelerator."""

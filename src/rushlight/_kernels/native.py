@@ -6,6 +6,7 @@ then.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,25 @@ from rushlight._core.backend import kernel
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
+
+
+# loops of csrc/kernels_optim.cpp, each over all parameters of a group
+UPDATES = (
+    "sgd_update",
+    "momentum_update",
+    "asgd_update",
+    "rprop_update",
+    "adagrad_update",
+    "rmsprop_update",
+    "adadelta_update",
+    "adam_update",
+    "adamax_update",
+    "nadam_update",
+    "radam_update",
+    "scale_update",
+    "clamp_update",
+    "mix_update",
+)
 
 
 def gelu(x, approximate):
@@ -103,60 +123,6 @@ def clamp_numbers(x, min, max):
     return x if max is None else C.minimum(x, max)
 
 
-def planes(x):
-    """(N, C, L) as (N, C, 1, L), and contiguous."""
-    x = np.ascontiguousarray(x)
-    return x[:, :, None] if x.ndim == 3 else x
-
-
-def geometry(stride, padding, dilation):
-    """The six numbers of a 2-D convolution; one dimension becomes the second of two."""
-    if len(stride) == 2:
-        return (*stride, *padding, *dilation)
-    return 1, stride[0], 0, padding[0], 1, dilation[0]
-
-
-def convolves(x, kernel, groups):
-    """One group of float32 planes or lines; a kernel of one element is a matrix product to BLAS."""
-    return x.dtype is F4 and groups == 1 and len(kernel) in (1, 2) and math.prod(kernel) > 1
-
-
-def convolution(x, weight, bias, stride, padding, dilation, groups):
-    """y = x * weight + bias."""
-    if not convolves(x, weight.shape[2:], groups) or weight.dtype is not F4:
-        return NotImplemented
-    if bias is not None and bias.dtype is not F4:
-        return NotImplemented
-    result = C.conv2d(planes(x), planes(weight), bias, *geometry(stride, padding, dilation))
-    if result is NotImplemented or x.ndim == 4:
-        return result
-    return result[:, :, 0]
-
-
-def conv_transpose(x, weight, bias, shape, stride, padding, dilation, groups):
-    """With steps of 1 the transpose is a convolution with the kernel reversed."""
-    kernel = weight.shape[2:]
-    if not convolves(x, kernel, groups) or any(s != 1 for s in stride):
-        return NotImplemented
-    reach = tuple([d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True)])
-    ends = zip(x.shape[2:], kernel, padding, dilation, shape[2:], strict=True)
-    if min(reach) < 0 or any(n + d * (k - 1) - 2 * p != m for n, k, p, d, m in ends):
-        return NotImplemented
-    turned = weight[(slice(None), slice(None), *[slice(None, None, -1)] * len(kernel))]
-    turned = turned.swapaxes(0, 1)
-    return convolution(x, turned, bias, stride, reach, dilation, groups)
-
-
-def conv_weight(g, x, shape, stride, padding, dilation, groups):
-    """The gradient of the filters."""
-    if not convolves(x, shape[2:], groups) or g.dtype is not F4:
-        return NotImplemented
-    kernel = (1, *shape[2:])[-2:]
-    six = geometry(stride, padding, dilation)
-    result = C.conv2d_weight(planes(g), planes(x), *kernel, *six)
-    return result if result is NotImplemented else result.reshape(shape)
-
-
 def pooling(x, out, kernel, stride, padding, dilation):
     """The array as planes and the ten sizes, or None where the kernels do not serve."""
     if x.dtype is not F4 or len(kernel) not in (1, 2) or x.ndim <= len(kernel) or min(out) < 1:
@@ -240,6 +206,9 @@ def register() -> None:
         "mm",
         "linear",
         "linear_weight",
+        "convolution",
+        "conv_transpose",
+        "conv_weight",
     ):
         kernel(name, getattr(C, name))
     kernel("view", C.reshape)
@@ -255,14 +224,15 @@ def register() -> None:
         cross_entropy,
         cross_entropy_backward,
         clamp_numbers,
-        convolution,
-        conv_transpose,
-        conv_weight,
         max_pool,
         max_pool_with_indices,
         max_pool_backward,
     ):
         kernel(function.__name__, function)
+    for name in UPDATES:
+        kernel(name, partial(C.update, name))
+    kernel("count_steps", C.count)
+    kernel("tensor_norms", C.norms)
 
 
 if C is not None:

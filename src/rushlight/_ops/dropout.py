@@ -264,6 +264,8 @@ class RreluWithNoise(Op):
     """
 
     tensors = ("input", "noise")
+    promoted = ("input",)
+    half = "float32"
     public = ()
 
     def forward(xp, x, noise):
@@ -274,16 +276,21 @@ class RreluWithNoise(Op):
 
 
 def _slopes(x: np.ndarray, lower: float, upper: float, training: bool) -> np.ndarray:
-    """1 where x > 0; elsewhere a slope drawn between the bounds, or their mean."""
+    """1 where x > 0; elsewhere a slope drawn between the bounds, or their mean. float32 for half
+    precision, whose products are rounded once.
+    """
+    narrow = x.dtype in dtypes.HALF
     positive = x > 0
-    noise = np.ones_like(x, subok=False)
+    noise = np.ones_like(x, np.float32 if narrow else None, subok=False)
     if not training:
         noise[~positive] = (lower + upper) / 2
         return noise
+    if x.dtype == np.float16:
+        raise NotImplementedError("\"rrelu_with_noise_out_cpu\" not implemented for 'Half'")
     drawn = np.empty(int(x.size - np.count_nonzero(positive)))
-    lower, upper = (float(x.dtype.type(bound)) for bound in (lower, upper))
+    lower, upper = (float(noise.dtype.type(bound)) for bound in (lower, upper))
     drawn = draws.uniform(None, drawn) * (upper - lower) + lower  # two roundings, as in PyTorch
-    noise[~positive] = drawn.astype(np.float32) if x.dtype in dtypes.HALF else drawn
+    noise[~positive] = drawn
     return noise
 
 

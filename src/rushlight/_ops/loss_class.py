@@ -3,6 +3,7 @@ classes."""
 
 import math
 
+from rushlight._core.autocast import casts
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
 from rushlight._ops.reduction import chosen, reduced
@@ -263,6 +264,11 @@ def cross_entropy(
     if input.dim() == 2 and not label_smoothing and target.dim() == 1 and input.is_floating_point():
         _check_batch(input, target)
         return CrossEntropy.call(input, target, weight, reduction, ignore_index)[0]
+    return _in_two_steps(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _by_log_softmax(input, target, weight, ignore_index, reduction, label_smoothing):
+    """Cross entropy of any form: log_softmax, then the loss."""
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     logs = LogSoftmax.call(input, 0 if input.dim() == 1 else 1)
@@ -274,6 +280,9 @@ def cross_entropy(
         return loss
     spread = _spread_loss(logs, target, weight, ignore_index, reduction)
     return loss * (1 - label_smoothing) + spread * (label_smoothing / logs.shape[_class_dim(logs)])
+
+
+_in_two_steps = casts(_by_log_softmax, {"cpu": "float32", "cuda": "float32"})
 
 
 def _class_dim(logs):

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from rushlight._core import dtypes, fronts
+from rushlight._core.autocast import casts
 from rushlight._core.dispatch import write_out
 from rushlight._core.entries import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
@@ -333,14 +334,22 @@ def matmul(input, other, *, out=None):
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D"
         )
-    if n == 1 and m == 1:
-        return Dot.call(input, other, out=out)
-    if n == 2 and m == 1:
-        return Mv.call(input, other, out=out)
-    if n == 1 and m == 2:
-        result = Mm.call(input.unsqueeze(0), other).squeeze(0)
-        return result if out is None else write_out("matmul", result, out)
+    if n <= 2 and m <= 2:
+        return _with_vector(input, other, out=out)
     return BatchedMatmul.call(input, other, out=out)
+
+
+def _vectors(input, other, out=None):
+    if input.ndim == 2:
+        return Mv.call(input, other, out=out)
+    if other.ndim == 1:
+        return Dot.call(input, other, out=out)
+    result = Mm.call(input.unsqueeze(0), other).squeeze(0)
+    return result if out is None else write_out("matmul", result, out)
+
+
+# dot and mv by themselves are not on autocast's lists, matmul is.
+_with_vector = casts(_vectors, {"cpu": "lower", "cuda": "lower"})
 
 
 def _ranks(input, other):

@@ -1,9 +1,8 @@
 """One step of each optimizer, in place on arrays.
 
 A step written with tensor operators costs a dozen calls per parameter. These functions take the
-lists of arrays of a whole parameter group and write into them: two to fifteen ufuncs per parameter,
-no allocation. Large arrays are worked through in blocks that stay in the cache. The order of
-operations is PyTorch's, so results agree to the last rounding.
+lists of arrays of a whole parameter group, work out the numbers of the step, and hand both to an
+update of optimizer_updates.py: one native call, or a few ufuncs on blocks that stay in the cache.
 
 Every array of a list belongs to the parameter at the same position; `steps` are 0-d arrays, one per
 parameter, that count.
@@ -11,33 +10,24 @@ parameter, that count.
 
 import numpy as np
 from ml_dtypes import bfloat16
-from numpy import (
-    absolute,
-    add,
-    divide,
-    maximum,
-    multiply,
-    ndarray,
-    negative,
-    sign,
-    sqrt,
-    square,
-    subtract,
-)
+from numpy import add, multiply
 
 from rushlight._core.inplace import update
-from rushlight._ops.optimizer_blocks import (
-    blocks,
-    count,
-    decay_square,
-    direction,
-    lerp,
-    move,
-    move_by,
-    root_plus,
-    scalars,
-    scratch,
-    widened,
+from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
+from rushlight._ops.optimizer_gradients import clamp_all, mix_all, norms_of, scale_all
+from rushlight._ops.optimizer_updates import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamax_update,
+    asgd_update,
+    elementwise,
+    momentum_update,
+    nadam_update,
+    radam_update,
+    rmsprop_update,
+    rprop_update,
+    sgd_update,
 )
 
 __all__ = [
@@ -47,14 +37,30 @@ __all__ = [
     "adam_step",
     "adamax_step",
     "asgd_step",
+    "clamp_all",
+    "mix_all",
     "muon_step",
     "nadam_step",
+    "norms_of",
     "radam_step",
     "rmsprop_step",
     "rprop_step",
+    "scale_all",
     "sgd_step",
     "sparse_adam_step",
 ]
+
+
+def sign_of(maximize):
+    return -1 if maximize else 1
+
+
+def by_step(steps, numbers):
+    """`numbers` of every count: one tuple if all are the same, as they mostly are."""
+    if steps.count(steps[0]) == len(steps):
+        return numbers(steps[0])
+    return [numbers(step) for step in steps]
+
 
 # ---- gradient descent --------------------------------------------------------------------------
 
@@ -77,43 +83,12 @@ def sgd_step(
 
     `fresh`: the buffers hold nothing yet and become the gradient.
     """
-    if not (buffers or maximize or weight_decay):
-        descend(params, grads, -lr)
+    numbers = -lr, weight_decay, sign_of(maximize)
+    if buffers is None:
+        elementwise(sgd_update, (params, grads, None), numbers)
         return
-    for arrays in zip(params, grads, buffers or params, strict=True):
-        for p, g, b, d, t, _ in blocks(*arrays):
-            g = direction(p, g, maximize, weight_decay, d, t)
-            if buffers:
-                g = descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t)
-            move_by(p, g, -lr, t)
-
-
-def descend(params, grads, value):
-    """p += value g: the commonest step, kept short (0.8 us a parameter; 1.8 by the general way)."""
-    views = scratch.views
-    for p, g in zip(params, grads, strict=True):
-        spare = views.get((p.shape, p.dtype)) if type(p) is ndarray else None
-        if spare is not None:
-            t = spare[0]
-            multiply(g, scalars(p, value)[0], t)
-            add(p, t, p)
-            continue
-        for part, slope, t, _, _ in blocks(p, g):
-            move_by(part, slope, value, t)
-
-
-def descend_with_momentum(g, b, momentum, dampening, nesterov, fresh, d, t):
-    old, new = scalars(b, momentum, 1 - dampening)
-    if fresh:
-        b[...] = g
-    else:
-        multiply(b, old, b)
-        multiply(g, new, t)
-        add(b, t, b)
-    if not nesterov:
-        return b
-    multiply(b, old, t)
-    return add(g, t, d)
+    numbers = *numbers, momentum, 1 - dampening, nesterov, fresh
+    elementwise(momentum_update, (params, grads, buffers), numbers)
 
 
 @update(writes=("params", "axs", "mus", "etas", "steps"))
@@ -137,18 +112,12 @@ def asgd_step(
 
     `foreach`: eta is computed in the precision of `steps`, as PyTorch's foreach form does.
     """
-    for *arrays, mu, eta, s in zip(params, grads, axs, mus, etas, steps, strict=True):
-        step, rate, weight = count(s), eta.item(), mu.item()
-        for p, g, ax, d, t, _ in blocks(*arrays):
-            g = direction(p, g, maximize, weight_decay, d, t)
-            multiply(p, scalars(p, 1 - lambd * rate)[0], p)
-            move_by(p, g, -rate, t)
-            if weight == 1:
-                ax[...] = p
-                continue
-            subtract(p, ax, t)
-            multiply(t, scalars(p, weight)[0], t)
-            add(ax, t, ax)
+    sign, numbers = sign_of(maximize), []
+    for mu, eta in zip(mus, etas, strict=True):
+        rate = eta.item()
+        numbers.append((-rate, weight_decay, sign, 1 - lambd * rate, mu.item()))
+    elementwise(asgd_update, (params, grads, axs), numbers)
+    for mu, eta, s, step in zip(mus, etas, steps, count(steps), strict=True):
         eta[()] = lr / (1 + lambd * lr * (s if foreach else step)) ** alpha
         mu[()] = 1 / max(1, step - t0)
 
@@ -158,19 +127,9 @@ def rprop_step(params, grads, prevs, step_sizes, steps, *, etas, limits, maximiz
     """p -= sign(g) size; size grows by etas[1] while the gradient keeps its sign and shrinks by
     etas[0] when it turns.
     """
-    for *arrays, s in zip(params, grads, prevs, step_sizes, steps, strict=True):
-        count(s)
-        for p, g, prev, size, d, t, _ in blocks(*arrays):
-            shrink, grow, one, zero, low, high = scalars(p, *etas, 1, 0, *limits)
-            multiply(negative(g, d) if maximize else g, prev, t)
-            turned = t < 0
-            multiply(size, np.where(t > 0, grow, np.where(turned, shrink, one)), size)
-            np.clip(size, low, high, size)
-            prev[...] = d if maximize else g
-            np.copyto(prev, zero, where=turned)
-            sign(prev, t)
-            multiply(t, size, t)
-            subtract(p, t, p)
+    count(steps)
+    numbers = sign_of(maximize), *etas, *limits
+    elementwise(rprop_update, (params, grads, prevs, step_sizes), numbers)
 
 
 # ---- by squared gradients ------------------------------------------------------------------------
@@ -179,14 +138,12 @@ def rprop_step(params, grads, prevs, step_sizes, steps, *, etas, limits, maximiz
 @update(writes=("params", "sums", "steps"))
 def adagrad_step(params, grads, sums, steps, *, lr, lr_decay, eps, weight_decay=0, maximize=False):
     """sum += g²; p -= lr / (1 + (step - 1) lr_decay) g / (√sum + eps)."""
-    for *arrays, s in zip(params, grads, sums, steps, strict=True):
-        rate = lr / (1 + (count(s) - 1) * lr_decay)
-        for p, g, total, d, t, u in blocks(*arrays):
-            g = direction(p, g, maximize, weight_decay, d, t)
-            square(g, t)
-            add(total, t, total)
-            root_plus(total, eps, u)
-            move(p, g, u, -rate, t)
+    sign = sign_of(maximize)
+
+    def numbers(step):
+        return -lr / (1 + (step - 1) * lr_decay), weight_decay, sign, eps
+
+    elementwise(adagrad_update, (params, grads, sums), by_step(count(steps), numbers))
 
 
 @update(writes=("params", "square_avgs", "grad_avgs", "buffers", "steps"))
@@ -210,26 +167,10 @@ def rmsprop_step(
     With `grad_avgs` (may be None) the variance v - mean(g)² is used; with `buffers` (may be None)
     momentum.
     """
-    # an array that is not used is stood in for by the parameter
-    lists = (params, grads, square_avgs, grad_avgs or params, buffers or params, steps)
-    for *arrays, s in zip(*lists, strict=True):
-        count(s)
-        for p, g, v, mean, b, d, t, u in blocks(*arrays):
-            g = direction(p, g, maximize, weight_decay, d, t)
-            decay_square(v, g, alpha, t)
-            if grad_avgs:
-                lerp(mean, g, 1 - alpha, t)
-                multiply(mean, mean, u)
-                subtract(v, u, u)
-                root_plus(u, eps, u)
-            else:
-                root_plus(v, eps, u)
-            if buffers:
-                multiply(b, scalars(p, momentum)[0], b)
-                add(b, divide(g, u, t), b)
-                move_by(p, b, -lr, t)
-            else:
-                move(p, g, u, -lr, t)
+    count(steps)
+    ways = grad_avgs is not None, buffers is not None
+    numbers = -lr, weight_decay, sign_of(maximize), alpha, eps, momentum, *ways
+    elementwise(rmsprop_update, (params, grads, square_avgs, grad_avgs, buffers), numbers)
 
 
 @update(writes=("params", "square_avgs", "acc_deltas", "steps"))
@@ -239,21 +180,19 @@ def adadelta_step(
     """delta = √(acc + eps) / √(v + eps) g; p -= lr delta; v and acc are running means of g² and
     delta².
     """
-    for *arrays, s in zip(params, grads, square_avgs, acc_deltas, steps, strict=True):
-        count(s)
-        for p, g, v, acc, d, t, u in blocks(*arrays):
-            tiny = scalars(p, eps)[0]
-            g = direction(p, g, maximize, weight_decay, d, t)
-            decay_square(v, g, rho, t)
-            sqrt(add(v, tiny, t), t)
-            sqrt(add(acc, tiny, u), u)
-            divide(u, t, u)
-            multiply(u, g, u)
-            decay_square(acc, u, rho, t)
-            move_by(p, u, -lr, t)
+    count(steps)
+    numbers = -lr, weight_decay, sign_of(maximize), rho, eps
+    elementwise(adadelta_update, (params, grads, square_avgs, acc_deltas), numbers)
 
 
 # ---- the Adam family -----------------------------------------------------------------------------
+
+
+def two_decays(lr, weight_decay, decoupled, maximize):
+    """L2 decay, the gradient's sign, and what decoupled decay multiplies parameters by."""
+    if decoupled:
+        return 0, sign_of(maximize), 1 - lr * weight_decay
+    return weight_decay, sign_of(maximize), 1
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs", "steps"))
@@ -278,22 +217,15 @@ def adam_step(
     decay.
     """
     beta1, beta2 = betas
-    blend = 1 - beta1
-    lists = (params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs or params, steps)
-    for *arrays, s in zip(*lists, strict=True):
-        step = count(s)
-        rate, correction = -lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
-        for p, g, m, v, high, d, t, u in blocks(*arrays):
-            root, tiny, shrink = scalars(p, correction, eps, 1 - lr * weight_decay)
-            if decoupled and weight_decay:
-                multiply(p, shrink, p)
-            g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
-            lerp(m, g, blend, t)
-            decay_square(v, g, beta2, t)
-            sqrt(maximum(high, v, out=high) if max_exp_avg_sqs else v, u)
-            divide(u, root, u)
-            add(u, tiny, u)
-            move(p, m, u, rate, t)
+    decays = two_decays(lr, weight_decay, decoupled, maximize)
+    amsgrad = max_exp_avg_sqs is not None
+
+    def numbers(step):
+        rate, root = -lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+        return rate, *decays, 1 - beta1, beta2, root, eps, amsgrad
+
+    lists = params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
+    elementwise(adam_update, lists, by_step(count(steps), numbers))
 
 
 @update(writes=("params", "exp_avgs", "exp_infs", "steps"))
@@ -302,16 +234,12 @@ def adamax_step(
 ):
     """p -= lr m̂ / u, where u = max(beta2 u, |g| + eps)."""
     beta1, beta2 = betas
-    for *arrays, s in zip(params, grads, exp_avgs, exp_infs, steps, strict=True):
-        rate = -lr / (1 - beta1 ** count(s))
-        for p, g, m, top, d, t, _ in blocks(*arrays):
-            keep, tiny = scalars(p, beta2, eps)
-            g = direction(p, g, maximize, weight_decay, d, t)
-            lerp(m, g, 1 - beta1, t)
-            multiply(top, keep, top)
-            add(absolute(g, t), tiny, t)
-            maximum(top, t, out=top)
-            move(p, m, top, rate, t)
+    sign = sign_of(maximize)
+
+    def numbers(step):
+        return -lr / (1 - beta1**step), weight_decay, sign, 1 - beta1, beta2, eps
+
+    elementwise(adamax_update, (params, grads, exp_avgs, exp_infs), by_step(count(steps), numbers))
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "mu_products", "steps"))
@@ -335,25 +263,15 @@ def nadam_step(
     use.
     """
     beta1, beta2 = betas
-    for *arrays, product, s in zip(
-        params, grads, exp_avgs, exp_avg_sqs, mu_products, steps, strict=True
-    ):
-        step = count(s)
+    decays = two_decays(lr, weight_decay, decoupled, maximize)
+    numbers = []
+    for product, step in zip(mu_products, count(steps), strict=True):
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (step, step + 1))
         product *= mu
         so_far = product.item()
         of_grad, of_mean = -lr * (1 - mu) / (1 - so_far), -lr * mu_next / (1 - so_far * mu_next)
-        for p, g, m, v, d, t, u in blocks(*arrays):
-            correction, tiny, shrink = scalars(p, 1 - beta2**step, eps, 1 - lr * weight_decay)
-            if decoupled and weight_decay:
-                multiply(p, shrink, p)
-            g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
-            lerp(m, g, 1 - beta1, t)
-            decay_square(v, g, beta2, t)
-            sqrt(divide(v, correction, u), u)
-            add(u, tiny, u)
-            move(p, g, u, of_grad, t)
-            move(p, m, u, of_mean, t)
+        numbers.append((of_grad, *decays, 1 - beta1, beta2, 1 - beta2**step, eps, of_mean))
+    elementwise(nadam_update, (params, grads, exp_avgs, exp_avg_sqs), numbers)
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "steps"))
@@ -375,32 +293,23 @@ def radam_step(
     (rho <= 5).
     """
     beta1, beta2 = betas
-    for *arrays, s in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
-        step = count(s)
+    decays = two_decays(lr, weight_decay, decoupled, maximize)
+
+    def numbers(step):
         correction = 1 - beta2**step
-        rectified = rectification(beta2, step, correction)
-        factors = (1 - beta1**step, lr, correction**0.5, 1 - lr * weight_decay)
-        for p, g, m, v, d, t, u in blocks(*arrays):
-            first, rate, root, shrink = scalars(p, *factors)
-            if decoupled and weight_decay:
-                multiply(p, shrink, p)
-            g = direction(p, g, maximize, 0 if decoupled else weight_decay, d, t)
-            lerp(m, g, 1 - beta1, t)
-            decay_square(v, g, beta2, t)
-            multiply(divide(m, first, t), rate, t)
-            if rectified is not None:
-                root_plus(v, eps, u)
-                multiply(t, divide(root, u, u), t)
-                multiply(t, scalars(p, rectified)[0], t)
-            subtract(p, t, p)
+        factor = rectification(beta2, step, correction)
+        return lr, *decays, 1 - beta1, beta2, 1 - beta1**step, correction**0.5, eps, factor
+
+    lists = params, grads, exp_avgs, exp_avg_sqs
+    elementwise(radam_update, lists, by_step(count(steps), numbers))
 
 
 def rectification(beta2, step, correction):
-    """RAdam's factor r_t, or None while the variance of the adaptive rate is unbounded."""
+    """RAdam's factor r_t, or 0 while the variance of the adaptive rate is unbounded."""
     limit = 2 / (1 - beta2) - 1
     rho = limit - 2 * step * beta2**step / correction
     if rho <= 5:
-        return None
+        return 0
     return ((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)) ** 0.5
 
 
@@ -446,8 +355,8 @@ def adafactor_step(
     """Adam without a mean, its second moment kept as row and column means (`variances`, for
     vectors; None elsewhere).
     """
-    for *arrays, s in zip(params, grads, row_vars, col_vars, variances, steps, strict=True):
-        step = count(s)
+    lists = params, grads, row_vars, col_vars, variances, count(steps)
+    for *arrays, step in zip(*lists, strict=True):
         largest = min(lr, 1 / step**0.5)
         for p, g, row, col, variance in widened(*arrays):
             eps1 = np.finfo(p.dtype).eps.item() if eps[0] is None else eps[0]

@@ -97,18 +97,30 @@ class Drawn(Op):
 # ---- uniform and normal --------------------------------------------------------------------------
 
 
-def _uniform(generator: Any):
+def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None) -> np.ndarray:
+    """Memory to draw into; where ``out`` is not contiguous, laid out in the order of its memory, in
+    which numbers are drawn.
+    """
+    if not isinstance(out, Tensor) or out.shape != shape or out._data.flags.c_contiguous:
+        return np.empty(shape, d)
+    steps = out._data.strides
+    order = sorted(range(len(shape)), key=lambda i: -abs(steps[i]))
+    spread = np.empty((*[shape[i] for i in order], 2), d)[..., 0]
+    return spread.transpose(sorted(range(len(shape)), key=order.__getitem__))
+
+
+def _uniform(generator: Any, out: Any):
     def make(shape, d):
         check_kind("check_uniform_bounds", d)
-        return draws.uniform(generator, np.empty(shape, d))
+        return draws.uniform(generator, blank(shape, d, out))
 
     return make
 
 
-def _normal(generator: Any, mean: float = 0.0, std: float = 1.0):
+def _normal(generator: Any, out: Any, mean: float = 0.0, std: float = 1.0):
     def make(shape, d):
         check_kind("normal_kernel_cpu", d)
-        return draws.normal(generator, np.empty(shape, d), mean, std)
+        return draws.normal(generator, blank(shape, d, out), mean, std)
 
     return make
 
@@ -149,7 +161,7 @@ def rand(
         else:
             return wrap(draws.uniform(generator, array))
     shape = shape_of("rand", shape, size)
-    make = _uniform(generator)
+    make = _uniform(generator, out)
     return build("rand", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
 
@@ -190,7 +202,7 @@ def randn(
         else:
             return wrap(draws.normal(generator, array))
     shape = shape_of("randn", shape, size)
-    make = _normal(generator)
+    make = _normal(generator, out)
     return build("randn", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
 
@@ -328,7 +340,7 @@ def normal(
     """
     check_generator("normal", generator)
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
-        result = _normal_of_tensors(mean, std, generator)
+        result = _normal_of_tensors(mean, std, generator, out)
         return result if out is None else _into(out, result)
     if not isinstance(size, (tuple, list)):
         raise TypeError(
@@ -337,7 +349,7 @@ def normal(
             + (")" if size is None else f", {type(size).__name__})")
         )
     check_std(std)
-    make = _normal(generator, float(mean), float(std))
+    make = _normal(generator, out, float(mean), float(std))
     shape = shape_of("normal", (size,))
     return build("normal", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
@@ -346,7 +358,7 @@ def _into(out: Tensor, result: Tensor) -> Tensor:
     return build("normal", lambda shape, d: result._data.astype(d), tuple(result.shape), None, out)
 
 
-def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Tensor:
+def _normal_of_tensors(mean: Any, std: Any, generator: Any, out: Any = None) -> Tensor:
     """Standard normals, times std, plus mean, each step rounded: two operations, as PyTorch does
     it.
     """
@@ -355,12 +367,12 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any) -> Tensor:
     check_kind("normal_kernel_cpu", d)
     if not isinstance(std, Tensor):
         check_std(std)
-        noise = draws.normal(generator, np.empty(mean.shape, d), 0.0, float(std))
+        noise = draws.normal(generator, blank(mean.shape, d, out), 0.0, float(std))
         return Drawn.call(mean, wrap(noise + mean._data), "NormalBackward1")
     if not bool((std >= 0).all()):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = (mean + std).shape  # PyTorch's error if they do not broadcast
-    noise = draws.normal(generator, np.empty(shape, d))
+    noise = draws.normal(generator, blank(shape, d, out))
     shift = mean._data if isinstance(mean, Tensor) else np.asarray(mean).astype(d)
     sample = wrap((noise * std._data + shift).astype(d, copy=False))
     if not isinstance(mean, Tensor):
@@ -416,7 +428,7 @@ def check_bounds(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
 def within_rounding(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
     """Bounds moved inwards where rounding to a floating-point dtype would step over them."""
     digits = _DIGITS[d.name]
-    above, below = (int(_rounded(v, d)) for v in (low + 1, high - 1))
+    above, below = (_rounded(v, d) for v in (low + 1, high - 1))
     if above < low:
         low = above + (1 << (abs(low + 1).bit_length() - digits))
     if below >= high:
@@ -429,12 +441,11 @@ def within_rounding(low: int, high: int, d: dtypes.dtype) -> tuple[int, int]:
     return low, high
 
 
-def _rounded(value: int, d: dtypes.dtype) -> float:
-    return float(
-        np.asarray(value, np.float64)
-        .astype(np.float32 if d.itemsize < 4 else d.numpy)
-        .astype(d.numpy)
-    )
+def _rounded(value: int, d: dtypes.dtype) -> int:
+    """A C long through the dtype and back; 2^63 does not fit and becomes -2^63, as on x86."""
+    wide = np.asarray(value, np.float64).astype(np.float32 if d.itemsize < 4 else d.numpy)
+    back = int(float(wide.astype(d.numpy)))
+    return back if back < 2**63 else -(2**63)
 
 
 def int64(value: int) -> int:
@@ -508,7 +519,7 @@ def randint(
 
     def make(shape, d):
         first, end = check_bounds(low, high, dtypes.BY_NUMPY[d])
-        return draws.integers(generator, np.empty(shape, d), end - first, first)
+        return draws.integers(generator, blank(shape, d, out), end - first, first)
 
     shape = shape_of("randint", (size,))
     return build("randint", make, shape, dtype, out, layout, device, pin_memory, requires_grad)

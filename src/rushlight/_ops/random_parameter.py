@@ -118,7 +118,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     if replacement and num_samples > 1:
         result = _with_replacement(rows, num_samples, generator)
     else:
-        result = _without_replacement(np.ascontiguousarray(rows), num_samples, generator)
+        result = _without_replacement(rows, num_samples, generator)
     return wrap(result.reshape(*w.shape[:-1], num_samples))
 
 
@@ -156,7 +156,7 @@ def _without_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarra
 
 def _with_replacement(w: np.ndarray, count: int, generator: Any) -> np.ndarray:
     """Uniforms looked up in each row's cumulative weights."""
-    cumulated = np.cumsum(w, axis=1)
+    cumulated = np.cumsum(w, axis=1, dtype=np.float32 if w.dtype.itemsize < 4 else None)
     cumulated /= cumulated[:, -1:]
     cumulated[:, -1] = 1
     cumulated = cumulated.astype(np.float64)

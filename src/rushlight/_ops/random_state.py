@@ -94,13 +94,18 @@ def _clone_state(self):
     return self.copy()
 
 
+def _graphsafe_get_state(self):
+    """CUDA graphs share states; this generator has none to share: NotImplementedError."""
+    raise NotImplementedError("graphsafe_get_state is not supported in this Generator")
+
+
 def _graphsafe_set_state(self, other):
-    """graphsafe_set_state(other) -> Generator: continue from where ``other`` is."""
-    self.set_state_bytes(other.state_bytes())
-    return self
+    """CUDA graphs share states; this generator has none to share: NotImplementedError."""
+    raise NotImplementedError("graphsafe_set_state is not supported in this Generator")
 
 
 _generator: Any = Generator
 _generator.get_state, _generator.set_state = _get_state, _set_state
-_generator.clone_state = _generator.graphsafe_get_state = _clone_state
+_generator.clone_state = _clone_state
+_generator.graphsafe_get_state = _graphsafe_get_state
 _generator.graphsafe_set_state = _graphsafe_set_state

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, fronts, storage
+from rushlight._core.methods import element_strides
 from rushlight._core.op import PUBLIC, Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
 from rushlight._core.state import S
@@ -100,13 +101,38 @@ class ViewDtype(View):
 
     def forward(xp, x, dtype):
         target = dtype.numpy
-        if target.itemsize != x.dtype.itemsize and (
-            not x.ndim or x.strides[-1] != x.dtype.itemsize
-        ):
-            raise RuntimeError(
-                "self.stride(-1) must be 1 to view a tensor as a dtype of another size"
-            )
-        return x.view(target)
+        if target.itemsize == x.dtype.itemsize:
+            return x.view(target)
+        _check_other_size(x, dtype)
+        if x.size:
+            return x.view(target)
+        return np.empty((*x.shape[:-1], x.shape[-1] * x.dtype.itemsize // target.itemsize), target)
+
+
+def _check_other_size(x, dtype):
+    """RuntimeError unless the elements of ``x`` can be split or joined into those of ``dtype``."""
+    old = dtypes.BY_NUMPY[x.dtype]
+    what = (
+        f"to view {dtypes.scalar_name(old)} as {dtypes.scalar_name(dtype)} "
+        "(different element sizes)"
+    )
+    if not x.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 {what}")
+    strides = element_strides(x)
+    ratio = dtype.itemsize // old.itemsize  # 0: they are split, which any offset allows
+    if ratio:
+        numbers = [("size(-1)", x.shape[-1]), ("storage_offset()", storage.storage_of(x)[1])]
+        _check_divisible(numbers, ratio, what)
+    if strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {what}, but got {strides[-1]}")
+    if ratio:
+        _check_divisible([(f"stride({i})", s) for i, s in enumerate(strides[:-1])], ratio, what)
+
+
+def _check_divisible(numbers, ratio, what):
+    for name, number in numbers:
+        if number % ratio:
+            raise RuntimeError(f"self.{name} must be divisible by {ratio} {what}, but got {number}")
 
 
 class Reshape(View_):

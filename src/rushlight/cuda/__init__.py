@@ -2,6 +2,9 @@
 PyTorch's error.
 """
 
+import importlib
+from typing import Any
+
 from rushlight import _api as torch
 
 MESSAGE = "Torch not compiled with CUDA enabled"
@@ -110,3 +113,9 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         return None
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":  # loaded when first named
+        return importlib.import_module(f"{__name__}.amp")
+    raise AttributeError(f"module 'torch.cuda' has no attribute '{name}'")

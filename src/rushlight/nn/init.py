@@ -9,6 +9,8 @@ from typing import Any
 
 from rushlight import _api as torch
 
+_hidden = torch.namespace("_nn")
+
 __all__ = [
     "calculate_gain",
     "constant_",
@@ -210,9 +212,8 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     with torch.no_grad():
         flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         wide = rows < columns
-        q, r = torch.qr(flat.t() if wide else flat)
         # The signs of R's diagonal make the distribution of Q uniform over all orthogonal matrices.
-        q = q * r.diagonal().sign()
+        q = _hidden["_orthonormal"](flat.t() if wide else flat)
         tensor.view_as(q.t() if wide else q).copy_(q.t() if wide else q)
         tensor.mul_(gain)
     return tensor

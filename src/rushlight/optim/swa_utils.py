@@ -12,6 +12,8 @@ from rushlight.nn.modules.batchnorm import _BatchNorm
 from rushlight.optim.lr_scheduler.base import LRScheduler, Rate, per_group, warn_outside_step
 from rushlight.optim.optimizer import Optimizer
 
+kernels = torch.optimizer_kernels
+
 __all__ = [
     "SWALR",
     "AveragedModel",
@@ -47,6 +49,8 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Co
 
     @torch.no_grad()
     def ema_update(ema_param_list: Tensors, current_param_list: Tensors, _: Count) -> None:
+        if kernels.mix_all(ema_param_list, current_param_list, 1 - decay):
+            return
         for average, current in zip(ema_param_list, current_param_list, strict=True):
             if _continuous(average):
                 average.lerp_(current, 1 - decay)
@@ -67,13 +71,17 @@ def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Count], None]:
     def swa_update(
         averaged_param_list: Tensors, current_param_list: Tensors, num_averaged: Count
     ) -> None:
+        weight = 1 / (num_averaged + 1)
+        number = weight.item() if isinstance(weight, torch.Tensor) else weight
+        if kernels.mix_all(averaged_param_list, current_param_list, number):
+            return
         for average, current in zip(averaged_param_list, current_param_list, strict=True):
             if not _continuous(average):
                 average.copy_(average + (current - average) / (num_averaged + 1))
-            elif isinstance(num_averaged, torch.Tensor):
-                average.lerp_(current, (1 / (num_averaged + 1)).to(average.dtype))
+            elif isinstance(weight, torch.Tensor):
+                average.lerp_(current, weight.to(average.dtype))
             else:
-                average.lerp_(current, 1 / (num_averaged + 1))
+                average.lerp_(current, weight)
 
     return swa_update
 

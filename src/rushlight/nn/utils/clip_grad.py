@@ -6,6 +6,8 @@ from typing import Any
 
 from rushlight import _api as torch
 
+kernels = torch.optimizer_kernels
+
 __all__ = [
     "clip_grad_norm",
     "clip_grad_norm_",
@@ -38,7 +40,9 @@ def get_total_norm(
             return torch.tensor(0.0)
         device = tensors[0].device
         order = () if norm_type == 2.0 else (norm_type,)  # the default is the faster call
-        norms = torch.stack([t.norm(*order).to(device) for t in _by_dtype(tensors)])
+        norms = kernels.norms_of(tensors) if norm_type == 2.0 else None
+        if norms is None:
+            norms = torch.stack([t.norm(*order).to(device) for t in _by_dtype(tensors)])
         total = norms.norm(*order)
         if error_if_nonfinite and bool(total.isnan() | total.isinf()):
             raise RuntimeError(
@@ -70,8 +74,9 @@ def clip_grads_with_norm_(
         if not grads:
             return
         factor = torch.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
-        for grad in grads:
-            grad.mul_(factor.to(grad.device))
+        if not kernels.scale_all(grads, factor):
+            for grad in grads:
+                grad.mul_(factor.to(grad.device))
 
 
 def clip_grad_norm_(
@@ -124,6 +129,7 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     """
     clip_value = float(clip_value)
     with torch.no_grad():
-        for param in _listed(parameters):
-            if param.grad is not None:
-                param.grad.clamp_(min=-clip_value, max=clip_value)
+        grads = [p.grad for p in _listed(parameters) if p.grad is not None]
+        if not kernels.clamp_all(grads, -clip_value, clip_value):
+            for grad in grads:
+                grad.clamp_(min=-clip_value, max=clip_value)

@@ -1,0 +1,61 @@
+// A convolution's sizes, and the ways to compute it and its gradients. Lines and planes are volumes of depth 1.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace rushlight {
+
+// x (samples, channels, in) with filters (outputs, channels / groups, kernel) gives y (samples, outputs, out).
+struct ConvCall {
+  size_t samples, channels, outputs, groups;
+  size_t in[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
+
+  size_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  size_t in_plane() const { return in[0] * in[1] * in[2]; }
+  size_t out_plane() const { return out[0] * out[1] * out[2]; }
+};
+
+// What vectors may read or write past the end of a buffer.
+constexpr size_t SLACK = 64;
+
+struct Buffer {
+  std::unique_ptr<float[]> held;
+  explicit Buffer(size_t n) : held(new float[n + SLACK]) {}
+  operator float *() const { return held.get(); }
+};
+
+// The outputs in blocks of one panel each: all of `block` but the last.
+struct Blocks {
+  size_t outputs, block, vector, count;
+  Blocks(size_t outputs, size_t block, size_t vector)
+      : outputs(outputs), block(block), vector(vector), count((outputs + block - 1) / block) {}
+  size_t lanes(size_t b) const { return b + 1 < count ? block : outputs - b * block; }
+  size_t width(size_t b) const { return (lanes(b) + vector - 1) / vector * vector; }
+  size_t padded() const { return (count - 1) * block + width(count - 1); }
+};
+
+// y, or its gradients in x and in the filters; bias may be null. `dx` also serves as the transposed convolution.
+void direct_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
+void direct_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
+void direct_filters(const ConvCall &c, const float *g, const float *x, float *df);
+
+// Kernels of 3 x 3 with steps of 1 in less than half the multiplications. serves: is it worth it?
+bool winograd_serves(const ConvCall &c);
+void winograd_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
+void winograd_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
+void winograd_filters(const ConvCall &c, const float *g, const float *x, float *df);
+
+// One filter for each channel, one or two dimensions.
+bool depthwise_serves(const ConvCall &c);
+void depthwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
+void depthwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
+void depthwise_filters(const ConvCall &c, const float *g, const float *x, float *df);
+
+// Kernels of one element with steps of 1, on planes: a matrix product.
+bool pointwise_serves(const ConvCall &c);
+void pointwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
+void pointwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
+
+}  // namespace rushlight

@@ -1,0 +1,271 @@
+"""Tensors seen through a level: the arrays that stand for a batch (vmap) or carry a tangent (jvp).
+
+A tensor inside ``vmap`` or with a tangent is an ordinary Tensor whose array is a ``Wrapped`` one. While a level is
+open ``S.special`` keeps calls off the thin entries, and the general path asks the innermost level to ``step``: the
+highest level among the inputs computes, with what the level below gives it, down to plain arrays.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rushlight._core import dtypes, errors, return_types
+from rushlight._core.dispatch import (
+    check_tensors,
+    compute,
+    flat,
+    make_node,
+    nodes_of,
+    promote,
+)
+from rushlight._core.inplace import bump, check_leaf, check_output_shape, rebase
+from rushlight._core.record import Record
+from rushlight._core.state import S, grad_enabled, thread
+from rushlight._core.tensor import Node, Pick, Tensor, live_node, wrap
+
+
+class Wrapped(np.ndarray):
+    """An array with a level: of the shape and dtype that the program sees."""
+
+    level: "Level | None" = None
+
+    def detached(self) -> Any:
+        """The same without history at any level below."""
+        raise NotImplementedError
+
+    def overwrite(self, new: Any) -> None:
+        """Put another array's values into this one's memory."""
+        raise NotImplementedError
+
+
+class Level:
+    """One transform that is under way; deeper ones were entered later."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.alive = False
+
+    def __enter__(self) -> "Level":
+        self.depth = thread.levels[-1].depth + 1 if thread.levels else 1
+        self.alive = True
+        thread.levels = (*thread.levels, self)
+        S.special += 1
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.alive = False
+        thread.levels = tuple([level for level in thread.levels if level is not self])
+        S.special -= 1
+
+    def call(self, op: Record, tensors: tuple, params: tuple, originals: tuple) -> Any:
+        """Compute an operator whose inputs' highest level this is."""
+        raise NotImplementedError
+
+    @staticmethod
+    def step(op: Record, tensors: tuple, params: tuple, out: Any) -> Any:
+        """The general path's question: does some level compute this? NotImplemented if none."""
+        if not any(is_wrapped(t) for t in flat(tensors)) and not any_wrapped(params):
+            return NotImplemented
+        check_tensors(op, tensors)
+        result = call(op, tensors, params, tensors)
+        if out is not None:
+            several = (result,) if isinstance(result, Tensor) else result
+            outs = (out,) if isinstance(out, Tensor) else out
+            written = tuple([write_out(o, r) for r, o in zip(several, outs, strict=True)])
+            result = written[0] if isinstance(result, Tensor) else written
+        if type(result) is tuple and op.named:
+            return return_types.make(op.return_name, op.outputs, result)
+        return result
+
+    @staticmethod
+    def write(op: Record, inputs: list, params: tuple) -> Any:
+        """The in-place path's question: NotImplemented unless a level has to write."""
+        if not any(is_wrapped(t) for t in inputs) and not any_wrapped(params):
+            return NotImplemented
+        return write_in_place(op, inputs, params)
+
+    @staticmethod
+    def write_out(result: Tensor, out: Tensor) -> Any:
+        """The same for ``out=``."""
+        if is_wrapped(result) or is_wrapped(out):
+            return write_out(out, result)
+        return NotImplemented
+
+
+class below:
+    """A context in which only the levels below one are open."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+    def __enter__(self) -> None:
+        self.before = thread.levels
+        kept = tuple([x for x in self.before if x.depth < self.level.depth])
+        self.closed = len(self.before) - len(kept)
+        thread.levels = kept
+        S.special -= self.closed
+
+    def __exit__(self, *exc: object) -> None:
+        thread.levels = self.before
+        S.special += self.closed
+
+
+# ---- who is wrapped ------------------------------------------------------------------------------
+
+
+def is_wrapped(t: object) -> bool:
+    """Is this a tensor seen through a level?"""
+    return isinstance(t, Tensor) and isinstance(t._data, Wrapped)
+
+
+def wrapped_in(value: Any) -> Iterable[Wrapped]:
+    """The wrapped arrays among a parameter's parts (an index may hold batched arrays)."""
+    if isinstance(value, Wrapped):
+        yield value
+    elif type(value) in (tuple, list):
+        for part in value:
+            yield from wrapped_in(part)
+
+
+def any_wrapped(params: tuple) -> bool:
+    """Does a parameter hold a wrapped array?"""
+    return any(True for _ in wrapped_in(params))
+
+
+def top_level(tensors: Iterable, params: tuple = ()) -> Level | None:
+    """The highest open level among the inputs of a call."""
+    top = None
+    arrays = [t._data for t in tensors if is_wrapped(t)]
+    for array in [*arrays, *wrapped_in(params)]:
+        level = array.level
+        if level is not None and level.alive and (top is None or level.depth > top.depth):
+            top = level
+    return top
+
+
+def strip(t: Any) -> Any:
+    """A tensor without the tangents of levels that are closed."""
+    if not is_wrapped(t):
+        return t
+    x = t._data
+    level = x.level
+    if level is not None and level.alive:
+        return t
+    inner = x.below_dead()
+    return strip(same_tensor(t, inner))
+
+
+def same_tensor(t: Tensor, data: Any) -> Tensor:
+    """The tensor ``t`` with another look at its array: its history and its count of writes."""
+    made = wrap(data, live_node(t))
+    made._ver = t._ver
+    return made
+
+
+def map_tensors(function: Any, tensors: tuple) -> tuple:
+    """``function`` of each tensor argument; a ListOp has a list of them."""
+    if len(tensors) == 1 and type(tensors[0]) in (list, tuple):
+        return ([function(t) for t in tensors[0]],)
+    return tuple([function(t) if isinstance(t, Tensor) else t for t in tensors])
+
+
+# ---- computing -----------------------------------------------------------------------------------
+
+
+def call(op: Record, tensors: tuple, params: tuple, originals: tuple) -> Any:
+    """The result of an operator, a tensor or a tuple; ``originals`` are what its node will save."""
+    tensors = map_tensors(strip, tensors)
+    level = top_level(flat(tensors), params)
+    if level is not None:
+        return level.call(op, tensors, params, originals)
+    result = compute(op, promote(op, tensors), params)
+    if type(result) is tuple:
+        made = tuple([None if r is None else wrap(r) for r in result])
+        record(op, nodes_of(op, tensors), originals, params, made)
+        return made
+    one = wrap(result)
+    record(op, nodes_of(op, tensors), originals, params, (one,))
+    return one
+
+
+def record(op: Record, nodes: list | None, saved: tuple, params: tuple, made: tuple) -> None:
+    """Give results their node, if an input has one."""
+    if nodes is None:
+        return
+    places = op.grad_outputs
+    carries = [i for i in places if made[i] is not None and is_floating(made[i])]
+    if not carries:
+        return
+    node = make_node(op, saved, nodes, params, made)
+    for i in carries:
+        r = made[i]
+        r._node = node if len(places) == 1 else Pick(node, i, r._data.shape, r._data.dtype)
+
+
+def is_floating(t: Tensor) -> bool:
+    """Can this tensor carry a gradient?"""
+    return t._data.dtype in dtypes.FLOATING_NUMPY
+
+
+def invoke(op: Record, tensors: tuple, params: tuple) -> Any:
+    """An operator's call with all its parameters, as the general path has them."""
+    code = op.call.__code__
+    if "keepdim" in code.co_varnames[: code.co_argcount] and len(params) > 2:
+        rest = dict(zip(op.params[2:], params[2:], strict=True))
+        return op.call(*tensors, *params[:2], **rest)
+    return op.call(*tensors, *params)
+
+
+# ---- writing -------------------------------------------------------------------------------------
+
+
+def write_in_place(op: Record, inputs: list, params: tuple) -> Tensor:
+    """``X_`` where a level takes part: compute apart, write, make the result's history ours."""
+    self = inputs[0]
+    nodes = [live_node(t) if isinstance(t, Tensor) else None for t in inputs]
+    if any(n is not None for n in nodes) or self._view is not None:
+        check_leaf(self, nodes[0])
+    if nodes[0] is not None and grad_enabled():
+        inputs = [wrap(self._data.copy(), nodes[0]), *inputs[1:]]  # its old value may be saved
+    check_tensors(op, tuple(inputs))
+    result = call(op, tuple(inputs), params, tuple(inputs))
+    assign(self, result)
+    if isinstance(result._node, Node):
+        rebase(self, result._node)
+    return self
+
+
+def assign(self: Tensor, result: Tensor) -> None:
+    """Write a computed tensor into the memory of ``self`` and count the write."""
+    new = result._data
+    if new.shape != self._data.shape:
+        check_output_shape(self._data.shape, new.shape)
+    if not dtypes.can_cast(result.dtype, self.dtype):
+        raise errors.cannot_cast(dtypes.scalar_name(result.dtype), dtypes.scalar_name(self.dtype))
+    overwrite(self, new)
+    bump(self)
+
+
+def overwrite(t: Tensor, new: Any) -> None:
+    """Put an array into a tensor's memory, whatever levels either is on."""
+    old = t._data
+    level = new.level if isinstance(new, Wrapped) else None
+    mine = old.level if isinstance(old, Wrapped) else None
+    if level is not None and (mine is None or mine.depth < level.depth):
+        new.adopt_into(t)
+    elif isinstance(old, Wrapped) and mine is not None:
+        old.overwrite(new)
+    else:
+        old[...] = new
+
+
+def write_out(out: Tensor, result: Tensor) -> Tensor:
+    """``out=`` of a call on a level."""
+    if grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
+        )
+    assign(out, result)
+    return out

@@ -1,0 +1,68 @@
+"""Lists of gradients worked on together, as training steps clip them."""
+
+import numpy as np
+
+from rushlight._core.backend import kernel_for
+from rushlight._core.inplace import bump
+from rushlight._core.state import S
+from rushlight._core.tensor import PLAIN, wrap
+from rushlight._ops.optimizer_updates import clamp_update, elementwise, mix_update, scale_update
+
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def plain_arrays(tensors):
+    """The arrays of plain tensors of one real floating dtype, on the CPU; None for others."""
+    if S.special or not tensors:
+        return None
+    dtype = tensors[0]._data.dtype
+    if dtype not in FLOATS:
+        return None
+    arrays = [t._data for t in tensors if type(t) in PLAIN]
+    alike = all(type(x) is np.ndarray and x.dtype is dtype for x in arrays)
+    return arrays if alike and len(arrays) == len(tensors) else None
+
+
+def norms_of(tensors):
+    """The 2-norm of each tensor, as a vector; None where the general operators have to do it."""
+    native, arrays = kernel_for("tensor_norms"), plain_arrays(tensors)
+    norms = NotImplemented if native is None or arrays is None else native(arrays)
+    return None if norms is NotImplemented else wrap(np.array(norms, arrays[0].dtype))
+
+
+def scale_all(tensors, factor):
+    """Multiply every tensor, in place, by a 0-d one; False if the general operators have to."""
+    arrays = plain_arrays(tensors)
+    if arrays is None or factor.dim():
+        return False
+    number = factor.item()
+    if number != 1:  # that would change nothing, at two passes over memory
+        elementwise(scale_update, (arrays,), (number,))
+    for t in tensors:
+        bump(t)
+    return True
+
+
+def clamp_all(tensors, low, high):
+    """Clamp every tensor, in place; False if the general operators have to."""
+    arrays = plain_arrays(tensors)
+    if arrays is None:
+        return False
+    elementwise(clamp_update, (arrays,), (low, high))
+    for t in tensors:
+        bump(t)
+    return True
+
+
+def mix_all(tensors, ends, weight):
+    """tensor += weight (end - tensor) for every tensor; False if the general operators have to."""
+    arrays, others = plain_arrays(tensors), plain_arrays(ends)
+    if arrays is None or others is None or arrays[0].dtype is not others[0].dtype:
+        return False
+    elementwise(mix_update, (arrays, others), (weight,))
+    for t in tensors:
+        bump(t)
+    return True
+
+
+__all__ = ["clamp_all", "mix_all", "norms_of", "scale_all"]
