@@ -92,6 +92,8 @@ struct Optimizers {
   OptimizerForms forms[14];
   double (*squares_f32)(const void *x, size_t n);  // the sum of squares
   double (*squares_f64)(const void *x, size_t n);
+  void (*widen[2])(const uint16_t *x, float *out, size_t n);  // of bfloat16, of float16
+  void (*narrow[2])(const float *x, uint16_t *out, size_t n);
 };
 
 struct Kernels {

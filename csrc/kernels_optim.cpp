@@ -121,30 +121,22 @@ template <typename T> void adagrad(void *const *x, const double *k, size_t n) {
 }
 
 // rate, decay, sign, keep, eps, momentum, centered, heavy; a: the mean square, mean and buffer may be null
-template <typename T> void rmsprop(void *const *x, const double *k, size_t n) {
+template <typename T, bool CENTERED, bool HEAVY> void rmsprop_of(void *const *x, const double *k, size_t n) {
   RUSHLIGHT_ARRAYS3, *mean = (T *)x[3], *buffer = (T *)x[4];
   T rate = (T)k[0], eps = (T)k[4], old = (T)k[5];
   Direction<T> direction(k + 1);
   DecaySquare<T> square(k[3]);
   Lerp<T> lerp(1 - k[3]);
-  if (!mean && !buffer) {
-    RUSHLIGHT_EACH {
-      T d = direction(p[i], g[i]), v = square(a[i], d);
-      a[i] = v;
-      p[i] += d * rate / (root(v) + eps);
-    }
-    return;
-  }
   RUSHLIGHT_EACH {
     T d = direction(p[i], g[i]), v = square(a[i], d);
     a[i] = v;
-    if (mean) {
+    if constexpr (CENTERED) {
       T m = lerp(mean[i], d);
       mean[i] = m;
       v = v - m * m;
     }
     T u = root(v) + eps;
-    if (buffer) {
+    if constexpr (HEAVY) {
       T m = buffer[i] * old + d / u;
       buffer[i] = m;
       p[i] += m * rate;
@@ -152,6 +144,13 @@ template <typename T> void rmsprop(void *const *x, const double *k, size_t n) {
       p[i] += d * rate / u;
     }
   }
+}
+
+template <typename T> void rmsprop(void *const *x, const double *k, size_t n) {
+  if (x[3])
+    x[4] ? rmsprop_of<T, true, true>(x, k, n) : rmsprop_of<T, true, false>(x, k, n);
+  else
+    x[4] ? rmsprop_of<T, false, true>(x, k, n) : rmsprop_of<T, false, false>(x, k, n);
 }
 
 // rate, decay, sign, keep, eps; a: the mean square gradient, b: the mean square step
@@ -288,6 +287,51 @@ template <typename T> double squares(const void *x, size_t n) {
   return total;
 }
 
+// ---- half precision: both ways, to nearest even ----
+
+inline float float_of(uint32_t bits) {
+  float x;
+  __builtin_memcpy(&x, &bits, 4);
+  return x;
+}
+
+inline uint32_t bits_of(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return bits;
+}
+
+void from_bf16(const uint16_t *__restrict x, float *__restrict out, size_t n) {
+  RUSHLIGHT_EACH out[i] = float_of((uint32_t)x[i] << 16);
+}
+
+void to_bf16(const float *__restrict x, uint16_t *__restrict out, size_t n) {
+  RUSHLIGHT_EACH {
+    uint32_t u = bits_of(x[i]), up = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    out[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 0x40 : up);
+  }
+}
+
+void from_f16(const uint16_t *__restrict x, float *__restrict out, size_t n) {
+  RUSHLIGHT_EACH {
+    uint32_t u = (uint32_t)(x[i] & 0x7fff) << 13;  // the exponent is 112 too low, also below the normal range
+    uint32_t finite = bits_of(float_of(u) * 0x1p112f);
+    out[i] = float_of((u >= 0x0f800000 ? u | 0x7f800000 : finite) | (uint32_t)(x[i] & 0x8000) << 16);
+  }
+}
+
+void to_f16(const float *__restrict x, uint16_t *__restrict out, size_t n) {
+  RUSHLIGHT_EACH {
+    uint32_t u = bits_of(x[i]) & 0x7fffffff, sign = (bits_of(x[i]) >> 16) & 0x8000;
+    uint32_t normal = (u - 0x38000000 + 0xfff + ((u >> 13) & 1)) >> 13;
+    uint32_t small = bits_of(float_of(u) + 0.5f) - bits_of(0.5f);  // the addition rounds to the last place
+    uint32_t half = u < 0x38800000 ? small : normal;
+    half = u >= 0x477ff000 ? 0x7c00 : half;
+    half = u > 0x7f800000 ? 0x7e00 | ((u >> 13) & 0x3ff) : half;
+    out[i] = (uint16_t)(half | sign);
+  }
+}
+
 }  // namespace
 
 #define RUSHLIGHT_FORMS(name) \
@@ -300,7 +344,9 @@ const Optimizers optimizers = {
      RUSHLIGHT_FORMS(adamax), RUSHLIGHT_FORMS(nadam), RUSHLIGHT_FORMS(radam), RUSHLIGHT_FORMS(scale),
      RUSHLIGHT_FORMS(clamp), RUSHLIGHT_FORMS(mix)},
     squares<float>,
-    squares<double>};
+    squares<double>,
+    {from_bf16, from_f16},
+    {to_bf16, to_f16}};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

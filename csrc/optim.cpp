@@ -1,8 +1,8 @@
 // One call for a whole parameter group: update(name, lists, numbers) runs an optimizer's loop over every parameter
 // that it serves, and returns the indices of the others.
 //
-// Served are float32 and float64 (complex numbers as pairs of them) where the parameter, its gradient and its states
-// have one shape and lie alike in memory, all in C or all in Fortran order.
+// Served are float32 and float64 (complex numbers as pairs of them), and half precision by way of float32, where the
+// parameter, its gradient and its states have one shape and lie alike in memory, all in C or all in Fortran order.
 #include "arrays.h"
 #include "kernels.h"
 
@@ -16,6 +16,7 @@ namespace {
 constexpr int MOST = 5;           // arrays of a parameter
 constexpr size_t NUMBERS = 12;    // numbers of an update, at most
 constexpr size_t PIECE = 4096;    // elements whose squares are added up in float32
+constexpr size_t WIDENED = 1024;  // elements of half precision worked on at a time
 constexpr size_t LINE = 64;       // elements: no thread begins elsewhere in an array
 
 struct Job {
@@ -23,14 +24,20 @@ struct Job {
   size_t n, start, size;  // elements, where they begin in the work of all jobs, bytes of one
   const double *numbers;
   OptimizerLoop loop;
+  int half;  // -1, or the index of its conversions
 };
 
-// The type of the numbers an array is made of, or -1.
-int scalar_type(int type) {
+// ml_dtypes' number for its type, which it registers when it is imported.
+int bfloat16 = -1;
+
+// Bytes of the numbers that an array is made of, or 0 if loops do not take them.
+size_t size_of_type(int type) {
+  if (type == bfloat16) return 2;
   switch (type) {
-    case NPY_FLOAT32: case NPY_COMPLEX64: return NPY_FLOAT32;
-    case NPY_FLOAT64: case NPY_COMPLEX128: return NPY_FLOAT64;
-    default: return -1;
+    case NPY_FLOAT16: return 2;
+    case NPY_FLOAT32: case NPY_COMPLEX64: return 4;
+    case NPY_FLOAT64: case NPY_COMPLEX128: return 8;
+    default: return 0;
   }
 }
 
@@ -61,11 +68,11 @@ bool fill(Job &job, PyObject *const *lists, int count, Py_ssize_t i) {
     else if (!alike(first, a)) return false;
     job.x[j] = PyArray_DATA(a);
   }
-  int type = scalar_type(PyArray_TYPE(first));
-  if (type < 0) return false;
+  int type = PyArray_TYPE(first);
+  job.size = size_of_type(type);
+  job.half = job.size != 2 ? -1 : type == NPY_FLOAT16;
   job.n = (size_t)PyArray_SIZE(first) * (PyArray_ISCOMPLEX(first) ? 2 : 1);
-  job.size = type == NPY_FLOAT32 ? 4 : 8;
-  return true;
+  return job.size != 0;
 }
 
 // Every job's share of [first, last) of the work of all.
@@ -79,9 +86,26 @@ template <typename Work> void walk(const std::vector<Job> &jobs, size_t first, s
   }
 }
 
+// [from, to) of a job in half precision: computed in float32 and rounded once.
+void run_half(const Job &job, size_t from, size_t to) {
+  alignas(64) float wide[MOST][WIDENED];
+  for (; from < to; from += WIDENED) {
+    size_t n = std::min(WIDENED, to - from);
+    void *x[MOST];
+    for (int j = 0; j < MOST; j++) {
+      x[j] = job.x[j] ? wide[j] : nullptr;
+      if (x[j]) kernels->optimizers.widen[job.half]((uint16_t *)job.x[j] + from, wide[j], n);
+    }
+    job.loop(x, job.numbers, n);
+    for (int j = 0; j < MOST; j++)
+      if (x[j] && j != 1) kernels->optimizers.narrow[job.half](wide[j], (uint16_t *)job.x[j] + from, n);
+  }
+}
+
 void run(const std::vector<Job> &jobs, size_t first, size_t last) {
   walk(jobs, first, last, [&](size_t i, size_t from, size_t to) {
     const Job &job = jobs[i];
+    if (job.half >= 0) return run_half(job, from, to);
     void *x[MOST];
     for (int j = 0; j < MOST; j++) x[j] = job.x[j] ? (char *)job.x[j] + from * job.size : nullptr;
     job.loop(x, job.numbers, to - from);
@@ -177,7 +201,7 @@ PyObject *update(PyObject *, PyObject *const *args, Py_ssize_t given) {
     }
     job.start = total;
     job.numbers = numbers.data() + (each ? NUMBERS * (size_t)i : 0);
-    job.loop = job.size == 4 ? forms->f32 : forms->f64;
+    job.loop = job.size == 8 ? forms->f64 : forms->f32;
     total += (job.n + LINE - 1) / LINE * LINE;
     jobs.push_back(job);
   }
@@ -194,7 +218,7 @@ PyObject *norms(PyObject *, PyObject *list) {
   size_t total = 0;
   for (Py_ssize_t i = 0; i < count; i++) {
     Job &job = jobs[(size_t)i];
-    if (!fill(job, &list, 1, i)) return not_implemented();
+    if (!fill(job, &list, 1, i) || job.half >= 0) return not_implemented();
     job.start = total;
     total += (job.n + PIECE - 1) / PIECE;
   }
@@ -242,9 +266,17 @@ PyObject *count(PyObject *, PyObject *list) {
   return values;
 }
 
+// know_bfloat16(dtype): which type that is
+PyObject *know_bfloat16(PyObject *, PyObject *dtype) {
+  if (!PyArray_DescrCheck(dtype)) return PyErr_Format(PyExc_TypeError, "a dtype is wanted");
+  bfloat16 = ((PyArray_Descr *)dtype)->type_num;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"update", (PyCFunction)(void (*)(void))update, METH_FASTCALL,
      "update(name, lists, numbers) -> list\n\nOne step of an optimizer; the indices of the parameters not served."},
+    {"know_bfloat16", know_bfloat16, METH_O, "know_bfloat16(dtype)\n\nSay which dtype is bfloat16."},
     {"norms", norms, METH_O, "norms(arrays) -> list\n\nThe 2-norm of each array."},
     {"count", count, METH_O, "count(steps) -> list\n\nAdd one to each 0-d array; the new values."},
     {nullptr},

@@ -33,6 +33,7 @@ FROM = {
     "save": "serialization",
     "load": "serialization",
     "typename": "utils.naming",
+    "vmap": "func",
     "TypedStorage": "storage",
     **dict.fromkeys(CLASSES, "storage"),
     "autocast": "amp",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 from rushlight._core import extension
 from rushlight._ops import optimizer_updates
@@ -57,9 +58,10 @@ def draw(shape, dtype, edges):
     x = rng.standard_normal(shape)
     if dtype.startswith("complex"):
         x = x + 1j * rng.standard_normal(shape)
-    x = np.asarray(x).astype(dtype)
+    x = np.asarray(x).astype(bfloat16 if dtype == "bfloat16" else dtype)
     if edges and x.size >= len(EDGES):
-        x.ravel()[rng.permutation(x.size)[: len(EDGES)]] = EDGES
+        with np.errstate(over="ignore"):
+            x.ravel()[rng.permutation(x.size)[: len(EDGES)]] = EDGES
     return np.asfortranarray(x) if x.ndim > 1 and rng.random() < 0.5 else x
 
 
@@ -78,7 +80,18 @@ def copies(lists):
     return [[np.array(x, order="K") for x in one] for one in lists]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def same(x, y):
+    """The same bits, but for those of a nan."""
+    if x.dtype.kind == "c":
+        same(x.real, y.real)
+        same(x.imag, y.imag)
+        return
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    np.testing.assert_array_equal(x, y)
+    assert (np.signbit(x) == np.signbit(y))[~np.isnan(x)].all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "float16", "bfloat16"])
 @pytest.mark.parametrize(("name", "arrays", "unused", "numbers"), CASES)
 def test_bits(name, arrays, unused, numbers, dtype):
     lists = same_order([[draw(s, dtype, True) for s in SHAPES] for _ in range(arrays)])
@@ -93,7 +106,7 @@ def test_bits(name, arrays, unused, numbers, dtype):
                 reference(*pieces, *numbers)
     for one, other in zip(ours, theirs, strict=True):
         for x, y in zip(one, other, strict=True):
-            np.testing.assert_array_equal(x, y)
+            same(x, y)
 
 
 def test_numbers_of_each_parameter():
@@ -109,7 +122,7 @@ def test_what_is_not_served_is_named_and_left_alone():
     read_only = np.ones(3)
     read_only.flags.writeable = False
     unlike = np.ones((2, 3), order="F")
-    params = [plain[:, ::2], plain.copy(), np.ones(3, np.float16), read_only, np.ones((2, 3)),
+    params = [plain[:, ::2], plain.copy(), np.ones(3, np.int32), read_only, np.ones((2, 3)),
               np.ones(3).astype(">f8"), np.ones((2, 3)), np.ones(3, np.float32)]  # fmt: skip
     grads = [np.ones_like(p) for p in params]
     grads[4], grads[6], grads[7] = unlike, np.ones((3, 2)), np.ones(3)
@@ -147,3 +160,16 @@ def test_norms():
     truth = [np.sqrt((np.abs(x.astype(complex)) ** 2).sum()) for x in arrays]
     np.testing.assert_allclose(C.norms(arrays), truth, rtol=1e-6)
     assert C.norms([np.ones(4, np.int64)]) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", [np.float16, bfloat16])
+def test_half_precision_rounds_as_numpy_does(dtype):
+    """x *= 1 - 1e-3 in float32, of every value."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    ours = every.copy()
+    assert C.update("scale_update", ([ours],), (1 - 1e-3,)) == []
+    with np.errstate(all="ignore"):
+        theirs = (every.astype(np.float32) * np.float32(1 - 1e-3)).astype(dtype)
+    nan = np.isnan(theirs)
+    assert (np.isnan(ours) == nan).all()
+    assert (ours.view(np.uint16)[~nan] == theirs.view(np.uint16)[~nan]).all()

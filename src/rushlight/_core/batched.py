@@ -83,9 +83,11 @@ class BatchedArray(Wrapped):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func.__name__ in _LOOKS:
             return super().__array_function__(func, types, args, kwargs)
+        if func.__name__ == "empty_like" and len(args) > 1:
+            return self.filled(self.shape, args[1] or self.dtype)
         raise RuntimeError(ESCAPED)
 
-    transpose = reshape = view = swapaxes = squeeze = take = ravel = fill = sum = refuse
+    transpose = reshape = view = swapaxes = squeeze = take = ravel = sum = refuse
     __getitem__ = __setitem__ = refuse  # type: ignore[assignment]  # they refuse everything
 
     def astype(self, dtype: Any, **kw: object) -> Any:  # type: ignore[override]  # of the batch
@@ -105,6 +107,18 @@ class BatchedArray(Wrapped):
     def max(self, *args: object, **kw: object) -> Any:
         """The largest of all values."""
         return self.value._data.max()
+
+    def filled(self, shape: tuple, dtype: Any) -> Any:
+        """A batch of new tensors of a shape."""
+        with below(self.level):
+            lead = (self.level.size,) if self.mapped else ()
+            value = self.value.new_empty((*lead, *shape), dtype=dtypes.BY_NUMPY[np.dtype(dtype)])
+            return batched(self.level, value, self.mapped)
+
+    def fill(self, value: Any) -> None:
+        """One number everywhere."""
+        with below(self.level):
+            self.value.fill_(value)
 
     def detached(self) -> Any:
         """The same batch without history below."""
@@ -178,7 +192,7 @@ class VmapLevel(Level):
                 results = self.compute(op, batch, values, params)
             else:
                 results = invoke(op, values, params)
-        several = type(results) is not Tensor and isinstance(results, tuple)
+        several = not isinstance(results, Tensor)
         made = tuple(
             [None if r is None else self.wrap(r, some, tensors) for r in as_tuple(results)]
         )
@@ -287,7 +301,7 @@ def flat_all(tensors: tuple) -> list:
 
 def as_tuple(results: Any) -> tuple:
     """One result, or several, as a tuple."""
-    return results if type(results) is tuple else (results,)
+    return (results,) if isinstance(results, Tensor) else tuple(results)
 
 
 def iter_flags(batch: Batch, values: tuple) -> list:

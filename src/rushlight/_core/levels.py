@@ -42,6 +42,8 @@ class Wrapped(np.ndarray):
 class Level:
     """One transform that is under way; deeper ones were entered later."""
 
+    special = 1  # does it keep calls off the thin entries?
+
     def __init__(self) -> None:
         self.depth = 0
         self.alive = False
@@ -50,13 +52,13 @@ class Level:
         self.depth = thread.levels[-1].depth + 1 if thread.levels else 1
         self.alive = True
         thread.levels = (*thread.levels, self)
-        S.special += 1
+        S.special += self.special
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.alive = False
         thread.levels = tuple([level for level in thread.levels if level is not self])
-        S.special -= 1
+        S.special -= self.special
 
     def call(self, op: Record, tensors: tuple, params: tuple, originals: tuple) -> Any:
         """Compute an operator whose inputs' highest level this is."""
@@ -86,6 +88,20 @@ class Level:
         return write_in_place(op, inputs, params)
 
     @staticmethod
+    def like(t: Tensor, new: Tensor) -> Tensor:
+        """A new tensor made by a method of ``t``: on the vmap levels of ``t``, a batch."""
+        x = t._data
+        while isinstance(x, Wrapped) and not hasattr(x, "filled"):
+            x = x.below_dead()
+        if not isinstance(x, Wrapped):
+            return new
+        made: Any = wrap(x.filled(new._data.shape, new._data.dtype))
+        made._data.overwrite(new._data)
+        if new._node is not None:
+            made.requires_grad_()
+        return made
+
+    @staticmethod
     def write_out(result: Tensor, out: Tensor) -> Any:
         """The same for ``out=``."""
         if is_wrapped(result) or is_wrapped(out):
@@ -102,7 +118,7 @@ class below:
     def __enter__(self) -> None:
         self.before = thread.levels
         kept = tuple([x for x in self.before if x.depth < self.level.depth])
-        self.closed = len(self.before) - len(kept)
+        self.closed = sum([x.special for x in self.before]) - sum([x.special for x in kept])
         thread.levels = kept
         S.special -= self.closed
 

@@ -9,6 +9,7 @@ import math
 from functools import partial
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
@@ -229,6 +230,7 @@ def register() -> None:
         max_pool_backward,
     ):
         kernel(function.__name__, function)
+    C.know_bfloat16(np.dtype(bfloat16))
     for name in UPDATES:
         kernel(name, partial(C.update, name))
     kernel("count_steps", C.count)

@@ -9,6 +9,7 @@ from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
+from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import (
     as_integer,
@@ -439,7 +440,7 @@ def _new(
     pin_memory: bool,
     requires_grad: bool,
 ) -> Tensor:
-    return build(
+    result = build(
         name,
         make,
         shape,
@@ -450,6 +451,9 @@ def _new(
         pin_memory,
         requires_grad,
     )
+    if S.special and thread.levels:  # inside a vmap it has the batch too, so that it can be filled
+        return thread.levels[-1].like(self, result)
+    return result
 
 
 @public("Tensor", out=False)
