@@ -26,6 +26,7 @@ LENGTHS = st.one_of(
 SHAPES = st.one_of(
     st.tuples(LENGTHS), st.lists(st.integers(0, 7), min_size=0, max_size=4).map(tuple)
 )
+FULL_SHAPES = SHAPES.filter(lambda shape: 0 not in shape)
 
 
 def contiguous(api, shape, dtype):
@@ -238,7 +239,7 @@ def test_orthogonal_to_rounding(shape, seed):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(SHAPES, SEEDS, st.sampled_from([1, 0.5, 2.3]), st.booleans())
+@given(FULL_SHAPES, SEEDS, st.sampled_from([1, 0.5, 2.3]), st.booleans())
 def test_gumbel_softmax(shape, seed, tau, hard):
     """Its logarithm and its softmax are PyTorch's to the last bit."""
 
@@ -292,6 +293,7 @@ def test_multinomial_of_half_precision_and_of_views(dtype, replacement):
         same(draw, seed)
 
 
+@pytest.mark.filterwarnings("ignore:to - 1 is out of bounds")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_the_widest_range_of_integers(dtype):
     same(lambda api: api.randint(0, 2**63 - 1, (20,), dtype=getattr(api, dtype)), 5)
