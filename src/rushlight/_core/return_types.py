@@ -5,6 +5,31 @@ from typing import Any
 
 CLASSES: dict[str, type] = {}
 
+# The fields of PyTorch's classes, and the names of these: a file may need one before an op does.
+_NAMES = {
+    "L info": "linalg_cholesky_ex",
+    "LD pivots": "linalg_ldl_factor",
+    "LD pivots info": "linalg_ldl_factor_ex",
+    "LU pivots": "linalg_lu_factor",
+    "LU pivots info": "linalg_lu_factor_ex",
+    "P L U": "linalg_lu lu_unpack",
+    "Q R": "linalg_qr qr",
+    "U S V": "svd",
+    "U S Vh": "linalg_svd",
+    "a tau": "geqrf",
+    "eigenvalues eigenvectors": "linalg_eig linalg_eigh",
+    "hist bin_edges": "histogram histogramdd",
+    "inverse info": "linalg_inv_ex",
+    "mantissa exponent": "frexp",
+    "min max": "aminmax",
+    "result info": "linalg_solve_ex",
+    "sign logabsdet": "linalg_slogdet slogdet",
+    "solution cloned_coefficient": "triangular_solve",
+    "solution residuals rank singular_values": "linalg_lstsq",
+    "values indices": "cummax cummin kthvalue max median min mode nanmedian sort topk",
+}
+FIELDS = {name: tuple(f.split()) for f, names in _NAMES.items() for name in names.split()}
+
 
 class NamedResult(tuple):
     """A tuple whose items have names, printed as PyTorch prints them."""
@@ -39,3 +64,10 @@ def class_for(name: str, fields: tuple[str, ...]) -> type:
 def make(name: str, fields: tuple[str, ...], items: tuple) -> tuple:
     """The named tuple of these items."""
     return tuple.__new__(class_for(name, fields), items)
+
+
+def __getattr__(name: str) -> type:
+    """``torch.return_types.max`` and its like, whether the op has run or not."""
+    if name not in FIELDS:
+        raise AttributeError(f"module 'torch.return_types' has no attribute '{name}'")
+    return class_for(name, FIELDS[name])

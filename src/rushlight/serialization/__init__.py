@@ -5,6 +5,7 @@ from rushlight.serialization.compatibility import StorageType as StorageType
 from rushlight.serialization.compatibility import (
     check_module_version_greater_or_equal as check_module_version_greater_or_equal,
 )
+from rushlight.serialization.compatibility import mkdtemp as mkdtemp
 from rushlight.serialization.compatibility import normalize_storage_type as normalize_storage_type
 from rushlight.serialization.compatibility import storage_to_tensor_type as storage_to_tensor_type
 from rushlight.serialization.legacy import MAGIC_NUMBER as MAGIC_NUMBER
@@ -16,6 +17,8 @@ from rushlight.serialization.loading import load as load
 from rushlight.serialization.locations import default_restore_location as default_restore_location
 from rushlight.serialization.locations import location_tag as location_tag
 from rushlight.serialization.locations import register_package as register_package
+from rushlight.serialization.locations import validate_cuda_device as validate_cuda_device
+from rushlight.serialization.locations import validate_hpu_device as validate_hpu_device
 from rushlight.serialization.names import _get_layout as _get_layout
 from rushlight.serialization.safe_globals import add_safe_globals as add_safe_globals
 from rushlight.serialization.safe_globals import clear_safe_globals as clear_safe_globals

@@ -1,6 +1,9 @@
 """Small public names of torch.serialization that older programs and tools use."""
 
+import contextlib
+import tempfile
 import types
+from collections.abc import Iterator
 
 from rushlight._core import dtypes
 from rushlight._core.legacy import TENSOR_TYPES
@@ -43,6 +46,16 @@ def storage_to_tensor_type(storage: TypedStorage) -> type:
     The tensor type of a storage's elements, such as ``torch.FloatTensor``.
     """
     return TENSOR_TYPES[NAMES[storage.dtype].replace("Storage", "Tensor")]
+
+
+@contextlib.contextmanager
+def mkdtemp() -> Iterator[str]:
+    """mkdtemp()
+
+    Context manager: the path of a new folder, which is removed at the end.
+    """
+    with tempfile.TemporaryDirectory() as path:
+        yield path
 
 
 def check_module_version_greater_or_equal(

@@ -59,9 +59,22 @@ def restorer(map_location: Any) -> Callable[[object, str], object]:
 
     def restore(storage, tag):
         found = map_location(storage, tag)
-        return default_restore_location(storage, tag) if found is None else found
+        if found is None:
+            return default_restore_location(storage, tag)
+        if not isinstance(found, UntypedStorage):
+            raise TypeError(_NO_STORAGE.format(type(found)))
+        return found
 
     return restore
+
+
+_NO_STORAGE = """\
+TypedStorage.__init__ received an invalid combination of arguments. Expected one of:
+ * (*, torch.device device, torch.dtype dtype)
+ * (int size, *, torch.device device, torch.dtype dtype)
+ * (Sequence data, *, torch.device device, torch.dtype dtype)
+ * (*, UntypedStorage wrap_storage, torch.dtype dtype)
+Argument 'wrap_storage' must be UntypedStorage, but got {}"""
 
 
 def _kind(storage):
@@ -84,16 +97,49 @@ def _meta_restore(storage, location):
     return UntypedStorage(storage.nbytes(), device="meta") if location == "meta" else None
 
 
-def _no_cuda(storage, location):
-    if not location.startswith("cuda"):
-        return
-    raise RuntimeError(
-        "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
-        "False. If you are running on a CPU-only machine, please use torch.load with "
-        "map_location=torch.device('cpu') to map your storages to the CPU."
-    )
+# Devices of PyTorch that are not there: what to say of a storage that belongs on one.
+_ELSEWHERE = "map_location=torch.device('cpu') to map your storages to the CPU."
+_NOT_THERE = {
+    **{
+        kind: f"Attempting to deserialize object on a {kind.upper()} device but "
+        f"torch.{kind}.is_available() is False. If you are running on a CPU-only machine, please "
+        f"use torch.load with {_ELSEWHERE}"
+        for kind in ("cuda", "xpu")
+    },
+    **{
+        kind: f"The {kind.upper()} device module is not registered. If you are running on a "
+        f"CPU-only machine, please use torch.load with {_ELSEWHERE}"
+        for kind in ("hpu", "privateuseone")
+    },
+    "mps": "torch.UntypedStorage(): Storage device not recognized: mps",
+    "mtia": "Cannot execute getCurrentDevice() without MTIA backend.",
+}
+
+
+def _not_there(storage, location):
+    for kind, text in _NOT_THERE.items():
+        if location.startswith(kind):
+            raise RuntimeError(text)
+
+
+def validate_cuda_device(location: Any) -> int:
+    """validate_cuda_device(location) -> int
+
+    The number of the CUDA device that `location` names; RuntimeError, since there is none.
+    """
+    if isinstance(location, str) and not location.startswith("cuda"):
+        raise ValueError(f"Expected a cuda device, but got: {location}")
+    raise RuntimeError(_NOT_THERE["cuda"])
+
+
+def validate_hpu_device(location: Any) -> int:
+    """validate_hpu_device(location) -> int
+
+    The number of the HPU device that `location` names; RuntimeError, since there is none.
+    """
+    raise RuntimeError(_NOT_THERE["hpu"])
 
 
 register_package(10, _cpu_tag, _cpu_restore)
-register_package(20, lambda storage: None, _no_cuda)
+register_package(20, lambda storage: None, _not_there)
 register_package(22, _meta_tag, _meta_restore)

@@ -11,30 +11,18 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes
-from rushlight._core.return_types import class_for
+from rushlight._core import dtypes, return_types
 from rushlight._core.shape import Size
 from rushlight._core.storage import UntypedStorage
 from rushlight._core.tensor import Parameter, Tensor
 from rushlight._core.typed_storage import CLASSES, TypedStorage
-from rushlight.serialization import rebuild, rebuild_sparse
+from rushlight.serialization import places, rebuild, rebuild_sparse
 from rushlight.serialization.rebuild import Unsupported
-
-# Our packages and PyTorch's, the longer names first.
-_PACKAGES = (("rushlight.vision", "torchvision"), ("rushlight", "torch"))
 
 
 def is_torch(module: str) -> bool:
     """Whether a module's name is PyTorch's."""
-    return _renamed(module, 1, 0) is not None
-
-
-def _renamed(module, before, after):
-    """A module's name with the package's name changed; None if it is in none of the packages."""
-    for package in _PACKAGES:
-        if module == package[before] or module.startswith(package[before] + "."):
-            return package[after] + module[len(package[before]) :]
-    return None
+    return places.renamed(module, 1, 0) is not None
 
 
 def _get_layout(name):
@@ -123,12 +111,9 @@ def torch_name(obj: object) -> tuple[str, str] | None:
     if known is not None:
         return known
     if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)):
-        module = obj.__module__ or ""
-        if module == "torch.return_types":
-            return module, obj.__qualname__
-        theirs = _renamed(module, 0, 1)
-        if theirs is not None:
-            return theirs, obj.__qualname__
+        if obj.__module__ == "torch.return_types":
+            return "torch.return_types", obj.__qualname__
+        return places.place_there(obj)
     return None
 
 
@@ -143,7 +128,12 @@ def find(module: str, name: str) -> object:
         return CLASSES[name]
     if module == "torch.return_types":
         return _return_type(name)
-    place = _renamed(module, 1, 0)
+    if module.startswith("torch._C"):
+        found = places.compiled(module, name)
+        if found is None:
+            raise _no_such(module, name)
+        return found
+    place = places.renamed(module, 1, 0)
     while place is not None and place != "rushlight":
         found = _attribute(place, name)
         if found is not None:
@@ -151,10 +141,14 @@ def find(module: str, name: str) -> object:
         place = place.rpartition(".")[0]
     found = _attribute("rushlight._api", name)
     if found is None:
-        raise AttributeError(
-            f"Can't get attribute '{name}' on module '{module}': rushlight has no such name"
-        )
+        raise _no_such(module, name)
     return found
+
+
+def _no_such(module, name):
+    return AttributeError(
+        f"Can't get attribute '{name}' on module '{module}': rushlight has no such name"
+    )
 
 
 def _attribute(place, name):
@@ -168,9 +162,9 @@ def _attribute(place, name):
 
 
 def _return_type(name):
-    from_fields = class_for(name, ())
+    cls: Any = getattr(return_types, name)
 
     def build(items, _attributes=None):
-        return tuple.__new__(from_fields, items)
+        return tuple.__new__(cls, items)
 
     return build

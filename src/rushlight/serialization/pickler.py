@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from rushlight._core import device as devices
 from rushlight._core import dtypes
+from rushlight._core.generator import Generator
 from rushlight._core.return_types import NamedResult
 from rushlight._core.shape import Size
 from rushlight._core.sparse import SparseTensor
 from rushlight._core.storage import UntypedStorage, untyped_storage
-from rushlight._core.tensor import Parameter, Tensor
+from rushlight._core.tensor import Parameter, Tensor, wrap
 from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
-from rushlight.serialization import names, rebuild, rebuild_sparse
+from rushlight.serialization import names, places, rebuild, rebuild_sparse
 from rushlight.serialization.locations import location_tag
 
 _ORDINARY = frozenset({str, int, float, bool, type(None), dict, list, tuple, bytes, OrderedDict})
@@ -88,14 +90,21 @@ class _TorchPickler:
             return kind, ((place,) if obj.index is None else (place, obj.index))
         if kind is devices.layout:
             return names._get_layout, (str(obj),)
+        if kind is Generator:
+            state = wrap(obj.state_bytes())  # by now a tensor, as PyTorch has it
+            return kind, (obj.device,), (obj.initial_seed(), None, state)
         if isinstance(obj, NamedResult):
             return kind, (tuple(obj), {})
         known = names.torch_name(obj) if isinstance(obj, _NAMED) else None
+        if known is not None and "." in known[1] and self.proto < 4:
+            return _of_class(obj)
         return NotImplemented if known is None else known[1]
 
     def save_global(self, obj, name=None):
         known = names.torch_name(obj)
         if known is None:
+            if "<locals>" in (name or getattr(obj, "__qualname__", "")):
+                raise AttributeError(f"Can't pickle local object {name or obj.__qualname__!r}")
             pickler: Any = super()
             pickler.save_global(obj, name)
             return
@@ -107,6 +116,12 @@ class _TorchPickler:
         else:
             self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
         self.memoize(obj)
+
+
+def _of_class(obj):
+    """A function in a class, for protocols that only know the names in modules."""
+    place, _, name = obj.__qualname__.rpartition(".")
+    return getattr, (places.attribute(sys.modules[obj.__module__], place), name)
 
 
 def _reduce_tensor(tensor):

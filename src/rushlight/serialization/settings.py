@@ -1,11 +1,9 @@
 """The switches of saving and loading: checksums, byte order, memory mapping, alignment."""
 
-import contextlib
 import enum
 import mmap
 import sys
 import threading
-from collections.abc import Iterator
 
 MAP_SHARED = getattr(mmap, "MAP_SHARED", 1)
 MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", 2)
@@ -110,21 +108,24 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-@contextlib.contextmanager
-def skip_data(materialize_fake_tensors: bool = False) -> Iterator[None]:
+class skip_data:
     """skip_data(materialize_fake_tensors=False)
 
     Context manager: `save` leaves zeros where the elements of tensors belong, `load` does not read
     them, so that both only handle the structure. `materialize_fake_tensors` must be False: there
     are no fake tensors here.
     """
-    if materialize_fake_tensors:
-        raise NotImplementedError("there are no fake tensors in rushlight")
-    before, thread.skip_data = thread.skip_data, True
-    try:
-        yield
-    finally:
-        thread.skip_data = before
+
+    def __init__(self, materialize_fake_tensors: bool = False) -> None:
+        if materialize_fake_tensors:
+            raise NotImplementedError("there are no fake tensors in rushlight")
+        self.materialize_fake_tensors = materialize_fake_tensors
+
+    def __enter__(self) -> None:
+        self._before, thread.skip_data = thread.skip_data, True
+
+    def __exit__(self, *exc: object) -> None:
+        thread.skip_data = self._before
 
 
 def get_storage_alignment() -> int:
