@@ -78,6 +78,13 @@ class Generator:
         self.engine.seed(self._seed)
         return self
 
+    def __reduce__(self) -> tuple:
+        return Generator, (self.device,), (self._seed, None, self.state_bytes())
+
+    def __setstate__(self, state: tuple) -> None:
+        bytes_of = state[2]  # an array, or the tensor in PyTorch's files
+        self.set_state_bytes(getattr(bytes_of, "_data", bytes_of))
+
     def seed(self) -> int:
         """Start from a seed of the operating system's and return it."""
         self.manual_seed(int.from_bytes(os.urandom(8), "little"))
