@@ -281,25 +281,6 @@ def test_everything_arrives():
                 assert np.array_equal(got, value)
 
 
-def megabyte(i):
-    return torch.full((512, 512), float(i))
-
-
-def test_mapped_batches_are_few(monkeypatch):
-    from rushlight.utils.data._utils import channel
-
-    monkeypatch.setattr(channel, "MAX_MAPPINGS", 2)
-    batches = list(data.DataLoader(Rows(5, megabyte), batch_size=None, num_workers=2))
-    assert len(channel._mappings) == 2
-    assert [b.unique().tolist() for b in batches] == [[0.0], [1.0], [2.0], [3.0], [4.0]]
-    batches[0].add_(1)
-    kept = batches[0][0]
-    del batches
-    gc.collect()
-    assert len(channel._mappings) == 1  # of a view that is left
-    assert kept.unique().tolist() == [1.0]
-
-
 def with_gradient(i):
     return (torch.ones(1, requires_grad=True) * 2) if i else torch.ones(20000, requires_grad=True)
 

@@ -421,8 +421,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._workers: list[Worker] = start(
             loader.multiprocessing_context or _default_context(), jobs
         )
-        # Runs when the iterator is collected and when the interpreter exits, whichever is first.
+        # When the interpreter exits, multiprocessing ends what is left: these are daemons.
         self._shutdown_workers = finalize(self, shut_down, self._workers, os.getpid())
+        self._shutdown_workers.atexit = False
         self._begin()
 
     def _begin(self) -> None:

@@ -1,37 +1,63 @@
 """Messages between the loader and a worker.
 
-A message is one pickle. The arrays of a large one go through anonymous shared memory (memfd,
-Linux): the worker writes them there, sends the descriptor, and is free to work on; the loader maps
-or copies them. Memory without a name cannot be left behind, whoever dies. Elsewhere, and for small
-messages, the arrays are part of the pickle.
+A message is one pickle. The memory of its tensors and arrays is not part of it: it stands in shared
+memory (`segments.py`), and the message says where. Only what is smaller than a page is sent as it
+is.
 """
 
-import mmap
 import os
 import pickle
+import socket
 from io import BytesIO
+from math import prod
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
-from weakref import WeakSet
+
+import numpy as np
 
 from rushlight import _api as torch
+from rushlight._core.sparse import SparseTensor
+from rushlight._core.storage import UntypedStorage, rebuild_array, rebuild_tensor
+from rushlight._core.tensor import Parameter, wrap
+from rushlight.utils.data._utils.segments import PAGE, Entry, Inbox, Outbox
 
-LARGE = 1 << 15  # bytes of arrays for which shared memory is faster than the pipe
-MAPPED = 1 << 20  # bytes for which mapping them is faster than a copy
-MAX_MAPPINGS = 256
-ALIGNMENT = 64
+DESCRIPTORS = 200  # in one message, at most
 
-_mappings: WeakSet[mmap.mmap] = WeakSet()
+# That of the worker process that this is; None in any other.
+outbox: list[Outbox | None] = [None]
+
+
+def room_for(size: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor | None:
+    """An uninitialised tensor for a batch, in the shared memory that it will be sent in; None in a
+    process that sends none, and for what is small.
+    """
+    box = outbox[0]
+    if box is None or (nbytes := prod(size) * dtype.itemsize) < PAGE:
+        return None
+    stride = [1] * len(size)
+    for i in range(len(size) - 2, -1, -1):
+        stride[i] = stride[i + 1] * size[i + 1]
+    storage = UntypedStorage._of(box.take(nbytes))
+    return rebuild_tensor(storage, 0, size, stride, dtype=dtype)
 
 
 class _Pickler(reduction.ForkingPickler):
     def reducer_override(self, obj: Any) -> Any:
-        return _reduced(obj) if type(obj) is torch.Tensor else NotImplemented
+        kind = type(obj)
+        if kind is torch.Tensor or kind is Parameter:
+            return _reduced(obj)
+        if kind is SparseTensor:
+            return _sparse, (obj._indices(), obj._values(), tuple(obj.shape), obj.is_coalesced())
+        return NotImplemented
+
+
+def _sparse(indices: torch.Tensor, values: torch.Tensor, size: tuple, coalesced: bool) -> Any:
+    return torch.sparse_coo_tensor(indices, values, size, is_coalesced=coalesced)
 
 
 def _reduced(tensor: torch.Tensor) -> Any:
-    if tensor.device.type != "cpu" or tensor.is_sparse:
+    if tensor.device.type != "cpu":
         return NotImplemented
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
@@ -39,15 +65,37 @@ def _reduced(tensor: torch.Tensor) -> Any:
             "does not support crossing process boundaries.  If you just want to transfer the "
             "data, call detach() on the tensor before serializing (e.g., putting it on the queue)."
         )
-    plain = tensor.detach().contiguous()
-    bits = plain.view(torch.int16) if tensor.dtype is torch.bfloat16 else plain
-    return _tensor, (bits.numpy(), tensor.dtype, tensor.requires_grad)
+    plain = tensor.detach()
+    if not _is_dense(plain):
+        plain = plain.contiguous()
+    start = plain.storage_offset() * plain.element_size()
+    nbytes = plain.numel() * plain.element_size()
+    piece = plain.untyped_storage()._bytes[start : start + nbytes]
+    layout = (tuple(plain.shape), plain.stride(), plain.dtype)
+    return _tensor, (pickle.PickleBuffer(piece), *layout, type(tensor), tensor.requires_grad)
 
 
-def _tensor(array: Any, dtype: torch.dtype, requires_grad: bool) -> torch.Tensor:
-    tensor = torch.from_numpy(array)
-    if tensor.dtype is not dtype:
-        tensor = tensor.view(dtype)
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether its elements fill its memory from the first to the last, in whatever order."""
+    if tensor.is_contiguous():
+        return True
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _tensor(
+    memory: Any, size: tuple, stride: tuple, dtype: torch.dtype, kind: type, requires_grad: bool
+) -> torch.Tensor:
+    root = memory if type(memory) is np.ndarray else np.frombuffer(memory, np.uint8)
+    if not root.flags.writeable:
+        root = root.copy()
+    tensor = wrap(rebuild_array(UntypedStorage._of(root), dtype, 0, size, stride))
+    if kind is Parameter:
+        return Parameter(tensor, requires_grad)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
@@ -56,6 +104,7 @@ class Channel:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.inbox = Inbox()
 
     def fileno(self) -> int:
         return self.connection.fileno()
@@ -64,96 +113,106 @@ class Channel:
         self.connection.close()
 
     def send(self, message: Any) -> None:
-        """Send any object that can be pickled. Blocks while more than the system's buffer is
-        unread.
-        """
-        arrays: list[pickle.PickleBuffer] = []
+        """Send what a worker has made. Blocks while more than the system's buffer is unread."""
+        box = outbox[0]
+        assert box is not None
+        pieces: list[np.ndarray] = []
         text = BytesIO()
-        _Pickler(text, 5, True, _collector(arrays)).dump(message)
-        sizes = [array.raw().nbytes for array in arrays]
-        self.connection.send_bytes(pickle.dumps(sizes) + text.getvalue())
-        if arrays:
-            memory = _shared(arrays, sizes)
-            try:
-                reduction.send_handle(self.connection, memory, None)
-            finally:
-                os.close(memory)
+        try:
+            _Pickler(text, 5, True, _collector(pieces)).dump(message)
+            header, fds = _stored(box, pieces)
+        finally:
+            del pieces
+            box.tidy()
+        try:
+            self.connection.send_bytes(header + text.getbuffer())
+            self._send_descriptors(fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
 
-    def send_text(self, text: bytes) -> None:
-        """Send what `packed` made."""
-        self.connection.send_bytes(text)
+    def _send_descriptors(self, fds: list[int]) -> None:
+        for i in range(0, len(fds), DESCRIPTORS):
+            with socket.fromfd(self.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                reduction.sendfds(s, fds[i : i + DESCRIPTORS])
+
+    def ask(self, text: bytes) -> None:
+        """Send what `packed` made to a worker, and which segments it may use again."""
+        self.connection.send_bytes(pickle.dumps(self.inbox.returns()) + text)
+
+    def asked(self) -> Any:
+        """What the loader sent to this worker."""
+        stream = BytesIO(self.connection.recv_bytes())
+        box = outbox[0]
+        assert box is not None
+        box.give_back(pickle.load(stream))
+        return pickle.load(stream)
 
     def receive(self) -> Any:
         stream = BytesIO(self.connection.recv_bytes())
-        sizes = pickle.load(stream)
-        if not sizes:
+        header = pickle.load(stream)  # a list of plain tuples, or None
+        if header is None:
             return pickle.load(stream)
-        memory = reduction.recv_handle(self.connection)
-        *starts, total = _offsets(sizes)
-        try:
-            view = memoryview(_block(memory, total))
-        finally:
-            os.close(memory)
-        pieces = [view[start : start + n] for start, n in zip(starts, sizes, strict=True)]
-        return pickle.load(stream, buffers=pieces)
+        entries, order, dropped = header
+        entries = [Entry(*entry) for entry in entries]
+        fds = self._receive_descriptors(sum(entry.new for entry in entries))
+        roots = [self.inbox.borrow(entry, next(fds) if entry.new else -1) for entry in entries]
+        self.inbox.forget(dropped)
+        whole = (used == entries[which].used for which, used in order)
+        buffers = [
+            roots[which] if all_of_it else roots[which][:used]
+            for (which, used), all_of_it in zip(order, whole, strict=True)
+        ]
+        return pickle.load(stream, buffers=buffers)
+
+    def _receive_descriptors(self, count: int) -> Any:
+        fds: list[int] = []
+        while len(fds) < count:
+            with socket.fromfd(self.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                fds += reduction.recvfds(s, min(DESCRIPTORS, count - len(fds)))
+        return iter(fds)
 
 
 def packed(message: Any) -> bytes:
-    """A small message as it goes over the connection."""
-    return pickle.dumps([]) + bytes(_Pickler.dumps(message, 5))
+    """A small message to a worker as it goes over the connection."""
+    return bytes(_Pickler.dumps(message, 5))
 
 
-def _collector(arrays: list) -> Any:
-    """Takes an array out of the pickle (by returning None) if it is large and there is shared
-    memory.
-    """
-    if not hasattr(os, "memfd_create"):
-        return None
+_NO_MEMORY = pickle.dumps(None)
+
+
+def _collector(pieces: list[np.ndarray]) -> Any:
+    """Takes an array out of the pickle (by returning None) if it is not small."""
+    if os.name != "posix":
+        return None  # descriptors cannot be sent
 
     def take(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < LARGE:
+        raw = buffer.raw()
+        if raw.nbytes < PAGE or raw.readonly:
             return True
-        arrays.append(buffer)
+        pieces.append(np.frombuffer(raw, np.uint8))
         return False
 
     return take
 
 
-def _offsets(sizes: list[int]) -> list[int]:
-    """Where each array begins, and where the last one ends."""
-    offsets = [0]
-    for size in sizes:
-        offsets.append(offsets[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
-    return offsets
-
-
-def _shared(arrays: list[pickle.PickleBuffer], sizes: list[int]) -> int:
-    """A descriptor of anonymous memory that holds the arrays."""
-    memory = os.memfd_create("rushlight-batch", os.MFD_CLOEXEC)
-    try:
-        *starts, total = _offsets(sizes)
-        os.ftruncate(memory, total)
-        for array, start in zip(arrays, starts, strict=True):
-            view, done = array.raw(), 0
-            while done < view.nbytes:
-                done += os.pwrite(memory, view[done:], start + done)
-    except BaseException:
-        os.close(memory)
-        raise
-    return memory
-
-
-def _block(memory: int, size: int) -> Any:
-    """The memory behind a descriptor, as a writable buffer: mapped if it is large, else copied.
-
-    A mapping keeps a descriptor open as long as it lives, so there are not too many of them.
-    """
-    if size >= MAPPED and len(_mappings) < MAX_MAPPINGS:
-        mapped = mmap.mmap(memory, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-        _mappings.add(mapped)
-        return mapped
-    block = bytearray(size)
-    view, done = memoryview(block), 0
-    while done < size:
-        done += os.preadv(memory, [view[done:]], done)
-    return block
+def _stored(box: Outbox, pieces: list[np.ndarray]) -> tuple[bytes, list[int]]:
+    """What to send before a message whose memory is this, and the descriptors to send after it."""
+    if not pieces and not box.dropped:
+        return _NO_MEMORY, []
+    segments = [box.holding(piece) for piece in pieces]
+    sizes: dict[Any, int] = {}  # two pieces may begin at one place
+    for segment, piece in zip(segments, pieces, strict=True):
+        sizes[segment] = max(sizes.get(segment, 0), piece.nbytes)
+    places = {segment: i for i, segment in enumerate(sizes)}
+    order = [(places[s], piece.nbytes) for s, piece in zip(segments, pieces, strict=True)]
+    entries: list[Entry] = []
+    fds: list[int] = []
+    for segment, used in sizes.items():
+        entry, fd = box.lend(segment, used)
+        entries.append(entry)
+        if fd >= 0:
+            fds.append(fd)
+    dropped, box.dropped = box.dropped, []
+    plain = [tuple(entry) for entry in entries]
+    return pickle.dumps((plain, order, dropped), 5), fds

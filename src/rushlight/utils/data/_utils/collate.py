@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import _api as torch
+from rushlight.utils.data._utils.channel import room_for
 
 _ANYTHING_ELSE = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
@@ -18,7 +19,28 @@ _NOT_BY_DEFAULT = (
     "handle them appropriately."
 )
 
+# What NumPy has a name for.
+WITH_ARRAYS = {
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128),
+}
+
 CollateMap = dict[type | tuple[type, ...], Callable]
+
+
+def stacked(batch: Sequence[Any]) -> Any:
+    """Tensors of one shape as one; in a worker, at once in the memory that the loader sees."""
+    elem = batch[0]
+    plain = [t for t in batch if type(t) is torch.Tensor and t.dtype is elem.dtype]
+    if len(plain) < len(batch) or elem.dtype not in WITH_ARRAYS or elem.device.type != "cpu":
+        return torch.stack(batch)
+    if any(t.shape != elem.shape or t.requires_grad for t in plain):
+        return torch.stack(batch)
+    out = room_for((len(batch), *elem.shape), elem.dtype)
+    if out is None:
+        return torch.stack(batch)
+    np.stack([t.numpy() for t in batch], out=out.numpy())
+    return out
 
 
 def default_convert(data: Any) -> Any:
@@ -123,7 +145,7 @@ def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None
     """collate_tensor_fn(batch): one stack."""
     if batch[0].is_sparse:
         raise RuntimeError(_NOT_BY_DEFAULT.format("sparse"))
-    return torch.stack(batch)
+    return stacked(batch)
 
 
 def collate_numpy_array_fn(

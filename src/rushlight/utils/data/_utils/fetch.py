@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from rushlight import _api as torch
-from rushlight.utils.data._utils.collate import default_collate
+from rushlight.utils.data._utils.channel import room_for
+from rushlight.utils.data._utils.collate import WITH_ARRAYS, default_collate
 from rushlight.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
 
 Fetch = Callable[[Any], Any]
@@ -73,6 +76,20 @@ def _gather(dataset: Dataset) -> Fetch:
         if set(map(type, indices)) != {int}:  # a sampler may give anything a tensor takes
             return default_collate([source[i] for i in indices])
         rows = torch.tensor(indices)
-        return [tensor[rows] for tensor in source.tensors]
+        return [_gathered(tensor, rows) for tensor in source.tensors]
 
     return fetch
+
+
+def _gathered(tensor: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Rows of a tensor; in a worker, at once in the memory that the loader sees."""
+    if tensor.dtype not in WITH_ARRAYS or tensor.device.type != "cpu" or tensor.requires_grad:
+        return tensor[rows]
+    out = room_for((len(rows), *tensor.shape[1:]), tensor.dtype)
+    if out is None:
+        return tensor[rows]
+    wanted = rows.numpy()
+    if not -len(tensor) <= wanted.min() <= wanted.max() < len(tensor):
+        return tensor[rows]  # which says what is wrong
+    np.take(tensor.numpy(), wanted, axis=0, out=out.numpy(), mode="wrap")
+    return out

@@ -48,7 +48,7 @@ class Worker:
             if self.unanswered and sum(self.unanswered) + size > WINDOW:
                 return
             try:
-                self.channel.send_text(self.waiting.popleft())
+                self.channel.ask(self.waiting.popleft())
             except OSError:
                 return  # it is dead: whoever waits for its answer will be told
             self.unanswered.append(size)
@@ -69,7 +69,7 @@ class Worker:
     def stop(self) -> None:
         self.retire()
         with suppress(OSError):  # it may have ended already
-            self.channel.send_text(packed(None))
+            self.channel.ask(packed(None))
 
     def end(self, deadline: float) -> None:
         """See that the process is gone: by itself, or else by force."""

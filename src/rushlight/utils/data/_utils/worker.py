@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from rushlight import _api as torch
-from rushlight.utils.data._utils.channel import Channel
+from rushlight.utils.data._utils.channel import Channel, outbox
 from rushlight.utils.data._utils.exception import ExceptionWrapper
 from rushlight.utils.data._utils.fetch import Fetch, fetcher
+from rushlight.utils.data._utils.segments import Outbox
 from rushlight.utils.data.dataset import Dataset, IterableDataset
 
 CHECK_INTERVAL = 2.0  # seconds after which a worker makes sure that its parent lives
@@ -90,6 +91,7 @@ def run(job: Job, connection: Any, inherited: list) -> None:
     for other in inherited:
         other.close()
     channel = Channel(connection)
+    outbox[0] = Outbox()
     Thread(target=_die_with_parent, daemon=True).start()
     try:
         _worker_info = WorkerInfo(
@@ -140,7 +142,7 @@ def _caught(job: Job) -> ExceptionWrapper:
 
 def _serve(job: Job, channel: Channel, fetch: Any, failure: Any) -> None:
     ended = False
-    while (message := channel.receive()) is not None:
+    while (message := channel.asked()) is not None:
         if isinstance(message, Resume):
             ended = False
             channel.send((message, None))
@@ -160,6 +162,7 @@ def _serve(job: Job, channel: Channel, fetch: Any, failure: Any) -> None:
             raise
         except Exception:  # it cannot be pickled
             channel.send((number, _caught(job)))
+        data = None  # its memory can be used again as soon as it comes back
 
 
 def _fetched(job: Job, fetch: Fetch, index: Any) -> Any:
