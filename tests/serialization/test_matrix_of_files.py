@@ -137,6 +137,7 @@ OTHERS = {
     "empty": lambda api: [api.zeros(0), api.zeros(2, 0, 3), api.zeros(0, dtype=api.int64)],
     "channels last": lambda api: api.ones(1, 2, 3, 4).to(memory_format=api.channels_last),
     "meta": lambda api: api.empty(2, 3, device="meta"),
+    "meta parameter": lambda api: api.nn.Parameter(api.empty(2, 3, device="meta")),
     "size": lambda api: api.Size([1, 2, 3]),
     "dtypes": lambda api: [getattr(api, name) for name in DTYPES],
     "devices": lambda api: [api.device("cpu"), api.device("cuda", 3), api.device("meta")],
@@ -194,9 +195,9 @@ def plain(api, obj, seen):
         kept = [type(obj).__name__, str(obj.dtype), tuple(obj.shape), obj.device.type]
         kept += [obj.requires_grad, obj.is_leaf]
         kept.append(sorted(getattr(obj, "__dict__", {}).items()) if kept[0] == "Parameter" else 0)
-        if obj.device.type == "meta":  # no memory here, so no strides either
+        kept += [obj.stride(), obj.storage_offset(), obj.is_contiguous()]
+        if obj.device.type == "meta":
             return kept
-        kept += [obj.stride(), obj.storage_offset()]
         return [*kept, where if obj.numel() else 0, bytes(obj.untyped_storage().tolist())]
     if isinstance(obj, dict):
         extra = plain(api, getattr(obj, "_metadata", None), seen)
@@ -261,12 +262,28 @@ PLACES = {
 }
 
 
+PLACED = ["nested", "parameter", "network linear", *(f"float32 {n}" for n in LAYOUTS)]
+
+
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", ["float32 steps", "nested", "parameter", "network linear"])
+@pytest.mark.parametrize("name", PLACED)
 def test_places(name, place):
     data = saved(torch, CASES[name](torch))
     ours = rushlight.load(io.BytesIO(data), map_location=PLACES[place](rushlight))
     same(ours, torch.load(io.BytesIO(data), map_location=PLACES[place](torch)))
+
+
+def test_strides_of_the_meta_device():
+    """They come back as they were, through a second file as well."""
+    strided = torch.empty(2, 3, 4).transpose(0, 2).to("meta")
+    data = saved(torch, strided)
+    for _ in range(2):
+        found = rushlight.load(io.BytesIO(data))
+        assert (tuple(found.shape), found.stride()) == (tuple(strided.shape), strided.stride())
+        assert not found.is_contiguous()
+        assert saved(rushlight, found) == data
+        assert found.contiguous().stride() == strided.contiguous().stride()
+    assert (found + 1).shape == found.shape
 
 
 def from_big_endian_machine(data, dtype):

@@ -13,6 +13,9 @@ class MetaArray(np.ndarray):
     means nothing.
     """
 
+    # Offset and strides in elements, where a file or a caller said them; None: contiguous.
+    layout: tuple[int, tuple[int, ...]] | None = None
+
     def item(self, *args: object) -> object:
         """There is nothing to read."""
         raise RuntimeError("Tensor.item() cannot be called on meta tensors")
@@ -22,9 +25,13 @@ class MetaArray(np.ndarray):
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
 
 
-def meta_array(shape: tuple[int, ...], dtype: np.dtype) -> MetaArray:
+def meta_array(
+    shape: tuple[int, ...], dtype: np.dtype, layout: tuple[int, tuple[int, ...]] | None = None
+) -> MetaArray:
     """A meta array of this shape and dtype; it takes no memory."""
-    return np.broadcast_to(np.zeros((), dtype), shape).view(MetaArray)
+    made = np.broadcast_to(np.zeros((), dtype), shape).view(MetaArray)
+    made.layout = layout
+    return made
 
 
 MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}

@@ -89,7 +89,10 @@ def element_strides(x):
     """Strides in elements; where memory says nothing (no elements, meta), those of a contiguous
     tensor.
     """
-    if x.size and type(x) is not MetaArray:
+    if type(x) is MetaArray:
+        if x.layout is not None:
+            return x.layout[1]
+    elif x.size:
         return tuple([s // x.itemsize for s in x.strides])
     strides, step = [], 1
     for s in reversed(x.shape):

@@ -71,7 +71,7 @@ def untyped_storage(tensor: Tensor) -> "UntypedStorage":
     """
     array = tensor._data
     if type(array) is MetaArray:
-        span = _span(array.shape, tensor.stride())
+        span = _span(array.shape, tensor.stride()) + storage_offset(tensor)
         return UntypedStorage(span * array.itemsize, device="meta")
     return UntypedStorage._of(root_of(array))
 
@@ -84,7 +84,10 @@ def storage_offset(tensor: Tensor) -> int:
     >>> torch.ones(4)[2:].storage_offset()
     2
     """
-    return 0 if type(tensor._data) is MetaArray else storage_of(tensor._data)[1]
+    array = tensor._data
+    if type(array) is MetaArray:
+        return 0 if array.layout is None else array.layout[0]
+    return storage_of(array)[1]
 
 
 def _span(size, stride):
@@ -108,7 +111,7 @@ def rebuild_array(storage: Any, dtype: Any, offset: int, size: Any, stride: Any)
             f"of size {storage.nbytes()}"
         )
     if storage.device.type == "meta":
-        return meta_array(size, dtype.numpy)
+        return meta_array(size, dtype.numpy, (offset, stride))
     if needed == 0:  # nothing to look at, and NumPy refuses offsets past the end
         return (
             np.ndarray(size, dtype.numpy, storage._root, 0)

@@ -6,7 +6,7 @@ from rushlight._core import device as devices
 from rushlight._core import dtypes, inplace
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import Op, public
-from rushlight._core.state import grad_enabled
+from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Parameter, Tensor, cell, live_node, new, wrap
 
 
@@ -57,12 +57,29 @@ def channels_last(input, memory_format):
 
 def is_contiguous_as(input, memory_format):
     """Is the memory laid out this way?"""
+    x = input._data
     if memory_format in (devices.channels_last, devices.channels_last_3d):
         ndim = 4 if memory_format is devices.channels_last else 5
-        if input.ndim != ndim:
+        if x.ndim != ndim:
             return False
-        return input._data.transpose(0, *range(2, ndim), 1).flags.c_contiguous
-    return input._data.flags.c_contiguous or type(input._data) is MetaArray
+        order = (0, *range(2, ndim), 1)
+        if type(x) is np.ndarray:
+            return x.transpose(order).flags.c_contiguous
+    elif type(x) is not MetaArray:
+        return x.flags.c_contiguous
+    else:
+        order = tuple(range(x.ndim))
+    return _is_dense(input, order)
+
+
+def _is_dense(input, order):
+    """Do the strides say that the dimensions follow each other in this order, without gaps?"""
+    step = 1
+    for dim in reversed(order) if input.numel() else ():
+        if input.shape[dim] != 1 and input.stride(dim) != step:
+            return False
+        step *= max(input.shape[dim], 1)
+    return True
 
 
 @public("Tensor", out=False)
@@ -87,6 +104,13 @@ def contiguous(self, memory_format=devices.contiguous_format):
     if memory_format is devices.preserve_format or is_contiguous_as(self, memory_format):
         return self
     return clone(self, memory_format=memory_format)
+
+
+def copy_for(input, *others):
+    """A copy to write ``others`` into: inside a vmap it has the batch if one of them does."""
+    if S.special and thread.levels:
+        return thread.levels[-1].copy_for(input, others)
+    return input.clone()
 
 
 class Copy(Op):
