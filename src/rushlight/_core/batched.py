@@ -17,6 +17,7 @@ from rushlight._core.levels import (
     record,
     wrapped_in,
 )
+from rushlight._core.inplace import bump
 from rushlight._core.op import OPS
 from rushlight._core.record import Record
 from rushlight._core.state import grad_enabled, thread
@@ -44,6 +45,7 @@ CAPTURED = (
     "operators instead of inplace arithmetic. If said operator is being called inside the PyTorch "
     "framework, please file a bug report instead."
 )
+NAMED = ("poisson", "binomial", "gamma")  # draws whose arrays are parameters only
 _LOOKS = {"may_share_memory", "shares_memory", "ndim", "shape", "size", "result_type"}
 
 
@@ -83,8 +85,9 @@ class BatchedArray(Wrapped):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func.__name__ in _LOOKS:
             return super().__array_function__(func, types, args, kwargs)
-        if func.__name__ == "empty_like" and len(args) > 1:
-            return self.filled(self.shape, args[1] or self.dtype)
+        if func.__name__ == "empty_like":
+            dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
+            return self.filled(self.shape, dtype or self.dtype)
         raise RuntimeError(ESCAPED)
 
     transpose = reshape = view = swapaxes = squeeze = take = ravel = sum = refuse
@@ -167,6 +170,16 @@ def batched(level: Any, value: Tensor, mapped: bool = True, base: Any = None) ->
     return made
 
 
+RANDOM = (
+    "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+    "'different' randomness flags on vmap or perform the randomness operation out of vmap"
+)
+SAME = (
+    "Vmap does not currently support same randomness with a batched tensor input. Please file an "
+    "issue with functorch"
+)
+
+
 class VmapLevel(Level):
     """One vmap that is under way."""
 
@@ -223,6 +236,73 @@ class VmapLevel(Level):
         if results is NotImplemented:
             results = self.loop(op, batch, values, params)
         return results
+
+    def draw_all(self, function: Any, gen: Any, args: tuple) -> Any:
+        """Random numbers for all examples, the same or different ones."""
+        if self.randomness == "error":
+            raise RuntimeError(RANDOM)
+        given = [a for a in args if isinstance(a, BatchedArray) and a.level is self]
+        into = [a for a in args if isinstance(a, np.ndarray)]
+        by_name = isinstance(args[0], str) and args[0] in NAMED
+        parameters = given and (len(into) > 1 or given[0] is not into[0] or by_name)
+        if self.randomness == "same":
+            return self.draw_same(function, gen, args, given, bool(parameters))
+        if function.__name__ == "randperm":
+            rows = np.stack([function(gen, *args) for _ in range(self.size)])
+            return batched(self, wrap(rows))
+        whole = [self.for_all(a) for a in args]
+        result = function(gen, *whole)
+        if given and not parameters:
+            bump(given[0].value)
+            return given[0]
+        return batched(self, wrap(result))
+
+    def by_example(self, function: Any, t: Tensor, *args: Any) -> Tensor:
+        """What a random function draws for each example."""
+        if self.randomness != "different":
+            raise RuntimeError(RANDOM if self.randomness == "error" else SAME)
+        x: Any = t._data
+        with below(self):
+            rows = [function(x.value.select(0, i), *args) for i in range(self.size)]
+            return wrap(batched(self, stacked(rows)))
+
+    def check_same(self) -> None:
+        """Parameters that differ by example cannot give the same numbers."""
+        if self.randomness == "same":
+            raise RuntimeError(SAME)
+
+    def draw_same(
+        self, function: Any, gen: Any, args: tuple, given: list, parameters: bool
+    ) -> Any:
+        """One example's random numbers, for all."""
+        if parameters:
+            raise RuntimeError(SAME)
+        if not given:
+            return function(gen, *args)
+        target = given[0]
+        one = np.empty(target.shape, target.dtype)
+        made = function(gen, *[one if a is target else a for a in args])
+        target.value.copy_(wrap(made))
+        return target
+
+    def for_all(self, a: Any) -> Any:
+        """An array to fill, or of parameters, for the whole batch."""
+        if isinstance(a, BatchedArray) and a.level is self:
+            return a.value._data if a.mapped else np.broadcast_to(a.value._data, (self.size, *a.shape))
+        if isinstance(a, np.ndarray):
+            return np.broadcast_to(a, (self.size, *a.shape)).copy()
+        return a
+
+    def mapped_copy(self, t: Tensor) -> Tensor:
+        """A tensor as a batch of this level."""
+        if self.is_mine(t):
+            return t
+        with below(self):
+            value = self.value_of(t)
+            whole = value.expand((self.size, *value.shape))
+        made = wrap(batched(self, whole))
+        made._node = live_node(t) if self.value_of(t) is not t else None
+        return made
 
     def indices_of(self, params: Any) -> Any:
         """Parameters with the batched arrays in them as what they hold."""

@@ -16,6 +16,7 @@ from rushlight._core import device as devices
 from rushlight._core import twister
 from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
+from rushlight._core.state import S, thread
 
 F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 Engine = twister.Engine if C is None else C.Engine
@@ -206,6 +207,8 @@ def fill_via(
 
 def uniform(gen: Generator | None, out: np.ndarray, a: float = 0.0, b: float = 1.0) -> np.ndarray:
     """Fill with uniform numbers in [a, b)."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(uniform, gen, out, a, b)
     if out.dtype.kind == "c":
         return _complex(out, lambda parts: uniform(gen, parts, a, b))
     if out.dtype not in HALF:
@@ -227,6 +230,8 @@ def normal(
     gen: Generator | None, out: np.ndarray, mean: float = 0.0, std: float = 1.0
 ) -> np.ndarray:
     """Fill with normal numbers; arrays that are not contiguous, or short, are drawn one by one."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(normal, gen, out, mean, std)
     if out.dtype.kind == "c":
         plain = out.flags.c_contiguous
         part = normal if plain else _scalar_normal
@@ -251,6 +256,8 @@ def _scalar_normal(gen: Generator | None, out: np.ndarray, mean: float, std: flo
 
 def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: float) -> np.ndarray:
     """exponential, cauchy, log_normal, geometric: computed in float64, rounded to the dtype."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(in_float64, gen, recipe, out, *params)
     if out.dtype in (F4, F8) or (recipe == "geometric" and out.dtype not in HALF):
         return fill(gen, recipe, out, *params)
     return fill_via(gen, recipe, out, F8, *params)
@@ -258,6 +265,8 @@ def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: flo
 
 def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
     """Fill with 1 (probability ``p``) and 0."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(bernoulli, gen, out, p)
     if out.dtype in HALF:
         return fill_via(gen, "bernoulli", out, F4, float(p))
     return fill(gen, "bernoulli", out, float(p))
@@ -265,6 +274,8 @@ def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
 
 def bernoulli_each(gen: Generator | None, out: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Fill with 1 and 0, each of its own probability; ``p`` has the shape of ``out``."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(bernoulli_each, gen, out, p)
     if not out.size:
         return out
     order = sorted(range(out.ndim), key=lambda i: -abs(out.strides[i]))
@@ -282,6 +293,8 @@ def integers(
     gen: Generator | None, out: np.ndarray, span: int, base: int = 0, wide: bool | None = None
 ) -> np.ndarray:
     """Fill with base + (word mod span); 64-bit words from span 2^28 on unless told."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(integers, gen, out, span, base, wide)
     wide = span >= 2**28 if wide is None else wide
     if out.dtype in HALF:
         return fill_via(gen, "integers", out, np.dtype(np.int64), span, base, wide)
@@ -290,6 +303,8 @@ def integers(
 
 def randperm(gen: Generator | None, n: int) -> np.ndarray:
     """A permutation of 0 .. n-1, int64."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(randperm, gen, n)
     return fill(gen, "randperm", np.empty(n, np.int64))
 
 
@@ -297,6 +312,8 @@ def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) ->
     """poisson(rate), gamma(alpha), binomial(count, prob): one number for each element, in row
     order.
     """
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(by_parameter, gen, recipe, *parameters)
     given = parameters[0].dtype
     t = F4 if given in HALF else given
     flat = [np.ascontiguousarray(p, t).reshape(-1) for p in parameters]

@@ -25,6 +25,12 @@ from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Node, Pick, Tensor, live_node, wrap
 
 
+UNBATCHED = (
+    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear "
+    "like same randomness. If this is necessary for your usage, please file an issue with functorch."
+)
+
+
 class Wrapped(np.ndarray):
     """An array with a level: of the shape and dtype that the program sees."""
 
@@ -100,6 +106,54 @@ class Level:
         if new._node is not None:
             made.requires_grad_()
         return made
+
+    @staticmethod
+    def draw(function: Any, gen: Any, *args: Any) -> Any:
+        """Random numbers: the innermost vmap says what becomes of them."""
+        for level in reversed(thread.levels):
+            if hasattr(level, "randomness"):
+                with below(level):
+                    return level.draw_all(function, gen, args)
+        before, special = thread.levels, sum([x.special for x in thread.levels])
+        thread.levels = ()
+        S.special -= special
+        try:
+            return function(gen, *args)
+        finally:
+            thread.levels = before
+            S.special += special
+
+    @staticmethod
+    def by_example(function: Any, t: Tensor, *args: Any) -> Any:
+        """A random function of a batch, example by example; NotImplemented if ``t`` is none."""
+        level: Any = t._data.level if isinstance(t._data, Wrapped) else None
+        if not hasattr(level, "randomness"):
+            return NotImplemented
+        return level.by_example(function, t, *args)
+
+    @staticmethod
+    def check_parameters(*given: Any) -> bool:
+        """Is a random function's parameter a batch? Refused where all numbers shall be the same."""
+        found = [t._data.level for t in given if is_wrapped(t)]
+        for level in found:
+            if hasattr(level, "check_same"):
+                level.check_same()
+        return bool(found)
+
+    @staticmethod
+    def check_overwrite(t: Tensor) -> None:
+        """Refuse to fill a tensor that is the same for all examples with different numbers."""
+        for level in reversed(thread.levels):
+            if getattr(level, "randomness", None) == "different" and not is_wrapped(t):
+                raise RuntimeError(UNBATCHED)
+
+    @staticmethod
+    def copy_for(t: Tensor, others: Iterable) -> Tensor:
+        """A copy of a tensor that ``others``, batches perhaps, can be written to."""
+        for level in thread.levels:
+            if hasattr(level, "randomness") and any(level.is_mine(x) for x in others):
+                t = level.mapped_copy(t)
+        return t.clone()
 
     @staticmethod
     def write_out(result: Tensor, out: Tensor) -> Any:

@@ -16,7 +16,7 @@ from rushlight._ops import (
 
 POINTWISE = """
     elu celu leaky_relu hardtanh hardshrink softshrink threshold gelu gelu_backward
-    silu_backward softplus add_scaled sub_scaled rsub_scaled div_rounded where masked_fill
+    silu_backward softplus add_scaled sub_scaled rsub_scaled div_rounded where
     clamp_numbers clamp_tensors clamp_min_number clamp_max_number nan_to_num isclose heaviside
     complex polar round_decimals frexp logit polygamma mvlgamma addcmul addcdiv lerp
     rrelu_with_noise _standard_gamma_grad standard_gamma clone to_copy drawn
@@ -31,12 +31,12 @@ LEADING = """
     flip gathered gathered_backward constant_pad_nd pixel_shuffle pixel_unshuffle
     fft_c2c fft_r2c fft_c2r linalg_cholesky_ex linalg_qr geqrf linalg_svd linalg_svdvals linalg_eig
     linalg_eigvals linalg_eigh linalg_eigvalsh linalg_pinv linalg_matrix_exp linalg_det
-    linalg_slogdet linalg_ldl_factor_ex linalg_ldl_solve linalg_lu_factor_ex linalg_lu
+    linalg_slogdet linalg_ldl_factor_ex linalg_lu_factor_ex linalg_lu
     linalg_inv_ex linalg_householder_product permutation_matrix lstm_cell sample_dirichlet
     _dirichlet_grad max_unpool plane_gather
     adaptive_avg_pool adaptive_avg_pool_backward adaptive_max_pool
 """
-REDUCE = "aminmax max min var_mean std_mean linalg_vector_norm median_full nanmedian_full"
+REDUCE = "aminmax max min var_mean std_mean linalg_vector_norm"
 FOLD = """
     channel_shuffle resample resample_backward im2_col col2_im fractional_max_pool
 """

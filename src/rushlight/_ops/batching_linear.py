@@ -23,8 +23,13 @@ def rule(*names: str) -> Any:
 def product(batch: Batch, values: tuple, params: tuple) -> Any:
     """Broadcasting products of the last two dimensions."""
     x, y = values
+    row, column = batch.ndim(x, 0) == 1, batch.ndim(y, 1) == 1
+    x = x.unsqueeze(-2) if row else x
+    y = y.unsqueeze(-1) if column else y
     ndim = max(batch.ndim(x, 0), batch.ndim(y, 1))
-    return batch.padded(x, 0, ndim).matmul(batch.padded(y, 1, ndim))
+    out = batch.padded(x, 0, ndim).matmul(batch.padded(y, 1, ndim))
+    out = out.squeeze(-1) if column else out
+    return out.squeeze(-2 if not column else -1) if row else out
 
 
 @rule("mv")
@@ -133,7 +138,7 @@ RULES.update(
 # ---- systems of equations, distances -------------------------------------------------------------
 
 
-@rule("linalg_solve_triangular", "linalg_cross", "linalg_lstsq", "cdist_forward")
+@rule("linalg_solve_triangular", "linalg_cross", "cdist_forward")
 def broadcasting(batch: Batch, values: tuple, params: tuple) -> Any:
     """Leading dimensions broadcast against one another."""
     ndim = max([batch.ndim(t, i) for i, t in enumerate(values)])

@@ -54,7 +54,9 @@ def class_weights(target: Any, weight: Any, ignore_index: int, dtype: Any) -> tu
     kept = target != ignore_index
     safe = target.masked_fill(kept.logical_not(), 0)
     scale = kept.to(dtype)
-    return safe, scale if weight is None else scale * weight[safe]
+    if weight is None:
+        return safe, scale
+    return safe, scale * weight.index_select(0, safe.reshape(-1)).reshape(safe.shape)
 
 
 def _nll(x: Any, target: Any, weight: Any, reduction: str, ignore_index: int, ndim: int = 2) -> Any:

@@ -158,6 +158,40 @@ def overwrite(batch: Batch, values: tuple, params: tuple) -> Any:
     return batch.call(whole, batch.padded(y, 1, whole.ndim - 1), *params)
 
 
+@rule("masked_fill")
+def masked_fill(batch: Batch, values: tuple, params: tuple) -> Any:
+    """The value is a number of each example."""
+    x, mask, value = values
+    ndim = max(batch.ndim(x, 0), batch.ndim(mask, 1))
+    x, mask = batch.padded(x, 0, ndim), batch.padded(mask, 1, ndim)
+    if not batch.mapped[2]:
+        return batch.call(x, mask, value)
+    return batch.padded(value, 2, ndim).to(x.dtype).where(mask, x)
+
+
+@rule("max_full", "min_full")
+def extremum(batch: Batch, values: tuple, params: tuple) -> Any:
+    """The largest or smallest of all elements of each example."""
+    flat = values[0].reshape((batch.size, row_size(values[0])))
+    return flat.amax(1) if batch.op.name == "max_full" else flat.amin(1)
+
+
+@rule("median_full", "nanmedian_full")
+def median(batch: Batch, values: tuple, params: tuple) -> Any:
+    """The median of all elements of each example."""
+    flat = values[0].reshape((batch.size, row_size(values[0])))
+    return (flat.median(1) if batch.op.name == "median_full" else flat.nanmedian(1))[0]
+
+
+@rule("unfold")
+def unfold(batch: Batch, values: tuple, params: tuple) -> Any:
+    """Windows along a dimension of each example; a number is one window."""
+    x = values[0]
+    if x.ndim == 1:
+        return batch.call(x.unsqueeze(1), 1, *params[1:]).squeeze(1)
+    return batch.call(x, *shifted(batch.op, x.ndim - 1, params))
+
+
 @rule("trace")
 def trace(batch: Batch, values: tuple, params: tuple) -> Any:
     """The sum of each diagonal."""

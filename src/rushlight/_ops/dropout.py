@@ -8,6 +8,7 @@ from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.op import Op, public
+from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import check_kind
@@ -50,8 +51,11 @@ def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) ->
         noise = _noise(shape, 1 - p)
         t = np.dtype(np.float32) if x.dtype in dtypes.HALF else x.dtype
         scale = (t.type(1) / t.type(1 - p)).astype(x.dtype)
-        np.multiply(noise, scale, noise)  # 0, or 1 / (1 - p) rounded once
-        factor = wrap(noise)
+        if type(noise) is np.ndarray:
+            np.multiply(noise, scale, noise)  # 0, or 1 / (1 - p) rounded once
+            factor = wrap(noise)
+        else:  # of a batch that vmap maps over
+            factor = wrap(noise) * float(scale)
     return input.mul_(factor) if inplace else input * factor
 
 
@@ -309,6 +313,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     need_tensor("rrelu", "input", input)
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if S.special and thread.levels and type(input._data) is not np.ndarray:
+        raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     noise = wrap(_slopes(input._data, float(lower), float(upper), training))
     result = RreluWithNoise.call(input, noise)
     return input.copy_(result) if inplace else result

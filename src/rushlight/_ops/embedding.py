@@ -1,5 +1,7 @@
 """Looking rows up: embedding, bags of embeddings, and one-hot codes."""
 
+import warnings
+
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.sparse import coo
 
@@ -28,6 +30,9 @@ class Embedding(Op):
         if indices.size and (int(indices.min()) < 0 or int(indices.max()) >= weight.shape[0]):
             raise IndexError("index out of range in self")
         return weight[indices]
+
+    def jvp(weight, indices, dot, _, padding_idx, scale_grad_by_freq, sparse):
+        return Embedding.call(dot, indices)
 
     def vjp_weight(g, indices, weight: Meta, padding_idx, scale_grad_by_freq, sparse):
         if sparse:
@@ -297,7 +302,13 @@ def embedding_bag(
     tensor([[5.]])
     """
     if str(weight.dtype) == "torch.int64" and input.is_floating_point():
-        raise TypeError("argument 'input' and 'weight' of embedding_bag seem to be exchanged")
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage "
+            "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
+            "`embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        input, weight = weight, input
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then "

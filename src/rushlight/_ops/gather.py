@@ -10,6 +10,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Tensor
+from rushlight._ops.copy import copy_for
 from rushlight._ops.index import add_at
 
 
@@ -717,7 +718,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     >>> torch.slice_scatter(torch.zeros(4), torch.ones(2), start=1, end=3)
     tensor([0., 1., 1., 0.])
     """
-    out = input.clone()
+    out = copy_for(input, src)
     place = out[(slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)]
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
@@ -739,7 +740,7 @@ def select_scatter(input, src, dim, index):
     tensor([[0., 0.],
             [1., 1.]])
     """
-    out = input.clone()
+    out = copy_for(input, src)
     place = out.select(dim, index)
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
@@ -761,7 +762,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     tensor([[1., 0.],
             [0., 1.]])
     """
-    out = input.clone()
+    out = copy_for(input, src)
     place = out.diagonal(offset, dim1, dim2)
     if tuple(place.shape) != tuple(src.shape):
         raise RuntimeError(
@@ -782,6 +783,6 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     >>> torch.as_strided_scatter(torch.zeros(4), torch.ones(2), (2,), (2,))
     tensor([1., 0., 1., 0.])
     """
-    out = input.clone()
+    out = copy_for(input, src)
     out.as_strided(size, stride, storage_offset).copy_(src)
     return out

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, fronts, inplace
+from rushlight._core.backend import MetaArray
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
@@ -446,7 +447,8 @@ def as_int(p):
     if type(p) is int:
         return p
     if isinstance(p, Tensor):
-        return int(p._data) if p._data.ndim == 0 and p._data.dtype.kind in "iu" else None
+        plain = type(p._data) in (ndarray, MetaArray)  # else a batch has an index for each example
+        return int(p._data) if plain and p._data.ndim == 0 and p._data.dtype.kind in "iu" else None
     if isinstance(p, ndarray):
         return int(p) if p.ndim == 0 and p.dtype.kind in "iu" else None
     if isinstance(p, (list, tuple, range)):
@@ -537,7 +539,8 @@ def index_put(input, indices, values, accumulate=False):
     >>> torch.zeros(3).index_put((torch.tensor([1]),), torch.tensor(5.0))
     tensor([0., 5., 0.])
     """
-    return put(input.clone(), index_arrays(input, indices), values, accumulate)
+    given = [values, *[i for i in indices if i is not None]]
+    return put(copy_for(input, *given), index_arrays(input, indices), values, accumulate)
 
 
 @public("torch", "Tensor", out=False)

@@ -16,6 +16,7 @@ from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.generator import Generator
 from rushlight._core.op import Op, public
+from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
@@ -365,6 +366,10 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any, out: Any = None) -> 
     like = mean if isinstance(mean, Tensor) else std
     d = like._data.dtype
     check_kind("normal_kernel_cpu", d)
+    if S.special and thread.levels and thread.levels[-1].check_parameters(mean, std):
+        both = isinstance(mean, Tensor) and isinstance(std, Tensor)
+        shape = (mean + std).shape if both else like.shape
+        return (wrap(draws.normal(generator, np.empty(shape, d))) * std + mean).detach()
     if not isinstance(std, Tensor):
         check_std(std)
         noise = draws.normal(generator, blank(mean.shape, d, out), 0.0, float(std))

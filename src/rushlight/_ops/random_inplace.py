@@ -14,6 +14,7 @@ from rushlight._core.dispatch import make_node
 from rushlight._core.inplace import bump, check_leaf, rebase
 from rushlight._core.op import public
 from rushlight._core.state import grad_enabled
+from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, live_node
 from rushlight._ops.factory import as_integer
 from rushlight._ops.random import (
@@ -57,7 +58,9 @@ def _overwrite(t: Tensor, name: str, generator: Any, draw: Callable) -> Tensor:
     x = t._data
     if type(x) is MetaArray:
         return t
-    if x.size and any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
+    if S.special and thread.levels:
+        thread.levels[-1].check_overwrite(t)
+    elif x.size and any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory "

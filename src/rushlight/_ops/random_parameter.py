@@ -8,6 +8,7 @@ from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
+from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import Drawn, check_generator, check_kind
@@ -17,7 +18,7 @@ _COUNTED = 1024  # comparisons for one row, up to which a loop over rows costs m
 
 def check_chances(p: np.ndarray) -> None:
     """All of p lies in [0, 1]."""
-    if p.size and not bool(((p >= 0) & (p <= 1)).all()):
+    if type(p) is np.ndarray and p.size and not bool(((p >= 0) & (p <= 1)).all()):
         raise RuntimeError(
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error "
             "message be "
@@ -69,7 +70,7 @@ def poisson(input, generator=None):
     need_tensor("poisson", "input", input)
     check_generator("poisson", generator)
     check_kind("poisson_cpu", input._data.dtype, "f")
-    if not bool((input._data >= 0).all()):
+    if type(input._data) is np.ndarray and not bool((input._data >= 0).all()):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     sample = wrap(draws.by_parameter(generator, "poisson", input._data))
     return Drawn.call(input, sample, "PoissonBackward0")
@@ -113,6 +114,10 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     need_tensor("multinomial", "input", input)
     check_generator("multinomial", generator)
     w = input._data
+    if S.special and thread.levels:
+        found = thread.levels[-1].by_example(multinomial, input, num_samples, replacement)
+        if found is not NotImplemented:
+            return found
     _check_weights(input, w, num_samples, replacement)
     rows = w.reshape(-1, w.shape[-1])
     if replacement and num_samples > 1:

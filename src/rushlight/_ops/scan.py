@@ -197,6 +197,12 @@ class Logcumsumexp(Op):
             return _complex_logcumsumexp(xp, x, axis)
         return xp.logaddexp.accumulate(x, axis)
 
+    def jvp(input, dot, dim):
+        if not input.ndim or not input.numel():
+            return dot
+        weight = (input - input.detach().amax(dim, keepdim=True).clamp(min=-1e30)).exp()
+        return (weight * dot).cumsum(dim) / weight.cumsum(dim)
+
     def vjp(g, input, result, dim):
         if not g.ndim or not g.numel():
             return g

@@ -182,10 +182,7 @@ def wrap_zero(t: Tensor) -> Tensor:
 
 def is_elementwise(op: Any) -> bool:
     """Is each element of the one result a function of one element of each input?"""
-    kind = getattr(op, "vmap", None)
-    return len(op.grad_outputs) == 1 and not op.outputs and (
-        kind == "pointwise" or (kind is None and issubclass(op, (Unary, Binary)))
-    )
+    return issubclass(op, (Unary, Binary)) and not op.outputs
 
 
 def as_result(tangent: Any, out: Tensor) -> Tensor:
