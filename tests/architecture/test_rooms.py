@@ -76,7 +76,7 @@ DATA_FILES = tuple(
         "view",
     )
 )
-OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy"}
+OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy", "mpi4py"}
 MAX_FILE, MAX_FUNCTION = 800, 60
 
 

@@ -80,12 +80,21 @@ class Task:
     def __init__(self, order: list, useful: set | None) -> None:
         self.useful = useful
         self.order = frozenset(order) if Task.traced else None
+        self.at_end: list = []  # functions to call when the walk has come to its end
 
     def visits(self, n: object) -> bool:
         """Does a gradient arrive at this node?"""
         if self.useful is not None and n not in self.useful:
             return False
         return self.order is None or n in self.order
+
+
+def queue_callback(call: Any) -> None:
+    """Call a function when the walk backwards that is under way has come to its end."""
+    task = thread.backward
+    if not isinstance(task, Task):
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    task.at_end.append(call)
 
 
 def trace_tasks() -> None:
@@ -136,7 +145,7 @@ def run(
             step(n, g, pending, useful, wanted, found, retain)
 
     before, outer = thread.grad, thread.backward
-    thread.backward = Task(order, useful)
+    thread.backward = task = Task(order, useful)
     set_grad(create)
     try:
         if C is not None and wanted is None and accumulate and thread.anomaly is None:

@@ -1,6 +1,7 @@
 """torch.autograd.Variable: the name tensors with history had once."""
 
 from rushlight._core.tensor import Tensor, _TensorMeta, wrap
+from rushlight.autograd import engine
 
 
 class _VariableMeta(_TensorMeta):
@@ -16,3 +17,4 @@ class Variable(Tensor, metaclass=_VariableMeta):
     """Variable(data, requires_grad=False) -> Tensor: a tensor on the same memory."""
 
     __slots__ = ()
+    _execution_engine = engine  # programs reach queue_callback by this name

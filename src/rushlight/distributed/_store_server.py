@@ -1,0 +1,486 @@
+"""The server behind TCPStore: a process of its own that needs nothing but the standard library.
+
+It is run by its path, not as a module, so that it starts in milliseconds. One loop serves three
+kinds of connections: keys and values (``TCPStore``), members of a job (each keeps a connection
+open; one that closes without farewell has died, and the others are told), and MPI libraries, which
+speak the text protocol PMI-1 at start to find each other.
+
+A process of its own because MPI_Init holds the interpreter's lock while it waits for the server.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections import deque
+
+MAGIC = b"RLS1"
+OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER = range(7)
+# Seconds to go on when the process that started this one is gone: others hear of its death here.
+LINGER = 10.0
+# A member that says nothing for so long is looked at: stopped, or its machine is gone?
+SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "8"))
+
+
+def pack(*fields):
+    """One message: the length of the rest, then each field with its length."""
+    body = b"".join(struct.pack(">I", len(f)) + f for f in fields)
+    return struct.pack(">I", len(body)) + body
+
+
+def unpack(body):
+    """The fields of a message without its length."""
+    fields, at = [], 0
+    while at < len(body):
+        (n,) = struct.unpack_from(">I", body, at)
+        fields.append(bytes(body[at + 4 : at + 4 + n]))
+        at += 4 + n
+    return fields
+
+
+class Connection:
+    """One client: what it sent so far, what it is to get, what it is."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.received = bytearray()
+        self.to_send = bytearray()
+        self.kind = None  # "store" or "pmi", after the first bytes
+        self.member = None
+        self.pmi = None  # (job, rank)
+
+
+class Job:
+    """The processes of one world: their connections, what they did last, and MPI's own keys."""
+
+    def __init__(self, number, size):
+        self.number, self.size = number, size
+        self.members = {}  # rank -> Member
+        self.dead = []  # messages for those who come later
+        self.keys = {}
+        self.barrier = []
+        self.name = f"rushlight_{os.getpid()}_{number}_{time.time_ns()}"
+
+
+class Member:
+    """One rank of a job, as the server knows it."""
+
+    def __init__(self, rank, pid, host, connection):
+        self.rank, self.pid, self.host, self.connection = rank, pid, host, connection
+        self.status = b"none"
+        self.heard = time.monotonic()
+        self.cpu = None
+
+
+def host_identity():
+    """A name that two processes share if they see each other's process ids and network."""
+    try:
+        return f"{os.uname().nodename}/{os.stat('/proc/self/ns/pid').st_ino}".encode()  # noqa: PTH116
+    except OSError:
+        return socket.gethostname().encode()
+
+
+def cpu_and_state(pid):
+    """The processor time a process has used, in ticks, and its state; None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            rest = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(rest[11]) + int(rest[12]), rest[0]
+
+
+class Server:
+    """The loop over all connections."""
+
+    def __init__(self, listener):
+        self.selector = selectors.DefaultSelector()
+        self.listener = listener
+        listener.setblocking(False)
+        self.selector.register(listener, selectors.EVENT_READ, None)
+        self.data = {}
+        self.queues = {}
+        self.waiting = []  # (deadline, connection, keys, what to do then)
+        self.jobs = {}
+        self.host = host_identity()
+        self.looked = 0.0
+        self.end = None
+        self.clients = 0
+
+    def is_over(self):
+        """The process that started this one is gone, and nobody needs to hear of it any more."""
+        if self.end is None or (self.clients and time.monotonic() < self.end):
+            return False
+        for job in self.jobs.values():
+            for member in job.members.values():
+                self.send(member.connection, pack(bytes([OVER])))
+        return True
+
+    def run(self, parent):
+        """Serve until the process that started this one is gone."""
+        if parent is not None:
+            self.selector.register(parent, selectors.EVENT_READ, "parent")
+        while not self.is_over():
+            for key, mask in self.selector.select(self.next_timeout()):
+                if key.data == "parent":
+                    self.selector.unregister(parent)
+                    self.end = time.monotonic() + LINGER
+                    continue
+                if key.data is None:
+                    self.accept()
+                    continue
+                if mask & selectors.EVENT_READ:
+                    self.read(key.data)
+                if mask & selectors.EVENT_WRITE and key.data.sock.fileno() >= 0:
+                    self.flush(key.data)
+            self.expire()
+            self.look_after_members()
+
+    def next_timeout(self):
+        """Seconds until something is due."""
+        due = [w[0] for w in self.waiting]
+        nearest = min(due) - time.monotonic() if due else 1.0
+        return max(0.0, min(nearest, 1.0 if self.end is None else 0.1))
+
+    def accept(self):
+        """A new client."""
+        try:
+            sock, _ = self.listener.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.selector.register(sock, selectors.EVENT_READ, Connection(sock))
+        self.clients += 1
+
+    def read(self, c):
+        """What has arrived, message by message."""
+        try:
+            data = c.sock.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close(c)
+            return
+        c.received += data
+        if c.kind is None:
+            if len(c.received) < 4:
+                return
+            c.kind = "store" if c.received.startswith(MAGIC) else "pmi"
+            if c.kind == "store":
+                del c.received[:4]
+        if c.kind == "store":
+            self.read_frames(c)
+        else:
+            self.read_lines(c)
+
+    def read_frames(self, c):
+        while len(c.received) >= 4:
+            (n,) = struct.unpack_from(">I", c.received)
+            if len(c.received) < 4 + n:
+                return
+            body = bytes(c.received[4 : 4 + n])
+            del c.received[: 4 + n]
+            name, *fields = unpack(body)
+            try:
+                getattr(self, "do_" + name.decode())(c, *fields)
+            except Exception as error:
+                self.answer(c, ERROR, f"{type(error).__name__}: {error}".encode())
+
+    def read_lines(self, c):
+        while True:
+            line, newline, rest = bytes(c.received).partition(b"\n")
+            if not newline:
+                return
+            c.received = bytearray(rest)
+            pairs = dict(p.split("=", 1) for p in line.decode().split() if "=" in p)
+            handler = getattr(self, "pmi_" + pairs.get("cmd", ""), None)
+            if handler is None:
+                self.send(c, f"cmd={pairs.get('cmd')} rc=-1 msg=unknown_command\n".encode())
+            else:
+                handler(c, pairs)
+
+    def send(self, c, data):
+        c.to_send += data
+        self.flush(c)
+
+    def answer(self, c, status, *fields):
+        self.send(c, pack(bytes([status]), *fields))
+
+    def flush(self, c):
+        """Send what can be sent now; the rest when the client takes it."""
+        if c.sock.fileno() < 0:
+            return
+        try:
+            while c.to_send:
+                sent = c.sock.send(c.to_send)
+                del c.to_send[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            c.to_send.clear()
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if c.to_send else 0)
+        with contextlib.suppress(KeyError, ValueError):
+            self.selector.modify(c.sock, events, c)
+
+    def close(self, c):
+        """A client is gone; if it was a member of a job and said no farewell, it has died."""
+        with contextlib.suppress(KeyError, ValueError):
+            self.selector.unregister(c.sock)
+        c.sock.close()
+        self.clients -= 1
+        self.waiting = [w for w in self.waiting if w[1] is not c]
+        if c.member is not None:
+            job, rank = c.member
+            self.died(job, rank, b"its process ended")
+
+    # ---- keys and values -------------------------------------------------------------------------
+
+    def when(self, c, timeout, keys, then):
+        """Answer when all keys are there, or after so many milliseconds that they are not."""
+        if all(k in self.data for k in keys):
+            then()
+        else:
+            deadline = time.monotonic() + int(timeout) / 1000
+            self.waiting.append((deadline, c, keys, then))
+
+    def wake(self):
+        """Something was set: who has waited for it?"""
+        ready = [w for w in self.waiting if w[2] and all(k in self.data for k in w[2])]
+        if ready:
+            self.waiting = [w for w in self.waiting if w not in ready]
+            for w in ready:
+                w[3]()
+
+    def expire(self):
+        now = time.monotonic()
+        late = [w for w in self.waiting if w[0] <= now]
+        if late:
+            self.waiting = [w for w in self.waiting if w[0] > now]
+            for w in late:
+                self.answer(w[1], TIMEOUT)
+
+    def put(self, key, value):
+        self.data[key] = value
+        self.wake()
+
+    def do_set(self, c, key, value):
+        self.put(key, value)
+        self.answer(c, OK)
+
+    def do_get(self, c, timeout, *keys):
+        self.when(c, timeout, keys, lambda: self.answer(c, OK, *[self.data[k] for k in keys]))
+
+    def do_wait(self, c, timeout, *keys):
+        self.when(c, timeout, keys, lambda: self.answer(c, OK))
+
+    def do_add(self, c, key, amount):
+        value = int(self.data.get(key, b"0")) + int(amount)
+        self.put(key, b"%d" % value)
+        self.answer(c, OK, b"%d" % value)
+
+    def do_compare_set(self, c, key, expected, desired):
+        if key not in self.data:
+            if expected:
+                self.answer(c, OK, expected)
+                return
+            self.put(key, desired)
+        elif self.data[key] == expected:
+            self.put(key, desired)
+        self.answer(c, OK, self.data[key])
+
+    def do_check(self, c, *keys):
+        self.answer(c, OK, b"1" if all(k in self.data for k in keys) else b"")
+
+    def do_delete_key(self, c, key):
+        found = self.data.pop(key, None) is not None
+        self.answer(c, OK, b"1" if found else b"")
+
+    def do_num_keys(self, c):
+        self.answer(c, OK, b"%d" % len(self.data))
+
+    def do_list_keys(self, c):
+        self.answer(c, OK, *self.data)
+
+    def do_append(self, c, key, value):
+        self.put(key, self.data.get(key, b"") + value)
+        self.answer(c, OK)
+
+    def do_multi_set(self, c, *pairs):
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            self.data[key] = value
+        self.wake()
+        self.answer(c, OK)
+
+    def do_queue_push(self, c, key, value):
+        self.answer(c, OK)
+        for w in self.waiting:
+            if w[2] == () and w[3][0] == key:
+                self.waiting.remove(w)
+                self.answer(w[1], OK, value)
+                return
+        self.queues.setdefault(key, deque()).append(value)
+
+    def do_queue_pop(self, c, timeout, key):
+        queue = self.queues.get(key)
+        if queue:
+            self.answer(c, OK, queue.popleft())
+        elif int(timeout) < 0:
+            self.answer(c, EMPTY)
+        else:
+            deadline = time.monotonic() + int(timeout) / 1000
+            self.waiting.append((deadline, c, (), (key,)))
+
+    def do_queue_len(self, c, key):
+        self.answer(c, OK, b"%d" % len(self.queues.get(key, ())))
+
+    # ---- jobs ------------------------------------------------------------------------------------
+
+    def do_new_job(self, c, size):
+        number = len(self.jobs)
+        self.jobs[number] = Job(number, int(size))
+        self.answer(c, OK, b"%d" % number)
+
+    def do_join(self, c, number, rank, pid, host):
+        job = self.jobs[int(number)]
+        job.members[int(rank)] = Member(int(rank), int(pid), host, c)
+        c.member = (job, int(rank))
+        self.answer(c, OK)
+        for message in job.dead:
+            self.send(c, message)
+
+    def do_status(self, c, text):
+        """What a member did last; it doubles as a sign of life, so there is no answer."""
+        job, rank = c.member
+        job.members[rank].status = text
+        job.members[rank].heard = time.monotonic()
+        job.members[rank].cpu = None
+
+    def do_failed(self, c, reason):
+        """A member says itself why it is about to end."""
+        job, rank = c.member
+        c.member = None
+        self.died(job, rank, reason)
+        self.answer(c, OK)
+
+    def do_bye(self, c):
+        """A member has nothing more to do here."""
+        job, rank = c.member
+        c.member = None
+        member = job.members.pop(rank, None)
+        self.answer(c, OK)
+        if member is not None:
+            job.dead.append(pack(bytes([LEFT]), b"%d" % rank, b"it has ended", member.status))
+            for other in list(job.members.values()):
+                self.send(other.connection, job.dead[-1])
+
+    def do_report(self, c, number):
+        """Rank and last collective of all members, and what is known of the dead."""
+        job = self.jobs[int(number)]
+        fields = []
+        for rank, member in sorted(job.members.items()):
+            fields += [b"%d" % rank, member.status]
+        self.answer(c, OK, *fields)
+
+    def do_deaths(self, c, number):
+        """The messages about those who died."""
+        job = self.jobs.get(int(number))
+        self.answer(c, OK, *([] if job is None else [m[4:] for m in job.dead]))
+
+    def do_jobs(self, c):
+        self.answer(c, OK, b"%d" % len(self.jobs))
+
+    def died(self, job, rank, reason):
+        """Tell the living."""
+        member = job.members.pop(rank, None)
+        if member is None:
+            return
+        message = pack(bytes([DEAD]), b"%d" % rank, reason, member.status)
+        job.dead.append(message)
+        for other in list(job.members.values()):
+            self.send(other.connection, message)
+
+    def look_after_members(self):
+        """A member that is silent may be busy; one that is silent and idle, or stopped, is dead."""
+        now = time.monotonic()
+        if now - self.looked < 1:
+            return
+        self.looked = now
+        for job in self.jobs.values():
+            for rank, member in list(job.members.items()):
+                silent = now - member.heard
+                if silent > SILENCE / 2 and self.is_idle(member) and silent > SILENCE:
+                    reason = b"it is stopped, or its machine is: no sign of life for %d s"
+                    member.connection.member = None
+                    self.died(job, rank, reason % silent)
+
+    def is_idle(self, member):
+        """Did it use no processor time since the last look? Yes, for a process elsewhere."""
+        if member.host != self.host:
+            return True
+        seen = cpu_and_state(member.pid)
+        if seen is None or seen[1] in "TtZX":
+            return True
+        before, member.cpu = member.cpu, seen[0]
+        return before == seen[0]
+
+    # ---- PMI-1: the text that MPI libraries speak when they start --------------------------------
+
+    def pmi_initack(self, c, pairs):
+        number, rank = divmod(int(pairs["pmiid"]), 1 << 16)
+        job = self.jobs[number]
+        c.pmi = (job, rank)
+        text = f"cmd=initack rc=0\ncmd=set size={job.size}\ncmd=set rank={rank}\ncmd=set debug=0\n"
+        self.send(c, text.encode())
+
+    def pmi_init(self, c, pairs):
+        self.send(c, b"cmd=response_to_init pmi_version=1 pmi_subversion=1 rc=0\n")
+
+    def pmi_get_maxes(self, c, pairs):
+        self.send(c, b"cmd=maxes kvsname_max=256 keylen_max=64 vallen_max=1024 rc=0\n")
+
+    def pmi_get_appnum(self, c, pairs):
+        self.send(c, b"cmd=appnum appnum=0 rc=0\n")
+
+    def pmi_get_universe_size(self, c, pairs):
+        self.send(c, b"cmd=universe_size size=%d rc=0\n" % c.pmi[0].size)
+
+    def pmi_get_my_kvsname(self, c, pairs):
+        self.send(c, f"cmd=my_kvsname kvsname={c.pmi[0].name} rc=0\n".encode())
+
+    def pmi_put(self, c, pairs):
+        c.pmi[0].keys[pairs["key"]] = pairs["value"]
+        self.send(c, b"cmd=put_result rc=0\n")
+
+    def pmi_get(self, c, pairs):
+        value = c.pmi[0].keys.get(pairs["key"])
+        if value is None:
+            self.send(c, b"cmd=get_result rc=-1 msg=key_not_found\n")
+        else:
+            self.send(c, f"cmd=get_result rc=0 value={value}\n".encode())
+
+    def pmi_barrier_in(self, c, pairs):
+        job = c.pmi[0]
+        job.barrier.append(c)
+        if len(job.barrier) == job.size:
+            arrived, job.barrier = job.barrier, []
+            for other in arrived:
+                self.send(other, b"cmd=barrier_out rc=0\n")
+
+    def pmi_finalize(self, c, pairs):
+        self.send(c, b"cmd=finalize_ack rc=0\n")
+
+    def pmi_abort(self, c, pairs):
+        self.close(c)
+
+
+if __name__ == "__main__":
+    fd = int(sys.argv[1])
+    Server(socket.socket(fileno=fd)).run(sys.stdin if len(sys.argv) > 2 else None)

@@ -1,0 +1,45 @@
+"""How much is checked: TORCH_DISTRIBUTED_DEBUG."""
+
+import enum
+import os
+
+__all__ = ["DebugLevel", "get_debug_level", "set_debug_level", "set_debug_level_from_env"]
+
+
+class DebugLevel(enum.Enum):
+    """OFF, INFO, or DETAIL: compare what all processes are about to do before each collective."""
+
+    OFF = 0
+    INFO = 1
+    DETAIL = 2
+
+
+_level = DebugLevel.OFF
+
+
+def get_debug_level() -> DebugLevel:
+    """The level that is set."""
+    return _level
+
+
+def set_debug_level(level: DebugLevel) -> None:
+    """Set the level."""
+    global _level
+    _level = level
+
+
+def set_debug_level_from_env() -> None:
+    """Set the level that the variable TORCH_DISTRIBUTED_DEBUG names; RuntimeError if it names none.
+
+    >>> torch.distributed.get_debug_level()
+    <DebugLevel.OFF: 0>
+    """
+    name = os.environ.get("TORCH_DISTRIBUTED_DEBUG", "OFF").upper()
+    if name not in DebugLevel.__members__:
+        raise RuntimeError(
+            "The value of TORCH_DISTRIBUTED_DEBUG must be one of OFF, INFO, or DETAIL."
+        )
+    set_debug_level(DebugLevel[name])
+
+
+set_debug_level_from_env()

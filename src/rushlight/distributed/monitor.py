@@ -1,0 +1,215 @@
+"""Who is alive: each process keeps a connection to the store's server and tells it what it does.
+
+The server tells when another process has died. Then every collective that waits fails, with an
+error that names the rank and what it did last; and a process that does not come to notice, because
+it computes or hangs, is ended after a few seconds.
+"""
+
+import atexit
+import contextlib
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing import util
+from types import TracebackType
+from typing import Any
+
+from rushlight.distributed import _store_server as wire
+from rushlight.distributed.errors import DistError, DistNetworkError
+from rushlight.distributed.tcp_store import Client
+
+# Seconds between two signs of life; and how long a process may go on that has not noticed.
+_BEAT = 0.25
+GRACE = float(os.environ.get("RUSHLIGHT_ABORT_GRACE", "5"))
+# Seconds after which what waits for a process that has ended without an error is given up.
+_LEFT_GRACE = 2.0
+
+
+class Monitor(threading.Thread):
+    """The membership of this process in a job.
+
+    ``status`` gives what it did last; ``fail(ranks, text)`` is called when others have died.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        job: int,
+        rank: int,
+        status: Callable[[], str],
+        fail: Callable[[int, str], None],
+    ) -> None:
+        super().__init__(name="rushlight-monitor", daemon=True)
+        self.job, self.rank, self.pid = job, rank, os.getpid()
+        self.status, self.fail = status, fail
+        self.noticed = threading.Event()  # somebody has raised the error
+        self.ended = False
+        self.kill_at = float("inf")
+        self.left: list[tuple[float, int, str]] = []
+        self.client = Client(host, port, timedelta(seconds=30))
+        self.asking = Client(host, port, timedelta(seconds=30))
+        with contextlib.suppress(OSError, AttributeError):
+            # The machine of the server may vanish without a word.
+            self.client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 8000)
+        numbers = [b"%d" % n for n in (job, rank, self.pid)]
+        self.client.ask(b"join", *numbers, wire.host_identity())
+
+    def run(self) -> None:
+        """Report and listen until the process ends."""
+        reported, at = "", 0.0
+        while not self.ended:
+            try:
+                readable = select.select([self.client.sock], [], [], _BEAT)[0]
+                if readable:
+                    with self.client.lock:
+                        if self.ended:
+                            return
+                        self._hear(self.client.receive())
+                now, text = time.monotonic(), self.status()
+                if text != reported or now - at > 1:
+                    with self.client.lock:
+                        if not self.ended:
+                            self.client.send(b"status", text.encode())
+                    reported, at = text, now
+            except (OSError, ValueError, DistError) as error:
+                if not self.ended:
+                    self._lost(error)
+                return
+            self._act(time.monotonic())
+
+    def _hear(self, message: list[bytes]) -> None:
+        kind = message[0][0]
+        if kind == wire.OVER:
+            self.ended = True
+        elif kind in (wire.DEAD, wire.LEFT):
+            text = describe(message[1:])
+            if kind == wire.DEAD:
+                self._failed(int(message[1]), text)
+            else:
+                self.left.append((time.monotonic() + _LEFT_GRACE, int(message[1]), text))
+
+    def _lost(self, error: Exception) -> None:
+        self._failed(0, f"the connection to the store of rank 0 is lost ({error})")
+        while not self.ended and time.monotonic() < self.kill_at:
+            time.sleep(_BEAT)
+        self._act(time.monotonic())
+
+    def _failed(self, rank: int, text: str) -> None:
+        if self.kill_at == float("inf"):
+            self.kill_at = time.monotonic() + GRACE
+        self.fail(rank, text)
+
+    def _act(self, now: float) -> None:
+        """What is due: give up waiting for who has left, end who does not notice."""
+        for entry in [e for e in self.left if e[0] <= now]:
+            self.left.remove(entry)
+            self.fail(-1 - entry[1], entry[2])
+        if now > self.kill_at and not self.noticed.is_set() and not self.ended:
+            print(
+                f"[rank{self.rank}]: ended by rushlight: another process of the job has died and "
+                f"this one did not notice within {GRACE:g} s; it was last in {self.status()}",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(1)
+
+    def report(self) -> dict[int, str]:
+        """What each living rank did last."""
+        try:
+            fields = self.asking.ask(b"report", b"%d" % self.job)[1]
+        except DistError:
+            return {}
+        return {int(r): s.decode() for r, s in zip(fields[::2], fields[1::2], strict=True)}
+
+    def say_last(self, name: bytes, *fields: bytes) -> None:
+        """Farewell, or why this process ends in failure."""
+        if self.ended or os.getpid() != self.pid:
+            return
+        self.ended = True
+        with contextlib.suppress(OSError, DistNetworkError):
+            self.client.sock.settimeout(1)
+            self.client.send(b"status", self.status().encode())
+            self.client.send(name, *fields)
+            with self.client.lock:
+                while self.client.receive()[0][0] != wire.OK:
+                    pass
+        self.client.close()
+        self.asking.close()
+
+
+def describe(fields: list[bytes]) -> str:
+    """The server's message about a rank, in words."""
+    rank, reason, status = (field.decode() for field in fields)
+    return f"rank {rank} is gone: {reason}; the last collective it reported: {status}"
+
+
+# ---- the end of this process ---------------------------------------------------------------------
+
+_current: Monitor | None = None
+_at_end: Callable[[bool], Any] | None = None
+_installed_for = 0
+
+
+def watch_over(monitor: Monitor, at_end: Callable[[bool], Any]) -> None:
+    """From now on the end of this process is reported; ``at_end(failed)`` is called then."""
+    global _current, _at_end, _installed_for
+    _current, _at_end = monitor, at_end
+    monitor.start()
+    if _installed_for != os.getpid():
+        _installed_for = os.getpid()
+        atexit.register(_ended)
+        util.Finalize(None, _ended_in_child, exitpriority=100)
+        _chain_excepthook()
+
+
+def stop_watching() -> None:
+    """This process has nothing more to do in the job."""
+    global _current
+    if _current is not None:
+        _current.say_last(b"bye")
+    _current = None
+
+
+def notice() -> None:
+    """The failure is known to the program: it decides what happens next."""
+    if _current is not None:
+        _current.noticed.set()
+
+
+def _report_error(error: BaseException) -> None:
+    if _current is not None:
+        text = f"it raised {type(error).__name__}: {error}"
+        _current.say_last(b"failed", text[:500].encode())
+
+
+def _chain_excepthook() -> None:
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _report_error(error)
+        before(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def _ended() -> None:
+    failed = _current is not None and (_current.ended or _current.kill_at < float("inf"))
+    stop_watching()
+    if _at_end is not None:
+        _at_end(failed)
+
+
+def _ended_in_child() -> None:
+    """A process of multiprocessing ends: it calls no excepthook and no atexit functions."""
+    error = sys.exc_info()[1]
+    if isinstance(error, SystemExit) and error.code not in (None, 0):
+        error = error.__context__ or error
+    if error is not None and not (isinstance(error, SystemExit) and not error.code):
+        _report_error(error)
+    _ended()
