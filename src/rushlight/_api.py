@@ -8,6 +8,7 @@ from rushlight import _kernels as _kernels
 from rushlight import _ops as _ops
 from rushlight._core import device as _device
 from rushlight._core import dtypes as _dtypes
+from rushlight._core import grad_dtype as _grad_dtype  # noqa: F401 (attaches itself to Tensor)
 from rushlight._core import legacy as _legacy
 from rushlight._core import methods as _methods  # noqa: F401 (attaches itself to Tensor)
 from rushlight._core import return_types as return_types
@@ -17,6 +18,8 @@ from rushlight._core.device import get_default_device as get_default_device
 from rushlight._core.device import layout as layout
 from rushlight._core.device import memory_format as memory_format
 from rushlight._core.device import set_default_device as set_default_device
+from rushlight._core.dlpack import from_dlpack as from_dlpack
+from rushlight._core.dlpack import to_dlpack as to_dlpack
 from rushlight._core.dtypes import can_cast as can_cast
 from rushlight._core.dtypes import dtype as dtype
 from rushlight._core.dtypes import finfo as finfo
@@ -52,6 +55,7 @@ globals().update(_dtypes.PUBLIC)
 globals().update(_dtypes.BY_NAME)
 globals().update(_device.LAYOUTS)
 globals().update(_device.MEMORY_FORMATS)
+globals()["legacy_contiguous_format"] = _device.contiguous_format
 globals().update(_legacy.TENSOR_TYPES)
 globals()["bool"] = _dtypes.bool_
 

@@ -38,6 +38,9 @@ FROM = {
     **dict.fromkeys(CLASSES, "storage"),
     "autocast": "amp",
     "GradScaler": "amp",
+    **dict.fromkeys(("AcceleratorError", "Event", "OutOfMemoryError", "Stream"), "_core.stream"),
+    "set_anomaly_enabled": "autograd.anomaly",
+    "Storage": "storage",
     **dict.fromkeys(AUTOCAST, "amp._state"),
 }
 

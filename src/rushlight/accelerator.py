@@ -37,3 +37,8 @@ def set_device_index(device: object) -> None:
 def synchronize(device: object = None) -> None:
     """synchronize(device=None) -> None: needs an accelerator; RuntimeError without."""
     raise _none("synchronize")
+
+
+def current_stream(device: object = None) -> None:
+    """current_stream(device=None): needs an accelerator; RuntimeError without."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")

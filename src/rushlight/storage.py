@@ -9,6 +9,7 @@ from rushlight._core.typed_storage import TypedStorage as TypedStorage
 from rushlight.serialization.loading import load
 
 globals().update(CLASSES)
+Storage = CLASSES["FloatStorage"]  # torch.Storage
 
 if TYPE_CHECKING:  # FloatStorage and its like
 

@@ -22,8 +22,9 @@ LEVELS = [
     {"_api"},
     {"autograd", "func", "_trace"},
     {"nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
-    {"utils", "serialization", "amp", "cuda", "onnx", "profiler", "compiler"},
-    {"vision", "audio", "text"},
+    {"utils", "serialization", "amp", "cpu", "cuda", "onnx", "profiler", "compiler"},
+    {"vision", "audio", "text", "distributed"},
+    {"autograd/profiler"},  # the older names of the profiler
     {"hub"},  # it downloads as vision does
     {"utils/model_zoo"},
     {"_compat", "_lazy", "_tensor", "_utils", "storage"},  # the last three: names that pickles use
@@ -35,9 +36,12 @@ SIBLINGS = {
     ("masked", "linalg"),
     ("func", "autograd"),
     ("serialization", "utils"),
+    ("utils", "multiprocessing"),
     ("distributions", "nn"),
     ("distributions", "linalg"),
     ("distributions", "special"),
+    ("utils", "amp"),
+    ("cpu", "amp"),
     ("cuda", "amp"),
 }
 # Written as a user would write it: of the rooms with an underscore they know the public names only.
@@ -68,6 +72,7 @@ DATA_FILES = tuple(
         "dropout",
         "from_data",
         "index",
+        "memory",
         "move",
         "optimizer_gradients",
         "pieces",

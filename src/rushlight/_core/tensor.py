@@ -247,8 +247,10 @@ class Tensor(metaclass=_TensorMeta):
                 raise RuntimeError("can't assign Variable as its own grad")
             if g._data.shape != self._data.shape:
                 raise errors.grad_size(g._data.shape, self._data.shape)
-            if g._data.dtype != self._data.dtype:
-                raise errors.grad_dtype(dtypes.cpp_name(g.dtype), dtypes.scalar_name(self.dtype))
+            if g._data.dtype != self._data.dtype and not grad_dtype_allows(self, g):
+                raise errors.grad_dtype(
+                    dtypes.cpp_name(g.dtype), dtypes.scalar_name(self.grad_dtype)
+                )
         self._grad = g
 
     @grad.deleter
@@ -389,7 +391,7 @@ class Leaf:
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = weakref.ref(tensor)
         self.shape: tuple = tensor._data.shape
-        self.dtype: np.dtype = tensor._data.dtype
+        self.dtype: np.dtype | None = tensor._data.dtype  # None: any (grad_dtype)
         self.hooks: list | None = None
 
     def name(self) -> str:
@@ -456,6 +458,12 @@ def replay(view: tuple, t: Tensor) -> Tensor:
     if parent is not None:
         t = replay(parent, t)
     return op.call(t, *params)
+
+
+def grad_dtype_allows(t: Tensor, g: Tensor) -> bool:
+    """May ``t``, a leaf whose ``grad_dtype`` was set, have this gradient of another dtype?"""
+    leaf = t._node
+    return type(leaf) is Leaf and (leaf.dtype is None or leaf.dtype == g._data.dtype)
 
 
 def warn_of_no_grad(t: Tensor) -> None:

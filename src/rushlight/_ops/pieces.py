@@ -282,7 +282,7 @@ def _copying(name):
     call.__name__ = call.__qualname__ = f"{name}_copy"
     home = "torch" if name in PUBLIC["torch"] else "torch.Tensor"
     call.__doc__ = f"{name}_copy(...) -> Tensor\n\nA copy of :func:`{home}.{name}`."
-    public("torch")(call)
+    public("torch", *["Tensor"] * (name == "narrow"))(call)
 
 
 for _name in (
@@ -291,6 +291,7 @@ for _name in (
     "expand",
     "narrow",
     "permute",
+    "select",
     "split",
     "split_with_sizes",
     "squeeze",
@@ -318,7 +319,7 @@ def _restriding(name):
 
     call.__name__ = call.__qualname__ = f"{name}_"
     call.__doc__ = f"{name}_(...) -> Tensor\n\nIn-place form of :func:`torch.{name}`."
-    public("Tensor", out=False)(call)
+    public("Tensor", *["torch"] * (name == "as_strided"), out=False)(call)
 
 
 for _name in (

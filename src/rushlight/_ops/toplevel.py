@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
 from rushlight._core.op import public
 from rushlight._core.tensor import Tensor
@@ -71,7 +72,7 @@ def is_nonzero(input):
     return bool(input)
 
 
-@public("torch", out=False)
+@public("torch", "Tensor", out=False)
 def is_same_size(input, other):
     """is_same_size(input, other) -> bool
 
@@ -80,6 +81,8 @@ def is_same_size(input, other):
     >>> torch.is_same_size(torch.ones(2), torch.zeros(2))
     True
     """
+    if not isinstance(other, Tensor):
+        raise not_a_tensor("is_same_size", "other", 1, other)
     return input.shape == other.shape
 
 
@@ -160,16 +163,38 @@ def set_num_threads(n):
         C.set_num_threads(n)
 
 
+_between = [1, False]  # threads between operators, whether they were set
+
+
 @public("torch", out=False)
 def get_num_interop_threads():
     """get_num_interop_threads() -> int
 
-    1, operators run one after another.
+    What ``set_num_interop_threads`` was told; 1 before, operators run one after another.
 
     >>> torch.get_num_interop_threads() >= 1
     True
     """
-    return 1
+    return _between[0]
+
+
+@public("torch", out=False)
+def set_num_interop_threads(n, /):
+    """set_num_interop_threads(n) -> None
+
+    How many operators may run at a time; can be said once. It has no effect: they run one after
+    another.
+    """
+    if not isinstance(n, int):
+        raise RuntimeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")
+    if n <= 0:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+    if _between[1]:
+        raise RuntimeError(
+            "Error: cannot set number of interop threads after parallel work has started or "
+            "set_num_interop_threads called"
+        )
+    _between[:] = [n, True]
 
 
 @public("torch", out=False)

@@ -3,7 +3,7 @@
 import math
 
 from rushlight._core.op import public
-from rushlight._ops import ctc, loss, loss_margin, norm, pool_adaptive
+from rushlight._ops import ctc, embedding, loss, loss_margin, norm, pool_adaptive
 from rushlight._ops.reduction import reduced
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -188,3 +188,63 @@ def norm_except_dim(v, pow=2, dim=0):
     if dim == -1:
         return v.norm(pow)
     return v.norm(pow, tuple(d for d in range(v.dim()) if d != dim % v.dim()), keepdim=True)
+
+
+BAGS = ("sum", "mean", "max")
+
+
+@public("torch", out=False)
+def embedding_bag(
+    weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False,
+    per_sample_weights=None, include_last_offset=False, padding_idx=None,
+):  # fmt: skip
+    """embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False,
+    per_sample_weights=None, include_last_offset=False, padding_idx=None)
+    -> (Tensor, Tensor, Tensor, Tensor)
+
+    :func:`torch.nn.functional.embedding_bag`, its mode 0 for the sum, 1 for the mean or 2 for the
+    maximum. Beside the bags (B, D) it returns the bag of each index, the size of each bag, and
+    which rows are the maxima; for sums these are empty or zero.
+
+    >>> rows = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> torch.embedding_bag(rows, torch.tensor([0, 1, 2]), torch.tensor([0, 2]))[0]
+    tensor([[3.],
+            [4.]])
+    """
+    if weight.dim() != 2:
+        raise RuntimeError(
+            f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}"
+        )
+    if mode not in (0, 1, 2):
+        raise RuntimeError(f"mode has to be 0 (sum), 1 (mean) or 2 (max), but got {mode}")
+    result = embedding.embedding_bag(
+        indices, weight, offsets, None, 2, scale_grad_by_freq, BAGS[mode], sparse,
+        per_sample_weights, include_last_offset, padding_idx,
+    )  # fmt: skip
+    none = indices.new_zeros(result.shape[0])
+    if mode == 0:
+        return result, indices.new_zeros(0), none, none.clone()
+    ends = offsets[1:] if include_last_offset else offsets
+    starts = indices.new_zeros(indices.numel() + 1)
+    first = ends[1:] if not include_last_offset else ends[:-1]
+    bags = starts.index_add(0, first, first.new_ones(first.numel()))[:-1].cumsum(0)
+    live = indices.new_ones(indices.numel())
+    if padding_idx is not None:
+        live = (indices != padding_idx % weight.shape[0]).to(indices.dtype)
+    sizes = none.index_add(0, bags, live)
+    if mode == 1:
+        return result, bags, sizes, sizes.clone()
+    return result, bags, sizes, _largest_rows(weight.detach(), indices, bags, result, live)
+
+
+def _largest_rows(weight, indices, bags, result, live):
+    """Which row of ``weight`` gives each maximum (B, D): the first of its bag that does."""
+    count = indices.numel()
+    order = indices.new_ones(count).cumsum(0).sub(1).unsqueeze(1).expand(count, weight.shape[1])
+    hit = (weight[indices] == result.detach()[bags]) & (live != 0).unsqueeze(1)
+    at = order.where(hit, order.new_full((), count))
+    first = indices.new_full(result.shape, count)
+    first = first.scatter_reduce(0, bags.unsqueeze(1).expand(at.shape), at, "amin")
+    padded = indices.new_zeros(count + 1)
+    padded[:count] = indices
+    return padded[first]

@@ -1,5 +1,8 @@
 """torch.autograd: gradients by walking the recorded history backwards."""
 
+import importlib
+from typing import Any
+
 from rushlight._core.tensor import Tensor
 from rushlight.autograd import function as function
 from rushlight.autograd import functional as functional
@@ -22,3 +25,9 @@ from rushlight.autograd.threads import set_multithreading_enabled as set_multith
 from rushlight.autograd.variable import Variable as Variable
 
 Tensor.backward = tensor_backward
+
+
+def __getattr__(name: str) -> Any:
+    if name == "profiler":  # loaded when first named
+        return importlib.import_module(f"{__name__}.profiler")
+    raise AttributeError(f"module 'torch.autograd' has no attribute '{name}'")

@@ -45,6 +45,17 @@ def set_mode(mode: bool | None) -> None:
     thread.anomaly = mode
 
 
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
+    """set_anomaly_enabled(enabled, check_nan=True) -> None: turn anomaly detection on or off."""
+    for at, (name, value) in enumerate((("enabled", enabled), ("check_nan", check_nan)), 1):
+        if not isinstance(value, bool):
+            raise TypeError(
+                f"set_anomaly_enabled(): argument '{name}' (position {at}) must be bool, not "
+                f"{type(value).__name__}"
+            )
+    set_mode(check_nan if enabled else None)
+
+
 def is_anomaly_enabled() -> bool:
     """is_anomaly_enabled() -> bool
 

@@ -8,9 +8,12 @@ from rushlight import _api
 from rushlight._ops.sparse_create import (
     check_sparse_tensor_invariants as check_sparse_tensor_invariants,
 )
+from rushlight.sparse.gradcheck import as_sparse_gradcheck as as_sparse_gradcheck
 
 globals().update(_api.namespace("sparse"))
-__all__ = sorted([*_api.namespace("sparse"), "check_sparse_tensor_invariants"])
+__all__ = sorted(
+    [*_api.namespace("sparse"), "as_sparse_gradcheck", "check_sparse_tensor_invariants"]
+)
 
 if TYPE_CHECKING:  # the names taken from the records
 

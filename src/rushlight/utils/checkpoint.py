@@ -1,7 +1,6 @@
 """torch.utils.checkpoint: compute a part again in backward instead of keeping what it saved."""
 
 import contextlib
-import enum
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,39 +10,48 @@ from rushlight import _api as torch
 from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import thread
 from rushlight._core.tensor import live_node
+from rushlight.amp import autocast
+from rushlight.amp._state import (
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+)
 from rushlight.autograd.engine import backward
 from rushlight.autograd.function import Function
 from rushlight.autograd.graph import saved_tensors_hooks
+from rushlight.utils.selective import CheckpointPolicy as CheckpointPolicy
+from rushlight.utils.selective import GraphExecGroup as GraphExecGroup
+from rushlight.utils.selective import Log, ignored
+from rushlight.utils.selective import SelectiveCheckpointContext as SelectiveCheckpointContext
+from rushlight.utils.selective import (
+    create_selective_checkpoint_contexts as create_selective_checkpoint_contexts,
+)
 
 __all__ = [
     "CheckpointError",
     "CheckpointFunction",
     "CheckpointPolicy",
     "DefaultDeviceType",
+    "GraphExecGroup",
+    "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "detach_variable",
     "get_device_states",
     "noop_context_fn",
+    "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
     "set_device_states",
 ]
 
 
+SAC_IGNORED_OPS = ignored()
+
+
 class CheckpointError(RuntimeError):
     """The second run of a checkpointed function did not save what the first one did."""
-
-
-class CheckpointPolicy(enum.Enum):
-    """What a selective checkpoint does with an operation's result."""
-
-    MUST_SAVE = 0
-    PREFER_SAVE = 1
-    MUST_RECOMPUTE = 2
-    PREFER_RECOMPUTE = 3
-    MUST_CPU_OFFLOAD = 4
-    PREFER_CPU_OFFLOAD = 5
 
 
 class DefaultDeviceType:
@@ -133,6 +141,23 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
         _early_stop[0] = before
 
 
+_debug: list[bool | None] = [None]
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
+    """set_checkpoint_debug_enabled(enabled)
+
+    Inside, whether checkpoints note their operators. Goes before the ``debug`` argument.
+    """
+    before = _debug[0]
+    _debug[0] = enabled
+    try:
+        yield
+    finally:
+        _debug[0] = before
+
+
 @contextlib.contextmanager
 def _generator_at(state: Any) -> Iterator[None]:
     """The default generator set to ``state`` for a while; None: left alone."""
@@ -147,6 +172,13 @@ def _generator_at(state: Any) -> Iterator[None]:
         torch.set_rng_state(before)
 
 
+def _autocast_now() -> Callable[[], autocast]:
+    """Makes contexts in which autocast is as it is now."""
+    dtype, enabled = get_autocast_dtype("cpu"), is_autocast_enabled("cpu")
+    cache = is_autocast_cache_enabled()
+    return lambda: autocast("cpu", dtype, enabled, cache)
+
+
 # ---- use_reentrant=True: a Function whose backward runs the function and its own backward --------
 
 
@@ -159,6 +191,7 @@ class CheckpointFunction(Function):
         check_backward_validity(args)
         ctx.run_function = run_function
         ctx.rng_state = torch.get_rng_state() if preserve_rng_state else None
+        ctx.autocast = _autocast_now()
         ctx.tensor_at = [i for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
         ctx.others = [None if isinstance(a, torch.Tensor) else a for a in args]
         ctx.save_for_backward(*[args[i] for i in ctx.tensor_at])
@@ -179,7 +212,7 @@ class CheckpointFunction(Function):
         inputs = list(ctx.others)
         for i, t in zip(ctx.tensor_at, ctx.saved_tensors, strict=True):
             inputs[i] = _detached(t)
-        with _generator_at(ctx.rng_state), torch.enable_grad():
+        with _generator_at(ctx.rng_state), torch.enable_grad(), ctx.autocast():
             outputs = ctx.run_function(*inputs)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [
@@ -242,6 +275,8 @@ class _Frame:
         self.check, self.early = check, early
         self.rng_state: Any = None
         self.context: Any = contextlib.nullcontext()
+        self.autocast = _autocast_now()
+        self.logs: tuple[Log, Log] | None = None  # the operators of both runs, with debug=True
         self.holders: list[weakref.ref[_Holder]] = []
         self.described: list[dict] = []
         # The walk backwards that is under way -> holder -> tensor; gone with the node, or the walk.
@@ -256,7 +291,7 @@ class _Frame:
 
     def unpack(self, holder: _Holder) -> Any:
         """The tensor, from a second run; one second run serves a whole walk."""
-        task = thread.backward
+        task = GraphExecGroup.current() or thread.backward
         values = self.again.get(task) if task is not None else None
         if values is None or holder not in values:
             values = self.recompute()
@@ -274,7 +309,7 @@ class _Frame:
             if index >= len(self.holders):
                 raise CheckpointError(
                     "torch.utils.checkpoint: trying to save more tensors during recomputation than "
-                    "during the original forward pass.\n"
+                    f"during the original forward pass.\n{self.story()}"
                 )
             found.append(_description(t))
             holder = self.holders[index]()
@@ -288,13 +323,24 @@ class _Frame:
         with (
             contextlib.suppress(_EnoughError),
             _generator_at(self.rng_state),
+            self.autocast(),
             self.context,
+            contextlib.nullcontext() if self.logs is None else self.logs[1],
             torch.enable_grad(),
             saved_tensors_hooks(take, lambda t: t),
         ):
             self.function(*args, **self.kwargs)
         self.compare(found)
         return values
+
+    def story(self) -> str:
+        """With debug=True: the operators of both runs, for the error."""
+        if self.logs is None:
+            return ""
+        first, second = ("\n".join(log.lines) for log in self.logs)
+        return (
+            f"\nOperators during forward:\n{first}\n\nOperators during recomputation:\n{second}\n"
+        )
 
     def compare(self, found: list[dict]) -> None:
         """CheckpointError if the two runs did not save alike."""
@@ -303,7 +349,7 @@ class _Frame:
                 "torch.utils.checkpoint: A different number of tensors was saved during the "
                 "original forward and recomputation.\n"
                 f"Number of tensors saved during forward: {len(self.holders)}\n"
-                f"Number of tensors saved during recomputation: {len(found)}.\n"
+                f"Number of tensors saved during recomputation: {len(found)}.\n{self.story()}"
             )
         if not self.check:
             return
@@ -315,7 +361,7 @@ class _Frame:
         if differing:
             raise CheckpointError(
                 "torch.utils.checkpoint: Recomputed values for the following tensors have "
-                f"different metadata than during the forward pass.\n{differing}.\n"
+                f"different metadata than during the forward pass.\n{differing}.\n{self.story()}"
             )
 
 
@@ -327,6 +373,7 @@ def _checkpoint_by_hooks(
     context_fn: Callable,
     check: str,
     early: bool,
+    debug: bool,
 ) -> Any:
     if check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {check}")
@@ -336,9 +383,12 @@ def _checkpoint_by_hooks(
             return function(*args, **kwargs)
     frame = _Frame(function, args, kwargs, check == "default", early)
     frame.context = recompute_context
+    noted: Any = contextlib.nullcontext()
+    if debug:
+        frame.logs = (noted := Log(), Log())
     if preserve:
         frame.rng_state = torch.get_rng_state()
-    with saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
+    with saved_tensors_hooks(frame.pack, frame.unpack), forward_context, noted:
         return function(*args, **kwargs)
 
 
@@ -385,14 +435,11 @@ def checkpoint(
                 "Passing `context_fn` or `debug` is only supported when use_reentrant=False."
             )
         return CheckpointFunction.apply(function, preserve, *args)
-    if debug:
-        raise NotImplementedError(
-            "debug=True: leave it out; the error names the saved tensors that differ"
-        )
     early = early_stop if _early_stop[0] is None else _early_stop[0]
     return _checkpoint_by_hooks(
-        function, args, kwargs, preserve, context_fn, determinism_check, early
-    )
+        function, args, kwargs, preserve, context_fn, determinism_check, early,
+        debug if _debug[0] is None else _debug[0],
+    )  # fmt: skip
 
 
 def checkpoint_sequential(

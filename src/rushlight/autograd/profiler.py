@@ -1,0 +1,73 @@
+"""torch.autograd.profiler: the older names of torch.profiler."""
+
+from typing import Any
+
+from rushlight.profiler import ProfilerActivity as ProfilerActivity
+from rushlight.profiler import record_function as record_function
+from rushlight.profiler.events import Event as FunctionEvent
+from rushlight.profiler.events import EventList as EventList
+from rushlight.profiler.profiler import profile as _profile
+
+__all__ = ["EventList", "FunctionEvent", "ProfilerActivity", "profile", "record_function"]
+
+
+class profile(_profile):
+    """profile(enabled=True, *, record_shapes=False, use_cpu=True, ...)
+
+    :class:`torch.profiler.profile` under its older name; its events are attributes of its own.
+
+    >>> with torch.autograd.profiler.profile() as prof:
+    ...     _ = torch.ones(2) * 2
+    >>> prof.function_events[0].name
+    'aten::mul'
+    """
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        *,
+        use_cuda: bool = False,
+        use_device: str | None = None,
+        record_shapes: bool = False,
+        with_flops: bool = False,
+        profile_memory: bool = False,
+        with_stack: bool = False,
+        with_modules: bool = False,
+        use_kineto: bool = False,
+        use_cpu: bool = True,
+        acc_events: bool = False,
+        **others: Any,
+    ) -> None:
+        if use_cuda or use_device not in (None, "cpu") or not use_cpu:
+            raise NotImplementedError("only the CPU's operators can be recorded: use_cpu=True")
+        if use_kineto or others:
+            given = ", ".join(["use_kineto"] * use_kineto + list(others))
+            raise NotImplementedError(f"{given}: leave it out")
+        self.enabled = enabled
+        super().__init__(
+            record_shapes=record_shapes,
+            with_flops=with_flops,
+            profile_memory=profile_memory,
+            with_stack=with_stack,
+            with_modules=with_modules,
+            acc_events=acc_events,
+        )
+
+    def __enter__(self) -> "profile":
+        if self.enabled:
+            self.start()
+        return self
+
+    @property
+    def function_events(self) -> EventList:
+        """The events, in the order in which they began."""
+        return self.events()
+
+    def table(self, *args: Any, **kw: Any) -> str:
+        """table(...) -> str: a table of all events."""
+        return self.events().table(*args, **kw)
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """Microseconds spent in the operators themselves."""
+        return float(self.events().self_cpu_time_total)
