@@ -60,6 +60,6 @@ bool add_ranges(PyObject *module);
 bool add_optim(PyObject *module);
 bool add_threads(PyObject *module);
 bool add_views(PyObject *module);
-bool add_small(PyObject *module);
+bool add_matmul(PyObject *module);
 
 }  // namespace rushlight

@@ -96,7 +96,7 @@ static bool (*const families[])(PyObject *) = {
     add_ranges,
     add_reduce,
     add_rows,
-    add_small,
+    add_matmul,
     add_threads,
     add_views,
 };

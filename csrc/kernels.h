@@ -96,6 +96,24 @@ struct Optimizers {
   void (*narrow[2])(const float *x, uint16_t *out, size_t n);
 };
 
+// Matrix products, see kernels_gemm.cpp. Strides count elements.
+struct GemmForms {
+  size_t rows, panel;  // of a tile
+  // c[rows, columns] (+)= a[k, rows] b[k, panel] (+ bias); a's and b's rows are step_a and step_b apart.
+  void (*tiles)(size_t rows, size_t k, const void *a, ptrdiff_t step_a, const void *b, ptrdiff_t step_b, void *c,
+                ptrdiff_t row, size_t columns, const void *bias, bool add);
+  // The same for up to 8 rows and all columns that fill vectors; returns how many those are. a is [k, rows].
+  size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
+                 size_t columns, const void *bias, bool add);
+  // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows
+  void (*dots)(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, ptrdiff_t row_b, size_t columns,
+               void *c, ptrdiff_t row, const void *bias);
+  void (*pack)(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *to);
+};
+struct Gemm {
+  GemmForms f32, f64;
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -107,6 +125,7 @@ struct Kernels {
   DepthwiseKernels depthwise;
   Pool pool;
   Optimizers optimizers;
+  Gemm gemm;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -12,6 +12,7 @@ extern const Conv conv;
 extern const DepthwiseKernels depthwise;
 extern const Pool pool;
 extern const Optimizers optimizers;
+extern const Gemm gemm;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -32,6 +33,7 @@ Kernels RUSHLIGHT_TABLE() {
       depthwise,
       pool,
       optimizers,
+      gemm,
   };
 }
 

@@ -205,15 +205,18 @@ def register() -> None:
         "unsqueeze",
         "expand",
         "mm",
+        "mv",
         "linear",
+        "linear_input",
         "linear_weight",
+        "bmm",
+        "batched_matmul",
         "convolution",
         "conv_transpose",
         "conv_weight",
     ):
         kernel(name, getattr(C, name))
     kernel("view", C.reshape)
-    kernel("linear_input", C.mm)
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
     for function in (

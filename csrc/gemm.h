@@ -1,0 +1,14 @@
+// Matrix products by the kernels of kernels_gemm.cpp and the threads of threads.cpp. No Python in here.
+#pragma once
+
+#include <cstddef>
+
+namespace rushlight {
+
+// c[m, n] = a[m, k] b[k, n] (+ bias[n]). Strides count elements; a column of c is contiguous to the next (row is its
+// leading dimension). T is float or double. By several threads if there is work enough; call it without the GIL then.
+template <typename T>
+void gemm(size_t m, size_t n, size_t k, const T *a, ptrdiff_t a_down, ptrdiff_t a_right, const T *b, ptrdiff_t b_down,
+          ptrdiff_t b_right, T *c, ptrdiff_t row, const T *bias);
+
+}  // namespace rushlight
