@@ -35,6 +35,14 @@ def _check_decay(decay: float) -> None:
         )
 
 
+def _check_lengths(averages: Tensors, currents: Tensors) -> None:
+    if len(averages) != len(currents):
+        raise RuntimeError(
+            "Tensor lists must have the same number of tensors, got "
+            f"{len(averages)} and {len(currents)}"
+        )
+
+
 def _continuous(x: torch.Tensor) -> bool:
     return x.is_floating_point() or x.is_complex()
 
@@ -49,6 +57,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Co
 
     @torch.no_grad()
     def ema_update(ema_param_list: Tensors, current_param_list: Tensors, _: Count) -> None:
+        _check_lengths(ema_param_list, current_param_list)
         if kernels.mix_all(ema_param_list, current_param_list, 1 - decay):
             return
         for average, current in zip(ema_param_list, current_param_list, strict=True):
@@ -71,6 +80,7 @@ def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Count], None]:
     def swa_update(
         averaged_param_list: Tensors, current_param_list: Tensors, num_averaged: Count
     ) -> None:
+        _check_lengths(averaged_param_list, current_param_list)
         weight = 1 / (num_averaged + 1)
         number = weight.item() if isinstance(weight, torch.Tensor) else weight
         if kernels.mix_all(averaged_param_list, current_param_list, number):
