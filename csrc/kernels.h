@@ -6,6 +6,7 @@
 #pragma once
 
 #include "conv.h"
+#include "rnn.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -105,6 +106,7 @@ struct Kernels {
   ReductionTable reductions;
   Conv conv;
   DepthwiseKernels depthwise;
+  Recurrent recurrent;
   Pool pool;
   Optimizers optimizers;
 };
