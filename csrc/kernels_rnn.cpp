@@ -14,10 +14,16 @@ inline V tanh(V x) {
   q = q * z + 0.133319582f;
   q = q * z - 0.333332993f;
   V small = x + x * z * q;
-  V large = 1.0f - 2.0f / (exp(a + a) + 1.0f);
+  V e = exp_falling(-(a + a)), large = (1.0f - e) / (1.0f + e);
   large = bits(bits(large) | (bits(x) & (I{} + INT32_MIN)));
   V result = a < 0.6f ? small : large;
   return x == x ? result : x;
+}
+
+// By e^-|x|, which is the cheaper exponential.
+inline V gated(V x) {
+  V e = exp_falling(-abs(x)), s = 1.0f / (1.0f + e);
+  return x < 0.0f ? e * s : s;
 }
 
 // Calls visit(row, unit, lanes) for each vector of units.
@@ -45,8 +51,8 @@ inline V gate(const Step &s, size_t r, size_t u, size_t lanes, size_t number) {
 
 void lstm(const Step &s) {
   each(s.rows, s.units, [&](size_t r, size_t u, size_t n) {
-    V i = sigmoid(gate(s, r, u, n, 0)), f = sigmoid(gate(s, r, u, n, 1));
-    V g = tanh(gate(s, r, u, n, 2)), o = sigmoid(gate(s, r, u, n, 3));
+    V i = gated(gate(s, r, u, n, 0)), f = gated(gate(s, r, u, n, 1));
+    V g = tanh(gate(s, r, u, n, 2)), o = gated(gate(s, r, u, n, 3));
     size_t at = r * s.hidden + u;
     V c = get(s.c + at, n);
     put(s.before_c + at, c, n);
@@ -65,7 +71,7 @@ void lstm(const Step &s) {
 
 void gru(const Step &s) {
   each(s.rows, s.units, [&](size_t r, size_t u, size_t n) {
-    V reset = sigmoid(gate(s, r, u, n, 0)), z = sigmoid(gate(s, r, u, n, 1));
+    V reset = gated(gate(s, r, u, n, 0)), z = gated(gate(s, r, u, n, 1));
     size_t at = 2 * s.hidden + u;
     V pushed = load(s.pushed + r * s.pushed_step + 2 * s.apart + u) + bias(s.bias_h, at, n);
     V x = get(s.gates + r * s.gates_step + at, n) + bias(s.bias_x, at, n);
