@@ -32,8 +32,8 @@ ONCE = ("Adamax", "Rprop", {"centered", "momentum", "eps"}, {"amsgrad", "maximiz
 
 
 def gradients(api, name, kwargs, lr, complex_numbers=False):
-    """Of a weighted sum of the parameter after three steps (or one), by where it began, by the gradients of
-    the steps, and by the learning rate if that is a tensor.
+    """Of a weighted sum of the parameter after three steps (or one), by where it began, by the
+    gradients of the steps, and by the learning rate if that is a tensor.
     """
     start, *steps = (api.tensor(x, requires_grad=True) for x in NUMBERS)
     p, grads = start * 1, [s * 1 for s in steps]
