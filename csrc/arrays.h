@@ -53,6 +53,7 @@ bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);
 bool add_binary(PyObject *module);
 bool add_conv(PyObject *module);
+bool add_rnn(PyObject *module);
 bool add_pool(PyObject *module);
 bool add_join(PyObject *module);
 bool add_reduce(PyObject *module);

@@ -95,6 +95,7 @@ static bool (*const families[])(PyObject *) = {
     add_random,
     add_ranges,
     add_reduce,
+    add_rnn,
     add_rows,
     add_matmul,
     add_threads,

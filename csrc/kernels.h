@@ -6,6 +6,7 @@
 #pragma once
 
 #include "conv.h"
+#include "rnn.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -123,6 +124,7 @@ struct Kernels {
   ReductionTable reductions;
   Conv conv;
   DepthwiseKernels depthwise;
+  Recurrent recurrent;
   Pool pool;
   Optimizers optimizers;
   Gemm gemm;

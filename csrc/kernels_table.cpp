@@ -10,6 +10,7 @@ extern const BinaryTable binary;
 extern const ReductionTable reductions;
 extern const Conv conv;
 extern const DepthwiseKernels depthwise;
+extern const Recurrent recurrent;
 extern const Pool pool;
 extern const Optimizers optimizers;
 extern const Gemm gemm;
@@ -31,6 +32,7 @@ Kernels RUSHLIGHT_TABLE() {
       reductions,
       conv,
       depthwise,
+      recurrent,
       pool,
       optimizers,
       gemm,

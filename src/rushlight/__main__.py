@@ -15,6 +15,7 @@ _USAGE = """\
 usage: rushlight script.py [arguments]     run a PyTorch program: `import torch` gives rushlight
        rushlight -m module [arguments]     the same for a module
        rushlight -c code [arguments]       the same for a string
+       rushlight run --nproc-per-node N script.py ...    run it in N processes (--help for more)
        rushlight demo [--help]             train a classifier of handwritten digits
        rushlight info                      what this installation consists of
        rushlight --version
@@ -53,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         case ["info"]:
             return _info()
+        case ["run" | "torchrun", *rest]:
+            runner.install()
+            return importlib.import_module("rushlight.distributed.run").main(rest) or 0
         case ["demo", *rest]:
             return importlib.import_module("rushlight.demo").main(rest)
         case ["-m", name, *rest]:

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import rushlight
+from rushlight._core.extension import C
+from rushlight._kernels import recurrent
+from rushlight._ops.rnn import RnnLayer, RnnLayerBackward
 
 spec = importlib.util.spec_from_file_location(
     "same_as_torch", Path(__file__).parent / "same_as_torch.py"
@@ -90,10 +93,92 @@ def test_cells(kind):
     same.check((cell(rushlight), cell(torch)), *args)
 
 
-def test_second_derivatives_of_a_layer_are_refused_not_wrong():
-    x = rushlight.rand(2, 1, 2, requires_grad=True)
-    h, w = rushlight.zeros(1, 1, 2), rushlight.rand(6, 2)
-    out, _ = rushlight.gru(x, h, [w, w], False, 1, 0.0, False, False, False)
-    (g,) = rushlight.autograd.grad(out.sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="gru_cell"):
-        g.sum().backward()
+def second_derivatives(module, kind, x, state, params, biases, tail):
+    """Gradients of a function of the gradients of a layer's results, and those gradients."""
+    results = getattr(module._VF if module is torch else module, kind)(
+        *x, state, params, biases, *tail
+    )
+    loss = sum((r * r).sum() for r in results)
+    leaves = [x[0], *(state if kind == "lstm" else [state]), *params]
+    first = module.autograd.grad(loss, leaves, create_graph=True)
+    (sum((g * g).sum() for g in first)).backward()
+    return [*first, *[leaf.grad for leaf in leaves]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", GATES)
+def test_second_derivatives_of_a_layer(kind, bidirectional, packed):
+    directions = 2 if bidirectional else 1
+    params = parameters(kind, 1, directions, 5, 4, 0, True)
+    h, c = randn(directions, 3, 4), randn(directions, 3, 4)
+    tail = [1, 0.0, True, bidirectional, *([] if packed else [False])]
+    x = (randn(6, 3, 5),)
+    if packed:
+        sequence = torch.nn.utils.rnn.pack_padded_sequence(randn(6, 3, 5, grad=False), [6, 4, 1])
+        x = sequence.data.requires_grad_(), sequence.batch_sizes
+    mine = [same.to_ours(t) for t in x]
+    ours = [same.to_ours(t) for t in (h, c)]
+    found = second_derivatives(
+        rushlight, kind, mine, tuple(ours) if kind == "lstm" else ours[0],
+        [same.to_ours(p) for p in params], True, tail,
+    )  # fmt: skip
+    state = (h, c) if kind == "lstm" else h
+    expected = second_derivatives(torch, kind, x, state, params, True, tail)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-6, atol=1e-9)
+
+
+def test_second_derivatives_through_projections():
+    params = [rushlight.tensor(p.detach().numpy()) for p in parameters("lstm", 1, 1, 5, 4, 3, True)]
+    x, h, c = (
+        rushlight.tensor(randn(*s).detach().numpy()) for s in ((4, 2, 5), (1, 2, 3), (1, 2, 4))
+    )
+
+    def layer(*args):
+        x, h, c, *params = args
+        return rushlight.lstm(x, (h, c), params, True, 1, 0.0, True, False, False)[0]
+
+    args = [t.requires_grad_() for t in (x, h, c, *params)]
+    assert rushlight.autograd.gradgradcheck(layer, args)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (5, 2, 1, 1)])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("hidden", [5, 16, 40])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "relu"])
+def test_native_layers_agree_with_the_reference(kind, hidden, reverse, sizes):
+    if C is None:
+        pytest.skip("the extension is not built")
+    rng = np.random.default_rng(0)
+    total, batch = sum(sizes), max(sizes)
+    count = {"lstm": 4, "gru": 3}.get(kind, 1) * hidden
+    shapes = [(total, 7), (count, 7), count, (batch, hidden), (batch, hidden), (count, hidden)]
+    data, w_ih, b_ih, h, c, w_hh = (rng.standard_normal(s) / 2 for s in shapes)
+    c = c if kind == "lstm" else None
+    b_hh = rng.standard_normal(count)
+    inputs = data, w_ih, b_ih, h, c, w_hh, b_hh
+    singles = [None if a is None else a.astype(np.float32) for a in inputs]
+    expected = RnnLayer.forward(np, *inputs, None, kind, sizes, reverse)
+    found = recurrent.rnn_layer(*singles, None, kind, sizes, reverse)
+    compare(expected, found)
+    grads = [rng.standard_normal(a.shape) if a.size else None for a in expected[:3]]
+    given = [None if a is None else a.astype(np.float32) for a in grads]
+    for missing in (None, 0, 1):
+        if missing is not None:
+            grads[missing] = given[missing] = None
+        back = RnnLayerBackward.forward(np, *grads, *expected[3:], w_hh, None, kind, sizes, reverse)
+        compare(
+            back,
+            recurrent.rnn_layer_backward(
+                *given, *found[3:], singles[5], None, kind, sizes, reverse
+            ),
+        )
+
+
+def compare(expected, found):
+    for a, b in zip(expected, found, strict=True):
+        if a is None:
+            assert b is None
+        else:
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)

@@ -234,8 +234,6 @@ def test_a_users_own_optimizer(p):
 
 
 def test_what_is_not_offered_says_so(p):
-    with pytest.raises(NotImplementedError, match="differentiable=True"):
-        optim.SGD([p], differentiable=True)
     with pytest.raises(AssertionError, match="capturable=True, params and state_steps must be on"):
         stepped(optim.Adam([p], capturable=True))
     with pytest.raises(

@@ -1,5 +1,6 @@
-"""Some two hundred objects written by PyTorch and read here, and the reverse."""
+"""Almost three hundred objects written by PyTorch and read here, and the reverse."""
 
+import gzip
 import io
 import zipfile
 from collections import Counter, OrderedDict
@@ -85,6 +86,28 @@ def tagged(api):
     return parameter
 
 
+def scheduler(api, name="StepLR", **options):
+    optimizer = api.optim.SGD([api.nn.Parameter(api.ones(3))], lr=0.1, momentum=0.9)
+    made = getattr(api.optim.lr_scheduler, name)(optimizer, **options)
+    optimizer.step()
+    if name != "ReduceLROnPlateau":
+        made.step()
+    return made.state_dict()
+
+
+def checkpoint(api):
+    """What a training program saves."""
+    return {
+        "epoch": 3,
+        "model": state_of_network(api, NETWORKS["batch norm"]),
+        "optimizer": state_of_optimizer(api, OPTIMIZERS["adam"]),
+        "scheduler": scheduler(api, step_size=2),
+        "rng": api.Generator().manual_seed(3).get_state(),
+        "best": {"loss": 0.25, "at": (2, 117)},
+        "args": OrderedDict(lr=1e-3, name="run", layers=[64, 64], resume=None),
+    }
+
+
 def ring(api):
     inner = [api.ones(1)]
     inner.append(inner)
@@ -157,6 +180,14 @@ OTHERS = {
     "many tensors": lambda api: [api.full((i % 5,), float(i)) for i in range(120)],
     "ring": ring,
     "large": lambda api: api.arange(70000),
+    "buffer": lambda api: api.nn.Buffer(api.ones(2)),
+    "state of a generator": lambda api: api.Generator().manual_seed(3).get_state(),
+    "step scheduler": lambda api: scheduler(api, step_size=2),
+    "milestones": lambda api: scheduler(api, "MultiStepLR", milestones=[2, 1, 2]),
+    "cosine scheduler": lambda api: scheduler(api, "CosineAnnealingLR", T_max=5),
+    "one cycle": lambda api: scheduler(api, "OneCycleLR", max_lr=0.1, total_steps=10),
+    "plateau": lambda api: scheduler(api, "ReduceLROnPlateau"),
+    "checkpoint": checkpoint,
 }
 
 CASES = {
@@ -271,6 +302,62 @@ def test_places(name, place):
     data = saved(torch, CASES[name](torch))
     ours = rushlight.load(io.BytesIO(data), map_location=PLACES[place](rushlight))
     same(ours, torch.load(io.BytesIO(data), map_location=PLACES[place](torch)))
+
+
+def through_gzip(path, mode):
+    return gzip.open(path, mode)
+
+
+def through_buffer(path, mode):
+    """A BytesIO that goes to the file when it is closed."""
+    if mode == "rb":
+        return io.BytesIO(path.read_bytes())
+    buffer = io.BytesIO()
+    buffer.close = lambda: path.write_bytes(buffer.getvalue())
+    return buffer
+
+
+def through_file_with_a_head(path, mode):
+    """A file in which something stands before the archive."""
+    file = path.open(mode)
+    if mode == "wb":
+        file.write(b"head")
+    else:
+        file.seek(4)
+    return file
+
+
+OPENERS = {
+    "text": lambda path, mode: str(path),
+    "path": lambda path, mode: path,
+    "file": lambda path, mode: path.open(mode),
+    "unbuffered": lambda path, mode: path.open(mode, buffering=0),
+    "buffer": through_buffer,
+    "gzip": through_gzip,
+    "second in a file": through_file_with_a_head,
+}
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "stream"])
+@pytest.mark.parametrize("kind", OPENERS)
+def test_kinds_of_files(kind, old, tmp_path):
+    for writer in (torch, rushlight):
+        path = tmp_path / f"{writer.__name__}.pt"
+        target = OPENERS[kind](path, "wb")
+        options = {"_use_new_zipfile_serialization": not old}
+        writer.save(CASES["checkpoint"](writer), target, **options)
+        if hasattr(target, "close"):
+            target.close()
+        loaded = []
+        for reader in (rushlight, torch):
+            if kind == "second in a file" and reader is torch and not old:
+                source = io.BytesIO(path.read_bytes()[4:])  # PyTorch's reader begins at 0
+            else:
+                source = OPENERS[kind](path, "rb")
+            loaded.append(reader.load(source))
+            if hasattr(source, "close"):
+                source.close()
+        same(*loaded)
 
 
 def test_strides_of_the_meta_device():

@@ -4,6 +4,7 @@ import collections
 import io
 import os
 import pickle
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -273,6 +274,54 @@ def test_alignment(tmp_path):
         archive = serialization.zip_reader.ZipReader(f)
         assert archive.record_offset("data/0") % 4096 == 0
     assert torch.load(path).tolist() == [1, 1, 1]
+
+
+def test_the_record_layout(tmp_path):
+    """What stands where in the file: the names in PyTorch's order, the data on multiples of 64."""
+    import zipfile
+
+    torch.save({"a": torch.arange(5), "b": torch.ones(3, dtype=torch.bfloat16)}, tmp_path / "a.pt")
+    data = (tmp_path / "a.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        assert archive.testzip() is None
+        names = [
+            "data.pkl", ".format_version", ".storage_alignment", "byteorder", "data/0", "data/1",
+            "version", ".data/serialization_id",
+        ]  # fmt: skip
+        assert archive.namelist() == [f"a/{name}" for name in names]
+        for entry in archive.infolist():
+            name_length, extra_length = data[entry.header_offset + 26], entry.header_offset + 28
+            begin = entry.header_offset + 30 + name_length
+            begin += int.from_bytes(data[extra_length : extra_length + 2], "little")
+            assert begin % 64 == 0
+            assert entry.compress_type == zipfile.ZIP_STORED
+            assert data[begin : begin + entry.file_size] == archive.read(entry)
+        small = [archive.read(f"a/{name}") for name in names[1:4]]
+        assert small == [b"1", b"64", sys.byteorder.encode()]
+        assert archive.read("a/version") == b"3\n"
+        assert len(archive.read("a/.data/serialization_id")) == 40
+        assert archive.read("a/data/0") == torch.arange(5).numpy().tobytes()
+        assert archive.read("a/data/1") == b"\x80\x3f" * 3
+
+
+def test_defaults_of_the_program(tmp_path):
+    config = torch.utils.serialization.config
+    torch.save(torch.ones(3), tmp_path / "a.pt")
+    with config.patch("load.mmap", True):
+        assert torch.load(tmp_path / "a.pt").tolist() == [1, 1, 1]
+        with pytest.raises(ValueError, match="must be a file path"):
+            torch.load(io.BytesIO((tmp_path / "a.pt").read_bytes()))
+        assert torch.load(io.BytesIO((tmp_path / "a.pt").read_bytes()), mmap=False).numel() == 3
+    assert config.load.mmap is False
+    with config.patch({"save.storage_alignment": 256, "save.compute_crc32": False}):
+        assert not serialization.get_crc32_options()
+        torch.save(torch.ones(3), tmp_path / "a.pt")
+    with (tmp_path / "a.pt").open("rb") as f:
+        assert serialization.zip_reader.ZipReader(f).record_offset("data/0") % 256 == 0
+    with pytest.raises(AttributeError, match=r"config.load.foo does not exist"):
+        config.load.foo = 1
+    with pytest.raises(AttributeError, match=r"config.foo does not exist"):
+        _ = config.foo
 
 
 def test_archives_by_other_writers(tmp_path):

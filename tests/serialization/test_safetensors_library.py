@@ -95,6 +95,7 @@ except ValueError as error:
 def run(path, *words):
     command = [sys.executable, *words, str(path), " ".join(TYPES), NOT_FROM_BYTES]
     environment = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONWARNINGS": "ignore"}
+    environment["PYTHONHASHSEED"] = "0"  # sets of names are printed
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -25,22 +25,33 @@ FULL = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+from rushlight.serialization import safetensors
 try:
-    torch.save({{"a": torch.zeros(100000)}}, {path!r}, _use_new_zipfile_serialization={zip})
+    {call}
 except OSError as error:
     print("OSError", error.errno)
 """
 
 
+CALLS = {
+    "zip": 'torch.save({{"a": torch.zeros(100000)}}, {path!r})',
+    "stream": 'torch.save({{"a": torch.zeros(100000)}}, {path!r}, '
+    "_use_new_zipfile_serialization=False)",
+    "safetensors": 'safetensors.save_file({{"a": torch.zeros(100000)}}, {path!r})',
+}
+
+
 @posix
-@pytest.mark.parametrize("zip", [True, False])
-def test_full_disk(tmp_path, zip):
+@pytest.mark.parametrize("kind", CALLS)
+def test_full_disk(tmp_path, kind):
     import errno
 
     path = tmp_path / "model.pt"
     torch.save({"a": torch.ones(3)}, path)
     before = path.read_bytes()
-    with python(FULL.format(path=str(path), zip=zip), stdout=subprocess.PIPE) as child:
+    with python(
+        FULL.format(call=CALLS[kind].format(path=str(path))), stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout.read() == f"OSError {errno.EFBIG}\n"
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]

@@ -13,6 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
+from rushlight._kernels.recurrent import rnn_layer, rnn_layer_backward
 
 F4 = np.dtype(np.float32)
 
@@ -228,6 +229,8 @@ def register() -> None:
         cross_entropy,
         cross_entropy_backward,
         clamp_numbers,
+        rnn_layer,
+        rnn_layer_backward,
         max_pool,
         max_pool_with_indices,
         max_pool_backward,

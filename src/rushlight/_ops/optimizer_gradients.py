@@ -59,6 +59,8 @@ def mix_all(tensors, ends, weight):
     arrays, others = plain_arrays(tensors), plain_arrays(ends)
     if arrays is None or others is None or arrays[0].dtype is not others[0].dtype:
         return False
+    if [x.shape for x in arrays] != [x.shape for x in others]:
+        return False
     elementwise(mix_update, (arrays, others), (weight,))
     for t in tensors:
         bump(t)

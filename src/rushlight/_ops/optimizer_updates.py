@@ -11,6 +11,7 @@ import numpy as np
 from numpy import absolute, add, divide, maximum, multiply, sqrt, square, subtract
 
 from rushlight._core.backend import kernel_for
+from rushlight._core.tensor import Tensor
 from rushlight._ops.optimizer_blocks import (
     blocks,
     decay_square,
@@ -21,6 +22,7 @@ from rushlight._ops.optimizer_blocks import (
     root_plus,
     scalars,
 )
+from rushlight._ops.optimizer_differentiable import record
 
 
 def elementwise(function, lists, numbers):
@@ -28,8 +30,12 @@ def elementwise(function, lists, numbers):
     the states, None where a state is not used; `numbers` is a tuple, or a list of one tuple for
     each parameter.
 
-    The native kernel takes all that it serves in one call; the rest goes by blocks.
+    The native kernel takes all that it serves in one call; the rest goes by blocks. Lists of
+    tensors in place of arrays: the operations are recorded (``differentiable=True``).
     """
+    if isinstance(lists[0][0], Tensor):
+        record(function.__name__, lists, numbers)
+        return
     native = kernel_for(function.__name__)
     rest = range(len(lists[0])) if native is None else native(lists, numbers)
     for i in rest:

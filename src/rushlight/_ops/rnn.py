@@ -1,19 +1,20 @@
 """Recurrent layers and cells: LSTM, GRU, and the plain ones with tanh or relu."""
 
 from rushlight._core.op import Op, public
+from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor
 from rushlight._ops import rnn_kernels as kernels
 from rushlight._ops.dropout import dropout
-from rushlight._ops.linear import Linear
+from rushlight._ops.linear import Linear, LinearInput, LinearWeight
 from rushlight._ops.move import Cat, Stack
+from rushlight._ops.rnn_steps import through_time
 
 
 class RnnLayer(Op):
-    """One layer in one direction over a whole flat sequence; ``gates`` is the input's share of
-    them."""
+    """One layer in one direction over a whole flat sequence (rows, features)."""
 
-    tensors = ("gates", "h", "c", "w_hh", "b_hh", "w_hr")
-    optional = ("c", "b_hh", "w_hr")
+    tensors = ("data", "w_ih", "b_ih", "h", "c", "w_hh", "b_hh", "w_hr")
+    optional = ("b_ih", "c", "b_hh", "w_hr")
     outputs = ("out", "last_h", "last_c", "kept", "before_h", "before_c")
     grads = ("out", "last_h", "last_c")
     named = False
@@ -21,41 +22,48 @@ class RnnLayer(Op):
     half = "widen"
     public = ()
 
-    def forward(xp, gates, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
+    def forward(xp, data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
+        gates = Linear.forward(xp, data, w_ih, b_ih)
         return kernels.forward(xp, kind, gates, h, c, w_hh, b_hh, w_hr, sizes, reverse)
 
-    def vjp(g, out, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse, need):
-        grads = RnnLayerBackward.call(
-            *g, kept, before_h, before_c, w_hh, w_hr, out, kind, sizes, reverse
-        )
+    def vjp(
+        g, data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kept, before_h, before_c, kind, sizes, reverse,
+        need,
+    ):  # fmt: skip
+        if grad_enabled():  # a gradient with a history of its own: from the inputs, step by step
+            inputs = data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr
+            grads = through_time(kind, g, inputs, sizes, reverse)
+        else:
+            to_gates, *middle, to_w, to_b, to_w_hr = RnnLayerBackward.call(
+                *g, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse
+            )
+            to_b_ih = None
+            if b_ih is not None:
+                to_b_ih = to_gates.sum(0) if kind == "gru" else to_b
+            grads = (
+                LinearInput.call(to_gates, w_ih) if need[0] else None,
+                LinearWeight.call(to_gates, data) if need[1] else None,
+                *(to_b_ih, *middle, to_w, to_b, to_w_hr),
+            )
         return tuple(x if wanted else None for x, wanted in zip(grads, need, strict=True))
 
 
 class RnnLayerBackward(Op):
-    """Backpropagation through time; ``out`` brings its history, so that a gradient is refused."""
+    """Backpropagation through time: the gradients of the gates, first h, first c, w_hh, b_hh and
+    w_hr."""
 
-    tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr", "out")
+    tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr")
     optional = ("g_out", "g_h", "g_c", "before_c", "w_hr")
     outputs = ("gates", "h", "c", "w", "b", "w_r")
-    grads = ("gates", "h", "c", "w", "b", "w_r")
     named = False
     promote = "keep"
     half = "widen"
     public = ()
+    differentiable = False  # where a second derivative is wanted, `through_time` stands for it
 
-    def forward(
-        xp, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, out, kind, sizes, reverse
-    ):
+    def forward(xp, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse):
         return kernels.backward(
             xp, kind, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, sizes, reverse
-        )
-
-    def vjp(g, kind):
-        name = kind if kind in ("lstm", "gru") else f"rnn_{kind}"
-        raise RuntimeError(
-            f"the derivative of the backward of '{name}' is not implemented; for second "
-            "derivatives, step through the "
-            f"sequence with {name}_cell"
         )
 
 
@@ -116,9 +124,8 @@ def _run(kind, data, sizes, h, c, params, has_biases, num_layers, dropout_p, tra
             own = params[at * count : (at + 1) * count]
             w_ih, w_hh = own[:2]
             b_ih, b_hh = own[2:4] if has_biases else (None, None)
-            gates = Linear.call(data, w_ih, b_ih)
             out, h_n, c_n, *_ = RnnLayer.call(
-                gates, h[at], None if c is None else c[at], w_hh, b_hh,
+                data, w_ih, b_ih, h[at], None if c is None else c[at], w_hh, b_hh,
                 own[-1] if projected else None, kind, sizes, direction == 1,
             )  # fmt: skip
             outs.append(out)

@@ -22,7 +22,7 @@ OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER = range(7)
 # Seconds to go on when the process that started this one is gone: others hear of its death here.
 LINGER = 10.0
 # A member that says nothing for so long is looked at: stopped, or its machine is gone?
-SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "8"))
+SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "6"))
 
 
 def pack(*fields):

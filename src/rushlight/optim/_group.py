@@ -7,7 +7,7 @@ from rushlight import _api as torch
 from rushlight.optim.optimizer import Optimizer
 
 _FUSED_DEVICES = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
-_CAPTURABLE_DEVICES = ["cuda", "xpu", "hpu", "privateuseone", "xla"]
+_CAPTURABLE_DEVICES = ["cuda", "xpu", "hpu", "privateuseone"]
 
 
 class GroupOptimizer(Optimizer):
@@ -15,6 +15,9 @@ class GroupOptimizer(Optimizer):
     group, and the options that older state dicts do not have."""
 
     _added_options: ClassVar[dict[str, Any]] = {}  # option -> what a state dict without it meant
+    # What a capturable step keeps on a device, and whether that may be XLA: one by one, or foreach.
+    _capturable: ClassVar[str] = "params and state_steps"
+    _xla: ClassVar[tuple[bool, bool]] = True, False
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
@@ -50,10 +53,22 @@ class GroupOptimizer(Optimizer):
                 grads.append(grad)
                 states.append(self._state_of(p, group))
             if params:
-                if group.get("capturable"):
-                    check_capturable(params[0])
-                self._step_group(group, params, grads, states)
+                if group.get("capturable") and not group.get("fused"):
+                    self._check_capturable(group, params[0])
+                if group.get("differentiable"):
+                    with torch.enable_grad():
+                        self._step_group(group, params, grads, states)
+                else:
+                    self._step_group(group, params, grads, states)
         return loss
+
+    def _check_capturable(self, group: dict[str, Any], p: torch.Tensor) -> None:
+        xla = self._xla[bool(group.get("foreach"))]
+        devices = [*_CAPTURABLE_DEVICES, "xla"] if xla else _CAPTURABLE_DEVICES
+        if p.device.type not in devices:
+            raise AssertionError(
+                f"If capturable=True, {self._capturable} must be on supported devices: {devices}."
+            )
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state[p]
@@ -90,6 +105,16 @@ def number(x: Any) -> Any:
     if type(x) is float:  # isinstance costs 0.1 us
         return x
     return x.item() if isinstance(x, torch.Tensor) else x
+
+
+def option(group: dict[str, Any], name: str) -> Any:
+    """A hyperparameter to compute with: one that the step is differentiated by stays a tensor."""
+    return group[name] if group["differentiable"] else number(group[name])
+
+
+def stepper(step: Any, group: dict[str, Any]) -> Callable[..., None]:
+    """A step of `torch.optimizer_kernels`, or the same recorded by autograd."""
+    return step.__wrapped__ if group["differentiable"] else step
 
 
 def scalar(value: float, group: dict[str, Any]) -> torch.Tensor:
@@ -135,15 +160,6 @@ def require_eps(eps: float) -> None:
     require(eps >= 0.0, f"Invalid epsilon value: {eps}")
 
 
-def refuse_differentiable(differentiable: bool) -> None:
-    if differentiable:
-        raise NotImplementedError(
-            "differentiable=True (autograd through the step) is not supported: write the update "
-            "with tensor operators, for instance w = w - lr * torch.autograd.grad(loss, w, "
-            "create_graph=True)[0]"
-        )
-
-
 def check_fusing(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:
     """`fused` and `foreach` choose an implementation in PyTorch. Here there is one; what
     contradicts itself is refused.
@@ -159,12 +175,4 @@ def check_fused(group: dict[str, Any], p: torch.Tensor) -> None:
         raise RuntimeError(
             "`fused=True` requires all the params to be floating point Tensors of supported "
             f"devices: {_FUSED_DEVICES} but {p.dtype} and {p.device.type}"
-        )
-
-
-def check_capturable(p: torch.Tensor) -> None:
-    if p.device.type not in _CAPTURABLE_DEVICES:
-        raise AssertionError(
-            "If capturable=True, params and state_steps must be on supported devices: "
-            f"{_CAPTURABLE_DEVICES}."
         )

@@ -23,6 +23,18 @@ def swap_in_optimizer_params_and_state(
     ``state_dict`` form) to match.
 
     Parameters are taken in the order of the groups; on exit everything is as it was.
+
+    >>> w = torch.nn.Parameter(torch.ones(1))
+    >>> optimizer = torch.optim.SGD([w], lr=0.5, momentum=0.9)
+    >>> w.grad = torch.ones(1)
+    >>> optimizer.step()
+    >>> other = torch.nn.Parameter(torch.zeros(1))
+    >>> other.grad = torch.ones(1)
+    >>> state = optimizer.state_dict()
+    >>> with torch.optim.swap_in_optimizer_params_and_state(optimizer, {"w": other}, state):
+    ...     optimizer.step()
+    >>> w.item(), other.item() < 0
+    (0.5, True)
     """
     if not optimizer.state:
         raise RuntimeError(f"{_NAME} requires initialized optimizer state.")

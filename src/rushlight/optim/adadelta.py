@@ -6,13 +6,13 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -36,6 +36,7 @@ class Adadelta(GroupOptimizer):
     tensor([0.9968, 1.9968], requires_grad=True)
     """
 
+    _xla: ClassVar[tuple[bool, bool]] = False, False
     _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
@@ -71,22 +72,21 @@ class Adadelta(GroupOptimizer):
             "differentiable": differentiable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": scalar(0.0, group), "square_avg": zeros_of(p), "acc_delta": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         squares, deltas, steps = columns(states, "square_avg", "acc_delta", "step")
-        kernels.adadelta_step(
+        stepper(kernels.adadelta_step, group)(
             params,
             grads,
             squares,
             deltas,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             rho=group["rho"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             maximize=group["maximize"],
         )

@@ -8,13 +8,13 @@ from rushlight.optim._group import (
     check_fused,
     check_fusing,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
 )
 from rushlight.optim.optimizer import Params
 
@@ -83,7 +83,6 @@ class Adagrad(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
-        refuse_differentiable(differentiable)
         for group in self.param_groups:
             for p in group["params"]:
                 self.state[p] = self._new_state(p, group)
@@ -111,14 +110,14 @@ class Adagrad(GroupOptimizer):
         for p in params if group["fused"] else ():
             check_fused(group, p)
         sums, steps = columns(states, "sum", "step")
-        kernels.adagrad_step(
+        stepper(kernels.adagrad_step, group)(
             params,
             grads,
             sums,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             lr_decay=group["lr_decay"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             maximize=group["maximize"],
         )

@@ -8,13 +8,14 @@ from rushlight.optim._group import (
     check_fusing,
     columns,
     number,
-    refuse_differentiable,
+    option,
     require,
     require_betas,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -94,7 +95,6 @@ class Adam(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
-        refuse_differentiable(differentiable)
 
     def _refuse_sparse(self) -> None:
         raise RuntimeError(
@@ -114,17 +114,17 @@ class Adam(GroupOptimizer):
             )
         means, squares, steps = columns(states, "exp_avg", "exp_avg_sq", "step")
         beta1, beta2 = group["betas"]
-        kernels.adam_step(
+        stepper(kernels.adam_step, group)(
             params,
             grads,
             means,
             squares,
             columns(states, "max_exp_avg_sq")[0] if group["amsgrad"] else None,
             steps,
-            lr=number(group["lr"]),
-            betas=(number(beta1), number(beta2)),
+            lr=option(group, "lr"),
+            betas=group["betas"] if group["differentiable"] else (number(beta1), number(beta2)),
             eps=group["eps"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )

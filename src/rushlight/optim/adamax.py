@@ -6,13 +6,13 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require_betas,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -70,22 +70,21 @@ class Adamax(GroupOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_inf": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         means, tops, steps = columns(states, "exp_avg", "exp_inf", "step")
-        kernels.adamax_step(
+        stepper(kernels.adamax_step, group)(
             params,
             grads,
             means,
             tops,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             betas=group["betas"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             maximize=group["maximize"],
         )

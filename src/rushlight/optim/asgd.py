@@ -7,10 +7,11 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     number,
-    refuse_differentiable,
+    option,
     require_decay,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -36,6 +37,7 @@ class ASGD(GroupOptimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
+    _capturable: ClassVar[str] = "params, mus, etas, and state_steps"
     _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
@@ -70,7 +72,6 @@ class ASGD(GroupOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -82,18 +83,18 @@ class ASGD(GroupOptimizer):
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         averages, mus, etas, steps = columns(states, "ax", "mu", "eta", "step")
-        kernels.asgd_step(
+        stepper(kernels.asgd_step, group)(
             params,
             grads,
             averages,
             mus,
             etas,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             lambd=group["lambd"],
             alpha=group["alpha"],
             t0=group["t0"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             maximize=group["maximize"],
             foreach=bool(group["foreach"]),
         )

@@ -100,6 +100,17 @@ class LBFGS(Optimizer):
 
         Up to ``max_iter`` iterations. ``closure`` clears the gradients, computes the loss and its
         gradients, and returns the loss; the first one is returned.
+
+        >>> w = torch.nn.Parameter(torch.tensor([3.0]))
+        >>> optimizer = torch.optim.LBFGS([w])
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (w * w).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> first = optimizer.step(closure)
+        >>> first.item(), abs(w.item()) < 1e-3
+        (9.0, True)
         """
         if len(self.param_groups) != 1:
             raise AssertionError(

@@ -6,14 +6,14 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require,
     require_betas,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -38,6 +38,7 @@ class NAdam(GroupOptimizer):
     tensor([0.8944, 1.8944], requires_grad=True)
     """
 
+    _capturable: ClassVar[str] = "params, mu_products and state_steps"
     _added_options: ClassVar[dict[str, Any]] = {
         "maximize": False,
         "foreach": None,
@@ -79,7 +80,6 @@ class NAdam(GroupOptimizer):
             "differentiable": differentiable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -93,18 +93,18 @@ class NAdam(GroupOptimizer):
         means, squares, products, steps = columns(
             states, "exp_avg", "exp_avg_sq", "mu_product", "step"
         )
-        kernels.nadam_step(
+        stepper(kernels.nadam_step, group)(
             params,
             grads,
             means,
             squares,
             products,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             betas=group["betas"],
             eps=group["eps"],
             momentum_decay=group["momentum_decay"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )

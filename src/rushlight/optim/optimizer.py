@@ -32,6 +32,12 @@ def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
 
     Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer. It may return new
     ``(args, kwargs)``.
+
+    >>> from rushlight.optim.optimizer import register_optimizer_step_pre_hook
+    >>> handle = register_optimizer_step_pre_hook(lambda o, *_: print(type(o).__name__))
+    >>> torch.optim.Adam([torch.nn.Parameter(torch.ones(1))]).step()
+    Adam
+    >>> handle.remove()
     """
     return _register(_global_pre_hooks, hook)
 
@@ -40,6 +46,12 @@ def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
     """register_optimizer_step_post_hook(hook) -> RemovableHandle
 
     Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer.
+
+    >>> from rushlight.optim.optimizer import register_optimizer_step_post_hook
+    >>> handle = register_optimizer_step_post_hook(lambda *_: print("stepped"))
+    >>> torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]).step()
+    stepped
+    >>> handle.remove()
     """
     return _register(_global_post_hooks, hook)
 
@@ -155,11 +167,11 @@ class Optimizer:
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        parts = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            lines = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            parts.append(f"\nParameter Group {i}\n" + "".join(lines))
+        return f"{type(self).__name__} ({''.join(parts)})"
 
     # ---- parameter groups ----
 
@@ -167,6 +179,12 @@ class Optimizer:
         """add_param_group(param_group)
 
         Add a dict with a key ``"params"`` and, if they differ from the defaults, options.
+
+        >>> body, head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(body.parameters(), lr=0.01)
+        >>> optimizer.add_param_group({"params": head.parameters(), "lr": 0.1})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.01, 0.1]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -217,6 +235,18 @@ class Optimizer:
 
         Update the parameters once. ``closure``, if given, computes the loss and its gradients; its
         result is returned.
+
+        >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> optimizer = torch.optim.SGD([w], lr=0.5)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (w * w).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> optimizer.step(closure)
+        tensor(1., grad_fn=<SumBackward0>)
+        >>> w.item()
+        0.0
         """
         raise NotImplementedError
 
@@ -224,6 +254,16 @@ class Optimizer:
         """zero_grad(set_to_none=True)
 
         Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros.
+
+        >>> w = torch.nn.Parameter(torch.ones(2))
+        >>> w.grad = torch.ones(2)
+        >>> optimizer = torch.optim.SGD([w])
+        >>> optimizer.zero_grad(set_to_none=False)
+        >>> w.grad
+        tensor([0., 0.])
+        >>> optimizer.zero_grad()
+        >>> w.grad is None
+        True
         """
         for group in self.param_groups:
             for p in group["params"]:
@@ -243,6 +283,15 @@ class Optimizer:
 
         The state as ``{"state": {0: {...}, ...}, "param_groups": [...]}``: parameters are replaced
         by their numbers.
+
+        >>> w = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+        >>> w.grad = torch.ones(2)
+        >>> optimizer.step()
+        >>> optimizer.state_dict()["state"]
+        {0: {'momentum_buffer': tensor([1., 1.])}}
+        >>> optimizer.state_dict()["param_groups"][0]["params"]
+        [0]
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -270,6 +319,13 @@ class Optimizer:
 
         Take over a state made by :meth:`state_dict`, tensors cast to the dtype and device of their
         parameters.
+
+        >>> w = torch.nn.Parameter(torch.ones(2))
+        >>> saved = torch.optim.SGD([w], lr=0.25).state_dict()
+        >>> optimizer = torch.optim.SGD([w], lr=1.0)
+        >>> optimizer.load_state_dict(saved)
+        >>> optimizer.param_groups[0]["lr"]
+        0.25
         """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
@@ -315,6 +371,12 @@ class Optimizer:
 
         Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args,
         kwargs)``.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> handle = optimizer.register_step_pre_hook(lambda o, args, kwargs: print("before"))
+        >>> optimizer.step()
+        before
+        >>> handle.remove()
         """
         return _register(self._optimizer_step_pre_hooks, hook)
 
@@ -322,6 +384,11 @@ class Optimizer:
         """register_step_post_hook(hook) -> RemovableHandle
 
         Call ``hook(optimizer, args, kwargs)`` after each step.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> handle = optimizer.register_step_post_hook(lambda o, args, kwargs: print("after"))
+        >>> optimizer.step()
+        after
         """
         return _register(self._optimizer_step_post_hooks, hook)
 
@@ -331,6 +398,11 @@ class Optimizer:
         """register_state_dict_pre_hook(hook, prepend=False) -> RemovableHandle
 
         Call ``hook(optimizer)`` before a state dict is made.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> handle = optimizer.register_state_dict_pre_hook(lambda o: print("saving"))
+        >>> saved = optimizer.state_dict()
+        saving
         """
         return _register(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
@@ -341,6 +413,13 @@ class Optimizer:
 
         Call ``hook(optimizer, state_dict)`` on each state dict that is made; it may return another
         one.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> def add_epoch(optimizer, state_dict):
+        ...     return {**state_dict, "epoch": 3}
+        >>> handle = optimizer.register_state_dict_post_hook(add_epoch)
+        >>> optimizer.state_dict()["epoch"]
+        3
         """
         return _register(self._optimizer_state_dict_post_hooks, hook, prepend)
 
@@ -350,6 +429,15 @@ class Optimizer:
         """register_load_state_dict_pre_hook(hook, prepend=False) -> RemovableHandle
 
         Call ``hook(optimizer, state_dict)`` before a state is loaded; it may return another one.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+        >>> def halve(optimizer, state_dict):
+        ...     for group in state_dict["param_groups"]:
+        ...         group["lr"] /= 2
+        >>> handle = optimizer.register_load_state_dict_pre_hook(halve)
+        >>> optimizer.load_state_dict(optimizer.state_dict())
+        >>> optimizer.param_groups[0]["lr"]
+        0.05
         """
         return _register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
@@ -359,6 +447,11 @@ class Optimizer:
         """register_load_state_dict_post_hook(hook, prepend=False) -> RemovableHandle
 
         Call ``hook(optimizer)`` after a state has been loaded.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+        >>> handle = optimizer.register_load_state_dict_post_hook(lambda o: print("loaded"))
+        >>> optimizer.load_state_dict(optimizer.state_dict())
+        loaded
         """
         return _register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 

@@ -6,13 +6,13 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require_betas,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -75,23 +75,22 @@ class RAdam(GroupOptimizer):
             "differentiable": differentiable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         means, squares, steps = columns(states, "exp_avg", "exp_avg_sq", "step")
-        kernels.radam_step(
+        stepper(kernels.radam_step, group)(
             params,
             grads,
             means,
             squares,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             betas=group["betas"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )

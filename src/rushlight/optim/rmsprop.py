@@ -6,13 +6,13 @@ from rushlight import _api as torch
 from rushlight.optim._group import (
     GroupOptimizer,
     columns,
-    number,
-    refuse_differentiable,
+    option,
     require,
     require_decay,
     require_eps,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -38,6 +38,7 @@ class RMSprop(GroupOptimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
+    _xla: ClassVar[tuple[bool, bool]] = True, True
     _added_options: ClassVar[dict[str, Any]] = {
         "momentum": 0,
         "centered": False,
@@ -79,7 +80,6 @@ class RMSprop(GroupOptimizer):
             "differentiable": differentiable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = {"step": scalar(0.0, group), "square_avg": zeros_of(p)}
@@ -91,17 +91,17 @@ class RMSprop(GroupOptimizer):
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         squares, steps = columns(states, "square_avg", "step")
-        kernels.rmsprop_step(
+        stepper(kernels.rmsprop_step, group)(
             params,
             grads,
             squares,
             columns(states, "grad_avg")[0] if group["centered"] else None,
             columns(states, "momentum_buffer")[0] if group["momentum"] > 0 else None,
             steps,
-            lr=number(group["lr"]),
+            lr=option(group, "lr"),
             alpha=group["alpha"],
             eps=group["eps"],
             momentum=group["momentum"],
-            weight_decay=group["weight_decay"],
+            weight_decay=option(group, "weight_decay"),
             maximize=group["maximize"],
         )

@@ -7,10 +7,10 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     number,
-    refuse_differentiable,
     require,
     require_lr,
     scalar,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -34,6 +34,7 @@ class Rprop(GroupOptimizer):
     tensor([ 0.9000, -1.9000], requires_grad=True)
     """
 
+    _xla: ClassVar[tuple[bool, bool]] = True, True
     _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
@@ -65,7 +66,6 @@ class Rprop(GroupOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
-        refuse_differentiable(differentiable)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         size = number(group["lr"])
@@ -78,7 +78,7 @@ class Rprop(GroupOptimizer):
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         prevs, sizes, steps = columns(states, "prev", "step_size", "step")
-        kernels.rprop_step(
+        stepper(kernels.rprop_step, group)(
             params,
             grads,
             prevs,

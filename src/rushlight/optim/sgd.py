@@ -7,8 +7,8 @@ from rushlight.optim._group import (
     GroupOptimizer,
     check_fused,
     check_fusing,
-    number,
-    refuse_differentiable,
+    option,
+    stepper,
     zeros_of,
 )
 from rushlight.optim.optimizer import Params
@@ -81,7 +81,6 @@ class SGD(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
-        refuse_differentiable(differentiable)
 
     def _take_sparse(self, grad: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
         """Without weight decay the rows that have no gradient are as if it were zero."""
@@ -125,14 +124,14 @@ class SGD(GroupOptimizer):
 def _descend(
     group: dict[str, Any], params: list, grads: list, buffers: list | None, fresh: bool = False
 ) -> None:
-    kernels.sgd_step(
+    stepper(kernels.sgd_step, group)(
         params,
         grads,
         buffers,
-        lr=number(group["lr"]),
+        lr=option(group, "lr"),
         momentum=group["momentum"],
         dampening=group["dampening"],
-        weight_decay=number(group["weight_decay"]),
+        weight_decay=option(group, "weight_decay"),
         nesterov=group["nesterov"],
         maximize=group["maximize"],
         fresh=fresh,

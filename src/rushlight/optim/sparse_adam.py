@@ -25,6 +25,16 @@ class SparseAdam(GroupOptimizer):
 
     Adam for sparse gradients (``nn.Embedding(sparse=True)``): only the rows that have a gradient
     move.
+
+    >>> table = torch.nn.Embedding.from_pretrained(torch.ones(3, 2), freeze=False, sparse=True)
+    >>> optimizer = torch.optim.SparseAdam(table.parameters(), lr=0.5)
+    >>> table(torch.tensor([1])).sum().backward()
+    >>> optimizer.step()
+    >>> table.weight
+    Parameter containing:
+    tensor([[1.0000, 1.0000],
+            [0.5000, 0.5000],
+            [1.0000, 1.0000]], requires_grad=True)
     """
 
     def __init__(

@@ -35,6 +35,14 @@ def _check_decay(decay: float) -> None:
         )
 
 
+def _check_lengths(averages: Tensors, currents: Tensors) -> None:
+    if len(averages) != len(currents):
+        raise RuntimeError(
+            "Tensor lists must have the same number of tensors, got "
+            f"{len(averages)} and {len(currents)}"
+        )
+
+
 def _continuous(x: torch.Tensor) -> bool:
     return x.is_floating_point() or x.is_complex()
 
@@ -44,11 +52,18 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Co
 
     For ``AveragedModel(multi_avg_fn=...)``: an exponential moving average of lists of tensors, in
     place.
+
+    >>> average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.5)
+    >>> averages = [torch.tensor([1.0]), torch.tensor([2.0])]
+    >>> average(averages, [torch.tensor([3.0]), torch.tensor([4.0])], 1)
+    >>> averages
+    [tensor([2.]), tensor([3.])]
     """
     _check_decay(decay)
 
     @torch.no_grad()
     def ema_update(ema_param_list: Tensors, current_param_list: Tensors, _: Count) -> None:
+        _check_lengths(ema_param_list, current_param_list)
         if kernels.mix_all(ema_param_list, current_param_list, 1 - decay):
             return
         for average, current in zip(ema_param_list, current_param_list, strict=True):
@@ -65,12 +80,19 @@ def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Count], None]:
 
     For ``AveragedModel(multi_avg_fn=...)``: the mean of all models so far, of lists of tensors, in
     place.
+
+    >>> average = torch.optim.swa_utils.get_swa_multi_avg_fn()
+    >>> averages = [torch.tensor([1.0])]
+    >>> average(averages, [torch.tensor([4.0])], 2)
+    >>> averages
+    [tensor([2.])]
     """
 
     @torch.no_grad()
     def swa_update(
         averaged_param_list: Tensors, current_param_list: Tensors, num_averaged: Count
     ) -> None:
+        _check_lengths(averaged_param_list, current_param_list)
         weight = 1 / (num_averaged + 1)
         number = weight.item() if isinstance(weight, torch.Tensor) else weight
         if kernels.mix_all(averaged_param_list, current_param_list, number):
@@ -170,7 +192,16 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """update_parameters(model): take the present parameters of ``model`` into the average."""
+        """update_parameters(model): take the present parameters of ``model`` into the average.
+
+        >>> model = torch.nn.Linear(1, 1, bias=False)
+        >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+        >>> for value in (1.0, 3.0):
+        ...     weight = torch.nn.init.constant_(model.weight, value)
+        ...     averaged.update_parameters(model)
+        >>> averaged.module.weight.item()
+        2.0
+        """
         pairs = [
             (average.detach(), current.detach().to(average.device))
             for average, current in zip(
@@ -212,6 +243,11 @@ def update_bn(
 
     Compute the running statistics of all BatchNorm layers anew, in one pass over ``loader`` (of
     inputs, or of lists that begin with one).
+
+    >>> model = torch.nn.BatchNorm1d(1)
+    >>> torch.optim.swa_utils.update_bn([torch.tensor([[1.0], [3.0]])], model)
+    >>> model.running_mean, model.running_var
+    (tensor([2.]), tensor([2.]))
     """
     momenta = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
     if not momenta:
@@ -281,7 +317,7 @@ class SWALR(LRScheduler):
         return self.anneal_func(max(0, min(1, step / max(1, self.anneal_epochs))))
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         step = self._step_count - 1
         if self.anneal_epochs == 0:

@@ -23,6 +23,7 @@ from rushlight.serialization.rebuild_sparse import checked_at_the_end
 from rushlight.serialization.safetensors import load_file
 from rushlight.serialization.unpickler import ArchiveLoader, check_size
 from rushlight.serialization.zip_reader import ZipReader, is_zip
+from rushlight.utils.serialization import config
 
 _UNSAFE = (
     "In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` "
@@ -57,6 +58,7 @@ def load(
     `map_location` says where storages go: a device, or a dict or function of the places they were
     saved from. ``mmap=True`` maps the file instead of reading it.
     """
+    mmap = config.load.mmap if mmap is None else mmap
     weights_only = _decide(weights_only, pickle_module)
     if weights_only:
         if pickle_module is not None:

@@ -5,6 +5,8 @@ import mmap
 import sys
 import threading
 
+from rushlight.utils.serialization import config
+
 MAP_SHARED = getattr(mmap, "MAP_SHARED", 1)
 MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", 2)
 
@@ -17,22 +19,12 @@ class LoadEndianness(enum.Enum):
     BIG = 3
 
 
-class _Settings:
-    compute_crc32 = True
-    load_endianness: LoadEndianness | None = None
-    mmap_flags = MAP_PRIVATE
-    storage_alignment = 64
-
-
-_settings = _Settings()
-
-
 def get_crc32_options() -> bool:
     """get_crc32_options() -> bool
 
     Whether checksums are computed on saving and checked on loading.
     """
-    return _settings.compute_crc32
+    return config.save.compute_crc32
 
 
 def set_crc32_options(compute_crc32: bool) -> None:
@@ -40,7 +32,7 @@ def set_crc32_options(compute_crc32: bool) -> None:
 
     Whether `save` writes checksums (tools that unzip need them) and `load` checks those it finds.
     """
-    _settings.compute_crc32 = compute_crc32
+    config.save.compute_crc32 = compute_crc32
 
 
 def get_default_load_endianness() -> LoadEndianness | None:
@@ -48,7 +40,7 @@ def get_default_load_endianness() -> LoadEndianness | None:
 
     The byte order taken for files that do not say theirs; None means little.
     """
-    return _settings.load_endianness
+    return config.load.endianness
 
 
 def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
@@ -58,12 +50,12 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
     """
     if endianness is not None and not isinstance(endianness, LoadEndianness):
         raise TypeError("Invalid argument type in function set_default_load_endianness")
-    _settings.load_endianness = endianness
+    config.load.endianness = endianness
 
 
 def unmarked_byte_order() -> str:
     """The byte order, "little" or "big", of a file without a mark."""
-    order = _settings.load_endianness or LoadEndianness.LITTLE
+    order = config.load.endianness or LoadEndianness.LITTLE
     return sys.byteorder if order is LoadEndianness.NATIVE else order.name.lower()
 
 
@@ -72,7 +64,7 @@ def get_default_mmap_options() -> int:
 
     The flag `load(mmap=True)` maps files with: ``mmap.MAP_PRIVATE`` or ``mmap.MAP_SHARED``.
     """
-    return _settings.mmap_flags
+    return config.load.mmap_flags
 
 
 class set_default_mmap_options:
@@ -91,14 +83,14 @@ class set_default_mmap_options:
                 "Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE "
                 f"or mmap.MAP_SHARED, but got {flags}"
             )
-        self._before = _settings.mmap_flags
-        _settings.mmap_flags = flags
+        self._before = config.load.mmap_flags
+        config.load.mmap_flags = flags
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *exc: object) -> None:
-        _settings.mmap_flags = self._before
+        config.load.mmap_flags = self._before
 
 
 class _Thread(threading.local):
@@ -133,7 +125,7 @@ def get_storage_alignment() -> int:
 
     The multiple of bytes at which records of a saved file begin.
     """
-    return _settings.storage_alignment
+    return config.save.storage_alignment
 
 
 def set_storage_alignment(alignment: int) -> None:
@@ -143,4 +135,4 @@ def set_storage_alignment(alignment: int) -> None:
     """
     if alignment < 1:
         raise ValueError(f"the alignment must be at least 1, got {alignment}")
-    _settings.storage_alignment = alignment
+    config.save.storage_alignment = alignment

@@ -32,6 +32,9 @@ def get_total_norm(
     The norm of all tensors as if they were one vector. RuntimeError if it is not finite and
     ``error_if_nonfinite``. ``foreach`` chooses an implementation in PyTorch; the result is the
     same.
+
+    >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([4.0])])
+    tensor(5.)
     """
     with torch.no_grad():
         tensors = _listed(tensors)
@@ -68,6 +71,12 @@ def clip_grads_with_norm_(
     """clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None)
 
     Scale by max_norm / total_norm if below 1.
+
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grads_with_norm_([w], 1.0, torch.tensor(5.0))
+    >>> w.grad
+    tensor([0.6000, 0.8000])
     """
     with torch.no_grad():
         grads = [p.grad for p in _listed(parameters) if p.grad is not None]
@@ -91,6 +100,13 @@ def clip_grad_norm_(
 
     Scale the gradients, in place, so that their common norm is at most ``max_norm``; returns the
     norm before.
+
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grad_norm_([w], 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
     """
     generator = isinstance(parameters, types.GeneratorType)
     parameters = _listed(parameters)
@@ -112,7 +128,7 @@ def clip_grad_norm(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Any:
-    """clip_grad_norm(...): the old name of clip_grad_norm_."""
+    """clip_grad_norm(...): the old name of :func:`torch.nn.utils.clip_grad_norm_`."""
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated "
         "in favor of `torch.nn.utils.clip_grad_norm_`.",
@@ -126,6 +142,12 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     """clip_grad_value_(parameters, clip_value, foreach=None)
 
     Clamp the gradients to ±clip_value, in place.
+
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> w.grad = torch.tensor([3.0, -0.5])
+    >>> torch.nn.utils.clip_grad_value_([w], 1.0)
+    >>> w.grad
+    tensor([ 1.0000, -0.5000])
     """
     clip_value = float(clip_value)
     with torch.no_grad():

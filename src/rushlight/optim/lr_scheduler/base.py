@@ -91,18 +91,37 @@ class LRScheduler:
             self._is_initial = False
 
     def state_dict(self) -> dict[str, Any]:
-        """state_dict() -> dict: everything but the optimizer."""
+        """state_dict() -> dict: everything but the optimizer.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
+        >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+        >>> scheduler.state_dict()["step_size"], scheduler.state_dict()["last_epoch"]
+        (1, 0)
+        """
         return self._state_without("optimizer")
 
     def _state_without(self, *names: str) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """load_state_dict(state_dict): take over what :meth:`state_dict` returned."""
+        """load_state_dict(state_dict): take over what :meth:`state_dict` returned.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
+        >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+        >>> scheduler.load_state_dict({"last_epoch": 5})
+        >>> scheduler.last_epoch
+        5
+        """
         self.__dict__.update(state_dict)
 
     def get_last_lr(self) -> list[Rate]:
-        """get_last_lr() -> list: the rates set by the last step."""
+        """get_last_lr() -> list: the rates set by the last step.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
+        >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+        >>> scheduler.get_last_lr()
+        [0.8]
+        """
         return self._last_lr
 
     def get_lr(self) -> list[Rate]:
@@ -112,7 +131,15 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self, epoch: Any = None) -> None:
-        """step(): go on to the next epoch and set its learning rates."""
+        """step(): go on to the next epoch and set its learning rates.
+
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
+        >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+        >>> optimizer.step()
+        >>> scheduler.step()
+        >>> optimizer.param_groups[0]["lr"]
+        0.4
+        """
         if self._step_count == 1:
             self._warn_of_order()
         self._step_count += 1

@@ -135,7 +135,7 @@ class CyclicLR(LRScheduler):
         return gamma**x
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
@@ -205,7 +205,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         height = 1 + math.cos(math.pi * self.T_cur / self.T_i)
         return [self.eta_min + (base - self.eta_min) * height / 2 for base in self.base_lrs]
@@ -308,7 +308,7 @@ class OneCycleLR(LRScheduler):
         return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         step = self.last_epoch
         if step > self.total_steps:

@@ -52,7 +52,7 @@ class LambdaLR(LRScheduler):
                 function.__dict__.update(attributes)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         return [
             base * f(self.last_epoch)
@@ -82,7 +82,7 @@ class MultiplicativeLR(LambdaLR):
         super().__init__(optimizer, lr_lambda, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self._is_initial:
             return self._lrs()
@@ -121,7 +121,7 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self.last_epoch == 0 or self.last_epoch % self.step_size:
             return self._lrs()
@@ -158,7 +158,7 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self.last_epoch not in self.milestones:
             return self._lrs()
@@ -196,7 +196,7 @@ class ConstantLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self.last_epoch == 0:
             return self._scaled(self.factor)
@@ -244,7 +244,7 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self.last_epoch == 0:
             return self._scaled(self.start_factor)
@@ -276,7 +276,7 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         return self._lrs() if self._is_initial else self._scaled(self.gamma)
 
@@ -307,7 +307,7 @@ class PolynomialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self._is_initial or self.last_epoch > self.total_iters:
             return self._lrs()
@@ -344,7 +344,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Rate]:
-        """get_lr() -> list"""
+        """get_lr() -> list: the rates of this epoch. Called by :meth:`step`."""
         warn_outside_step(self)
         if self._is_initial:
             return self._lrs()

@@ -1,0 +1,37 @@
+"""Recurrent layers by the native kernels: float32, contiguous, without projections. The products
+over all steps at once are NumPy's.
+"""
+
+import numpy as np
+
+from rushlight._core.extension import C
+
+F4 = np.dtype(np.float32)
+KINDS = {"tanh": 0, "relu": 1, "gru": 2, "lstm": 3}
+
+
+def rnn_layer(data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
+    """One layer in one direction."""
+    fits = data.dtype is F4 and w_ih.dtype is F4 and data.shape[-1] == w_ih.shape[-1]
+    if w_hr is not None or not fits:
+        return NotImplemented
+    gates = C.rnn_project(data, w_ih)
+    if gates is NotImplemented:
+        gates = np.dot(data, w_ih.T)
+    found = C.rnn_forward(KINDS[kind], gates, b_ih, h, c, w_hh, b_hh, sizes, reverse)
+    if found is NotImplemented or kind == "lstm":
+        return found
+    out, last_h, _, kept, before_h, _ = found
+    return out, last_h, np.empty(0, F4), kept, before_h, np.empty(0, F4)
+
+
+def rnn_layer_backward(g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse):
+    """Backpropagation through time."""
+    if w_hr is not None:
+        return NotImplemented
+    given = [None if g is None else np.ascontiguousarray(g) for g in (g_out, g_h, g_c)]
+    found = C.rnn_backward(KINDS[kind], *given, kept, before_h, before_c, w_hh, sizes, reverse)
+    if found is NotImplemented:
+        return found
+    to_gates, to_h, to_c, to_pushed = found
+    return to_gates, to_h, to_c, np.dot(to_pushed.T, before_h), to_pushed.sum(axis=0), None

@@ -1,0 +1,22 @@
+"""torch.distributed.elastic.multiprocessing.errors."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def record(fn: Callable[P, R]) -> Callable[P, R]:
+    """Mark the main function of a program.
+
+    Nothing more is needed here: an error that nobody catches is reported to the other processes and
+    to the agent anyway.
+    """
+
+    @functools.wraps(fn)
+    def main(*args: P.args, **kwargs: P.kwargs) -> R:
+        return fn(*args, **kwargs)
+
+    return main
