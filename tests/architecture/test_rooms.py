@@ -20,8 +20,8 @@ LEVELS = [
     {"_core"},
     {"_ops", "_kernels"},
     {"_api"},
-    {"autograd", "func", "_trace"},
-    {"nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
+    {"autograd", "_trace"},
+    {"func", "nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
     {"utils", "serialization", "amp", "cpu", "cuda", "onnx", "profiler", "compiler"},
     {"vision", "audio", "text", "distributed"},
     {"autograd/profiler"},  # the older names of the profiler
@@ -34,7 +34,7 @@ LEVELS = [
 SIBLINGS = {
     ("optim", "nn"),
     ("masked", "linalg"),
-    ("func", "autograd"),
+    ("func", "nn"),
     ("serialization", "utils"),
     ("utils", "multiprocessing"),
     ("distributions", "nn"),
@@ -67,6 +67,7 @@ DATA_ROOMS = {"_core", "autograd", "serialization"}
 DATA_FILES = tuple(
     f"_ops/{name}"
     for name in (
+        "batching_index",
         "copy",
         "create",
         "dropout",

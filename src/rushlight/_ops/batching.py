@@ -1,6 +1,7 @@
 """How operators compute a whole batch at once, for vmap: one line for each, or a rule of its own.
 
-Loaded when vmap is first used; the records do not know it. ``_core/batch_rules.py`` says what the words mean.
+Loaded when vmap is first used; the records do not know it. ``_core/batch_rules.py`` says what the
+words mean.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""torch.func: functions of functions. Gradients, Jacobians and batches of any function of tensors."""
+"""torch.func: functions of functions. Gradients, Jacobians and batches of what takes tensors."""
 
 from rushlight._core.vmap import vmap as vmap
 from rushlight._ops import batching
