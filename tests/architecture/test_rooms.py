@@ -19,6 +19,7 @@ LEVELS = [
     {"_version", "_core/dtypes", "_core/device", "_core/state", "_core/errors"},
     {"_core"},
     {"_ops", "_kernels"},
+    {"_batching"},
     {"_api"},
     {"autograd", "_trace"},
     {"func", "nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
@@ -67,7 +68,6 @@ DATA_ROOMS = {"_core", "autograd", "serialization"}
 DATA_FILES = tuple(
     f"_ops/{name}"
     for name in (
-        "batching_index",
         "copy",
         "create",
         "dropout",
@@ -82,6 +82,7 @@ DATA_FILES = tuple(
         "view",
     )
 )
+DATA_FILES += ("_batching/index",)
 OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy", "mpi4py"}
 MAX_FILE, MAX_FUNCTION = 800, 60
 

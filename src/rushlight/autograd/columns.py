@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight._batching import rules
 from rushlight._core.vmap import vmap
-from rushlight._ops import batching
 from rushlight.autograd.dual import DualLevel, primal_at, tangent_at
 from rushlight.autograd.forward_ad import attach_tangent
 
-batching.load()
+rules.load()
 
 
 def jacobian(call: Callable, inputs: tuple, in_tuple: bool) -> Any:

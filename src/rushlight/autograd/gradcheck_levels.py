@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight._batching import rules
 from rushlight._core.state import thread
 from rushlight._core.vmap import vmap
-from rushlight._ops import batching
 from rushlight.autograd.dual import DualLevel, tangent_at
 from rushlight.autograd.engine import grad
 from rushlight.autograd.forward_ad import attach_tangent
 from rushlight.autograd.gradcheck_error import GradcheckError
 
-batching.load()
+rules.load()
 
 
 def outputs_of(value: Any) -> list:

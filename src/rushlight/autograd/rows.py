@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from rushlight._batching import rules
 from rushlight._core.tensor import Tensor
 from rushlight._core.vmap import vmap
-from rushlight._ops import batching
 
-batching.load()
+rules.load()
 
 
 def grad_of_rows(
