@@ -19,9 +19,10 @@ LEVELS = [
     {"_version", "_core/dtypes", "_core/device", "_core/state", "_core/errors"},
     {"_core"},
     {"_ops", "_kernels"},
+    {"_batching"},
     {"_api"},
-    {"autograd", "func", "_trace"},
-    {"nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
+    {"autograd", "_trace"},
+    {"func", "nn", "optim", "distributions", "linalg", "fft", "special", "signal", "masked"},
     {"utils", "serialization", "amp", "cpu", "cuda", "onnx", "profiler", "compiler"},
     {"vision", "audio", "text", "distributed"},
     {"autograd/profiler"},  # the older names of the profiler
@@ -34,7 +35,7 @@ LEVELS = [
 SIBLINGS = {
     ("optim", "nn"),
     ("masked", "linalg"),
-    ("func", "autograd"),
+    ("func", "nn"),
     ("serialization", "utils"),
     ("utils", "multiprocessing"),
     ("distributions", "nn"),
@@ -81,6 +82,7 @@ DATA_FILES = tuple(
         "view",
     )
 )
+DATA_FILES += ("_batching/index",)
 OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy", "mpi4py"}
 MAX_FILE, MAX_FUNCTION = 800, 60
 

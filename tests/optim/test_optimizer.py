@@ -281,3 +281,21 @@ def test_lbfgs_finds_the_minimum(search):
 def test_lbfgs_takes_one_group(p):
     with pytest.raises(ValueError, match="doesn't support per-parameter options"):
         optim.LBFGS([{"params": [p]}, {"params": [nn.Parameter(torch.ones(1))]}])
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adagrad"])
+def test_fused_steps_take_a_scale_and_leave_out_infinities(name):
+    p, q = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    scaled, plain = (getattr(optim, name)([x], fused=True) for x in (p, q))
+    p.grad, q.grad = torch.full((3,), 8.0), torch.full((3,), 2.0)
+    assert scaled._step_supports_amp_scaling
+    scaled.grad_scale, scaled.found_inf = torch.tensor(4.0), torch.tensor(1.0)
+    scaled.step()
+    assert p.tolist() == [1.0] * 3
+    assert p.grad.tolist() == [8.0] * 3
+    scaled.found_inf = torch.tensor(0.0)
+    scaled.step()
+    plain.step()
+    assert p.tolist() == q.tolist()
+    assert p.grad.tolist() == [2.0] * 3
+    assert str(scaled.state[p]) == str(plain.state[q])

@@ -1,9 +1,10 @@
-"""How an operator computes a whole batch: by family, by what its parameters mean, or by its own rule.
+"""How an operator computes a whole batch: by family, by its parameters' names, or by its own rule.
 
-A record's ``vmap`` says which: "pointwise", "reduce", "leading" (it works on trailing dimensions and takes any
-leading ones), "fold" (its first dimension is a batch already), or a function ``(batch, values, params)``. The values
-have the batch as their first dimension where ``batch.mapped`` says so. A rule may answer NotImplemented: then the
-operator is called for each example.
+A record's ``vmap`` says which: "pointwise", "reduce", "leading" (it works on trailing dimensions
+and takes any leading ones), "fold" (its first dimension is a batch already), or a function
+``(batch, values, params)``. The values have the batch as their first dimension where
+``batch.mapped`` says so. A rule may answer NotImplemented: then the operator is called for each
+example.
 """
 
 from collections.abc import Callable

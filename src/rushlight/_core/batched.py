@@ -8,6 +8,7 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.batch_rules import Batch, batch_rule
 from rushlight._core.dispatch import dtype_of, flat
+from rushlight._core.inplace import bump
 from rushlight._core.levels import (
     Level,
     Wrapped,
@@ -17,7 +18,6 @@ from rushlight._core.levels import (
     record,
     wrapped_in,
 )
-from rushlight._core.inplace import bump
 from rushlight._core.op import OPS
 from rushlight._core.record import Record
 from rushlight._core.state import grad_enabled, thread
@@ -91,7 +91,7 @@ class BatchedArray(Wrapped):
         raise RuntimeError(ESCAPED)
 
     transpose = reshape = view = swapaxes = squeeze = take = ravel = sum = refuse
-    __getitem__ = __setitem__ = refuse  # type: ignore[assignment]  # they refuse everything
+    __getitem__ = __setitem__ = refuse
 
     def astype(self, dtype: Any, **kw: object) -> Any:  # type: ignore[override]  # of the batch
         """The batch in another dtype."""
@@ -102,6 +102,16 @@ class BatchedArray(Wrapped):
         """A copy of the batch, with history below."""
         with below(self.level):
             return batched(self.level, self.value.clone(), self.mapped)
+
+    def plain(self) -> Any:
+        """There is an array for each example."""
+        raise RuntimeError(NO_STORAGE)
+
+    def text(self, t: Tensor, show: Any) -> str:
+        """The whole batch, as PyTorch shows it."""
+        inner = "\n".join(["    " + line for line in show(self.value).split("\n")])
+        bdim = 0 if self.mapped else None
+        return f"BatchedTensor(lvl={self.level.depth}, bdim={bdim}, value=\n{inner}\n)"
 
     def min(self, *args: object, **kw: object) -> Any:
         """The smallest of all values: what bounds are checked with."""
@@ -257,7 +267,7 @@ class VmapLevel(Level):
             return given[0]
         return batched(self, wrap(result))
 
-    def by_example(self, function: Any, t: Tensor, *args: Any) -> Tensor:
+    def each_example(self, function: Any, t: Tensor, *args: Any) -> Tensor:
         """What a random function draws for each example."""
         if self.randomness != "different":
             raise RuntimeError(RANDOM if self.randomness == "error" else SAME)
@@ -271,9 +281,7 @@ class VmapLevel(Level):
         if self.randomness == "same":
             raise RuntimeError(SAME)
 
-    def draw_same(
-        self, function: Any, gen: Any, args: tuple, given: list, parameters: bool
-    ) -> Any:
+    def draw_same(self, function: Any, gen: Any, args: tuple, given: list, parameters: bool) -> Any:
         """One example's random numbers, for all."""
         if parameters:
             raise RuntimeError(SAME)
@@ -288,7 +296,9 @@ class VmapLevel(Level):
     def for_all(self, a: Any) -> Any:
         """An array to fill, or of parameters, for the whole batch."""
         if isinstance(a, BatchedArray) and a.level is self:
-            return a.value._data if a.mapped else np.broadcast_to(a.value._data, (self.size, *a.shape))
+            return (
+                a.value._data if a.mapped else np.broadcast_to(a.value._data, (self.size, *a.shape))
+            )
         if isinstance(a, np.ndarray):
             return np.broadcast_to(a, (self.size, *a.shape)).copy()
         return a

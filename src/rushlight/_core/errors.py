@@ -67,6 +67,40 @@ def leaf_in_place(view: bool) -> RuntimeError:
     return RuntimeError(f"{what} that requires grad is being used in an in-place operation.")
 
 
+AMBIGUOUS = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
+    "code by moving both the view and the inplace either both inside the no_grad block (if you "
+    "don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+BY_FUNCTION = (
+    "This view was created inside a custom Function (or because an input was returned as-is) and "
+    "the autograd logic to handle view+inplace would override the custom backward associated with "
+    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+    "this by cloning the output of the custom Function."
+)
+OF_SEVERAL = (
+    "This view is the output of a function that returns multiple views. Such functions do not "
+    "allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
+)
+
+
+def view_written(name: str | None, at_base: bool, several: bool) -> RuntimeError:
+    """A write to a view that must not be written to, or to the base under it.
+
+    ``name``: 'Output 0 of Split', None for views made under no_grad. ``several``: it is one of
+    those that a function returned several of.
+    """
+    what = "its base or another view of its base has been" if at_base else "is being"
+    if name is None:
+        made = f"A view was created in no_grad mode and {what} modified inplace with grad mode"
+        made += " enabled"
+    else:
+        made = f"{name} is a view and {what} modified inplace"
+    why = OF_SEVERAL if several else AMBIGUOUS if name is None else BY_FUNCTION
+    return RuntimeError(f"{made}. {why}")
+
+
 def leaf_marked_dirty() -> RuntimeError:
     """A Function wrote to a leaf that requires grad."""
     return RuntimeError(

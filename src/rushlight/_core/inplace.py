@@ -20,7 +20,19 @@ from rushlight._core.dispatch import (
 )
 from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import PLAIN, Leaf, Node, Tensor, cell, live_node, replay, wrap
+from rushlight._core.tensor import (
+    PLAIN,
+    Leaf,
+    Node,
+    Pick,
+    Tensor,
+    cell,
+    live_node,
+    name_of_view,
+    of_several,
+    replay,
+    wrap,
+)
 
 ndarray = np.ndarray
 
@@ -56,7 +68,19 @@ def check_leaf(t: Tensor, node: object) -> None:
         return
     if type(node) is Leaf:
         raise errors.leaf_in_place(view=False)
-    if t._view is not None and type(t._view[0]._node) is Leaf:
+    if t._view is not None:
+        check_view(t, node is not None)
+
+
+def check_view(t: Tensor, tracked: bool) -> None:
+    """Refuse a write to a view that history could not follow; ``tracked``: it would be recorded."""
+    base = t._view[0]._node
+    if t._seen < 0 and (tracked or base is not None):  # made under no_grad, or by a Function
+        name = name_of_view(t)
+        raise errors.view_written(name, at_base=False, several=type(t._node) is Pick)
+    if (tracked or base is not None) and of_several(t._view):
+        raise errors.view_written(name_of_view(t), at_base=False, several=True)
+    if type(base) is Leaf:
         raise errors.leaf_in_place(view=True)
 
 
@@ -191,6 +215,8 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     need = op.differentiable and grad_enabled() and any(n is not None for n in nodes)
     if any(n is not None for n in nodes) or self._view is not None:
         check_leaf(self, nodes[0])
+        if need and self._view is not None:
+            check_view(self, True)
     if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
         inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
     # Versions as they were before the write: an input that shares memory with self is then known as

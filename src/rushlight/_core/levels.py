@@ -1,12 +1,13 @@
 """Tensors seen through a level: the arrays that stand for a batch (vmap) or carry a tangent (jvp).
 
-A tensor inside ``vmap`` or with a tangent is an ordinary Tensor whose array is a ``Wrapped`` one. While a level is
-open ``S.special`` keeps calls off the thin entries, and the general path asks the innermost level to ``step``: the
-highest level among the inputs computes, with what the level below gives it, down to plain arrays.
+A tensor inside ``vmap`` or with a tangent is an ordinary Tensor whose array is a ``Wrapped`` one.
+While a level is open ``S.special`` keeps calls off the thin entries, and the general path asks the
+innermost level to ``step``: the highest level among the inputs computes, with what the level below
+gives it, down to plain arrays.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,21 +25,46 @@ from rushlight._core.record import Record
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Node, Pick, Tensor, live_node, wrap
 
-
 UNBATCHED = (
     "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear "
-    "like same randomness. If this is necessary for your usage, please file an issue with functorch."
+    "like same randomness. If this is necessary for your usage, please file an issue with "
+    "functorch."
+)
+
+
+RUNNING = (
+    "Batch norm got a batched tensor as input while the running_mean or running_var, which will be "
+    "updated in place, were not batched.\nIf you are using a module and do not need eval mode, "
+    "please set `track_running_stats` to be False.If you are using a prebuilt module and do not "
+    "need eval mode, please see the functorch website for resources on how to patch your module "
+    "to work with vmap"
 )
 
 
 class Wrapped(np.ndarray):
     """An array with a level: of the shape and dtype that the program sees."""
 
-    level: "Level | None" = None
+    level: Any = None  # a Level
 
     def detached(self) -> Any:
         """The same without history at any level below."""
         raise NotImplementedError
+
+    def below_dead(self) -> Any:
+        """The array one level below, when this level is closed."""
+        raise NotImplementedError
+
+    def plain(self) -> Any:
+        """The values, for who leaves PyTorch."""
+        raise NotImplementedError
+
+    def text(self, t: Tensor, show: Any) -> str | None:
+        """What is printed, if it is not what is printed of other tensors."""
+        return None
+
+    def suffixes(self) -> list[str]:
+        """What is printed after the history."""
+        return []
 
     def overwrite(self, new: Any) -> None:
         """Put another array's values into this one's memory."""
@@ -49,12 +75,13 @@ class Level:
     """One transform that is under way; deeper ones were entered later."""
 
     special = 1  # does it keep calls off the thin entries?
+    functional = True  # one of torch.func's, which do not take backward()
 
     def __init__(self) -> None:
         self.depth = 0
         self.alive = False
 
-    def __enter__(self) -> "Level":
+    def __enter__(self) -> Self:
         self.depth = thread.levels[-1].depth + 1 if thread.levels else 1
         self.alive = True
         thread.levels = (*thread.levels, self)
@@ -96,7 +123,7 @@ class Level:
     @staticmethod
     def like(t: Tensor, new: Tensor) -> Tensor:
         """A new tensor made by a method of ``t``: on the vmap levels of ``t``, a batch."""
-        x = t._data
+        x: Any = t._data
         while isinstance(x, Wrapped) and not hasattr(x, "filled"):
             x = x.below_dead()
         if not isinstance(x, Wrapped):
@@ -106,6 +133,11 @@ class Level:
         if new._node is not None:
             made.requires_grad_()
         return made
+
+    @staticmethod
+    def detached(x: Any) -> Any:
+        """An array without what could be differentiated."""
+        return x.detached() if isinstance(x, Wrapped) else x
 
     @staticmethod
     def draw(function: Any, gen: Any, *args: Any) -> Any:
@@ -129,7 +161,7 @@ class Level:
         level: Any = t._data.level if isinstance(t._data, Wrapped) else None
         if not hasattr(level, "randomness"):
             return NotImplemented
-        return level.by_example(function, t, *args)
+        return level.each_example(function, t, *args)
 
     @staticmethod
     def check_parameters(*given: Any) -> bool:
@@ -139,6 +171,14 @@ class Level:
             if hasattr(level, "check_same"):
                 level.check_same()
         return bool(found)
+
+    @staticmethod
+    def check_running(running: Tensor, fresh: Tensor) -> None:
+        """Refuse to write a batch's statistics into those that all examples share."""
+        for level in thread.levels:
+            mine = getattr(level, "is_mine", None)
+            if mine is not None and mine(fresh) and not mine(running):
+                raise RuntimeError(RUNNING)
 
     @staticmethod
     def check_overwrite(t: Tensor) -> None:

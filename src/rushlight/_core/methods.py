@@ -78,7 +78,9 @@ def stride(self, dim=None):
     (3, 1)
     """
     x = self._data
-    if type(x) is MetaArray or x.size == 0 or 1 in x.shape:
+    if type(x) is not ndarray and hasattr(x, "value"):  # of a batch that vmap maps over
+        strides = x.value.stride()[1 if x.mapped else 0 :]
+    elif type(x) is MetaArray or x.size == 0 or 1 in x.shape:
         strides = element_strides(x)
     else:
         strides = tuple([s // x.itemsize for s in x.strides])
@@ -424,6 +426,8 @@ def numpy(self, *, force=False):
             "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
             "to host memory first."
         )
+    if type(x) is not ndarray:  # seen through vmap or jvp
+        x = x.plain()
     if x.dtype.kind == "V" or x.dtype == dtypes.bfloat16.numpy:
         raise TypeError(f"Got unsupported ScalarType {dtypes.scalar_name(self.dtype)}")
     cell(self)
@@ -447,6 +451,8 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
 @method
 def __bool__(self):
     x = self._data
+    if type(x) is not ndarray and type(x) is not MetaArray:
+        return bool(x)  # a batch has no one answer
     if x.size != 1:
         if x.size == 0:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")

@@ -103,6 +103,11 @@ def tensor_str(tensor: Any) -> str:
 
     The representation of `tensor`, as `repr` and `print` show it.
     """
+    seen = getattr(type(tensor._data), "text", None)  # seen through vmap or jvp
+    if seen is not None:
+        text = seen(tensor._data, tensor, tensor_str)
+        if text is not None:
+            return text
     layout = str(tensor.layout)
     plain = type(tensor) in (Tensor, Parameter) or layout != "torch.strided"
     prefix = "tensor(" if plain else f"{type(tensor).__name__}("
@@ -115,6 +120,8 @@ def tensor_str(tensor: Any) -> str:
     else:
         body = _strided_body(tensor, indent, suffixes)
     suffixes += _history(tensor)
+    if seen is not None:
+        suffixes += tensor._data.suffixes()
     text = _join(prefix + body, suffixes, indent, newline=layout == "torch.sparse_coo")
     return f"Parameter({text})" if isinstance(tensor, Parameter) and not plain else text
 

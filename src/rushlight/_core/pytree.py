@@ -31,6 +31,19 @@ class Spec:
     def __repr__(self) -> str:
         return self.show(0)
 
+    def short(self) -> str:
+        """The nesting alone: ``(*, *)``."""
+        if self.kind is None:
+            return "*"
+        parts = [p.short() for p in self.parts]
+        if isinstance(self.context, list):
+            shown = [f"{k!r}: {p}" for k, p in zip(self.context, parts, strict=False)]
+            return "{" + ", ".join(shown) + "}"
+        text = ", ".join(parts)
+        if self.kind is list:
+            return f"[{text}]"
+        return f"({text},)" if len(parts) == 1 else f"({text})"
+
     def show(self, indent: int) -> str:
         """PyTorch's text, each further part on a line of its own."""
         if self.kind is None:
@@ -101,7 +114,7 @@ def tree_map(function: Callable, value: Any) -> Any:
 
 
 def broadcast_to(value: Any, spec: Spec) -> list | None:
-    """``value``, a prefix of the nesting, as one leaf for each of its leaves; None if it is none."""
+    """``value``, a prefix of the nesting, as one leaf for each of its leaves; None if not one."""
     found = container(value)
     if found is None:
         return [value] * spec.leaves

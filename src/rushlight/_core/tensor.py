@@ -450,6 +450,29 @@ def add_hook(node: Any, kind: str, hook: object) -> Removable:
     return Removable(node, entry)
 
 
+class ViewOfSeveral(tuple):
+    """The ``_view`` of what split, chunk and unbind return: such views refuse in-place writes."""
+
+    __slots__ = ()
+
+
+def of_several(view: tuple | None) -> bool:
+    """Is this view, or one that it is a view of, one of several that a function returned?"""
+    while view is not None:
+        if type(view) is ViewOfSeveral:
+            return True
+        view = view[1]
+    return False
+
+
+def name_of_view(t: Tensor) -> str | None:
+    """'Output 1 of Split', for errors; None if the view has no history."""
+    n = t._node
+    if n is None or type(n) is Leaf:
+        return None
+    return f"Output {t.output_nr} of {n.name().removesuffix('0').removesuffix('Backward')}"
+
+
 def replay(view: tuple, t: Tensor) -> Tensor:
     """The view that ``(base, parent view or None, op, params)`` describes, of another tensor shaped
     like the base.
@@ -498,6 +521,8 @@ def live_node(t: Tensor) -> "Node | Leaf | Pick | None":
     if v is not None and t._seen != t._ver[0] and t._seen >= 0:
         t._seen = t._ver[0]
         if live_node(v[0]) is not None:
+            if of_several(v) and thread.grad:
+                raise errors.view_written(name_of_view(t), at_base=True, several=True)
             on = thread.grad
             set_grad(True)
             try:

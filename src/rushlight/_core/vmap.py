@@ -6,7 +6,7 @@ from typing import Any
 
 from rushlight._core.batched import BatchedArray, VmapLevel, batched
 from rushlight._core.op import OPS
-from rushlight._core.pytree import Spec, broadcast_to, container, flatten, unflatten
+from rushlight._core.pytree import Spec, broadcast_to, flatten, unflatten
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Tensor, wrap
 
@@ -127,8 +127,8 @@ def unwrap(level: VmapLevel, x: Any, dim: int | None, func: Callable) -> Any:
     if dim is None:
         if array.mapped:
             raise ValueError(
-                f"vmap({name_of(func)}, ...): `{name_of(func)}` can not return a BatchedTensor when "
-                "out_dim is None"
+                f"vmap({name_of(func)}, ...): `{name_of(func)}` can not return a BatchedTensor "
+                "when out_dim is None"
             )
         return array.value
     value = array.value
@@ -147,7 +147,7 @@ def name_of(func: Callable) -> str:
 
 
 def inputs(in_dims: Any, args: tuple, func: Callable) -> tuple[list, list, Spec]:
-    """The mapped dimension (None: not mapped) of each leaf of the inputs, the leaves, the nesting."""
+    """The mapped dimension of each leaf of the inputs (None: not mapped), leaves and nesting."""
     name = name_of(func)
     if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
@@ -164,7 +164,7 @@ def inputs(in_dims: Any, args: tuple, func: Callable) -> tuple[list, list, Spec]
     if dims is None:
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "
-            f"structure of inputs. in_dims has structure {flatten(in_dims)[1]} but inputs has "
+            f"structure of `inputs`. in_dims has structure {flatten(in_dims)[1]} but inputs has "
             f"structure {spec}."
         )
     made = [check_dim(x, d, name, in_dims) for x, d in zip(leaves, dims, strict=True)]
@@ -205,6 +205,12 @@ def batch_size(dims: list, leaves: list) -> int:
 def output_dims(out_dims: Any, outputs: Any, found: list, spec: Spec, func: Callable) -> list:
     """Where each leaf of the outputs gets the batch."""
     name = name_of(func)
+    if not isinstance(out_dims, int | tuple | list | dict | None):
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python "
+            "collection of ints representing where in the outputs the vmapped dimension should "
+            "appear."
+        )
     if isinstance(outputs, Tensor):
         if isinstance(out_dims, (int, type(None))):
             return [out_dims]
@@ -214,10 +220,10 @@ def output_dims(out_dims: Any, outputs: Any, found: list, spec: Spec, func: Call
     if dims is None:
         raise ValueError(
             f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with "
-            f"the structure of `outputs`. out_dims has structure {flatten(out_dims)[1]} but outputs "
-            f"has structure {spec}."
+            f"the structure of `outputs`. out_dims has structure {flatten(out_dims)[1]} but "
+            f"outputs has structure {spec}."
         )
     return dims
 
 
-__all__ = ["container", "vmap"]
+__all__ = ["vmap"]

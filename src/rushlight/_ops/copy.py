@@ -66,10 +66,16 @@ def is_contiguous_as(input, memory_format):
         if type(x) is np.ndarray:
             return x.transpose(order).flags.c_contiguous
     elif type(x) is not MetaArray:
-        return x.flags.c_contiguous
+        return x.flags.c_contiguous if type(x) is np.ndarray else is_contiguous_whole(input, x)
     else:
         order = tuple(range(x.ndim))
     return _is_dense(input, order)
+
+
+def is_contiguous_whole(input, x):
+    """Of a batch that vmap maps over, is the whole of it contiguous?"""
+    whole = getattr(x, "value", None)
+    return x.flags.c_contiguous if whole is None else whole.is_contiguous()
 
 
 def _is_dense(input, order):
@@ -413,6 +419,8 @@ def detach(input):
     """
     t = new(Tensor if type(input) is Parameter else type(input))
     t._data, t._node, t._view = input._data, None, None
+    if S.special and thread.levels:  # a batch has a history below, a dual tensor a tangent
+        t._data = thread.levels[-1].detached(input._data)
     t._ver = cell(input)
     return t
 

@@ -13,6 +13,7 @@ from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Tensor, live_node, wrap
+from rushlight._ops.copy import copy_for
 
 ndarray = np.ndarray
 

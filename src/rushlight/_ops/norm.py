@@ -10,6 +10,7 @@ from typing import Any
 
 from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
+from rushlight._core.state import S, thread
 from rushlight._ops.pad import ConstantPadNd
 from rushlight._ops.pool import avg_pool2d, avg_pool3d
 
@@ -325,6 +326,8 @@ def _check_channels(input, **given):
 
 def _update(running, fresh, momentum):
     """A running statistic moved towards a fresh one, in place."""
+    if S.special and thread.levels:
+        thread.levels[-1].check_running(running, fresh)
     fresh = fresh.detach().to(running.dtype)
     running.copy_(running * (1 - momentum) + fresh * momentum)
 

@@ -2,10 +2,11 @@
 X_copy and X_.
 """
 
-from rushlight._core import dtypes, errors, inplace
+from rushlight._core import dtypes, errors, inplace, several
 from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
-from rushlight._core.tensor import Leaf, Tensor, live_node
+from rushlight._core.tensor import Leaf, Pick, Tensor, live_node
+from rushlight._ops.move import Cat, Stack
 from rushlight._ops.view import named
 
 
@@ -71,7 +72,26 @@ def split(tensor, split_size_or_sections, dim=0):
                 "size at "
                 f"dimension {at}), but got split_sizes={sections}"
             )
-    return pieces(tensor, at, sections)
+    name = "Split" if isinstance(split_size_or_sections, int) else "SplitWithSizes"
+    return several.bind(tensor, pieces(tensor, at, sections), f"{name}Backward0", _joined, at)
+
+
+def _joined(parts, dim):
+    return Cat.call(parts, dim)
+
+
+def _stacked(parts, dim):
+    return Stack.call(parts, dim)
+
+
+def _unbound_to(made, name):
+    """Pieces that are no views as far as history goes: they may be written to."""
+    node = next((t._node for t in made if t._node is not None), None)
+    for t in made:
+        t._view = t._ver = None
+    if type(node) is Pick:
+        node.node.op.grad_name = name
+    return made
 
 
 def pieces(tensor, at, sections):
@@ -92,7 +112,7 @@ def unsafe_split(input, split_size, dim=0):
     >>> torch.unsafe_split(torch.arange(3), 2)
     (tensor([0, 1]), tensor([2]))
     """
-    return split(input, split_size, dim)
+    return _unbound_to(split(input, split_size, dim), "UnsafeSplitBackward0")
 
 
 @public("torch", "Tensor", out=False)
@@ -104,7 +124,7 @@ def unsafe_chunk(input, chunks, dim=0):
     >>> torch.unsafe_chunk(torch.arange(3), 2)
     (tensor([0, 1]), tensor([2]))
     """
-    return chunk(input, chunks, dim)
+    return _unbound_to(chunk(input, chunks, dim), "UnsafeSplitBackward0")
 
 
 @public("torch", "Tensor", out=False)
@@ -116,7 +136,7 @@ def unsafe_split_with_sizes(input, split_sizes, dim=0):
     >>> torch.unsafe_split_with_sizes(torch.arange(3), (1, 2))
     (tensor([0]), tensor([1, 2]))
     """
-    return split(input, list(split_sizes), dim)
+    return _unbound_to(split(input, list(split_sizes), dim), "UnsafeSplitWithSizesBackward0")
 
 
 @public("torch", "Tensor", out=False)
@@ -265,7 +285,8 @@ def unbind(input, dim=0):
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrap_dim(dim, input.ndim)
     lead = (slice(None),) * at
-    return tuple([input[(*lead, i)] for i in range(input.shape[at])])
+    made = tuple([input[(*lead, i)] for i in range(input.shape[at])])
+    return several.bind(input, made, "UnbindBackward0", _stacked, at)
 
 
 # ---- derived: copies of views, and views in place ------------------------------------------------

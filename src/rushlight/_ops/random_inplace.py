@@ -13,8 +13,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import make_node
 from rushlight._core.inplace import bump, check_leaf, rebase
 from rushlight._core.op import public
-from rushlight._core.state import grad_enabled
-from rushlight._core.state import S, thread
+from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Tensor, live_node
 from rushlight._ops.factory import as_integer
 from rushlight._ops.random import (

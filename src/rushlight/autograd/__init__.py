@@ -28,6 +28,6 @@ Tensor.backward = tensor_backward
 
 
 def __getattr__(name: str) -> Any:
-    if name == "profiler":  # loaded when first named
-        return importlib.import_module(f"{__name__}.profiler")
+    if name in ("forward_ad", "profiler"):  # loaded when first named
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'torch.autograd' has no attribute '{name}'")

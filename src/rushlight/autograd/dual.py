@@ -1,9 +1,10 @@
 """Forward mode: arrays that carry a tangent, and how each operator passes it on.
 
-The tangent rides on the array, so a dual tensor is a tensor like any other: its node, its views and its memory are
-its own. What an operator does to it is derived from the record: a linear operator does the same to the tangent, an
-elementwise one multiplies it by its own gradient formula, and for all others the gradient formula, which is linear in
-the gradient, is differentiated with respect to it.
+The tangent rides on the array, so a dual tensor is a tensor like any other: its node, its views
+and its memory are its own. What an operator does to it is derived from the record: a linear
+operator does the same to the tangent, an elementwise one multiplies it by its own gradient
+formula, and for all others the gradient formula, which is linear in the gradient, is
+differentiated with respect to it.
 """
 
 from typing import Any
@@ -33,11 +34,26 @@ class DualArray(Wrapped):
     """An array, the one below (``inner``), and its tangent on one level."""
 
     inner: Any = None
-    tangent: Tensor | None = None
+    tangent: Any = None  # a Tensor
 
     def below_dead(self) -> Any:
         """The array without its tangent."""
         return self.view(np.ndarray) if self.inner is None else self.inner
+
+    def plain(self) -> Any:
+        """The values alone."""
+        x = self.below_dead()
+        return x.plain() if isinstance(x, Wrapped) else x
+
+    def text(self, t: Tensor, show: Any) -> str | None:
+        """As without a tangent; a batch shows itself."""
+        x = self.below_dead()
+        return x.text(t, show) if isinstance(x, Wrapped) else None
+
+    def suffixes(self) -> list[str]:
+        """The tangent."""
+        alive = self.level is not None and self.level.alive
+        return [f"tangent={self.tangent}"] if alive and self.tangent is not None else []
 
     def detached(self) -> Any:
         """Detaching drops the tangent too."""
@@ -167,7 +183,9 @@ def forward_tangents(
         return [as_result(found, outs[0])] + [None] * (len(outs) - 1)
     if op.linear and len(op.tensors) == 1:
         if op.variadic:
-            zero = [wrap_zero(t) if d is None else d for t, d in zip(primals[0], tangents, strict=True)]
+            zero = [
+                wrap_zero(t) if d is None else d for t, d in zip(primals[0], tangents, strict=True)
+            ]
             return [as_result(invoke(op, (zero,), params), outs[0])]
         return [as_result(invoke(op, (tangents[0],), params), outs[0])]
     if is_elementwise(op) and not any(o._data.dtype.kind == "c" for o in outs):
@@ -227,7 +245,7 @@ def elementwise(
 def by_double_vjp(
     op: Any, primals: tuple, tangents: list, params: tuple, outs: tuple
 ) -> list[Tensor | None]:
-    """``J v`` from the formula for ``u J``, which is linear in ``u``: differentiate it once more."""
+    """``J v`` from the formula for ``u J``, which is linear in ``u``: differentiate it again."""
     node, need = stand_in(op, primals, tangents, params, outs)
     history = grad_enabled() and any(
         n is not None for n in [*node.edges, *[live_node(d) for d in tangents if d is not None]]

@@ -2,6 +2,7 @@
 the work.
 """
 
+import importlib
 import sys
 import warnings
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
 def fit(g: Tensor, target: Any) -> Tensor:
     """A gradient in the shape and dtype of what it belongs to."""
     x = g._data
-    if x.dtype is not target.dtype and x.dtype != target.dtype:
+    if x.dtype is not target.dtype and x.dtype != target.dtype and target.dtype is not None:
         if x.dtype.kind == "c" and target.dtype.kind != "c":
             g = g.real
         g = g.to(dtypes.BY_NUMPY[target.dtype])
@@ -155,6 +156,8 @@ def run(
             g = pending.pop(n, None)
             if g is not None and (useful is None or n in useful):
                 visit(n, g)
+        for call in task.at_end:
+            call()
     finally:
         set_grad(before)
         thread.backward = outer
@@ -238,6 +241,8 @@ def owned(g: Tensor) -> Tensor:
     x: Any = g._data
     if type(x) is SparseArray:
         return wrap_sparse(x)
+    if type(x) is not np.ndarray:  # seen through vmap or jvp
+        return wrap(x.copy())
     # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the
     # tensor's.
     if (
@@ -319,6 +324,16 @@ def warn_anomaly(n: Node, trace: str) -> None:
 # ---- the public entrances ------------------------------------------------------------------------
 
 
+def check_no_transform() -> None:
+    """``backward`` leaves gradients in tensors, which torch.func's transforms have no place for."""
+    if thread.levels and any(level.functional for level in thread.levels):
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms."
+        )
+
+
 def root_of(t: Tensor, i: int) -> object:
     """The node a gradient starts from."""
     n = live_node(t)
@@ -381,6 +396,7 @@ def backward(
     ``tensors``, weighted by
     ``grad_tensors``.
     """
+    check_no_transform()
     if grad_variables is not None:
         raise NotImplementedError("grad_variables was renamed long ago: pass grad_tensors")
     outputs = as_tuple(tensors)
@@ -431,6 +447,7 @@ def tensor_backward(
     if inputs is not None:
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
         return
+    check_no_transform()
     n = root_of(self, 0)
     g = initial(self, gradient, create_graph)
     run(
@@ -459,9 +476,17 @@ def grad(
     outs, ins = as_tuple(outputs), as_tuple(inputs)
     if not only_inputs:
         raise NotImplementedError("only_inputs=False is gone from PyTorch too: use backward()")
-    if is_grads_batched:
-        raise NotImplementedError(
-            "is_grads_batched=True needs vmap: call grad once per row instead"
+    if is_grads_batched:  # vmap is loaded when it is first asked for
+        rows = importlib.import_module("rushlight.autograd.rows")
+        return rows.grad_of_rows(
+            grad,
+            outs,
+            ins,
+            grad_outputs,
+            retain_graph,
+            create_graph,
+            allow_unused,
+            materialize_grads,
         )
     if materialize_grads and allow_unused is False:
         raise ValueError(
@@ -485,7 +510,14 @@ def grad(
         accumulate=False,
     )
     results = [found.get(n) for n in nodes]
-    for i, (t, g) in enumerate(zip(ins, results, strict=True)):
+    return tuple(finished(ins, results, create_graph, allow, materialize_grads))
+
+
+def finished(
+    inputs: tuple, results: list, create_graph: bool, allow: bool, materialize_grads: bool
+) -> list:
+    """What ``grad`` returns for inputs that were used, and for those that were not."""
+    for i, (t, g) in enumerate(zip(inputs, results, strict=True)):
         if g is None:
             if not allow:
                 raise RuntimeError(
@@ -497,7 +529,7 @@ def grad(
                 results[i] = wrap(np.zeros(t._data.shape, t._data.dtype))
         elif not create_graph and g._node is not None:
             results[i] = g.detach()
-    return tuple(results)
+    return results
 
 
 __all__ = ["backward", "grad", "tensor_backward"]

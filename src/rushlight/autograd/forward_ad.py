@@ -53,6 +53,7 @@ def enter_dual_level() -> int:
     if current_level() is not None:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     level = DualLevel()
+    level.functional = False
     level.__enter__()
     _entered.append(level)
     return 0
@@ -101,13 +102,8 @@ def attach_tangent(tensor: Tensor, tangent: Tensor, level: DualLevel) -> Tensor:
     if tensor.shape != tangent.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original "
-            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the given "
-            f"forward gradient is of size {list(tangent.shape)}."
-        )
-    if tensor.dtype is not tangent.dtype:
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different dtype than that of the original "
-            "Tensor, this is not supported."
+            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
+            f"given forward gradient is of size {list(tangent.shape)}."
         )
     made = wrap(dual_array(tensor._data, level, tangent), live_node(tensor))
     made._ver = cell(tensor)

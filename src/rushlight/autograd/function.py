@@ -1,5 +1,6 @@
 """torch.autograd.Function: operators of users, with a forward and a backward of their own."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self.to_save: tuple = ()
+        self.for_forward: tuple = ()  # what a jvp will need
+        self.given: tuple | None = None  # instead of what was saved: inside a generated rule
         self.dirty: tuple = ()
         self.not_differentiable: tuple = ()
         self.materialize = True
@@ -38,10 +41,14 @@ class FunctionCtx:
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor) -> None:
-        """Keep tensors for a custom jvp; forward-mode differentiation is not supported yet."""
-        raise NotImplementedError(
-            "save_for_forward needs forward-mode AD, which rushlight does not have yet"
-        )
+        """Keep tensors for the Function's jvp, where ``ctx.saved_tensors`` gives them."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(
+                    "save_for_forward can only save tensors, but argument "
+                    f"{tensors.index(t)} is of type {type(t)}, not torch.Tensor."
+                )
+        self.for_forward = tensors
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Say that forward modified these inputs in place."""
@@ -58,9 +65,16 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What forward saved; RuntimeError if it was modified in place or freed since."""
+        if self.given is not None:
+            return self.given
         if self._entries is None:
             raise errors.backward_twice()
         return tuple([self._unpack(e) for e in self._entries])
+
+    @property
+    def forward_tensors(self) -> tuple[Tensor | None, ...]:
+        """What was saved for the jvp."""
+        return self.for_forward
 
     def _unpack(self, entry: tuple | None) -> Tensor | None:
         if entry is None:
@@ -190,6 +204,28 @@ class Function:
             "backward mode AD."
         )
 
+    @staticmethod
+    @overridable
+    def jvp(ctx: FunctionCtx, *grad_inputs: object) -> object:
+        """To be defined for forward mode: the outputs' tangents from those of the inputs."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    @overridable
+    def vmap(info: Any, in_dims: tuple, *args: object) -> object:
+        """To be defined for vmap: ``(output, out_dims)`` of inputs whose dimensions ``in_dims`` are
+        mapped over; ``info`` has ``batch_size`` and ``randomness``.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
+            "set generate_vmap_rule=True."
+        )
+
+    generate_vmap_rule = False  # True: forward, backward and jvp are vmapped themselves
+
     def __init_subclass__(cls, **kw: object) -> None:
         super().__init_subclass__(**kw)
         if "vjp" in cls.__dict__ and "backward" not in cls.__dict__:
@@ -199,16 +235,60 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kw: Any) -> Any:
         """Compute the function on tensors and other arguments, recording its backward."""
-        ctx = _new_context(cls)
+        if thread.levels:  # vmap or jvp, which are loaded when they are first used
+            levels = importlib.import_module("rushlight.autograd.function_levels")
+            found = levels.apply(cls, args, kw)
+            if found is not NotImplemented:
+                return found
+        return cls.apply_with(None, *args, **kw)
+
+    @classmethod
+    def apply_with(cls, contexts: list | None, *args: Any, **kw: Any) -> Any:
+        """``apply`` on tensors without a level; the ctx is put into ``contexts``."""
+        if contexts is not None and thread.levels:
+            levels = importlib.import_module("rushlight.autograd.function_levels")
+            if levels.top_level(args) is not None:
+                raise NotImplementedError(
+                    "a jvp of an autograd.Function inside vmap or another jvp is not supported: "
+                    "write the function with PyTorch's operators"
+                )
+        ctx = new_context(cls)
         nodes = [live_node(a) if isinstance(a, Tensor) else None for a in args]
         recording = grad_enabled() and any(n is not None for n in nodes)
         ctx.needs_input_grad = tuple([recording and n is not None for n in nodes])
         output = run_forward(cls, ctx, args, kw)
-        outputs = output if isinstance(output, tuple) else (output,)
-        results = tuple([adopt(o, args, ctx, nodes, recording) for o in outputs])
-        if recording:
-            record(cls, ctx, args, nodes, results)
-        return results if isinstance(output, tuple) else results[0]
+        if contexts is not None:
+            contexts.append(ctx)
+        return finish(cls, ctx, args, nodes, output, recording)
+
+
+def finish(
+    cls: type[Function],
+    ctx: FunctionCtx,
+    args: tuple,
+    nodes: list,
+    output: Any,
+    recording: bool = True,
+) -> Any:
+    """The outputs of a Function as its results, with their history."""
+    outputs = output if isinstance(output, tuple) else (output,)
+    results = tuple([adopt(o, args, ctx, nodes, recording) for o in outputs])
+    if recording:
+        record(cls, ctx, args, nodes, results)
+    elif ctx.for_forward or ctx.to_save:
+        ctx._entries = tuple([save(t, ()) for t in ctx.to_save or ctx.for_forward])
+    return results if isinstance(output, tuple) else results[0]
+
+
+class without_history:
+    """A context in which none is recorded."""
+
+    def __enter__(self) -> None:
+        self.before = thread.grad
+        set_grad(False)
+
+    def __exit__(self, *exc: object) -> None:
+        set_grad(self.before)
 
 
 class _Context(FunctionCtx):
@@ -217,7 +297,7 @@ class _Context(FunctionCtx):
     _function: type[Function]
 
 
-def _new_context(cls: type[Function]) -> FunctionCtx:
+def new_context(cls: type[Function]) -> FunctionCtx:
     ctx = _Context()
     ctx._function = cls
     return ctx

@@ -4,6 +4,7 @@ A Jacobian-vector product is computed by differentiating twice: the vector-Jacob
 linear in its vector u, and its derivative with respect to u, applied to v, is the product with v.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -234,8 +235,8 @@ def jacobian(
     strategy="reverse-mode")
 
     The Jacobian of `func`: for an output and an input, a tensor of the output's shape followed by
-    the input's. Tuples of outputs or inputs give tuples. `vectorize` and `strategy` are about speed
-    in PyTorch; here rows are computed one by one whatever they say.
+    the input's. Tuples of outputs or inputs give tuples. `vectorize`: all rows by one vmap.
+    `strategy="forward-mode"` (with `vectorize`): columns instead, of which there may be fewer.
 
     >>> torch.autograd.functional.jacobian(lambda x: x**2, torch.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -244,10 +245,15 @@ def jacobian(
     _check_strategy(create_graph, strict, vectorize, strategy)
     with torch.set_grad_enabled(True):
         given, in_tuple = _as_tuple(inputs, "inputs", "jacobian")
+        if strategy == "forward-mode":  # loaded when it is first asked for
+            return importlib.import_module("rushlight.autograd.columns").jacobian(
+                lambda *t: _call(func, t, "jacobian", strict), given, in_tuple
+            )
         given = _fresh(given, create_graph)
         outputs, out_tuple = _call(func, given, "jacobian", strict)
+        rows = _rows_at_once if vectorize else _rows
         blocks = tuple(
-            _result(_rows(output, i, given, create_graph, strict), in_tuple, create_graph)
+            _result(rows(output, i, given, create_graph, strict), in_tuple, create_graph)
             for i, output in enumerate(outputs)
         )
     return blocks if out_tuple else blocks[0]
@@ -270,6 +276,26 @@ def _rows(output, i, inputs, create_graph, strict):
     return tuple(
         torch.stack(column).view(*output.shape, *t.shape)
         for column, t in zip(columns, inputs, strict=True)
+    )
+
+
+def _rows_at_once(output, i, inputs, create_graph, strict):
+    """The same by one vmap over the rows."""
+    n = output.numel()
+    if not n or not output.requires_grad:
+        return _rows(output, i, inputs, create_graph, strict)
+    found = grad(
+        output,
+        inputs,
+        torch.eye(n, dtype=output.dtype).reshape(n, *output.shape),
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+        is_grads_batched=True,
+    )
+    return tuple(
+        t.new_zeros((*output.shape, *t.shape)) if g is None else g.view(*output.shape, *t.shape)
+        for g, t in zip(found, inputs, strict=True)
     )
 
 

@@ -1,14 +1,14 @@
 """gradcheck and gradgradcheck: formulas against central differences."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight.autograd import gradcheck_error as errors
 from rushlight.autograd.engine import grad as autograd_grad
 
-
-class GradcheckError(RuntimeError):
-    """An analytical gradient that does not agree with the numerical one."""
+GradcheckError = errors.GradcheckError
 
 
 def as_tuple(value: object) -> tuple:
@@ -87,8 +87,6 @@ def gradcheck(
     (use float64).
     Raises GradcheckError (or returns False with ``raise_exception=False``) where they disagree.
     """
-    refuse(check_batched_grad or check_batched_forward_grad, "check_batched_grad needs vmap")
-    refuse(check_forward_ad, "check_forward_ad needs forward-mode AD")
     refuse(bool(masked), "masked=True needs sparse gradients")
     inputs = as_tuple(inputs)
     targets = differentiable(inputs)
@@ -101,6 +99,14 @@ def gradcheck(
     try:
         if check_backward_ad:
             check_all(func, inputs, targets, eps, atol, rtol, nondet_tol, check_grad_dtypes)
+        if check_forward_ad or check_batched_grad or check_batched_forward_grad:
+            more = importlib.import_module("rushlight.autograd.gradcheck_levels")  # vmap and jvp
+            if check_forward_ad:
+                more.check_forward(func, inputs, targets, eps, atol, rtol, numerical_jacobian)
+            if check_batched_grad:
+                more.check_batched(func, inputs, targets, atol, rtol)
+            if check_batched_forward_grad:
+                more.check_batched_forward(func, inputs, targets, atol, rtol)
     except GradcheckError:
         if raise_exception:
             raise
@@ -225,7 +231,6 @@ def gradgradcheck(
     Check gradients of gradients: gradcheck of the gradient of ``func``, also with respect to
     ``grad_outputs``.
     """
-    refuse(check_fwd_over_rev, "check_fwd_over_rev needs forward-mode AD")
     inputs = as_tuple(inputs)
     count = len(inputs)
     if grad_outputs is None:
@@ -262,6 +267,8 @@ def gradgradcheck(
         nondet_tol=nondet_tol,
         check_grad_dtypes=check_grad_dtypes,
         check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
     )
 
 

@@ -1,7 +1,7 @@
-"""torch.func: functions of functions. Gradients, Jacobians and batches of any function of tensors."""
+"""torch.func: functions of functions. Gradients, Jacobians and batches of what takes tensors."""
 
+from rushlight._batching import rules
 from rushlight._core.vmap import vmap as vmap
-from rushlight._ops import batching
 from rushlight.func.gradients import grad as grad
 from rushlight.func.gradients import grad_and_value as grad_and_value
 from rushlight.func.gradients import vjp as vjp
@@ -36,4 +36,4 @@ __all__ = [
     "vjp",
     "vmap",
 ]
-batching.load()
+rules.load()

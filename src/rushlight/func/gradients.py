@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
-from rushlight._core.batched import BatchedArray, innermost
-from rushlight._core.levels import Level, Wrapped, is_wrapped
+from rushlight._core.levels import Level
 from rushlight._core.pytree import flatten, tree_map, unflatten
 from rushlight._core.state import grad_enabled, set_grad, thread
-from rushlight._core.tensor import Leaf, Node, Tensor, cell, live_node, wrap
-from rushlight.autograd.dual import DualArray, dual_array
+from rushlight._core.tensor import Leaf, Tensor, live_node
 from rushlight.autograd.engine import run, topological
+from rushlight.autograd.variables import history_below, leave, variable
 
 Argnums = int | tuple[int, ...]
 
@@ -20,72 +19,6 @@ class GradLevel(Level):
     """One reverse-mode differentiation that is under way; plain calls stay on their fast way."""
 
     special = 0
-
-
-class Alias:
-    """The history of an input seen inside: the same tensor, one step on."""
-
-    grad_name = "ViewBackward0"
-    grad_outputs = (0,)
-
-    @staticmethod
-    def backward(node: Node, g: Tensor, need: list) -> list:
-        """Passed on as it is."""
-        return [g]
-
-
-def variable(x: Any, outer: bool) -> Tensor:
-    """What the function sees of an input it is differentiated by.
-
-    Its history goes on outside, so that gradients can be differentiated there. Inside a vmap it
-    belongs to that vmap, as what is computed from it does.
-    """
-    if not isinstance(x, Tensor):
-        raise ValueError(f"Expected tensors, got unsupported type {type(x)}")
-    if not (x.is_floating_point() or x.is_complex()):
-        raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    made = lifted(x)
-    node: Any = live_node(x) if made._data is x._data and outer else None
-    if node is None:
-        made._node = Leaf(made)
-    else:
-        made._node = Node(Alias, (node,), (), made._data.shape, made._data.dtype)
-    return made
-
-
-def lifted(x: Tensor) -> Tensor:
-    """The tensor on the level of the innermost vmap, apart from its history."""
-    level = innermost()
-    data = x._data
-    if level is not None and not belongs(data, level):
-        if isinstance(data, DualArray) and data.level is not None and data.level.depth > level.depth:
-            inner = level.lift(wrap(data.inner, live_node(x)))
-            data = dual_array(inner._data, data.level, data.tangent)
-        else:
-            data = level.lift(x)._data
-    made = wrap(data)
-    made._ver = cell(x)
-    return made
-
-
-def belongs(data: Any, level: Level) -> bool:
-    """Is an array, below its tangents, one of this vmap level?"""
-    while isinstance(data, DualArray):
-        data = data.below_dead()
-    return isinstance(data, BatchedArray) and data.level is level
-
-
-def history_below(t: Tensor) -> bool:
-    """Has what a batch holds a history on a lower level?"""
-    x = t._data
-    while isinstance(x, Wrapped):
-        if isinstance(x, BatchedArray):
-            if live_node(x.value) is not None:
-                return True
-            x = x.value._data
-        elif isinstance(x, DualArray):
-            return True
-    return False
 
 
 def differentiable_outside(outputs: list, own: list) -> bool:
@@ -131,7 +64,7 @@ def check_argnums(argnums: Any, count: int) -> Argnums:
     if isinstance(argnums, int) and not isinstance(argnums, bool):
         return check_one(argnums, count)
     if not isinstance(argnums, tuple):
-        raise RuntimeError(f"argnum must be int or Tuple[int, ...], got: {type(argnums)}")
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
     if not argnums:
         raise RuntimeError("argnums cannot be empty")
     for i in argnums:
@@ -176,21 +109,6 @@ class recording:
 
     def __exit__(self, *exc: object) -> None:
         set_grad(self.before)
-
-
-def plain(value: Any, keep: bool) -> Any:
-    """Outputs without the history inside, unless it goes on outside."""
-    return tree_map(
-        lambda t: t.detach() if isinstance(t, Tensor) and not keep and not is_wrapped(t) else t,
-        value,
-    )
-
-
-def leave(t: Any, own: list, keep: bool) -> Any:
-    """An output as it is outside: a history that ends in the variables ends here."""
-    if not isinstance(t, Tensor) or keep or live_node(t) is None:
-        return t
-    return wrap(t._data)
 
 
 def grad_and_value(func: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
@@ -303,14 +221,13 @@ def vjp_by(func: Callable, primals: tuple, argnums: Any, has_aux: bool) -> Any:
     check_tensors(flat, "vjp(f, *primals)")
     keep = outer and differentiable_outside(flat, own)
 
-    def vjp_fn(
-        cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None
-    ) -> Any:
+    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         gs, g_spec = flatten(cotangents)
         if g_spec != out_spec:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of "
-                f"outputs to the function. cotangents: {g_spec}, primal output: {out_spec}"
+                f"outputs to the function. cotangents: {g_spec.short()}, primal output: "
+                f"{out_spec.short()}"
             )
         for i, (t, g) in enumerate(zip(flat, gs, strict=True)):
             if t.shape != g.shape:
@@ -324,7 +241,9 @@ def vjp_by(func: Callable, primals: tuple, argnums: Any, has_aux: bool) -> Any:
         return unflatten(grads, spec)
 
     shown = unflatten([leave(t, own, keep) for t in flat], out_spec)
-    return (shown, vjp_fn, aux) if has_aux else (shown, vjp_fn)
+    if has_aux:
+        return shown, vjp_fn, tree_map(lambda t: leave(t, own, keep), aux)
+    return shown, vjp_fn
 
 
 def wants_history(cotangents: list) -> bool:
@@ -339,8 +258,10 @@ def check_tensors(flat: list, name: str) -> None:
     for t in flat:
         if not isinstance(t, Tensor):
             raise RuntimeError(
-                f"{name.replace('f, ', 'f, ')}: expected f(*primals) to return only tensors, got "
+                f"{name}: expected f(*primals) to return only tensors, got "
                 f"unsupported type {type(t)}"
             )
     if not flat:
-        raise RuntimeError(f"{name}: Expected f to be a function that has non-empty output")
+        raise RuntimeError(
+            f"{name}: Expected f to be a function that has non-empty output (got output = [])"
+        )

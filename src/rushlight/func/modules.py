@@ -38,9 +38,7 @@ def functional_call(
             "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
             f"{type(parameter_and_buffer_dicts)}"
         )
-    return _functional_call(
-        module, given, args, kwargs, tie_weights=tie_weights, strict=strict
-    )
+    return _functional_call(module, given, args, kwargs, tie_weights=tie_weights, strict=strict)
 
 
 def merged(dicts: Sequence) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def merged(dicts: Sequence) -> dict[str, Any]:
                 "Expected all elements of parameter_and_buffer_dicts to be dictionaries"
             )
     names = [k for d in dicts for k in d]
-    repeated = {k for k in names if names.count(k) > 1}
+    repeated = list(dict.fromkeys([k for k in names if names.count(k) > 1]))
     if repeated:
         raise ValueError(
             f"{repeated} appeared in multiple dictionaries; behavior of functional call is "

@@ -25,7 +25,7 @@ def jvp(
     >>> torch.func.jvp(torch.sin, (torch.tensor(0.0),), (torch.tensor(2.0),))
     (tensor(0.), tensor(2.))
     """
-    check_primals(primals, tangents)
+    check_primals(primals)
     flat, spec = flatten(primals)
     moves, move_spec = flatten(tangents)
     if spec != move_spec:
@@ -34,6 +34,8 @@ def jvp(
             f"structure. For example, if primals is a tuple of 3 tensors, tangents also must be. "
             f"Got primals with structure {spec} and tangents with structure {move_spec}"
         )
+    check_leaves("primals", flat)
+    check_leaves("tangents", moves)
     with DualLevel() as level:
         duals = [attach_tangent(x, v, level) for x, v in zip(flat, moves, strict=True)]
         output = func(*unflatten(duals, spec))
@@ -68,25 +70,26 @@ def moved_by(t: Tensor, level: DualLevel, strict: bool) -> Tensor:
     return torch.zeros_like(primal_at(t, level).detach())
 
 
-def check_primals(primals: Any, tangents: Any) -> None:
-    """Both are tuples, and not empty."""
-    for name, value in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(value, tuple):
-            example = "f(*primals)" if name == "primals" else "f(*tangents)"
+def check_primals(primals: Any) -> None:
+    """They are a tuple."""
+    if not isinstance(primals, tuple):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to "
+            "call f(*primals)."
+        )
+
+
+def check_leaves(name: str, leaves: list) -> None:
+    """At least one tensor, and nothing else."""
+    if not leaves:
+        raise RuntimeError(
+            f"jvp(f, primals, tangents): Expected {name} to contain at least one Tensor."
+        )
+    for t in leaves:
+        if not isinstance(t, Tensor):
             raise RuntimeError(
-                f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be "
-                f"valid to call {example}."
+                f"jvp(f, primals, tangents): Expected {name} to only contain Tensors, got {type(t)}"
             )
-        if not value:
-            raise RuntimeError(
-                f"jvp(f, primals, tangents): Expected {name} to be non-empty."
-            )
-        for t in flatten(value)[0]:
-            if not isinstance(t, Tensor):
-                raise RuntimeError(
-                    f"jvp(f, primals, tangents): Expected {name} to contain only tensors, got "
-                    f"unsupported type {type(t)}"
-                )
 
 
 def linearize(func: Callable, *primals: Any) -> tuple[Any, Callable]:

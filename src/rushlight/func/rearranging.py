@@ -37,8 +37,10 @@ def parse(side: str, pattern: str) -> list[list[str]]:
 
 def check_name(token: str, pattern: str) -> str:
     """A name of an axis, ``...`` or ``1``."""
-    if token in (ELLIPSIS, "1") or token == "_" or (
-        token.isidentifier() and not token.startswith("_") and not token.endswith("_")
+    if (
+        token in (ELLIPSIS, "1")
+        or token == "_"
+        or (token.isidentifier() and not token.startswith("_") and not token.endswith("_"))
     ):
         return token
     raise ValueError(f"'{token}' in pattern '{pattern}' is not the name of an axis")
@@ -80,9 +82,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
             raise ValueError(f"axis '{name}' has a length but is not in pattern '{pattern}'")
     rest = tensor.dim() - len([g for g in left if g != [ELLIPSIS]])
     if rest < 0 or (rest and [ELLIPSIS] not in left):
-        raise ValueError(
-            f"pattern '{pattern}' does not fit a tensor of {tensor.dim()} dimensions"
-        )
+        raise ValueError(f"pattern '{pattern}' does not fit a tensor of {tensor.dim()} dimensions")
     left, right = spread(left, rest), spread(right, rest)
     sizes = sizes_of(tensor, left, axes_lengths, pattern)
     names = [n for g in left for n in g]

@@ -4,9 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from rushlight._core.batched import BatchedArray
-from rushlight._core.levels import Wrapped
-from rushlight._core.tensor import Tensor, live_node, wrap
+from rushlight._core.tensor import Tensor
+from rushlight.autograd.variables import unwrapped
 
 
 def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
@@ -18,10 +17,9 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
     >>> _ = torch.vmap(lambda x: print(torch.func.debug_unwrap(x).shape) or x)(torch.ones(3, 2))
     torch.Size([3, 2])
     """
-    x = tensor._data
-    if not isinstance(x, Wrapped):
+    inner = unwrapped(tensor)
+    if inner is None:
         return tensor
-    inner = x.value if isinstance(x, BatchedArray) else wrap(x.below_dead(), live_node(tensor))
     return debug_unwrap(inner) if recurse else inner
 
 
@@ -29,16 +27,18 @@ def functionalize(func: Callable, *, remove: str = "mutations") -> Callable:
     """functionalize(func, *, remove="mutations") -> Callable
 
     A function with the results of ``func``. In PyTorch it matters to tracing, where writes in place
-    become operators that return; run eagerly, as everything is here, it computes what ``func`` does.
+    become operators that return; run eagerly, as all is here, it computes what ``func`` does.
 
     >>> torch.func.functionalize(lambda x: x.clone().add_(1))(torch.zeros(2))
     tensor([1., 1.])
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
-            "functionalize(f, remove='mutations'): Valid options for inner argument are:\n"
-            "     remove='mutations' or remove='mutations_and_views'.\n"
-            f"     Got functionalize(f, remove={remove})."
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. "
+            "Valid options are:\n     remove='mutations': all inplace and out= operators will be "
+            "removed from the program, and replaced with their out-of-place equivalents.\n     "
+            "remove='mutations_and_views': In addition to the above, all aliasing operators {view} "
+            "will be replaced with their non-aliasing counterparts, {view}_copy.\n"
         )
 
     @functools.wraps(func)

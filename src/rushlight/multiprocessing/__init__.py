@@ -23,7 +23,7 @@ from multiprocessing import get_context as get_context
 import numpy as np
 
 from rushlight._core import shared
-from rushlight.multiprocessing._named import named
+from rushlight.multiprocessing import _named
 from rushlight.multiprocessing._process import _get_thread_name as _get_thread_name
 from rushlight.multiprocessing._process import _prctl_pr_set_pdeathsig as _prctl_pr_set_pdeathsig
 from rushlight.multiprocessing._process import _set_thread_name as _set_thread_name
@@ -42,7 +42,7 @@ __all__ += multiprocessing.__all__
 
 _ALLOCATORS: dict[str, Callable[[int], np.ndarray]] = {
     "file_descriptor": shared.anonymous,
-    "file_system": named,
+    "file_system": _named.named,
 }
 
 

@@ -132,7 +132,12 @@ def rebuild_typed_storage(storage: UntypedStorage, dtype: torch.dtype) -> TypedS
 
 
 def init_reductions() -> None:
-    """init_reductions(): have everything that multiprocessing pickles use these functions."""
+    """init_reductions(): have everything that multiprocessing pickles use these functions.
+
+    Importing ``torch.multiprocessing`` does it.
+
+    >>> torch.multiprocessing.init_reductions()
+    """
     for kind in (torch.Tensor, Parameter):
         reduction.register(kind, reduce_tensor)
     reduction.register(SparseTensor, reduce_sparse_tensor)

@@ -206,7 +206,11 @@ def _signal_name(number: int) -> str:
 
 
 class SpawnContext(ProcessContext):
-    """SpawnContext(processes, error_files): the old name of :class:`ProcessContext`."""
+    """SpawnContext(processes, error_files): the old name of :class:`ProcessContext`.
+
+    >>> issubclass(torch.multiprocessing.SpawnContext, torch.multiprocessing.ProcessContext)
+    True
+    """
 
     def __init__(self, processes: list[Any], error_files: list[str]) -> None:
         warnings.warn("SpawnContext is renamed to ProcessContext since 1.4 release.", stacklevel=2)

@@ -19,6 +19,11 @@ class GroupOptimizer(Optimizer):
     _capturable: ClassVar[str] = "params and state_steps"
     _xla: ClassVar[tuple[bool, bool]] = True, False
 
+    # A fused step takes what a GradScaler says: divide by one, do nothing if the other is 1.
+    _step_supports_amp_scaling = False
+    grad_scale: torch.Tensor | None = None
+    found_inf: torch.Tensor | None = None
+
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -52,7 +57,7 @@ class GroupOptimizer(Optimizer):
                 params.append(p)
                 grads.append(grad)
                 states.append(self._state_of(p, group))
-            if params:
+            if params and self._unscale(group, grads):
                 if group.get("capturable") and not group.get("fused"):
                     self._check_capturable(group, params[0])
                 if group.get("differentiable"):
@@ -61,6 +66,17 @@ class GroupOptimizer(Optimizer):
                 else:
                     self._step_group(group, params, grads, states)
         return loss
+
+    def _unscale(self, group: dict[str, Any], grads: list[torch.Tensor]) -> bool:
+        """Undo a GradScaler's scale; False if the step has to be left out."""
+        if not group.get("fused"):
+            return True
+        if self.found_inf is not None and self.found_inf.item():
+            return False
+        if self.grad_scale is not None:
+            for grad in grads:
+                grad.div_(self.grad_scale)
+        return True
 
     def _check_capturable(self, group: dict[str, Any], p: torch.Tensor) -> None:
         xla = self._xla[bool(group.get("foreach"))]

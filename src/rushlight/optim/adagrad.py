@@ -83,6 +83,7 @@ class Adagrad(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
+        self._step_supports_amp_scaling = bool(fused)
         for group in self.param_groups:
             for p in group["params"]:
                 self.state[p] = self._new_state(p, group)

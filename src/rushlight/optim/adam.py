@@ -95,6 +95,7 @@ class Adam(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
+        self._step_supports_amp_scaling = bool(fused)
 
     def _refuse_sparse(self) -> None:
         raise RuntimeError(

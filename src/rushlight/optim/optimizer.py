@@ -230,6 +230,22 @@ class Optimizer:
 
     # ---- the step ----
 
+    @staticmethod
+    def profile_hook_step(func: Callable) -> Callable:
+        """profile_hook_step(func) -> function
+
+        ``func``, the ``step`` of a class, between the hooks that are called before and after it.
+        Subclasses of Optimizer that define ``step`` have this already.
+
+        >>> class Still(torch.optim.Optimizer):
+        ...     def step(self):
+        ...         return "stepped"
+        >>> step = torch.optim.Optimizer.profile_hook_step(lambda self: "other")
+        >>> step(Still([torch.nn.Parameter(torch.ones(1))], {}))
+        'other'
+        """
+        return _hooked(func)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """step(closure=None)
 

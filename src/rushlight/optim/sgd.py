@@ -81,6 +81,7 @@ class SGD(GroupOptimizer):
         }
         super().__init__(params, defaults)
         check_fusing(fused, foreach, differentiable)
+        self._step_supports_amp_scaling = bool(fused)
 
     def _take_sparse(self, grad: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
         """Without weight decay the rows that have no gradient are as if it were zero."""

@@ -266,3 +266,20 @@ def test_many_batches_leak_nothing():
     assert sizes[-1][0] <= sizes[0][0]
     assert sizes[-1][1] <= sizes[0][1] + 4
     del loader, last, batch
+
+
+class Pages(data.TensorDataset):
+    """Says where its tensor is, and whether that is shared."""
+
+    def __getitem__(self, i):
+        return self.tensors[0].is_shared(), int(self.tensors[0][i])
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_dataset_is_shared_with_workers_that_are_not_forks(method):
+    rows = Pages(torch.arange(100000))
+    loader = data.DataLoader(
+        rows, None, num_workers=1, multiprocessing_context=method, sampler=[3, 99999]
+    )
+    assert list(loader) == [[True, 3], [True, 99999]]
+    assert rows.tensors[0].is_shared()

@@ -205,6 +205,12 @@ class ChainDataset(IterableDataset):
     """ChainDataset(datasets)
 
     One stream after the other (also written ``a + b``).
+
+    >>> class Count(torch.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(2))
+    >>> list(torch.utils.data.ChainDataset([Count(), Count()]))
+    [0, 1, 0, 1]
     """
 
     def __init__(self, datasets: Iterable[Dataset]) -> None:

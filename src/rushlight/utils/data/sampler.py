@@ -23,6 +23,14 @@ class Sampler(Generic[T_co]):
 
     An order of indices (or of lists of indices, for ``batch_sampler``): a subclass writes
     ``__iter__`` and perhaps ``__len__``.
+
+    >>> class Backwards(torch.utils.data.Sampler):
+    ...     def __init__(self, data_source):
+    ...         self.data_source = data_source
+    ...     def __iter__(self):
+    ...         return iter(range(len(self.data_source) - 1, -1, -1))
+    >>> [x.item() for x in torch.utils.data.DataLoader([5, 6, 7], sampler=Backwards([5, 6, 7]))]
+    [7, 6, 5]
     """
 
     def __iter__(self) -> Iterator[T_co]:

@@ -37,6 +37,15 @@ class Worker:
         self.process.start()
         theirs.close()
 
+    @property
+    def pid(self) -> int | None:
+        """The process id."""
+        return self.process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process.is_alive()
+
     def post(self, message: Any) -> None:
         """Send it, now or as soon as that cannot block."""
         self.waiting.append(packed(message))

@@ -54,7 +54,7 @@ class Plan:
         parts: list = list(index)
         for i, p in zip(places, made, strict=True):
             parts[i] = p
-        self.index = (rows._data, *parts)
+        self.index = (array_of(rows), *parts)
         if together and places[0]:
             at = places[0]
             self.source = tuple(range(1, 1 + count))
@@ -67,6 +67,11 @@ class Plan:
     def unsettled(self, t: Tensor) -> Tensor:
         """The reverse."""
         return t.movedim(self.target, self.source) if self.source else t
+
+
+def array_of(t: Tensor) -> Any:
+    """The array of an index tensor."""
+    return t._data
 
 
 def is_mask(p: Any) -> bool:

@@ -1,18 +1,13 @@
 """How operators compute a whole batch at once, for vmap: one line for each, or a rule of its own.
 
-Loaded when vmap is first used; the records do not know it. ``_core/batch_rules.py`` says what the words mean.
+Loaded when vmap is first used; the records do not know it. ``_core/batch_rules.py`` says what the
+words mean.
 """
 
 from typing import Any
 
+from rushlight._batching import index, linear, loss, nn, views
 from rushlight._core.op import OPS
-from rushlight._ops import (
-    batching_index,
-    batching_linear,
-    batching_loss,
-    batching_nn,
-    batching_views,
-)
 
 POINTWISE = """
     elu celu leaky_relu hardtanh hardshrink softshrink threshold gelu gelu_backward
@@ -57,13 +52,7 @@ def load() -> None:
     ):
         for name in names.split():
             give(name, word)
-    for module in (
-        batching_views,
-        batching_index,
-        batching_linear,
-        batching_loss,
-        batching_nn,
-    ):
+    for module in (views, index, linear, loss, nn):
         for name, rule in module.RULES.items():
             give(name, rule)
 

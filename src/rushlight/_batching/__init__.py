@@ -1,0 +1,1 @@
+"""Batching rules of the operators, loaded when vmap is first used."""
