@@ -76,11 +76,22 @@ struct ReductionTable {
 struct Pooling {
   size_t height, width, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, top, left, dilation_y, dilation_x;
 };
+// Windows [first, last) of each output along a dimension, and what sums over them are divided by (the product of two).
+struct Windows {
+  size_t out;
+  const size_t *first, *last;
+  const float *divisor;
+};
 struct Pool {  // of one plane each
   // line: room for a framed row, all -inf
   void (*max_pool)(const Pooling &p, const float *x, float *out, float *line);
   void (*max_indices)(const Pooling &p, const float *x, float *out, int64_t *index);
   void (*max_pool_backward)(const Pooling &p, const float *g, const float *x, float *result);
+  // line: room for a row, and a vector
+  void (*mean)(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *x, float *out,
+               float *line);
+  void (*mean_backward)(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *g,
+                        float *result, float *line);
 };
 
 // An optimizer's update of n elements: x[0] the parameter, x[1] the gradient, then the states (null: not used).

@@ -118,10 +118,93 @@ void max_pool_backward(const Pooling &p, const float *g, const float *x, float *
   }
 }
 
+// The sum of all of x.
+float total(const float *x, size_t n) {
+  constexpr size_t LANES = 64;
+  float sums[LANES] = {};
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t k = 0; k < LANES; k++) sums[k] += x[i + k];
+  for (size_t k = 0; i + k < n; k++) sums[k] += x[i + k];
+  for (size_t w = LANES / 2; w; w /= 2)
+    for (size_t k = 0; k < w; k++) sums[k] += sums[k + w];
+  return sums[0];
+}
+
+// Do windows of two follow one another?
+bool in_pairs(const Windows &w) {
+  for (size_t i = 0; i < w.out; i++)
+    if (w.first[i] != 2 * i || w.last[i] != 2 * i + 2 || w.divisor[i] != w.divisor[0]) return false;
+  return true;
+}
+
+void mean(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *x, float *out,
+          float *line) {
+  if (rows.out == 1 && columns.out == 1 && rows.last[0] - rows.first[0] == height &&
+      columns.last[0] - columns.first[0] == width) {
+    *out = total(x, height * width) / (rows.divisor[0] * columns.divisor[0]);
+    return;
+  }
+  bool pairs = in_pairs(columns);
+  for (size_t y = 0; y < rows.out; y++, out += columns.out) {
+    size_t first = rows.first[y], last = rows.last[y];
+    if (pairs && last == first + 2) {
+      const float *upper = x + first * width, *lower = upper + width;
+      float by = 1 / (rows.divisor[y] * columns.divisor[0]), divisor = rows.divisor[y] * columns.divisor[0];
+      if (by * divisor == 1 && divisor == 4)  // the usual case, and exact
+        for (size_t i = 0; i < columns.out; i++)
+          out[i] = (upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]) * 0.25f;
+      else
+        for (size_t i = 0; i < columns.out; i++)
+          out[i] = (upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]) / divisor;
+      continue;
+    }
+    for (size_t i = 0; i < width; i++) line[i] = 0;
+    for (size_t r = first; r < last; r++)
+      for (size_t i = 0; i < width; i++) line[i] += x[r * width + i];
+    for (size_t o = 0; o < columns.out; o++) {
+      float sum = 0;
+      for (size_t i = columns.first[o]; i < columns.last[o]; i++) sum += line[i];
+      out[o] = sum / (rows.divisor[y] * columns.divisor[o]);
+    }
+  }
+}
+
+void mean_backward(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *g,
+                   float *result, float *line) {
+  bool pairs = in_pairs(columns);
+  size_t done = 0;  // rows of the result that hold something
+  for (size_t y = 0; y < rows.out; y++, g += columns.out) {
+    size_t first = rows.first[y], last = rows.last[y];
+    if (pairs) {
+      for (size_t o = 0; o < columns.out; o++)
+        line[2 * o] = line[2 * o + 1] = g[o] / (rows.divisor[y] * columns.divisor[0]);
+      for (size_t i = 2 * columns.out; i < width; i++) line[i] = 0;
+    } else {
+      for (size_t i = 0; i < width; i++) line[i] = 0;
+      for (size_t o = 0; o < columns.out; o++) {
+        float share = g[o] / (rows.divisor[y] * columns.divisor[o]);
+        for (size_t i = columns.first[o]; i < columns.last[o]; i++) line[i] += share;
+      }
+    }
+    for (; done < first; done++)
+      for (size_t i = 0; i < width; i++) result[done * width + i] = 0;
+    for (size_t r = first; r < last; r++) {
+      float *to = result + r * width;
+      if (r < done)
+        for (size_t i = 0; i < width; i++) to[i] += line[i];
+      else
+        for (size_t i = 0; i < width; i++) to[i] = line[i];
+    }
+    if (last > done) done = last;
+  }
+  for (size_t i = done * width; i < height * width; i++) result[i] = 0;
+}
+
 }  // namespace
 
 extern const Pool pool;
-const Pool pool = {max_pool, max_indices, max_pool_backward};
+const Pool pool = {max_pool, max_indices, max_pool_backward, mean, mean_backward};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -105,6 +105,8 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-bool add_pool(PyObject *module) { return PyModule_AddFunctions(module, methods) == 0; }
+bool add_means(PyObject *module);
+
+bool add_pool(PyObject *module) { return PyModule_AddFunctions(module, methods) == 0 && add_means(module); }
 
 }  // namespace rushlight

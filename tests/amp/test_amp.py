@@ -229,14 +229,13 @@ def test_optimizers_that_scale_by_themselves():
     seen = []
 
     class Own(torch.optim.SGD):
-        _step_supports_amp_scaling = True
-
         def step(self, closure=None):
             seen.append((self.grad_scale.item(), self.found_inf.item()))
             return 7
 
     scaler, p, _ = make(init_scale=2.0)
     optimizer = Own([p], lr=0.1)
+    optimizer._step_supports_amp_scaling = True
     scaler.scale(p.sum()).backward()
     assert scaler.step(optimizer) == 7 and not hasattr(optimizer, "grad_scale")
     assert seen == [(2.0, 0.0)]

@@ -11,7 +11,7 @@ import pytest
 
 from rushlight import multiprocessing as mp
 
-METHODS = ["fork", "spawn", "forkserver"]
+METHODS = ["fork", "spawn"]
 
 
 @pytest.fixture(autouse=True)

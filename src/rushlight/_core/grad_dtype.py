@@ -36,8 +36,8 @@ def set_(self: Tensor, dtype: Any) -> None:
         raise RuntimeError(
             f"Cannot set grad_dtype to '{dtypes.scalar_name(dtype)}' because there is already a "
             f"gradient with dtype '{dtypes.cpp_name(grad.dtype)}'. Please clear the gradient "
-            "(.grad = None) before changing grad_dtype, or ensure the new grad_dtype matches the existing "
-            "gradient's dtype."
+            "(.grad = None) before changing grad_dtype, or ensure the new grad_dtype matches the "
+            "existing gradient's dtype."
         )
     if node is None:
         self.__dict__["_grad_dtype"] = dtype

@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels.recurrent import rnn_layer, rnn_layer_backward
+from rushlight._kernels import pooling, recurrent
 
 F4 = np.dtype(np.float32)
 
@@ -125,62 +125,6 @@ def clamp_numbers(x, min, max):
     return x if max is None else C.minimum(x, max)
 
 
-def pooling(x, out, kernel, stride, padding, dilation):
-    """The array as planes and the ten sizes, or None where the kernels do not serve."""
-    if x.dtype is not F4 or len(kernel) not in (1, 2) or x.ndim <= len(kernel) or min(out) < 1:
-        return None
-    if len(kernel) == 1:
-        x, pairs = (
-            x[..., None, :],
-            ((1, *out), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation)),
-        )
-    else:
-        pairs = (out, kernel, stride, padding, dilation)
-    return np.ascontiguousarray(x), *[n for pair in pairs for n in pair]
-
-
-def pooled_size(size, kernel, stride, padding, dilation):
-    """The spatial shape of the result, without ceil_mode."""
-    return tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
-    )
-
-
-def max_pool(x, kernel, stride, padding, dilation, ceil_mode):
-    """The largest element of each window."""
-    if ceil_mode:
-        return NotImplemented
-    out = pooled_size(x.shape[x.ndim - len(kernel) :], kernel, stride, padding, dilation)
-    given = pooling(x, out, kernel, stride, padding, dilation)
-    result = NotImplemented if given is None else C.max_pool2d(*given)
-    if result is NotImplemented or len(kernel) == 2:
-        return result
-    return result[..., 0, :]
-
-
-def max_pool_with_indices(x, kernel, stride, padding, dilation, ceil_mode):
-    """The largest element of each window and its index within its plane."""
-    if ceil_mode:
-        return NotImplemented
-    out = pooled_size(x.shape[x.ndim - len(kernel) :], kernel, stride, padding, dilation)
-    given = pooling(x, out, kernel, stride, padding, dilation)
-    result = NotImplemented if given is None else C.max_indices2d(*given)
-    if result is NotImplemented or len(kernel) == 2:
-        return result
-    return result[0][..., 0, :], result[1][..., 0, :]
-
-
-def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
-    """Each gradient at the largest element of its window."""
-    given = pooling(x, g.shape[g.ndim - len(kernel) :], kernel, stride, padding, dilation)
-    if given is None or g.dtype is not F4:
-        return NotImplemented
-    g = np.ascontiguousarray(g)
-    found = C.max_pool2d_backward(g[..., None, :] if len(kernel) == 1 else g, *given)
-    return found if found is NotImplemented else found.reshape(x.shape)
-
-
 def register() -> None:
     """Enter every kernel under its op's name. Called once, before the records are made."""
     for name in (
@@ -229,11 +173,6 @@ def register() -> None:
         cross_entropy,
         cross_entropy_backward,
         clamp_numbers,
-        rnn_layer,
-        rnn_layer_backward,
-        max_pool,
-        max_pool_with_indices,
-        max_pool_backward,
     ):
         kernel(function.__name__, function)
     C.know_bfloat16(np.dtype(bfloat16))
@@ -245,3 +184,5 @@ def register() -> None:
 
 if C is not None:
     register()
+    pooling.register()
+    recurrent.register()

@@ -4,6 +4,7 @@ over all steps at once are NumPy's.
 
 import numpy as np
 
+from rushlight._core.backend import kernel as enter
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
@@ -35,3 +36,9 @@ def rnn_layer_backward(g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, ki
         return found
     to_gates, to_h, to_c, to_pushed = found
     return to_gates, to_h, to_c, np.dot(to_pushed.T, before_h), to_pushed.sum(axis=0), None
+
+
+def register() -> None:
+    """Enter the kernels under their ops' names."""
+    for function in (rnn_layer, rnn_layer_backward):
+        enter(function.__name__, function)

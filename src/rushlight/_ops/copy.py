@@ -5,6 +5,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, inplace
 from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Parameter, Tensor, cell, live_node, new, wrap
@@ -166,7 +167,9 @@ def convert(x, dtype):
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        return (x != 0) if dtype.kind == "b" else x.real.astype(dtype)
+        return (x != 0) if dtype.kind == "b" else convert(x.real, dtype)
+    if dtype in NARROW and x.size:
+        return NARROW[dtype](x)
     return x.astype(dtype)
 
 
@@ -189,13 +192,17 @@ def copy_(self, src, non_blocking=False):
             raise TypeError(
                 f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
             )
-    recorded = grad_enabled() and (live_node(self) is not None or live_node(src) is not None)
+    recorded = grad_enabled() and (
+        live_node(self) is not None
+        or live_node(src) is not None
+        or (self._view is not None and self._seen < 0)  # refused if its base has history
+    )
     if recorded or type(self._data) is not np.ndarray or type(src._data) is not np.ndarray:
         return _copy(self, src, non_blocking)
     x, y = self._data, src._data
     if x.shape != y.shape:
         y = broadcast(y, x.shape)
-    x[...] = convert(y, x.dtype) if y.dtype.kind == "c" else y
+    x[...] = convert(y, x.dtype) if y.dtype.kind == "c" or x.dtype in NARROW else y
     inplace.bump(self)
     return self
 

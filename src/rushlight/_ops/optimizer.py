@@ -10,8 +10,9 @@ parameter, that count.
 
 import numpy as np
 from ml_dtypes import bfloat16
-from numpy import add, multiply
+from numpy import add, divide, maximum, multiply, sqrt, square
 
+from rushlight._core.backend import kernel_for
 from rushlight._core.inplace import update
 from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
 from rushlight._ops.optimizer_gradients import clamp_all, mix_all, norms_of, scale_all
@@ -364,23 +365,30 @@ def adafactor_step(
             if weight_decay:
                 multiply(p, scalars(p, 1 - lr * weight_decay)[0], p)
             g = -g if maximize else g
-            estimate = second_moment(g, row, col, variance, step**beta2_decay, eps1)
-            change = g / np.sqrt(np.maximum(estimate, scalars(p, eps1 * eps1)[0]))
-            change *= -rate / max(1.0, norm(change) / (change.size**0.5 * d))
-            add(p, change, p)
+            t = np.empty_like(g)
+            estimate = second_moment(g, row, col, variance, step**beta2_decay, eps1, t)
+            maximum(estimate, scalars(p, eps1 * eps1)[0], out=t)
+            divide(g, sqrt(t, t), t)
+            scale = -rate / max(1.0, norm(t) / (t.size**0.5 * d))
+            add(p, multiply(t, scalars(p, scale)[0], t), p)
 
 
 def norm(x):
-    return np.sqrt(np.square(x).sum()).item()
+    native = kernel_for("tensor_norms")
+    found = NotImplemented if native is None else native([x])
+    return np.sqrt(np.square(x).sum()).item() if found is NotImplemented else found[0]
 
 
-def second_moment(g, row, col, variance, blend, eps1):
+def second_moment(g, row, col, variance, blend, eps1, t):
+    """The running mean of g²: `variance`, or `t`, made of the means of rows and columns."""
+    square(g, t)
     if g.ndim < 2:
-        lerp(variance, g * g, blend, np.empty_like(variance))
+        lerp(variance, t, blend, np.empty_like(t))
         return variance
-    lerp(row, np.square(g).sum(-1, keepdims=True) / g.shape[-1], blend, np.empty_like(row))
-    lerp(col, np.square(g).sum(-2, keepdims=True) / g.shape[-2], blend, np.empty_like(col))
-    return np.matmul(row, col) / np.maximum(row.mean(-2, keepdims=True), eps1)
+    lerp(row, t.sum(-1, keepdims=True) / g.shape[-1], blend, np.empty_like(row))
+    lerp(col, t.sum(-2, keepdims=True) / g.shape[-2], blend, np.empty_like(col))
+    multiply(row, col, t)
+    return divide(t, maximum(row.mean(-2, keepdims=True), eps1), t)
 
 
 @update(writes=("params", "buffers"))

@@ -1,5 +1,11 @@
 """torch.distributed: one program on several processes and machines."""
 
+import importlib
+import pkgutil
+
+from rushlight.distributed.buckets import GradBucket as GradBucket
+from rushlight.distributed.device_mesh import DeviceMesh as DeviceMesh
+from rushlight.distributed.device_mesh import init_device_mesh as init_device_mesh
 from rushlight.distributed.distributed_c10d import (
     AllreduceCoalescedOptions as AllreduceCoalescedOptions,
 )
@@ -120,3 +126,13 @@ from rushlight.distributed.tcp_store import TCPStore as TCPStore
 def is_available() -> bool:
     """True: this package is always there; several processes need MPI."""
     return True
+
+
+_SUBMODULES = frozenset(m.name for m in pkgutil.iter_modules(__path__))
+
+
+def __getattr__(name: str) -> object:
+    """Parts that are loaded when first named: ``nn``, ``optim``, ``fsdp``, ``checkpoint``, ..."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'torch.distributed' has no attribute '{name}'")

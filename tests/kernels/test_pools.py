@@ -1,0 +1,95 @@
+"""The native pooling against the reference, over windows of many kinds."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from rushlight._core.extension import C
+from rushlight._ops import pool_kernels as reference
+from rushlight._ops.pool import AvgPool, AvgPoolBackward, PlaneScatter
+from rushlight._ops.pool_adaptive import AdaptiveAvgPool, AdaptiveAvgPoolBackward
+
+if C is None:
+    pytest.skip("the extension is not built", allow_module_level=True)
+
+from rushlight._kernels import pooling
+
+SLIDING = [  # size, kernel, stride, padding
+    ((8, 8), (2, 2), (2, 2), (0, 0)),
+    ((9, 7), (2, 2), (2, 2), (0, 0)),
+    ((9, 70), (3, 3), (2, 2), (1, 1)),
+    ((9, 11), (3, 2), (1, 1), (1, 0)),
+    ((6, 5), (2, 2), (3, 4), (1, 1)),
+    ((7, 40), (7, 3), (1, 3), (3, 1)),
+    ((30,), (4,), (3,), (2,)),
+    ((16,), (2,), (2,), (0,)),
+]
+COVERING = [((24, 24), (1, 1)), ((7, 5), (3, 5)), ((6, 9), (4, 2)), ((3, 2), (5, 7)), ((11,), (4,))]
+
+
+@pytest.fixture(params=C.isas(), autouse=True)
+def level(request):
+    """Every test once for each instruction set this CPU has."""
+    before = C.isa()
+    C.use(request.param)
+    yield
+    C.use(before)
+
+
+def draw(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def same(found, expected):
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", list(itertools.product((False, True), (False, True), (None, 5))))
+@pytest.mark.parametrize("geometry", SLIDING)
+def test_means_of_windows_that_slide(geometry, how):
+    size, *windows = geometry
+    x = draw(3, 2, *size)
+    expected = AvgPool.forward(np, x, *windows, *how)
+    same(pooling.avg_pool(x, *windows, *how), expected)
+    g = draw(*expected.shape)
+    expected = AvgPoolBackward.forward(np, g, size, *windows, *how)
+    same(pooling.avg_pool_backward(g, size, *windows, *how), expected)
+
+
+@pytest.mark.parametrize("geometry", COVERING)
+def test_means_of_windows_that_cover(geometry):
+    size, out = geometry
+    x, g = draw(3, 4, *size), draw(3, 4, *out)
+    same(pooling.adaptive_avg_pool(x, out), AdaptiveAvgPool.forward(np, x, out))
+    expected = AdaptiveAvgPoolBackward.forward(np, g, size)
+    same(pooling.adaptive_avg_pool_backward(g, size), expected)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("geometry", SLIDING)
+def test_largest_of_windows(geometry, ceil_mode):
+    size, kernel, stride, padding = geometry
+    ones = (1,) * len(size)
+    x = draw(2, 3, *size)
+    x[0, 0] = np.round(x[0, 0])  # ties
+    out = reference.output_size(size, kernel, stride, padding, ones, ceil_mode)
+    expected = reference.max_indices(np, x, out, kernel, stride, padding, ones)
+    found = pooling.max_pool_with_indices(x, kernel, stride, padding, ones, ceil_mode)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    values = pooling.max_pool(x, kernel, stride, padding, ones, ceil_mode)
+    np.testing.assert_array_equal(values, expected[0])
+    g = draw(*values.shape)
+    expected = reference.max_pool_backward(np, g, x, values, kernel, stride, padding, ones)
+    same(pooling.max_pool_backward(g, x, values, kernel, stride, padding, ones), expected)
+    shape = x.shape
+    expected = PlaneScatter.forward(np, g, found[1], shape, len(size))
+    same(pooling.plane_scatter(g, found[1], shape, len(size)), expected)
+
+
+def test_an_index_outside_is_not_served():
+    index = np.full((1, 1, 2), 4)
+    assert pooling.plane_scatter(draw(1, 1, 2), index, (1, 1, 4), 1) is NotImplemented
+    assert pooling.plane_scatter(draw(1, 1, 2), -index, (1, 1, 4), 1) is NotImplemented
