@@ -98,6 +98,8 @@ static bool (*const families[])(PyObject *) = {
     add_rnn,
     add_rows,
     add_matmul,
+    add_scan,
+    add_sort,
     add_threads,
     add_views,
 };

@@ -126,6 +126,37 @@ struct Gemm {
   GemmForms f32, f64;
 };
 
+struct ScanLoops {
+  void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n), along the rows
+  // (n, inner), down its columns from first to last
+  void (*columns)(const void *x, void *out, size_t n, size_t inner, size_t first, size_t last);
+};
+struct Scan {
+  ScanLoops f32, f64, i64;
+};
+struct ExtremeLoops {  // the same with the places of what they found
+  void (*rows)(const void *x, void *out, int64_t *index, size_t rows, size_t n);
+  void (*columns)(const void *x, void *out, int64_t *index, size_t n, size_t inner, size_t first, size_t last);
+};
+struct Extreme {
+  ExtremeLoops f32, f64, i64, i32, i16, i8, u8;
+};
+struct ScanTable {
+  Scan sum, product;
+  Extreme larger, smaller;
+};
+
+// Unsigned integers in the order of the elements (of 4 bytes for types up to that size, else of 8).
+using ToKeys = void (*)(const void *x, void *keys, size_t n, uint64_t flip);
+struct KeyQuestions {
+  size_t (*below)(const void *keys, size_t n, uint64_t limit);
+  void (*range)(const void *keys, size_t n, uint64_t *least, uint64_t *most);
+};
+struct SortTable {
+  ToKeys f32, f64, i64, i32, i16, i8, u8;
+  KeyQuestions keys32, keys64;
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -139,6 +170,8 @@ struct Kernels {
   Pool pool;
   Optimizers optimizers;
   Gemm gemm;
+  ScanTable scans;
+  SortTable sorts;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -14,6 +14,8 @@ extern const Recurrent recurrent;
 extern const Pool pool;
 extern const Optimizers optimizers;
 extern const Gemm gemm;
+extern const ScanTable scans;
+extern const SortTable sorts;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -36,6 +38,8 @@ Kernels RUSHLIGHT_TABLE() {
       pool,
       optimizers,
       gemm,
+      scans,
+      sorts,
   };
 }
 

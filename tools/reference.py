@@ -18,7 +18,17 @@ from typing import Any
 import rushlight as torch
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("nn.functional", "linalg", "fft", "special", "signal.windows", "masked", "sparse")
+MODULES = (
+    "nn.functional",
+    "linalg",
+    "fft",
+    "special",
+    "signal.windows",
+    "masked",
+    "sparse",
+    "func",
+    "autograd.forward_ad",
+)
 PROMOTION = {
     "common": "the common dtype of the tensors",
     "float": "the common dtype, integers as the default floating-point dtype",

@@ -10,6 +10,7 @@ from rushlight._core import device as _device
 from rushlight._core import dtypes as _dtypes
 from rushlight._core import grad_dtype as _grad_dtype  # noqa: F401 (attaches itself to Tensor)
 from rushlight._core import legacy as _legacy
+from rushlight._core import looking_in as _looking_in  # noqa: F401 (attaches itself to Node)
 from rushlight._core import methods as _methods  # noqa: F401 (attaches itself to Tensor)
 from rushlight._core import return_types as return_types
 from rushlight._core import surface as _surface

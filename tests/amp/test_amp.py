@@ -237,7 +237,7 @@ def test_optimizers_that_scale_by_themselves():
     optimizer = Own([p], lr=0.1)
     optimizer._step_supports_amp_scaling = True
     scaler.scale(p.sum()).backward()
-    assert scaler.step(optimizer) == 7 and not hasattr(optimizer, "grad_scale")
+    assert scaler.step(optimizer) == 7 and "grad_scale" not in vars(optimizer)
     assert seen == [(2.0, 0.0)]
 
 

@@ -16,6 +16,8 @@ MODULES = (
     "signal.windows",
     "masked",
     "sparse",
+    "func",
+    "autograd.forward_ad",
 )
 # A derived form says what it is derived from; that one has the example.
 DERIVED = re.compile(

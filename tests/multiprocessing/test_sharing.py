@@ -128,7 +128,9 @@ def test_everything_else_that_is_sent(strategy):
     a, b = sent((x, x[1:]))
     assert a.untyped_storage() is b.untyped_storage() is x.untyped_storage()
     assert sent(torch.empty(3, 0, device="meta")).shape == (3, 0)
-    assert torch.equal(sent(torch.eye(3).to_sparse()).to_dense(), torch.eye(3))
+    for x in (torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(), torch.eye(3).to_sparse_csc()):
+        assert sent(x).layout is x.layout
+        assert torch.equal(sent(x).to_dense(), torch.eye(3))
 
 
 def test_strategies():

@@ -191,7 +191,7 @@ def check_tensors(op: Record, tensors: tuple) -> None:
             if type(numbers) is tuple:
                 raise errors.invalid_combination(op.name, names, numbers, tensors)
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
-    if not some and numbers:
+    if not some and numbers and not op.of_numbers:
         raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])
 
 
@@ -260,6 +260,8 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
     kinds = {type(a) for a in given if a is not None}
     meta = MetaArray in kinds
     if meta:
+        if op.promote != "keep":
+            check_places(given)
         arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]
     back = None
     if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
@@ -277,6 +279,18 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
     if op.outputs and type(result) is not ndarray:
         return tuple(None if r is None else settle(r, back, meta) for r in result)
     return settle(result, back, meta)
+
+
+def check_places(arrays: Any) -> None:
+    """Refuse meta tensors beside others; a 0-d one of the CPU goes with any."""
+    wanted = next(
+        (type(a) for a in arrays if a is not None and (type(a) is MetaArray or a.ndim)), 0
+    )
+    for a in arrays:
+        if a is None or type(a) is wanted or (type(a) is ndarray and not a.ndim):
+            continue
+        names = ("meta", "cpu") if type(a) is MetaArray else ("cpu", "meta")
+        raise RuntimeError(f"Tensor on device {names[0]} is not on the expected device {names[1]}!")
 
 
 def plain(a: Any) -> Any:
@@ -410,10 +424,13 @@ def write_out(
     """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if S.special and thread.levels:
-        written = thread.levels[-1].write_out(result, out)
-        if written is not NotImplemented:
-            return written
+    if S.special and thread.levels and thread.levels[-1].write_out(result, out):
+        return out
+    if (type(out._data) is MetaArray) != (type(result._data) is MetaArray):
+        raise RuntimeError(
+            f"Attempting to copy from device {result.device} to device {out.device}, but "
+            "cross-device copies are not allowed!"
+        )
     if grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "

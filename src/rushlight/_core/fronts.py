@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dispatch, tensor
+from rushlight._core import dispatch, return_types, tensor
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
@@ -107,6 +107,11 @@ def before_getitem(function: Callable, select: Record, piece: Record) -> Any:
 def finish_several(op: Record, tensors: tuple, params: tuple, result: Any) -> Any:
     """The tensors of an op with several results."""
     arrays = tuple([a if a is None or type(a) is np.ndarray else np.asarray(a) for a in result])
+    if op.named and len(arrays) == 2 and len(tensors) == 1:  # sort, topk, cummax: 0.6 us less
+        t = tensors[0]
+        if t._node is None and t._view is None:
+            pair = (tensor.wrap(arrays[0]), tensor.wrap(arrays[1]))
+            return return_types.make(op.return_name, op.outputs, pair)
     return dispatch.finish_many(op, tensors, params, arrays, None)
 
 

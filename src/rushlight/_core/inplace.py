@@ -142,7 +142,8 @@ def derive(op: Any) -> Callable:
             other, x = args[0], self._data
             if type(other) in PLAIN:
                 y = other._data
-                plain = x.dtype is y.dtype and type(y) is ndarray and x.dtype in accept
+                same = x.dtype is y.dtype and type(x) is type(y) is ndarray
+                plain = same and x.dtype in accept
                 if plain and (live_node(other) is None or not (S.grad or thread.grad)):
                     if y.ndim > x.ndim or compares:
                         return write_general(op, self, args)

@@ -126,7 +126,7 @@ class Level:
         x: Any = t._data
         while isinstance(x, Wrapped) and not hasattr(x, "filled"):
             x = x.below_dead()
-        if not isinstance(x, Wrapped):
+        if not hasattr(x, "filled"):
             return new
         made: Any = wrap(x.filled(new._data.shape, new._data.dtype))
         made._data.overwrite(new._data)
@@ -196,11 +196,12 @@ class Level:
         return t.clone()
 
     @staticmethod
-    def write_out(result: Tensor, out: Tensor) -> Any:
-        """The same for ``out=``."""
-        if is_wrapped(result) or is_wrapped(out):
-            return write_out(out, result)
-        return NotImplemented
+    def write_out(result: Tensor, out: Tensor) -> bool:
+        """The same for ``out=``: did a level write?"""
+        if not is_wrapped(result) and not is_wrapped(out):
+            return False
+        write_out(out, result)
+        return True
 
 
 class below:

@@ -101,6 +101,7 @@ class Op:
     numbers: bool | tuple[str, ...] = (
         True  # Python numbers may stand for tensors: all, none, or those of these names
     )
+    of_numbers = False  # numbers alone will do: torch.add(1, 2)
     make_entry: Callable = staticmethod(entries.op_entry)
 
     if TYPE_CHECKING:  # what a subclass writes, and what complete() works out: see Record

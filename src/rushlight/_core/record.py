@@ -28,6 +28,7 @@ class Record(Protocol):
     varargs: bool
     variadic: bool
     numbers: bool | tuple[str, ...]
+    of_numbers: bool
     out_same: bool
     out_apart: bool
     # The signature: arguments in order, defaults, which must be given, where each name stands.

@@ -7,6 +7,17 @@ from rushlight._core.op import INPLACE, OPS, PUBLIC
 from rushlight._core.record import Record
 from rushlight._core.tensor import Tensor
 
+# The operators whose in-place form PyTorch offers as a function of torch too.
+FUNCTIONS_IN_PLACE = frozenset(
+    """
+    abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh as_strided asin
+    asinh atan atanh ceil clamp clamp_max clamp_min clip conj_physical cos cosh deg2rad
+    detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 index_put lcm ldexp log
+    log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal relu resize_as
+    resize_as_sparse round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy
+    zero
+    """.split()  # noqa: SIM905 # a page of words
+)
 COMMUTATIVE = {"add", "mul", "and", "or", "xor"}
 
 
@@ -31,7 +42,7 @@ def attach_in_place(name: str, function: Callable) -> None:
     """``Tensor.X_``, and ``torch.X_`` where PyTorch has it too."""
     if f"{name}_" not in Tensor.__dict__:
         setattr(Tensor, f"{name}_", function)
-    if name in PUBLIC["torch"]:
+    if name in FUNCTIONS_IN_PLACE and name in PUBLIC["torch"]:
         PUBLIC["torch"].setdefault(f"{name}_", getattr(Tensor, f"{name}_"))
 
 

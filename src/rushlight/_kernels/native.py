@@ -125,41 +125,20 @@ def clamp_numbers(x, min, max):
     return x if max is None else C.minimum(x, max)
 
 
+# Kernels whose arguments are the op's, under its name.
+SAME = (
+    "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
+    "log_softmax_backward", "silu_backward", "cat", "relu", "relu_backward", "tanh_backward",
+    "sigmoid_backward", "transpose", "t", "permute", "reshape", "unsqueeze", "expand", "mm", "mv",
+    "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
+    "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
+    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full",
+)  # fmt: skip
+
+
 def register() -> None:
     """Enter every kernel under its op's name. Called once, before the records are made."""
-    for name in (
-        "exp",
-        "log",
-        "sigmoid",
-        "erf",
-        "silu",
-        "softmax",
-        "log_softmax",
-        "softmax_backward",
-        "log_softmax_backward",
-        "silu_backward",
-        "cat",
-        "relu",
-        "relu_backward",
-        "tanh_backward",
-        "sigmoid_backward",
-        "transpose",
-        "t",
-        "permute",
-        "reshape",
-        "unsqueeze",
-        "expand",
-        "mm",
-        "mv",
-        "linear",
-        "linear_input",
-        "linear_weight",
-        "bmm",
-        "batched_matmul",
-        "convolution",
-        "conv_transpose",
-        "conv_weight",
-    ):
+    for name in SAME:
         kernel(name, getattr(C, name))
     kernel("view", C.reshape)
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):

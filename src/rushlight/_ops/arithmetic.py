@@ -19,6 +19,7 @@ class Add(Binary):
     tensor([11., 12.])
     """
 
+    of_numbers = True
     forward = ufunc("add")
     operator = "add"
     linear = True
@@ -33,6 +34,7 @@ class Add(Binary):
 class AddScaled(Op):
     """``input + alpha * other``."""
 
+    of_numbers = True
     tensors = ("input", "other")
     public = ()
     grad_name = "AddBackward0"
@@ -90,6 +92,7 @@ class Sub(Binary):
     tensor([0., 1.])
     """
 
+    of_numbers = True
     forward = ufunc("subtract")
     operator = "sub"
     linear = True
@@ -119,6 +122,7 @@ class Sub(Binary):
 class SubScaled(Op):
     """``input - alpha * other``."""
 
+    of_numbers = True
     tensors = ("input", "other")
     public = ()
     grad_name = "SubBackward0"
@@ -301,6 +305,7 @@ class Mul(Binary):
     tensor([10., 20.])
     """
 
+    of_numbers = True
     forward = ufunc("multiply")
     operator = "mul"
     aliases = ("multiply",)
@@ -322,6 +327,7 @@ class Div(Binary):
     tensor([0.2500, 0.5000])
     """
 
+    of_numbers = True
     forward = ufunc("true_divide")
     promote = "float"
     operator = "truediv"
@@ -336,6 +342,7 @@ class Div(Binary):
 class DivRounded(Op):
     """The quotient rounded down ('floor') or towards zero ('trunc'); its gradient is zero."""
 
+    of_numbers = True
     tensors = ("input", "other")
     public = ()
     grad_name = "DivBackward2"
@@ -461,6 +468,7 @@ class FloorDivide(Binary):
     tensor([-4,  3])
     """
 
+    of_numbers = True
     operator = "floordiv"
     grad_name = "torch::autograd::NotImplemented"
     domain = serves("iuhf", "div_floor_cpu")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
 from rushlight._core.shape import broadcast_shapes as common_shape
 from rushlight._core.tensor import Tensor
@@ -163,6 +164,9 @@ def masked_scatter(input, mask, source):
         raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
     shape = common_shape(input.shape, mask.shape)
     full = mask.expand(shape)
+    if not seen(full, input, source):  # the same without looking at values
+        place = (full.reshape(-1).cumsum(0) - 1).clamp(min=0)
+        return source.reshape(-1)[place].reshape(shape).where(full, input)
     count = int(full.sum())
     if source.numel() < count:
         raise RuntimeError("Number of elements of source < number of ones in mask")

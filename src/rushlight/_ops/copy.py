@@ -192,6 +192,8 @@ def copy_(self, src, non_blocking=False):
             raise TypeError(
                 f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
             )
+    if type(src._data) is MetaArray and type(self._data) is not MetaArray:
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     recorded = grad_enabled() and (
         live_node(self) is not None
         or live_node(src) is not None

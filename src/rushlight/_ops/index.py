@@ -14,6 +14,7 @@ from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Tensor, live_node, wrap
 from rushlight._ops.copy import copy_for
+from rushlight._ops.deprecated import deprecated
 
 ndarray = np.ndarray
 
@@ -474,6 +475,7 @@ def as_index(p):
     else:
         array = p
     if array.dtype == np.uint8 and isinstance(p, Tensor):
+        deprecated("uint8")
         return array.astype(bool)  # masks were bytes once
     if array.dtype != bool and (array.dtype.kind not in "iu" or array.dtype.itemsize < 4):
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")

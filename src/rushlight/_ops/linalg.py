@@ -2,6 +2,7 @@
 
 from rushlight._core import dtypes
 from rushlight._core.errors import broadcast
+from rushlight._core.looking import values_of
 from rushlight._core.op import public
 from rushlight._core.return_types import make
 from rushlight._ops.linalg_decomp import (
@@ -210,7 +211,7 @@ def _lu_input(name, A, pivot):
 
 
 def _check_factor(info):
-    failed = first_failure(info.detach().numpy())
+    failed = first_failure(values_of(info))
     if failed is not None:
         where, at = failed
         raise RuntimeError(

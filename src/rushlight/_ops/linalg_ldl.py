@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.looking import values_of
 from rushlight._core.op import Op, public
 from rushlight._core.return_types import make
 from rushlight._ops.linalg_solve import check_square, first_failure
@@ -162,7 +163,7 @@ def ldl_factor(A, *, hermitian=False):
 
 
 def _refuse_singular(name, info):
-    failed = first_failure(info.numpy())
+    failed = first_failure(values_of(info))
     if failed is not None:
         where, at = failed
         raise RuntimeError(

@@ -6,6 +6,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.return_types import make
 from rushlight._ops import linalg, linalg_numbers, linalg_tensors
+from rushlight._ops.deprecated import deprecated
 from rushlight._ops.linalg_decomp import LinalgCholeskyEx, LinalgQr, LinalgSvd
 from rushlight._ops.linalg_norm import matrix_norm, vector_norm
 from rushlight._ops.linalg_solve import (
@@ -196,6 +197,7 @@ def cholesky(input, upper=False):
     >>> torch.cholesky(torch.tensor([[4.0]]))
     tensor([[2.]])
     """
+    deprecated("cholesky")
     return LinalgCholeskyEx.call(input, upper, True, "cholesky")[0]
 
 
@@ -207,6 +209,7 @@ def qr(input, some=True):
     tensor([[1., 0.],
             [0., 1.]])
     """
+    deprecated("qr")
     return make("qr", ("Q", "R"), tuple(LinalgQr.call(input, "reduced" if some else "complete")))
 
 
@@ -243,6 +246,7 @@ def lu(A, pivot=True, get_infos=False):
     >>> torch.lu(torch.eye(2))[1]
     tensor([1, 2], dtype=torch.int32)
     """
+    deprecated("lu")
     check_matrix("torch.lu_factor", A)
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
@@ -394,6 +398,7 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     >>> torch.triangular_solve(torch.tensor([[4.0]]), torch.tensor([[2.0]])).solution
     tensor([[2.]])
     """
+    deprecated("triangular_solve")
     for name, t in (("b", b), ("A", A)):
         if t.ndim < 2:
             raise RuntimeError(
@@ -443,6 +448,7 @@ def lu_solve(b, LU_data, LU_pivots):
     tensor([[0.5000],
             [0.5000]])
     """
+    deprecated("lu_solve")
     return linalg.lu_solve(LU_data, LU_pivots, b)
 
 
@@ -465,4 +471,5 @@ def nuclear_norm(input, dim=(-2, -1), keepdim=False):
     >>> torch.nuclear_norm(torch.eye(2))
     tensor(2.)
     """
+    deprecated("nuclear_norm")
     return matrix_norm(input, "nuc", dim, keepdim)

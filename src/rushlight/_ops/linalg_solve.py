@@ -77,6 +77,8 @@ def check_square(name, x, letter="A"):
 def first_failure(info):
     """(text naming the batch element, its info) of the first matrix that failed; None if none
     did."""
+    if info is None:  # of a batch that vmap maps over: nothing to look at
+        return None
     bad = np.flatnonzero(info)
     if not len(bad):
         return None

@@ -11,6 +11,7 @@ from rushlight._core.op import ListOp, Meta, Op, public
 from rushlight._core.shape import Size, wrap_dim, wrap_dims
 from rushlight._core.shape import broadcast_shapes as common_shape
 from rushlight._core.tensor import Tensor
+from rushlight._ops.deprecated import deprecated
 
 
 class Cat(ListOp):
@@ -609,6 +610,8 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(
             f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
+    if indexing is None and len(tensors) > 1:
+        deprecated("meshgrid")
     swap = indexing == "xy" and len(tensors) >= 2
     if swap:
         tensors[0], tensors[1] = tensors[1], tensors[0]

@@ -9,9 +9,15 @@ from rushlight._core.shape import wrap_dim
 from rushlight._ops.move import Cat
 from rushlight._ops.reduce import cast, refuse
 
+# What PyTorch accumulates in: every partial result is rounded from it.
+_WIDER = {
+    **dict.fromkeys(dtypes.HALF, dtypes.float32.numpy),
+    dtypes.float32.numpy: dtypes.float64.numpy,
+}
+
 
 def _accumulate(name, ufunc, x, dim, dtype):
-    """``ufunc.accumulate`` in PyTorch's dtype: int64 for integers, float32 inside for halves."""
+    """``ufunc.accumulate`` in PyTorch's dtype: int64 for integers; floats are wider inside."""
     if dtype is dtypes.bool_:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     x = cast(x, dtype)
@@ -20,12 +26,13 @@ def _accumulate(name, ufunc, x, dim, dtype):
         x = x.astype(dtypes.int64.numpy)
     if not x.ndim:
         return x.copy()
-    if x.dtype in dtypes.HALF:
-        return ufunc.accumulate(x.astype(dtypes.float32.numpy), axis).astype(x.dtype)
+    wide = _WIDER.get(x.dtype, x.dtype)
     # the result's layout is C order whatever the input's, as in PyTorch
-    return ufunc.accumulate(
-        x, axis, x.dtype, None if x.flags.c_contiguous else empty(x.shape, x.dtype)
-    )
+    result = empty(x.shape, wide)
+    ufunc.accumulate(x, axis, wide, result)
+    if ufunc.__name__ == "add" and x.dtype.kind == "f":
+        result += 0  # the sum begins with 0, and 0 + -0.0 is 0
+    return result.astype(x.dtype, copy=False)
 
 
 class Cumsum(Op):
@@ -195,7 +202,8 @@ class Logcumsumexp(Op):
             return x.copy()
         if x.dtype.kind == "c":
             return _complex_logcumsumexp(xp, x, axis)
-        return xp.logaddexp.accumulate(x, axis)
+        wide = _WIDER.get(x.dtype, x.dtype)
+        return xp.logaddexp.accumulate(x, axis, wide).astype(x.dtype, copy=False)
 
     def jvp(input, dot, dim):
         if not input.ndim or not input.numel():

@@ -4,6 +4,7 @@ import importlib
 
 from rushlight._core import device as devices
 from rushlight._core.errors import not_a_tensor
+from rushlight._core.once import always, set_always
 from rushlight._core.op import public
 from rushlight._core.tensor import Tensor
 from rushlight._ops.toplevel import (
@@ -91,21 +92,17 @@ def get_deterministic_debug_mode():
     return 1 if is_deterministic_algorithms_warn_only_enabled() else 2
 
 
-_always = [False]
-
-
 @public("torch", out=False)
 def set_warn_always(b, /):
     """set_warn_always(b) -> None
 
-    Whether warnings that PyTorch gives once a process are given each time. Here Python's warning
-    filters alone decide; the setting is kept and answered.
+    Whether warnings that are given once in a process are given each time.
 
     >>> torch.set_warn_always(False)
     """
     if not isinstance(b, bool):
         raise RuntimeError(f"setWarnOnlyOnce expects a bool, but got {type(b).__name__}")
-    _always[0] = b
+    set_always(b)
 
 
 @public("torch", out=False)
@@ -115,7 +112,7 @@ def is_warn_always_enabled():
     >>> torch.is_warn_always_enabled()
     False
     """
-    return _always[0]
+    return always()
 
 
 @public("torch", out=False)

@@ -8,6 +8,7 @@ from rushlight._core import dtypes
 from rushlight._core.errors import broadcast
 from rushlight._core.op import Op, public
 from rushlight._core.shape import broadcast_shapes, wrap_dim
+from rushlight._ops.deprecated import deprecated
 
 
 @public("torch", "Tensor", aliases=("ger",))
@@ -126,6 +127,7 @@ def chain_matmul(*matrices):
     >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 4), torch.ones(4, 1)).shape
     torch.Size([2, 1])
     """
+    deprecated("chain_matmul")
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
@@ -248,6 +250,7 @@ def cross(input, other, dim=None):
     tensor([0., 0., 1.])
     """
     if dim is None:
+        deprecated("cross")
         dim = next((i for i, s in enumerate(input.shape) if s == 3), None)
         if dim is None:
             raise RuntimeError("no dimension of size 3 in input")

@@ -1,6 +1,13 @@
 """Anomaly detection: find the forward call whose backward fails or makes a NaN."""
 
+import warnings
+
 from rushlight._core.state import S, thread
+
+ENABLED = (
+    "Anomaly Detection has been enabled. This mode will increase the runtime and should only be "
+    "enabled for debugging."
+)
 
 
 class detect_anomaly:
@@ -12,6 +19,7 @@ class detect_anomaly:
     """
 
     def __init__(self, check_nan: bool = True) -> None:
+        warnings.warn(ENABLED, stacklevel=2)
         self.mode = check_nan
 
     def __enter__(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from rushlight._core import dtypes
 from rushlight._core.extension import C
+from rushlight._core.once import warn_once
 from rushlight._core.sparse import SparseArray, SparseTensor, wrap_sparse
 from rushlight._core.state import set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, live_node, wrap
@@ -381,6 +382,14 @@ def as_tuple(value: Any) -> tuple:
     return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
 
 
+CYCLE = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter "
+    "and its gradient which can cause a memory leak. We recommend using autograd.grad when "
+    "creating the graph to avoid this. If you have to use this function, make sure to reset the "
+    ".grad fields of your parameters to None after use to break the cycle and avoid the leak."
+)
+
+
 def backward(
     tensors: Tensor | Sequence[Tensor],
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
@@ -403,6 +412,8 @@ def backward(
     given = (None,) * len(outputs) if grad_tensors is None else as_tuple(grad_tensors)
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    if create_graph:
+        warn_once(CYCLE)
     roots = [root_of(t, i) for i, t in enumerate(outputs)]
     grads = [initial(t, g, create_graph) for t, g in zip(outputs, given, strict=True)]
     retain = create_graph if retain_graph is None else retain_graph
@@ -448,6 +459,8 @@ def tensor_backward(
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
         return
     check_no_transform()
+    if create_graph:
+        warn_once(CYCLE)
     n = root_of(self, 0)
     g = initial(self, gradient, create_graph)
     run(

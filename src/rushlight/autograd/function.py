@@ -133,13 +133,27 @@ class _Op:
                 f"{self.count}, "
                 f"got {len(result)})"
             )
-        for r in result:
+        for i, r in enumerate(result):
             if r is not None and not isinstance(r, Tensor):
                 raise TypeError(
                     f"function {self.grad_name} returned a {type(r).__name__}: expected Variable "
                     "or None"
                 )
+            if r is not None and node.edges[i] is not None:
+                self.check_gradient(i, r, node.edges[i])
         return list(result)
+
+    def check_gradient(self, i: int, g: Tensor, edge: Any) -> None:
+        """Refuse a gradient that cannot be summed to its input's shape, or is elsewhere."""
+        shape, wanted = g._data.shape, edge.shape
+        lead = len(shape) - len(wanted)
+        if shape != wanted and (
+            lead < 0 or any(w not in (1, s) for s, w in zip(shape[lead:], wanted, strict=True))
+        ):
+            raise RuntimeError(
+                f"Function {self.grad_name} returned an invalid gradient at index {i} - got "
+                f"{list(shape)} but expected shape compatible with {list(wanted)}"
+            )
 
 
 def zeros(shape: tuple, dtype: np.dtype) -> Tensor:

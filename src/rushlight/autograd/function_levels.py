@@ -8,7 +8,14 @@ from rushlight._core.pytree import broadcast_to, flatten
 from rushlight._core.state import grad_enabled, thread
 from rushlight._core.tensor import Tensor, live_node, wrap
 from rushlight.autograd.dual import DualLevel, primal_at, tangent_at, zeros_as
-from rushlight.autograd.function import Function, FunctionCtx, finish, new_context, without_history
+from rushlight.autograd.function import (
+    Function,
+    FunctionCtx,
+    finish,
+    new_context,
+    record,
+    without_history,
+)
 
 DOCS = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
 
@@ -52,9 +59,7 @@ def pushed(cls: type[Function], level: DualLevel, args: tuple, kw: dict) -> Any:
         ctx = contexts[0]
     else:
         output = cls.apply(*primals, **kw)
-        ctx = new_context(cls)
-        with without_history():
-            cls.setup_context(ctx, primals, output)
+        ctx = context_of(cls, primals, output)
         ctx.given = ctx.for_forward or ctx.to_save
     tangents = [tangent_or_zeros(a, level, ctx.materialize) for a in args]
     found = as_tuple_of(cls.jvp(ctx, *tangents))
@@ -63,8 +68,22 @@ def pushed(cls: type[Function], level: DualLevel, args: tuple, kw: dict) -> Any:
         raise RuntimeError(
             f"{cls.__name__}.jvp returned {len(found)} tangents for {len(outputs)} outputs"
         )
-    made = [carry(o, d, level) for o, d in zip(outputs, found, strict=True)]
-    return tuple(made) if isinstance(output, tuple) else made[0]
+    made = tuple([carry(o, d, level) for o, d in zip(outputs, found, strict=True)])
+    nodes = [live_node(a) if isinstance(a, Tensor) else None for a in args]
+    wanted = grad_enabled() and any(n is not None for n in nodes)
+    if wanted and cls.setup_context is not Function.setup_context:
+        dual = context_of(cls, args, made if isinstance(output, tuple) else made[0])
+        dual.needs_input_grad = tuple([n is not None for n in nodes])
+        record(cls, dual, args, nodes, made)  # its backward sees tangents too
+    return made if isinstance(output, tuple) else made[0]
+
+
+def context_of(cls: type[Function], args: tuple, output: Any) -> FunctionCtx:
+    """What ``setup_context`` makes of a call."""
+    ctx = new_context(cls)
+    with without_history():
+        cls.setup_context(ctx, args, output)
+    return ctx
 
 
 def tangent_or_zeros(a: Any, level: DualLevel, materialize: bool) -> Tensor | None:
@@ -143,10 +162,8 @@ def with_history(
     output = tuple(results) if several else results[0]
     if not grad_enabled() or not any(n is not None for n in nodes):
         return output
-    ctx = new_context(cls)
+    ctx = context_of(cls, args, output)
     ctx.needs_input_grad = tuple([n is not None for n in nodes])
-    with without_history():
-        cls.setup_context(ctx, args, output)
     return finish(cls, ctx, args, nodes, output)
 
 

@@ -1,6 +1,7 @@
 """gradcheck and gradgradcheck: formulas against central differences."""
 
 import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,19 @@ def difference(
         return [(h - low_) / (2 * abs(step)) for h, low_ in zip(high, low, strict=True)]
 
 
+def warn_of_precision(inputs: Sequence) -> None:
+    """Central differences need double precision."""
+    for i, t in enumerate(inputs):
+        double = not isinstance(t, torch.Tensor) or t.dtype in (torch.float64, torch.complex128)
+        if not double and t.requires_grad:
+            warnings.warn(
+                f"Input #{i} requires gradient and is not a double precision floating point or "
+                "complex. This check will likely fail if all the inputs are not of double "
+                "precision floating point or complex. ",
+                stacklevel=3,
+            )
+
+
 def unravel(i: int, shape: Sequence[int]) -> list[int]:
     """The index of the i-th element in row-major order."""
     at = []
@@ -90,6 +104,7 @@ def gradcheck(
     refuse(bool(masked), "masked=True needs sparse gradients")
     inputs = as_tuple(inputs)
     targets = differentiable(inputs)
+    warn_of_precision(inputs)
     if not targets:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of the "

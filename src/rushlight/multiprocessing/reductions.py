@@ -65,8 +65,15 @@ def rebuild_meta_tensor(
 
 def reduce_sparse_tensor(tensor: torch.Tensor) -> Reduced:
     """reduce_sparse_tensor(tensor): its indices and values, each of which is shared."""
-    parts = (tensor._indices(), tensor._values(), tuple(tensor.shape), tensor.is_coalesced())
-    return rebuild_sparse_coo_tensor, parts
+    size = tuple(tensor.shape)
+    if tensor.layout is torch.sparse_coo:
+        parts = (tensor._indices(), tensor._values(), size, tensor.is_coalesced())
+        return rebuild_sparse_coo_tensor, parts
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        indices = (tensor.crow_indices(), tensor.col_indices())
+    else:
+        indices = (tensor.ccol_indices(), tensor.row_indices())
+    return rebuild_sparse_compressed_tensor, (*indices, tensor.values(), size, tensor.layout)
 
 
 def rebuild_sparse_coo_tensor(
@@ -74,6 +81,13 @@ def rebuild_sparse_coo_tensor(
 ) -> torch.Tensor:
     """rebuild_sparse_coo_tensor(indices, values, shape, is_coalesced)"""
     return torch.sparse_coo_tensor(indices, values, shape, is_coalesced=is_coalesced)
+
+
+def rebuild_sparse_compressed_tensor(
+    compressed: torch.Tensor, plain: torch.Tensor, values: torch.Tensor, size: tuple, layout: Any
+) -> torch.Tensor:
+    """rebuild_sparse_compressed_tensor(compressed, plain, values, size, layout)"""
+    return torch.sparse_compressed_tensor(compressed, plain, values, size, layout=layout)
 
 
 # ---- storages ------------------------------------------------------------------------------------

@@ -11,9 +11,6 @@ from warnings import warn
 from weakref import finalize
 
 from rushlight import _api as torch
-
-# What is given to a worker that is not a fork, a dataset's tensors above all, is shared with it.
-from rushlight.multiprocessing import reductions as _reductions  # noqa: F401
 from rushlight.utils.data._utils.collate import default_collate as default_collate
 from rushlight.utils.data._utils.collate import default_convert as default_convert
 from rushlight.utils.data._utils.exception import ExceptionWrapper

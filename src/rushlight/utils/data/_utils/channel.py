@@ -20,6 +20,7 @@ from rushlight import _api as torch
 from rushlight._core.sparse import SparseTensor
 from rushlight._core.storage import UntypedStorage, rebuild_array, rebuild_tensor
 from rushlight._core.tensor import Parameter, wrap
+from rushlight.multiprocessing.reductions import reduce_sparse_tensor
 from rushlight.utils.data._utils.segments import PAGE, Entry, Inbox, Outbox
 
 DESCRIPTORS = 200  # in one message, at most
@@ -48,12 +49,8 @@ class _Pickler(reduction.ForkingPickler):
         if kind is torch.Tensor or kind is Parameter:
             return _reduced(obj)
         if kind is SparseTensor:
-            return _sparse, (obj._indices(), obj._values(), tuple(obj.shape), obj.is_coalesced())
+            return reduce_sparse_tensor(obj)
         return NotImplemented
-
-
-def _sparse(indices: torch.Tensor, values: torch.Tensor, size: tuple, coalesced: bool) -> Any:
-    return torch.sparse_coo_tensor(indices, values, size, is_coalesced=coalesced)
 
 
 def _reduced(tensor: torch.Tensor) -> Any:
