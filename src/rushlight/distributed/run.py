@@ -221,12 +221,13 @@ class Agent:
         time.sleep(_LAST_WORDS)
         rank = self.node * self.local_size + local
         reason = how_it_ended(code)
-        for dead in self._deaths():
+        for dead in self._ends():
             first, said, last = int(dead[1]), dead[2].decode(), dead[3].decode()
             own = first - self.node * self.local_size
-            if 0 <= own < self.local_size:
-                ended = self.processes[own].poll()
-                said = f"{how_it_ended(ended)} ({said})" if ended else said
+            ended = self.processes[own].poll() if 0 <= own < self.local_size else None
+            if dead[0][0] == monitor.wire.LEFT and not ended:
+                continue
+            said = f"{how_it_ended(ended)} ({said})" if ended else said
             rank, reason = first, f"{said}; its last collective: {last}"
             break
         text = f"rank {rank} failed: {reason}"
@@ -234,8 +235,8 @@ class Agent:
             self.store.set(f"round/{attempt}/failed", text)
         return Failure(rank, text)
 
-    def _deaths(self) -> list[list[bytes]]:
-        """What the server has noted of the newest job."""
+    def _ends(self) -> list[list[bytes]]:
+        """Which ends of processes the server has noted in the newest job."""
         try:
             newest = int(self.store._client.ask(b"jobs")[1][0]) - 1
             if newest < (1 if self.nodes > 1 else 0):
@@ -243,7 +244,7 @@ class Agent:
             found = self.store._client.ask(b"deaths", b"%d" % newest)[1]
         except DistError:
             return []
-        return [monitor.wire.unpack(body) for body in found if body[4] == monitor.wire.DEAD]
+        return [monitor.wire.unpack(body) for body in found]
 
     def stop(self) -> None:
         """End whatever still runs."""
