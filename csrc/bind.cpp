@@ -83,6 +83,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
+    add_attention,
     add_binary,
     add_cell,
     add_conv,

@@ -132,7 +132,8 @@ SAME = (
     "sigmoid_backward", "transpose", "t", "permute", "reshape", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
-    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full",
+    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "attention",
+    "attention_backward",
 )  # fmt: skip
 
 
