@@ -90,6 +90,7 @@ static bool (*const families[])(PyObject *) = {
     add_engine,
     add_front,
     add_join,
+    add_loss,
     add_optim,
     add_pointwise,
     add_pool,

@@ -5,7 +5,7 @@ import pytest
 
 import rushlight as torch
 from rushlight._core.extension import C
-from rushlight._ops.attention import Attention, AttentionBackward
+from rushlight._ops.scaled_dot_product import Attention, AttentionBackward
 
 needs_native = pytest.mark.skipif(C is None, reason="no native extension")
 rng = np.random.default_rng(0)

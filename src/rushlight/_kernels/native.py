@@ -77,45 +77,6 @@ def standardize_backward(g, x, mean, rstd, axes):
     return C.standardize_backward(g, x, mean, rstd, math.prod(x.shape[lead:]))
 
 
-def usual(logits, target, weight, ignore_index):
-    """Plain classes: one per row, all in range, none ignored, no weights."""
-    return (
-        weight is None
-        and target.dtype == np.int64
-        and target.shape == logits.shape[:1]
-        and target.size > 0
-        and ignore_index < 0
-        and int(target.min()) >= 0
-        and int(target.max()) < logits.shape[1]
-    )
-
-
-def cross_entropy(x, target, weight, reduction, ignore_index):
-    """The loss and the logarithms of the probabilities, (N, C)."""
-    if not usual(x, target, weight, ignore_index):
-        return NotImplemented
-    logs = C.log_softmax(x, 1)
-    if logs is NotImplemented:
-        return NotImplemented
-    picked = logs[np.arange(target.size), target]
-    if reduction == "none":
-        return -picked, logs
-    total = -picked.sum()
-    return (total if reduction == "sum" else total / F4.type(target.size)), logs
-
-
-def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
-    """(softmax - one hot) times the gradient of a mean or a sum."""
-    if g.ndim or not usual(logs, target, weight, ignore_index):
-        return NotImplemented
-    result = C.exp(logs)
-    if result is NotImplemented:
-        return NotImplemented
-    result[np.arange(target.size), target] -= 1
-    result *= g / F4.type(target.size) if reduction == "mean" else g
-    return result
-
-
 def clamp_numbers(x, min, max):
     """Bounds that are numbers, by the kernels of maximum and minimum."""
     if x.dtype is not F4:
@@ -133,7 +94,11 @@ SAME = (
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
     "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "attention",
-    "attention_backward",
+    "attention_backward", "mse_loss", "mse_loss_backward", "l1_loss", "l1_loss_backward",
+    "smooth_l1_loss", "smooth_l1_loss_backward", "huber_loss", "huber_loss_backward",
+    "binary_cross_entropy", "binary_cross_entropy_backward", "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward", "nll_loss", "nll_loss_backward", "cross_entropy",
+    "cross_entropy_backward",
 )  # fmt: skip
 
 
@@ -150,8 +115,6 @@ def register() -> None:
         softplus,
         native_layer_norm,
         standardize_backward,
-        cross_entropy,
-        cross_entropy_backward,
         clamp_numbers,
     ):
         kernel(function.__name__, function)
