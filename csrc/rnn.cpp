@@ -7,6 +7,7 @@
 #include "kernels.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace rushlight {
@@ -62,10 +63,41 @@ PyObject *empty(size_t rows, size_t columns) {
 
 size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-// Is a step's product worth waking a thread for?
-size_t grain(size_t tasks, size_t work) {
-  size_t least = 200000 / (work / tasks + 1) + 1;
-  return std::min(least, tasks);
+inline void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Calls task(member, step, b) for all tasks of each step, a step after the one before it. One round of the pool serves
+// the whole sequence. Each member begins with its own share of the tasks, so that the weights it needs stay in its
+// cache, and goes on with the others'; a member that comes late, or never, delays nobody. `work`: of a step.
+template <typename Task> void in_steps(size_t steps, size_t tasks, size_t work, Task task) {
+  size_t team = std::min((size_t)num_threads(), tasks);
+  if (team < 2 || work < 200000) {
+    for (size_t t = 0; t < steps; t++)
+      for (size_t b = 0; b < tasks; b++) task(0, t, b);
+    return;
+  }
+  struct alignas(64) Counter {
+    std::atomic<size_t> n{0};
+  };
+  std::vector<Counter> claimed(steps * team), done(steps);
+  parallel(team, 1, [&](size_t member, size_t last) {
+    for (; member < last; member++)
+      for (size_t t = 0; t < steps; t++) {
+        for (size_t i = 0; i < team; i++) {
+          size_t owner = (member + i) % team, end = (owner + 1) * tasks / team;
+          for (;;) {
+            size_t b = owner * tasks / team + claimed[t * team + owner].n.fetch_add(1, std::memory_order_relaxed);
+            if (b >= end) break;
+            task(member, t, b);
+            done[t].n.fetch_add(1, std::memory_order_release);
+          }
+        }
+        while (done[t].n.load(std::memory_order_acquire) < tasks) pause();
+      }
+  });
 }
 
 struct Sizes {
@@ -111,23 +143,25 @@ struct Forward {
       places[r] = r * z.hidden;
       to[r] = r * lanes;
     }
-    size_t wide = z.hidden * z.gates, kept_step = z.hidden * kept_of(kind);
-    for (Span s : steps) {
-      float *before = before_h + s.first * z.hidden;
-      std::memcpy(before, h, s.rows * z.hidden * sizeof(float));
-      parallel(blocks, grain(blocks, s.rows * z.hidden * wide), [&](size_t b, size_t last) {
-        Buffer pushed(s.rows * lanes);
-        for (; b < last; b++) {
-          for (size_t at = 0; at < lanes; at += conv.block)
-            conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
-                         std::min(conv.block, lanes - at), pushed + at, to.data(), false);
-          size_t u = b * unit, row = s.first * z.hidden + u;
-          cell({s.rows, std::min(unit, z.hidden - u), z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u,
-                pushed, bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u,
-                kept + s.first * kept_step + u, c + u, before_c + row, out + row, h + u});
-        }
-      });
-    }
+    size_t wide = z.hidden * z.gates, kept_step = z.hidden * kept_of(kind), room = z.batch * lanes + SLACK;
+    Buffer scratch(room * (size_t)num_threads());
+    std::memcpy(before_h + steps[0].first * z.hidden, h, steps[0].rows * z.hidden * sizeof(float));
+    in_steps(steps.size(), blocks, z.batch * z.hidden * wide, [&](size_t member, size_t t, size_t b) {
+      Span s = steps[t];
+      const float *before = before_h + s.first * z.hidden;
+      float *pushed = scratch + member * room;
+      for (size_t at = 0; at < lanes; at += conv.block)
+        conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
+                     std::min(conv.block, lanes - at), pushed + at, to.data(), false);
+      size_t u = b * unit, row = s.first * z.hidden + u, n = std::min(unit, z.hidden - u);
+      cell({s.rows, n, z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u, pushed,
+            bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u, kept + s.first * kept_step + u,
+            c + u, before_c + row, out + row, h + u});
+      if (t + 1 == steps.size()) return;
+      Span next = steps[t + 1];
+      for (size_t r = 0; r < next.rows; r++)
+        std::memcpy(before_h + (next.first + r) * z.hidden + u, h + r * z.hidden + u, n * sizeof(float));
+    });
   }
 };
 
@@ -242,17 +276,12 @@ struct Backward {
       to[r] = r * line;
     }
     // The product of a step and the pointwise part of the one before it, for the same units: one round for both.
-    for (size_t t = 0; t <= steps.size(); t++) {
-      size_t work = t ? steps[t - 1].rows * z.hidden * wide : steps[0].rows * z.hidden * 8;
-      parallel(blocks, grain(blocks, work), [&](size_t b, size_t last) {
-        for (; b < last; b++) {
-          if (t)
-            conv.product(to_pushed + steps[t - 1].first * wide, places.data(), steps[t - 1].rows, {&zero, 1, wide},
-                         panels + b * wide * width, width, state + b * width, to.data(), kind == GRU);
-          if (t < steps.size()) back(steps[t], b * width, std::min(width, z.hidden - b * width), state, line);
-        }
-      });
-    }
+    in_steps(steps.size() + 1, blocks, z.batch * z.hidden * wide, [&](size_t, size_t t, size_t b) {
+      if (t)
+        conv.product(to_pushed + steps[t - 1].first * wide, places.data(), steps[t - 1].rows, {&zero, 1, wide},
+                     panels + b * wide * width, width, state + b * width, to.data(), kind == GRU);
+      if (t < steps.size()) back(steps[t], b * width, std::min(width, z.hidden - b * width), state, line);
+    });
     for (size_t r = 0; r < z.batch; r++) std::memcpy(dh + r * z.hidden, state + r * line, z.hidden * sizeof(float));
   }
 
