@@ -117,16 +117,19 @@ struct Forward {
     return k.vector * std::max<size_t>(1, k.block / k.vector / z.gates);
   }
 
+  // Lanes of a panel: two vectors, of which half as much passes through the caches for each row as of four.
+  size_t panel() const { return std::min(kernels->conv.block, 2 * kernels->conv.vector); }
+
   void pack(float *panels) const {
-    size_t unit = units(), lanes = unit * z.gates, block = kernels->conv.block, blocks = rounded(z.hidden, unit) / unit;
+    size_t unit = units(), lanes = unit * z.gates, block = panel(), blocks = rounded(z.hidden, unit) / unit;
     if (z.hidden % unit) std::memset(panels, 0, blocks * lanes * z.hidden * sizeof(float));
     parallel(blocks * z.gates, 16, [&](size_t i, size_t last) {
       for (; i < last; i++) {
-        size_t b = i / z.gates, gate = i % z.gates, at = b * unit, lane = gate * unit, panel = lane / block * block;
+        size_t b = i / z.gates, gate = i % z.gates, at = b * unit, lane = gate * unit, start = lane / block * block;
         const float *from = weight + (gate * z.hidden + at) * z.hidden;
         kernels->conv.interleave(from, z.hidden, std::min(unit, z.hidden - at), z.hidden,
-                                 panels + (b * lanes + panel) * z.hidden + (lane - panel),
-                                 std::min(block, lanes - panel), nullptr);
+                                 panels + (b * lanes + start) * z.hidden + (lane - start),
+                                 std::min(block, lanes - start), nullptr);
       }
     });
   }
@@ -150,9 +153,9 @@ struct Forward {
       Span s = steps[t];
       const float *before = before_h + s.first * z.hidden;
       float *pushed = scratch + member * room;
-      for (size_t at = 0; at < lanes; at += conv.block)
+      for (size_t at = 0; at < lanes; at += panel())
         conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
-                     std::min(conv.block, lanes - at), pushed + at, to.data(), false);
+                     std::min(panel(), lanes - at), pushed + at, to.data(), false);
       size_t u = b * unit, row = s.first * z.hidden + u, n = std::min(unit, z.hidden - u);
       cell({s.rows, n, z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u, pushed,
             bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u, kept + s.first * kept_step + u,
@@ -259,7 +262,7 @@ struct Backward {
 
   void run() const {
     const Conv &conv = kernels->conv;
-    size_t width = conv.block, wide = z.hidden * z.gates, zero = 0;
+    size_t width = std::min(conv.block, 2 * conv.vector), wide = z.hidden * z.gates, zero = 0;
     while (width > conv.vector && z.hidden < 2 * width * (size_t)num_threads()) width /= 2;
     size_t blocks = rounded(z.hidden, width) / width, line = blocks * width;
     Buffer panels(blocks * wide * width), state(z.batch * line);
