@@ -31,6 +31,7 @@ class DTensor(torch.Tensor):
     _mesh: DeviceMesh
     _placements: Placements
     _whole: torch.Size
+    _hooked: bool
 
     # ---- what it is ------------------------------------------------------------------------------
 
@@ -65,6 +66,15 @@ class DTensor(torch.Tensor):
     def numel(self) -> int:
         """How many elements the whole has."""
         return self._whole.numel()
+
+    def requires_grad_(self, requires_grad: bool = True) -> "DTensor":
+        """requires_grad_(requires_grad=True): want gradients; they are DTensors."""
+        with DisableTorchFunctionSubclass():
+            torch.Tensor.requires_grad_(self, requires_grad)
+            if requires_grad and self.grad_fn is None and not getattr(self, "_hooked", False):
+                self._hooked = True
+                self.register_post_accumulate_grad_hook(_distribute_gradient)
+        return self
 
     def detach(self) -> "DTensor":
         """detach(): the same without history."""
@@ -171,11 +181,9 @@ def wrapped(
 
 def as_parameter(t: DTensor, requires_grad: bool = True) -> Any:
     """The same as a module's parameter; its gradients are DTensors."""
-    result: Any = torch.Tensor._make_subclass(DTensorParameter, part_of(t), requires_grad)
+    result: Any = torch.Tensor._make_subclass(DTensorParameter, part_of(t), False)
     result._mesh, result._placements, result._whole = t._mesh, t._placements, t._whole
-    if requires_grad:
-        result.register_post_accumulate_grad_hook(_distribute_gradient)
-    return result
+    return result.requires_grad_(requires_grad)
 
 
 def _distribute_gradient(p: Any) -> None:
@@ -324,7 +332,7 @@ _ELEMENTWISE = frozenset(
         "add add_ sub sub_ mul mul_ div div_ neg abs sqrt exp log tanh sigmoid relu gelu silu pow",
         "addcmul addcmul_ addcdiv addcdiv_ lerp lerp_ copy_ zero_ fill_ clone zeros_like ones_like",
         "empty_like full_like rand_like randn_like sign square rsqrt reciprocal clamp clamp_",
-        "detach detach_ to float double half bfloat16 type_as requires_grad_ contiguous",
+        "detach detach_ to float double half bfloat16 type_as contiguous",
         "maximum minimum where eq ne lt le gt ge isnan isinf nan_to_num sqrt_ neg_",
     )
     for name in line.split()
@@ -400,9 +408,6 @@ def _on_parts(func: Any, name: str, first: DTensor, args: tuple, kwargs: dict) -
     result = func(
         *[_mapped(a, out) for a in args], **{k: _mapped(v, out) for k, v in kwargs.items()}
     )
-    if name == "requires_grad_":
-        with DisableTorchFunctionSubclass():
-            return func(*args, **kwargs)
     if in_place:
         return args[0]
     return _FromLocal.apply(result, first._mesh, first._placements, first._whole)
