@@ -113,8 +113,8 @@ struct Forward {
 
   // Units go in blocks whose gates fill panels: (blocks, panels of a block, hidden, lanes).
   size_t units() const {
-    const Conv &k = kernels->conv;
-    return k.vector * std::max<size_t>(1, k.block / k.vector / z.gates);
+    size_t vector = kernels->conv.vector;
+    return vector * std::max<size_t>(1, panel() / vector / z.gates);
   }
 
   // Lanes of a panel: two vectors, of which half as much passes through the caches for each row as of four.
