@@ -18,6 +18,7 @@ from rushlight.distributed.store import PrefixStore, Store
 from rushlight.distributed.tcp_store import TCPStore
 from rushlight.distributed.waiting import Watch
 from rushlight.distributed.window import WindowEngine
+from rushlight.utils.data import distributed as sampling
 
 NON_GROUP_MEMBER = -100
 
@@ -115,6 +116,7 @@ def init_process_group(
     world.store = PrefixStore(f"default_pg/{_inits}", store)
     if world_size > 1:
         _connect(world.store, rank, world_size)
+    sampling.process_group = lambda: (get_world_size(), get_rank())
     world.default = _make_group(list(range(world_size)), rank, limit, name, "default_pg")
     world.configs[world.default] = repr(BackendConfig(name if config == "undefined" else config))
     if world_size > 1:

@@ -190,7 +190,7 @@ class Agent:
     def watch(self, attempt: int) -> Failure | None:
         """Wait until all have ended well, anywhere (None), or one has failed."""
         looked = 0.0
-        said = False
+        said, done = False, 0
         while True:
             codes = [p.poll() for p in self.processes]
             for local, code in enumerate(codes):

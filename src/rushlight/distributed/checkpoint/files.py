@@ -234,7 +234,8 @@ class _Files:
         """The tensor of an entry of the list."""
         name = entry["file"]
         if name not in self.read:
-            self.read[name] = serialization.load(self.folder / name, weights_only=True)
+            tensors: Any = serialization.load(self.folder / name, weights_only=True)
+            self.read[name] = tensors
         return self.read[name][entry["key"]]
 
 

@@ -21,6 +21,7 @@ from rushlight.overrides import DisableTorchFunctionSubclass
 __all__ = ["DTensor", "distribute_module", "distribute_tensor"]
 
 Placements = tuple[Placement, ...]
+_detach: Any = torch.Tensor.__dict__["detach"]  # not DTensor's own
 
 
 class DTensor(torch.Tensor):
@@ -46,12 +47,12 @@ class DTensor(torch.Tensor):
         return self._placements
 
     @property
-    def shape(self) -> torch.Size:  # type: ignore[override]
+    def shape(self) -> torch.Size:
         """The shape of the whole."""
         return self._whole
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         """How many dimensions."""
         return len(self._whole)
 
@@ -80,7 +81,7 @@ class DTensor(torch.Tensor):
         """detach(): the same without history."""
         return wrapped(part_of(self), self._mesh, self._placements, self._whole)
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, **_: Any) -> str:
         return (
             f"{type(self).__name__}(local_tensor={part_of(self)!r}, "
             f"device_mesh={self._mesh!r}, placements={self._placements!r})"
@@ -195,7 +196,7 @@ def _distribute_gradient(p: Any) -> None:
 def part_of(t: torch.Tensor) -> torch.Tensor:
     """The part of this process, as a plain tensor on the same memory, without history."""
     with DisableTorchFunctionSubclass():
-        return torch.Tensor._make_subclass(torch.Tensor, torch.Tensor.detach(t), False)
+        return torch.Tensor._make_subclass(torch.Tensor, _detach(t), False)
 
 
 class _ToLocal(Function):
@@ -204,7 +205,7 @@ class _ToLocal(Function):
         return part_of(t)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
         return g
 
 
@@ -216,7 +217,7 @@ class _FromLocal(Function):
         return wrapped(t, mesh, placements, whole)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return part_of(g) if isinstance(g, DTensor) else g, None, None, None
 
 
