@@ -111,6 +111,15 @@ def test_the_launcher_names_who_failed(launch, programs, mode, text):
         assert "its last collective: all_reduce (number 1 of group 0)" in result.outputs[1]
 
 
+def test_a_hanging_rank_ends_the_job(launch, programs):
+    """It sleeps for ever, though its heart beats: the collective that waits for it gives up."""
+    result = launch(
+        "--nproc-per-node=2", "--collective-timeout=3", programs / "faults.py", "hang", timeout=40
+    )
+    assert result.codes == [1]
+    assert "timed out after 3 s; rank 1 was last in all_reduce (number 1 of" in result.outputs[1]
+
+
 def test_the_launcher_starts_again(launch, programs):
     result = launch(
         "--nproc_per_node=2", "--max-restarts=1", "--standalone", programs / "faults.py", "kill"
