@@ -52,9 +52,9 @@ ABSOLUTE = {
 
 def collect(per_op: int = 40) -> dict[str, list[tuple]]:
     """Op name -> arguments (arrays and params) of its forward in the recorded cases."""
+    from cases import recorded
     from test_laws import FURTHER, NAMES, evaluate_both_ways, run_both_ways
 
-    from cases import recorded
     from rushlight._core.op import OPS
     from rushlight._core.state import S
 
