@@ -16,7 +16,6 @@ from rushlight.distributed.process_group import ProcessGroup
 from rushlight.distributed.rendezvous import own_address, rendezvous
 from rushlight.distributed.store import PrefixStore, Store
 from rushlight.distributed.tcp_store import TCPStore
-from rushlight.distributed.two_level import TwoLevelEngine
 from rushlight.distributed.waiting import Watch
 from rushlight.distributed.window import WindowEngine
 from rushlight.utils.data import distributed as sampling
@@ -234,21 +233,10 @@ def _engine(ranks: list[int], rank: int, tag: int) -> Engine:
     watch = Watch()
     if len(ranks) == 1:
         return Engine(watch)
-    shared = os.environ.get("RUSHLIGHT_SHM", "1") != "0"
-    size, mine = len(ranks), world.nodes[ranks[rank]]
-    machines: dict[int, list[int]] = {}
-    for r in ranks:
-        machines.setdefault(world.nodes[r], []).append(r)
-    if len(machines) == 1 and shared:
-        return WindowEngine(watch, rank, size, world.mpi, _connection(ranks, tag))
-    here, first = machines[mine], [members[0] for members in machines.values()]
-    if not shared or any(len(members) == 1 for members in machines.values()):
-        return MPIEngine(watch, rank, size, world.mpi, _connection(ranks, tag))
-    me = ranks[rank]
-    near = here.index(me), len(here), _connection(here, tag)
-    far = (first.index(me), len(first), _connection(first, tag)) if me in first else None
-    connect = _connection(ranks, tag)
-    return TwoLevelEngine(watch, rank, size, world.mpi, connect, near, far)
+    one_machine = len({world.nodes[r] for r in ranks}) == 1
+    through_memory = one_machine and os.environ.get("RUSHLIGHT_SHM", "1") != "0"
+    kind = WindowEngine if through_memory else MPIEngine
+    return kind(watch, rank, len(ranks), world.mpi, _connection(ranks, tag))
 
 
 def _connection(ranks: list[int], tag: int) -> Callable[[], Any]:
