@@ -101,6 +101,7 @@ static bool (*const families[])(PyObject *) = {
     add_rows,
     add_matmul,
     add_scan,
+    add_search,
     add_sort,
     add_threads,
     add_views,

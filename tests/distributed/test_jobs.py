@@ -1,6 +1,10 @@
 """Jobs of several processes on this machine."""
 
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +111,15 @@ def test_the_launcher_names_who_failed(launch, programs, mode, text):
         assert "its last collective: all_reduce (number 1 of group 0)" in result.outputs[1]
 
 
+def test_a_hanging_rank_ends_the_job(launch, programs):
+    """It sleeps for ever, though its heart beats: the collective that waits for it gives up."""
+    result = launch(
+        "--nproc-per-node=2", "--collective-timeout=3", programs / "faults.py", "hang", timeout=40
+    )
+    assert result.codes == [1]
+    assert "timed out after 3 s; rank 1 was last in all_reduce (number 1 of" in result.outputs[1]
+
+
 def test_the_launcher_starts_again(launch, programs):
     result = launch(
         "--nproc_per_node=2", "--max-restarts=1", "--standalone", programs / "faults.py", "kill"
@@ -129,3 +142,70 @@ def test_spawn_tells_of_a_failure(job, port):
     result = job(1, "spawned.py", f"tcp://127.0.0.1:{port}", "fail")
     assert result.codes == [1]
     assert "boom" in result.text
+
+
+def test_shards_and_checkpoints(job, tmp_path):
+    """fully_shard, tensor parallel layers and checkpoints agree with one process; what two save,
+    three can load.
+    """
+    result = job(2, "shards.py", tmp_path / "two")
+    assert result.codes == [0, 0], result.text
+    result = job(3, "shards.py", tmp_path / "three", tmp_path / "two" / "one")
+    assert result.codes == [0, 0, 0], result.text
+
+
+def test_under_mpiexec(programs, environment):
+    """A script needs nothing but mpiexec: ranks and the meeting place come from MPI."""
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    start = [mpiexec, "-n", "2", sys.executable, "-m", "rushlight", programs / "where.py"]
+    p = subprocess.run(start, env=environment(), capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    assert "rank 1 of 2" in p.stdout
+    start[-1:] = [programs / "faults.py", "raise"]
+    p = subprocess.run(start, env=environment(), capture_output=True, text=True, timeout=60)
+    assert p.returncode != 0
+    assert "boom" in p.stderr
+
+
+def test_torchrun_spellings(environment, programs):
+    for start in (
+        ["-m", "rushlight", "-m", "torch.distributed.run"],
+        ["-m", "rushlight", "torchrun"],
+    ):
+        p = subprocess.run(
+            [sys.executable, *start, "--nproc_per_node=2", str(programs / "where.py")],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert p.returncode == 0, p.stderr
+        assert "rank 0 of 2" in p.stdout
+
+
+def test_restarts_change_nothing(launch, programs, tmp_path):
+    """A run that loses ranks at random, and is restarted as often, ends with the same weights.
+
+    RUSHLIGHT_DEATHS=20 makes it 20 times, which takes a minute.
+    """
+    found = []
+    for deaths in (0, int(os.environ.get("RUSHLIGHT_DEATHS", "2"))):
+        folder = tmp_path / str(deaths)
+        folder.mkdir()
+        result = launch(
+            "--nproc-per-node=2",
+            "--max-restarts=20",
+            programs / "restarts.py",
+            folder,
+            deaths,
+            folder / "weights.npz",
+            timeout=400,
+        )
+        assert result.codes == [0], result.text
+        assert result.outputs[1].count("was killed by SIGKILL") == deaths
+        with np.load(folder / "weights.npz") as file:
+            found.append({name: file[name] for name in file.files})
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name], err_msg=name)

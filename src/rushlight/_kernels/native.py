@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import pooling, recurrent
+from rushlight._kernels import pooling, recurrent, rows
 
 F4 = np.dtype(np.float32)
 
@@ -93,12 +93,7 @@ SAME = (
     "sigmoid_backward", "transpose", "t", "permute", "reshape", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
-    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "attention",
-    "attention_backward", "mse_loss", "mse_loss_backward", "l1_loss", "l1_loss_backward",
-    "smooth_l1_loss", "smooth_l1_loss_backward", "huber_loss", "huber_loss_backward",
-    "binary_cross_entropy", "binary_cross_entropy_backward", "binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits_backward", "nll_loss", "nll_loss_backward", "cross_entropy",
-    "cross_entropy_backward",
+    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "searchsorted", "bincount",
 )  # fmt: skip
 
 
@@ -107,6 +102,7 @@ def register() -> None:
     for name in SAME:
         kernel(name, getattr(C, name))
     kernel("view", C.reshape)
+    kernel("unique_values", C.unique)
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
     for function in (
@@ -129,3 +125,4 @@ if C is not None:
     register()
     pooling.register()
     recurrent.register()
+    rows.register()

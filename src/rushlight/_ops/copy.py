@@ -167,7 +167,9 @@ def convert(x, dtype):
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        return (x != 0) if dtype.kind == "b" else convert(x.real, dtype)
+        real = x.real  # a view: the result must not be
+        same = real.dtype == dtype
+        return (x != 0) if dtype.kind == "b" else real.copy() if same else convert(real, dtype)
     if dtype in NARROW and x.size:
         return NARROW[dtype](x)
     return x.astype(dtype)

@@ -51,6 +51,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     add("--role", default="default", help="a name for the processes")
     add("--log-dir", "--log_dir", default=None, help="a folder for what the processes print")
     add("-r", "--redirects", default="0", help="with --log-dir: 1 stdout, 2 stderr, 3 both")
+    add("--collective-timeout", type=float, help="seconds after which a collective has failed")
     add("-m", "--module", action="store_true", help="the script is a module")
     add("--no-python", "--no_python", action="store_true", help="the script is a program")
     add("--use-env", "--use_env", action="store_true", help="always so")
@@ -148,6 +149,8 @@ class Agent:
             "TORCHELASTIC_USE_AGENT_STORE": "True",
         }
         env = dict(os.environ, **{name: str(value) for name, value in values.items()})
+        if self.args.collective_timeout is not None:
+            env["RUSHLIGHT_COLLECTIVE_TIMEOUT"] = str(self.args.collective_timeout)
         if self.local_size > 1:
             env.setdefault("OMP_NUM_THREADS", "1")
         return env
@@ -190,7 +193,7 @@ class Agent:
     def watch(self, attempt: int) -> Failure | None:
         """Wait until all have ended well, anywhere (None), or one has failed."""
         looked = 0.0
-        said = False
+        said, done = False, 0
         while True:
             codes = [p.poll() for p in self.processes]
             for local, code in enumerate(codes):

@@ -11,8 +11,7 @@ import torch.distributed as dist
 
 mode = sys.argv[1]
 attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-limit = timedelta(seconds=2 if mode == "late" else 1800)
-dist.init_process_group("gloo", timeout=limit)
+dist.init_process_group("gloo", timeout=timedelta(seconds=2) if mode == "late" else None)
 rank = dist.get_rank()
 print(f"rank {rank} of {dist.get_world_size()}, attempt {attempt}", flush=True)
 dist.all_reduce(torch.ones(3))
@@ -25,7 +24,7 @@ if rank == 1 and attempt == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if mode in ("late", "compute"):
+    if mode in ("late", "compute", "hang"):
         time.sleep(100)
     if mode == "exit":
         sys.exit(3)

@@ -140,7 +140,7 @@ def fully_shard(
     state = _State(shards, reshard_after_forward is not False, policy)
     root = modules[0]
     for m in modules:
-        m._fsdp = state  # type: ignore[assignment]
+        m._fsdp = state
         m.__class__ = _with_fsdp(type(m))
     root.register_forward_pre_hook(_before, prepend=True, with_kwargs=True)
     modules[-1].register_forward_hook(_after, always_call=True)

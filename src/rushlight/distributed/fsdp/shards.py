@@ -35,7 +35,7 @@ class _Whole(Function):
         return whole.view_as(whole)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         ctx.group.gradient_came(ctx.i, g)
         return None, None, None, None
 

@@ -21,6 +21,7 @@ from rushlight.overrides import DisableTorchFunctionSubclass
 __all__ = ["DTensor", "distribute_module", "distribute_tensor"]
 
 Placements = tuple[Placement, ...]
+_detach: Any = torch.Tensor.__dict__["detach"]  # not DTensor's own
 
 
 class DTensor(torch.Tensor):
@@ -31,6 +32,7 @@ class DTensor(torch.Tensor):
     _mesh: DeviceMesh
     _placements: Placements
     _whole: torch.Size
+    _hooked: bool
 
     # ---- what it is ------------------------------------------------------------------------------
 
@@ -45,12 +47,12 @@ class DTensor(torch.Tensor):
         return self._placements
 
     @property
-    def shape(self) -> torch.Size:  # type: ignore[override]
+    def shape(self) -> torch.Size:
         """The shape of the whole."""
         return self._whole
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         """How many dimensions."""
         return len(self._whole)
 
@@ -66,11 +68,20 @@ class DTensor(torch.Tensor):
         """How many elements the whole has."""
         return self._whole.numel()
 
+    def requires_grad_(self, requires_grad: bool = True) -> "DTensor":
+        """requires_grad_(requires_grad=True): want gradients; they are DTensors."""
+        with DisableTorchFunctionSubclass():
+            torch.Tensor.requires_grad_(self, requires_grad)
+            if requires_grad and self.grad_fn is None and not getattr(self, "_hooked", False):
+                self._hooked = True
+                self.register_post_accumulate_grad_hook(_distribute_gradient)
+        return self
+
     def detach(self) -> "DTensor":
         """detach(): the same without history."""
         return wrapped(part_of(self), self._mesh, self._placements, self._whole)
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, **_: Any) -> str:
         return (
             f"{type(self).__name__}(local_tensor={part_of(self)!r}, "
             f"device_mesh={self._mesh!r}, placements={self._placements!r})"
@@ -171,11 +182,9 @@ def wrapped(
 
 def as_parameter(t: DTensor, requires_grad: bool = True) -> Any:
     """The same as a module's parameter; its gradients are DTensors."""
-    result: Any = torch.Tensor._make_subclass(DTensorParameter, part_of(t), requires_grad)
+    result: Any = torch.Tensor._make_subclass(DTensorParameter, part_of(t), False)
     result._mesh, result._placements, result._whole = t._mesh, t._placements, t._whole
-    if requires_grad:
-        result.register_post_accumulate_grad_hook(_distribute_gradient)
-    return result
+    return result.requires_grad_(requires_grad)
 
 
 def _distribute_gradient(p: Any) -> None:
@@ -187,7 +196,7 @@ def _distribute_gradient(p: Any) -> None:
 def part_of(t: torch.Tensor) -> torch.Tensor:
     """The part of this process, as a plain tensor on the same memory, without history."""
     with DisableTorchFunctionSubclass():
-        return torch.Tensor._make_subclass(torch.Tensor, torch.Tensor.detach(t), False)
+        return torch.Tensor._make_subclass(torch.Tensor, _detach(t), False)
 
 
 class _ToLocal(Function):
@@ -196,7 +205,7 @@ class _ToLocal(Function):
         return part_of(t)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
         return g
 
 
@@ -208,7 +217,7 @@ class _FromLocal(Function):
         return wrapped(t, mesh, placements, whole)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return part_of(g) if isinstance(g, DTensor) else g, None, None, None
 
 
@@ -324,7 +333,7 @@ _ELEMENTWISE = frozenset(
         "add add_ sub sub_ mul mul_ div div_ neg abs sqrt exp log tanh sigmoid relu gelu silu pow",
         "addcmul addcmul_ addcdiv addcdiv_ lerp lerp_ copy_ zero_ fill_ clone zeros_like ones_like",
         "empty_like full_like rand_like randn_like sign square rsqrt reciprocal clamp clamp_",
-        "detach detach_ to float double half bfloat16 type_as requires_grad_ contiguous",
+        "detach detach_ to float double half bfloat16 type_as contiguous",
         "maximum minimum where eq ne lt le gt ge isnan isinf nan_to_num sqrt_ neg_",
     )
     for name in line.split()
@@ -400,9 +409,6 @@ def _on_parts(func: Any, name: str, first: DTensor, args: tuple, kwargs: dict) -
     result = func(
         *[_mapped(a, out) for a in args], **{k: _mapped(v, out) for k, v in kwargs.items()}
     )
-    if name == "requires_grad_":
-        with DisableTorchFunctionSubclass():
-            return func(*args, **kwargs)
     if in_place:
         return args[0]
     return _FromLocal.apply(result, first._mesh, first._placements, first._whole)

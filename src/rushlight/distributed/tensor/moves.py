@@ -61,7 +61,7 @@ class Gather(Function):
         return gathered(t, dim, group, total)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         """The own part."""
         return shard_of(g, ctx.dim, ctx.group).contiguous(), None, None, None
 
@@ -76,7 +76,7 @@ class Split(Function):
         return shard_of(t, dim, group).clone()
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         """All parts."""
         return gathered(g, ctx.dim, ctx.group, ctx.total), None, None
 
@@ -91,7 +91,7 @@ class Reduce(Function):
         return reduced(t, group, op)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         """What each has put in counts fully."""
         return g if ctx.scale == 1 else g * ctx.scale, None, None
 
@@ -106,6 +106,6 @@ class Spread(Function):
         return t.view_as(t)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         """The sum of what all processes' computations give."""
         return reduced(g, ctx.group), None
