@@ -81,9 +81,9 @@ class MseLossBackward(Op):
         )
 
 
-def in_one_pass(op, kernel):
-    """A native loss before the public function: two tensors and ``reduction`` by name."""
-    return fronts.before(op, kernel=kernel, by_name=True, positional=2)
+def in_one_pass(op, kernel, positional=2):
+    """A native loss before the public function: its tensors, the rest by name."""
+    return fronts.before(op, kernel=kernel, by_name=True, positional=positional)
 
 
 def _kind(x):

@@ -3,11 +3,11 @@ classes."""
 
 import math
 
-from rushlight._core import fronts
 from rushlight._core.autocast import casts
 from rushlight._core.looking import seen
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
+from rushlight._ops.loss import in_one_pass
 from rushlight._ops.reduction import chosen, reduced
 from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward, log_softmax
 
@@ -155,7 +155,7 @@ def _check_batch(input, target):
 
 
 @public("nn.functional", out=False)
-@fronts.before(NllLoss, kernel="nll_loss", by_name=True, positional=3)
+@in_one_pass(NllLoss, "nll_loss", 3)
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):
