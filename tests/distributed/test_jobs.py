@@ -30,7 +30,7 @@ def test_training_is_that_of_torch(job, tmp_path):
     ours, theirs = tmp_path / "ours.npz", tmp_path / "torch.npz"
     result = job(2, "train.py", ours)
     assert result.codes == [0, 0], result.text
-    result = job(2, "train.py", theirs, real=True)
+    result = job(2, "train.py", theirs, real=True, timeout=240)  # its imports take long
     assert result.codes == [0, 0], result.text
     with np.load(ours) as a, np.load(theirs) as b:
         assert sorted(a.files) == sorted(b.files)

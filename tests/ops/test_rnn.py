@@ -130,20 +130,18 @@ def test_second_derivatives_of_a_layer(kind, bidirectional, packed):
 
 
 def test_second_derivatives_through_projections():
-    params = [rushlight.tensor(p.detach().numpy()) for p in parameters("lstm", 1, 1, 5, 4, 3, True)]
-    x, h, c = (
-        rushlight.tensor(randn(*s).detach().numpy()) for s in ((4, 2, 5), (1, 2, 3), (1, 2, 4))
-    )
+    params = parameters("lstm", 1, 1, 1, 2, 1, False)
+    args = [*params, randn(2, 1, 1), randn(1, 1, 1), randn(1, 1, 2)]
 
     def layer(*args):
-        x, h, c, *params = args
-        return rushlight.lstm(x, (h, c), params, True, 1, 0.0, True, False, False)[0]
+        *params, x, h, c = args
+        return rushlight.lstm(x, (h, c), list(params), False, 1, 0.0, True, False, False)[0]
 
-    args = [t.requires_grad_() for t in (x, h, c, *params)]
+    args = [rushlight.tensor(t.detach().numpy()).requires_grad_() for t in args]
     assert rushlight.autograd.gradgradcheck(layer, args)
 
 
-@pytest.mark.parametrize("sizes", [(3, 3, 3), (5, 2, 1, 1)])
+@pytest.mark.parametrize("sizes", [(9, 9, 8), (5, 2, 1, 1)])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("hidden", [5, 16, 40])
 @pytest.mark.parametrize("kind", ["lstm", "gru", "tanh", "relu"])
@@ -153,7 +151,7 @@ def test_native_layers_agree_with_the_reference(kind, hidden, reverse, sizes):
     rng = np.random.default_rng(0)
     total, batch = sum(sizes), max(sizes)
     count = {"lstm": 4, "gru": 3}.get(kind, 1) * hidden
-    shapes = [(total, 7), (count, 7), count, (batch, hidden), (batch, hidden), (count, hidden)]
+    shapes = [(total, 16), (count, 16), count, (batch, hidden), (batch, hidden), (count, hidden)]
     data, w_ih, b_ih, h, c, w_hh = (rng.standard_normal(s) / 2 for s in shapes)
     c = c if kind == "lstm" else None
     b_hh = rng.standard_normal(count)
@@ -167,11 +165,13 @@ def test_native_layers_agree_with_the_reference(kind, hidden, reverse, sizes):
     for missing in (None, 0, 1):
         if missing is not None:
             grads[missing] = given[missing] = None
-        back = RnnLayerBackward.forward(np, *grads, *expected[3:], w_hh, None, kind, sizes, reverse)
+        back = RnnLayerBackward.forward(
+            np, *grads, data, *expected[3:], w_hh, None, kind, sizes, reverse
+        )
         compare(
             back,
             recurrent.rnn_layer_backward(
-                *given, *found[3:], singles[5], None, kind, sizes, reverse
+                *given, singles[0], *found[3:], singles[5], None, kind, sizes, reverse
             ),
         )
 
@@ -181,4 +181,4 @@ def compare(expected, found):
         if a is None:
             assert b is None
         else:
-            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=5e-5)

@@ -80,6 +80,8 @@ class Agent:
         first = self.node == 0
         self.store = TCPStore(self.host, self.port, None, first, self.timeout)
         self.port = self.store.port
+        if first:
+            self.store._client.ask(b"guard")
         self.processes: list[subprocess.Popen] = []
         self.lost: str | None = None
         self.watcher: monitor.Monitor | None = None
