@@ -332,14 +332,6 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
-        if not self.label_smoothing:  # without that argument it is one native call
-            return F.cross_entropy(
-                input,
-                target,
-                weight=self.weight,
-                ignore_index=self.ignore_index,
-                reduction=self.reduction,
-            )
         return F.cross_entropy(
             input,
             target,
