@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 #include <cstring>
+#include <cstdlib>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -83,6 +84,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
+    add_allocator,
     add_attention,
     add_binary,
     add_cell,
@@ -120,7 +122,7 @@ PyObject *quiet(PyObject *function) {
 PyMODINIT_FUNC PyInit__C(void) {
   using namespace rushlight;
   import_array();
-  keep_freed_memory();
+  if (!std::getenv("NOMALLOPT")) keep_freed_memory();
   tables = new std::vector<Kernels>(usable());
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);

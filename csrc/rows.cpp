@@ -72,8 +72,8 @@ PyObject *layer_norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
     return not_implemented();
   size_t rows = size_of(args[0]) / columns;
   npy_intp n = (npy_intp)rows;
-  PyObject *out = like(args[0]), *mean = PyArray_SimpleNew(1, &n, NPY_FLOAT32),
-           *rstd = PyArray_SimpleNew(1, &n, NPY_FLOAT32);
+  PyObject *out = like(args[0]), *mean = new_array(1, &n, NPY_FLOAT32),
+           *rstd = new_array(1, &n, NPY_FLOAT32);
   if (!out || !mean || !rstd) {
     Py_XDECREF(out);
     Py_XDECREF(mean);
