@@ -80,6 +80,8 @@ struct Binary {
 struct BinaryTable {
   Binary add, sub, mul, div, maximum, minimum;
   Binary relu_backward, tanh_backward, sigmoid_backward;  // (gradient, result)
+  Binary abs_backward;                                    // (gradient, input)
+  Binary magnitude;                                       // of the first
 };
 
 struct ReductionLoops {
