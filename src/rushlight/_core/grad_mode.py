@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rushlight._core.state import grad_enabled, set_grad, thread
+from rushlight._core.state import grad_enabled, set_grad, set_inference, thread
 
 
 class _Mode:
@@ -115,9 +115,14 @@ class set_grad_enabled(_Mode):
 class inference_mode(_Mode):
     """inference_mode(mode=True)
 
-    ``no_grad`` for code that never needs gradients. rushlight has no extra cost to save in it, and
-    does not mark
-    the tensors made inside.
+    ``no_grad`` for code whose results never meet autograd: tensors made inside are marked
+    (``is_inference()``), have no version counter, and outside can neither be saved for a gradient
+    nor be written to in place.
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(2)
+    >>> x.is_inference()
+    True
     """
 
     mode: bool
@@ -129,12 +134,13 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         self.before = thread.grad, thread.inference
-        thread.inference = self.mode
+        set_inference(self.mode)
         if self.mode:
             set_grad(False)
 
     def __exit__(self, *exc: object) -> None:
-        grad, thread.inference = self.before
+        grad, inference = self.before
+        set_inference(inference)
         set_grad(grad)
 
     def clone(self) -> "inference_mode":
