@@ -83,12 +83,14 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
+    add_attention,
     add_binary,
     add_cell,
     add_conv,
     add_engine,
     add_front,
     add_join,
+    add_loss,
     add_optim,
     add_pointwise,
     add_pool,

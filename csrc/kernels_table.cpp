@@ -16,6 +16,7 @@ extern const Optimizers optimizers;
 extern const Gemm gemm;
 extern const ScanTable scans;
 extern const SortTable sorts;
+extern const Losses losses;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -40,6 +41,7 @@ Kernels RUSHLIGHT_TABLE() {
       gemm,
       scans,
       sorts,
+      losses,
   };
 }
 

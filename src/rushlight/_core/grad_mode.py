@@ -77,7 +77,13 @@ class no_grad(_WithoutParentheses):
 
 
 class enable_grad(_WithoutParentheses):
-    """enable_grad(): inside, history is recorded again. A context manager and a decorator."""
+    """enable_grad(): inside, history is recorded again. A context manager and a decorator.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     (x * 2).requires_grad
+    True
+    """
 
     def __enter__(self) -> None:
         self.before = thread.grad
@@ -88,7 +94,13 @@ class enable_grad(_WithoutParentheses):
 
 
 class set_grad_enabled(_Mode):
-    """set_grad_enabled(mode): record history or not, from here on or inside a ``with``."""
+    """set_grad_enabled(mode): record history or not, from here on or inside a ``with``.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self.before, self.mode = thread.grad, mode

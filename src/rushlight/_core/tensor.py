@@ -35,6 +35,13 @@ class Tensor(metaclass=_TensorMeta):
 
     ``torch.Tensor(2, 3)`` is an uninitialised float tensor, ``torch.Tensor([3, 4])`` one of these
     values.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    >>> x.shape, x.dtype, x.device
+    (torch.Size([2]), torch.float32, device(type='cpu'))
     """
 
     # _data: the array. _node: what computed it (None: no gradient; Leaf: where one comes to rest).
@@ -298,6 +305,15 @@ class Parameter(Tensor):
     """Parameter(data=None, requires_grad=True)
 
     A tensor that a Module registers as its parameter when it is assigned as an attribute.
+
+    >>> p = torch.nn.Parameter(torch.ones(2))
+    >>> p
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    >>> m = torch.nn.Module()
+    >>> m.p = p
+    >>> [name for name, _ in m.named_parameters()]
+    ['p']
     """
 
     __slots__ = ()
