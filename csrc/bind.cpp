@@ -93,6 +93,7 @@ static bool (*const families[])(PyObject *) = {
     add_front,
     add_join,
     add_loss,
+    add_norm,
     add_optim,
     add_pointwise,
     add_pool,

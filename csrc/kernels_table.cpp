@@ -17,6 +17,7 @@ extern const Gemm gemm;
 extern const ScanTable scans;
 extern const SortTable sorts;
 extern const Losses losses;
+extern const Norms norms;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -42,6 +43,7 @@ Kernels RUSHLIGHT_TABLE() {
       scans,
       sorts,
       losses,
+      norms,
   };
 }
 
