@@ -2,6 +2,7 @@
 
 #include "blocks.h"
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
@@ -18,6 +19,9 @@ namespace {
 
 constexpr unsigned TRACE_DOMAIN = 389047;  // numpy.lib.tracemalloc_domain
 
+// Arrays up to here stay NumPy's, which has a cache for them: it is 9 ns faster (of the 110 that an addition takes).
+constexpr size_t SMALL = 2048;
+
 // A class of blocks as NumPy's handler of memory. NumPy tells `release` the size it computes from the array's shape, and
 // `resize` only the new one; the class comes from here.
 struct Owner {
@@ -31,19 +35,27 @@ bool works = false;  // does NumPy keep to what we know of it?
 
 // Blocks that are of another class than their owner: those of arrays that were resized. Usually none.
 struct Moved {
+  std::atomic<size_t> count{0};
   std::mutex mutex;
   std::unordered_map<void *, int> classes;
+
+  void add(void *block, int number) {
+    std::lock_guard<std::mutex> lock(mutex);
+    classes[block] = number;
+    count = classes.size();
+  }
 };
 Moved &moved = *new Moved;
 
 // The class of a block that is about to be given back.
 int forget_class(const Owner *owner, void *block) {
+  if (!moved.count.load(std::memory_order_acquire)) return owner->number;
   std::lock_guard<std::mutex> lock(moved.mutex);
-  if (moved.classes.empty()) return owner->number;
   auto found = moved.classes.find(block);
   if (found == moved.classes.end()) return owner->number;
   int number = found->second;
   moved.classes.erase(found);
+  moved.count = moved.classes.size();
   return number;
 }
 
@@ -53,9 +65,7 @@ void *take(void *context, size_t size) {
   int number = class_of(size ? size : 1);
   bool zeroed;
   void *block = number < CLASSES ? take_block(number, zeroed) : nullptr;
-  if (!block || number == static_cast<Owner *>(context)->number) return block;
-  std::lock_guard<std::mutex> lock(moved.mutex);
-  moved.classes[block] = number;
+  if (block && number != static_cast<Owner *>(context)->number) moved.add(block, number);
   return block;
 }
 
@@ -78,10 +88,7 @@ void *resize(void *context, void *block, size_t size) {
   int number = forget_class(owner, block);
   size_t have = class_size(number);
   if (size <= have && size >= have / 2) {
-    if (number != owner->number) {
-      std::lock_guard<std::mutex> lock(moved.mutex);
-      moved.classes[block] = number;
-    }
+    if (number != owner->number) moved.add(block, number);
     return block;
   }
   void *larger = take(context, size);
@@ -89,8 +96,7 @@ void *resize(void *context, void *block, size_t size) {
     std::memcpy(larger, block, size < have ? size : have);
     give_block(number, block);
   } else if (number != owner->number) {
-    std::lock_guard<std::mutex> lock(moved.mutex);
-    moved.classes[block] = number;
+    moved.add(block, number);
   }
   return larger;
 }
@@ -229,7 +235,7 @@ PyMethodDef methods[] = {
 
 PyObject *new_array_of(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros) {
   size_t bytes = works && type ? bytes_of(type, ndim, dims) : 0;
-  return bytes ? own(type, ndim, dims, bytes, zeros) : numpys(type, ndim, dims, zeros);
+  return bytes > SMALL ? own(type, ndim, dims, bytes, zeros) : numpys(type, ndim, dims, zeros);
 }
 
 PyObject *new_array(int ndim, const npy_intp *dims, int type) {

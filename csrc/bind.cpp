@@ -5,7 +5,6 @@
 #include "kernels.h"
 
 #include <cstring>
-#include <cstdlib>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -41,8 +40,9 @@ static std::vector<Kernels> usable() { return {kernels_generic()}; }
 
 static std::vector<Kernels> *tables = nullptr;
 
-// glibc gives large blocks back to the system at once, and every page of the next one faults again: two live arrays of
-// 16 MB cost four times their arithmetic. Kept blocks (up to half a gigabyte of them) do not.
+// Results that NumPy makes itself (no kernel serves them) have NumPy's memory, which is glibc's: large blocks go back to the
+// system at once, and every page of the next one faults again. Kept blocks (up to half a gigabyte of them) do not: 25 %
+// of a chain of such operators on 16 MB. What is allocated here does not need it (blocks.cpp).
 static void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -123,7 +123,7 @@ PyObject *quiet(PyObject *function) {
 PyMODINIT_FUNC PyInit__C(void) {
   using namespace rushlight;
   import_array();
-  if (!std::getenv("NOMALLOPT")) keep_freed_memory();
+  keep_freed_memory();
   tables = new std::vector<Kernels>(usable());
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);

@@ -39,6 +39,7 @@ def test_arrays_of_results_are_ours_and_those_of_users_are_numpys():
     assert get_handler_name(x.numpy()) == "rushlight"
     assert get_handler_name((x + x).numpy()) == "rushlight"
     assert get_handler_name(np.empty(10_000)) == "default_allocator"
+    assert get_handler_name(torch.zeros(10).numpy()) == "default_allocator"  # NumPy is faster
     assert x.numpy().flags.owndata and x.numpy().base is None
 
 
@@ -51,8 +52,8 @@ def test_arrays_are_like_numpys(make, shape, dtype):
         made, expected = make(shape, d), np.ones(shape, d)
         assert (made.shape, made.dtype, made.strides) == (shape, d, expected.strides)
         assert str(made.flags) == str(expected.flags)
-        if made.size:
-            assert made.ctypes.data % 64 == 0
+        if made.nbytes > 2048:
+            assert made.ctypes.data % 64 == 0 and get_handler_name(made) == "rushlight"
         if make is not memory.empty:
             assert (made == (make is memory.ones)).all()
         made.fill(1)  # what comes next finds memory that is not zero
@@ -63,7 +64,7 @@ def test_objects_and_impossible_shapes_are_left_to_numpy():
     assert get_handler_name(memory.empty((3,), np.dtype(object))) == "default_allocator"
     with pytest.raises(ValueError, match="negative dimensions"):
         memory.empty((-1,), np.float32)
-    with pytest.raises(ValueError, match="too big|too large|Maximum"):
+    with pytest.raises(ValueError, match=r"too big|too large|Maximum"):
         memory.empty((2**40, 2**40), np.float32)
     with pytest.raises(MemoryError):
         memory.empty((2**50,), np.float32)
@@ -73,14 +74,14 @@ def test_objects_and_impossible_shapes_are_left_to_numpy():
         torch.empty(2**50)
 
 
-@pytest.mark.parametrize("bytes", [1, 64, 65, 1024, 1025, 5000, 2**20, 2**21, 2**21 + 1, 2**24 + 7])
+@pytest.mark.parametrize("bytes", [2049, 2560, 2561, 5000, 2**20, 2**21, 2**21 + 1, 2**24 + 7])
 def test_a_freed_block_serves_the_next_array(bytes):
     before = cpu.memory_stats()
     first = memory.empty((bytes,), np.uint8)
     first.fill(7)
     place = first.ctypes.data
     held = allocated() - before["allocated_bytes"]
-    assert bytes <= held <= max(bytes + 63, 1.25 * bytes)
+    assert bytes <= held <= 1.25 * bytes
     del first
     second = memory.empty((bytes,), np.uint8)
     after = cpu.memory_stats()
@@ -105,7 +106,7 @@ def test_the_cache_keeps_to_its_limit_and_can_be_emptied():
     del huge
     assert cached() == 0
     cpu.set_cache_limit(0)
-    small = memory.empty((10,), np.uint8)
+    small = memory.empty((3000,), np.uint8)
     del small
     assert cached() == 0
     with pytest.raises(ValueError, match="set_cache_limit expects"):
@@ -148,7 +149,7 @@ def test_arrays_live_on_without_their_tensors():
     assert array[999] == 1000 and view[0] == 11 and len(filler) == 10
 
 
-@pytest.mark.parametrize("start", [3, 40, 1000, 600_000])
+@pytest.mark.parametrize("start", [600, 1000, 600_000])
 @pytest.mark.parametrize("end", [1, 17, 41, 900, 5000, 700_000, 2_000_000])
 def test_resize(start, end):
     before = allocated()
@@ -163,10 +164,10 @@ def test_resize(start, end):
 
 def test_the_shape_of_an_array_may_change_in_place():
     before = allocated()
-    array = memory.ones((64, 4), np.dtype(np.float32))
-    array.shape = (256,)
+    array = memory.ones((64, 16), np.dtype(np.float32))
+    array.shape = (1024,)
     array.dtype = np.int8
-    array.shape = (2, 512)
+    array.shape = (2, 2048)
     del array
     assert allocated() == before
 
@@ -190,7 +191,7 @@ def churn(seed: int, wrong: list) -> None:
     rng = np.random.default_rng(seed)
     held: list = []
     for turn in range(1500):
-        size = int(2 ** rng.uniform(0, 22 if turn % 50 == 0 else 14))
+        size = int(2 ** rng.uniform(0, 22 if turn % 50 == 0 else 15))
         x = memory.empty((size,), np.uint8)
         x[:64] = x[-64:] = seed
         held.append(x)

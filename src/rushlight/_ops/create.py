@@ -74,7 +74,9 @@ def zeros(
         except (TypeError, ValueError, MemoryError):
             pass  # explained below
     shape = shape_of("zeros", shape, size)
-    return build("zeros", new_zeros_array, shape, dtype, out, layout, device, pin_memory, requires_grad)
+    return build(
+        "zeros", new_zeros_array, shape, dtype, out, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("torch")
@@ -97,7 +99,9 @@ def ones(
     tensor([1, 1])
     """
     shape = shape_of("ones", shape, size)
-    return build("ones", new_ones_array, shape, dtype, out, layout, device, pin_memory, requires_grad)
+    return build(
+        "ones", new_ones_array, shape, dtype, out, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("torch")
@@ -500,7 +504,9 @@ def new_ones(
             [1]])
     """
     shape = shape_of("new_ones", shape, size)
-    return _new("new_ones", new_ones_array, self, shape, dtype, layout, device, pin_memory, requires_grad)
+    return _new(
+        "new_ones", new_ones_array, self, shape, dtype, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("Tensor", out=False)

@@ -1,4 +1,4 @@
-"""torch.backends.cpu: what the processor offers, and the memory that arrays have (rushlight's own)."""
+"""torch.backends.cpu: what the processor offers; the memory of arrays (rushlight's own)."""
 
 from rushlight._core.extension import C
 
@@ -18,11 +18,11 @@ def get_cpu_capability() -> str:
 def memory_stats() -> dict[str, int]:
     """memory_stats() -> dict
 
-    What the allocator of the native extension holds, in bytes: ``allocated_bytes`` (in living arrays,
-    rounded up to its sizes), ``reserved_bytes`` (also what is kept for new ones), the peak of each,
-    ``cache_limit_bytes``; and how many blocks live, were ever asked for, and came from the cache.
-    Empty without the extension. Arrays that NumPy makes itself are not counted. PyTorch has no
-    such function for the CPU.
+    What the allocator of the native extension holds, in bytes: ``allocated_bytes`` (in living
+    arrays, rounded up to its sizes), ``reserved_bytes`` (also what is kept for new ones), the peak
+    of each, ``cache_limit_bytes``; and how many blocks live, were ever asked for, and came from the
+    cache. Empty without the extension. Arrays that NumPy makes itself, and those of at most 2 KB,
+    are not counted. PyTorch has no such function for the CPU.
 
     >>> before = torch.backends.cpu.memory_stats().get("allocated_bytes", 0)
     >>> x = torch.zeros(1024)
