@@ -19,6 +19,9 @@ using Map2 = void (*)(const float *x, const float *y, float *out, size_t n);
 // Row by row: (rows, columns) -> (rows, columns).
 using RowMap = void (*)(const float *x, float *out, size_t rows, size_t columns);
 using RowMap2 = void (*)(const float *x, const float *y, float *out, size_t rows, size_t columns);
+// Down the columns from first to last of (n, inner).
+using ColumnMap = void (*)(const float *x, float *out, size_t n, size_t inner, size_t first, size_t last);
+using ColumnMap2 = void (*)(const float *x, const float *y, float *out, size_t n, size_t inner, size_t first, size_t last);
 
 struct Pointwise {
   Map exp, log, sigmoid, erf, gelu, gelu_tanh, silu, softplus;
@@ -34,6 +37,9 @@ struct Rows {
                      float *rstd, size_t rows, size_t columns);
   void (*standardize_backward)(const float *g, const float *x, const float *mean, const float *rstd, float *out,
                                size_t rows, size_t columns);
+  RowMap log_sums;  // (rows, columns) -> (rows)
+  ColumnMap softmax_columns, log_softmax_columns;
+  ColumnMap2 softmax_backward_columns, log_softmax_backward_columns;
 };
 
 // Losses of pairs of numbers: the sum, each, and the slope in x times `scale` and g (or null). p: a parameter.
