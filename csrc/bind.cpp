@@ -84,10 +84,15 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
     add_binary,
+    add_cast,
     add_cell,
+    add_choose,
+    add_compare,
     add_conv,
+    add_copy,
     add_engine,
     add_front,
+    add_gather,
     add_join,
     add_optim,
     add_pointwise,
@@ -100,6 +105,7 @@ static bool (*const families[])(PyObject *) = {
     add_matmul,
     add_scan,
     add_sort,
+    add_scatter,
     add_threads,
     add_views,
 };

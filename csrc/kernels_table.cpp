@@ -14,6 +14,9 @@ extern const Recurrent recurrent;
 extern const Pool pool;
 extern const Optimizers optimizers;
 extern const Gemm gemm;
+extern const Casts casts;
+extern const Moves moves;
+extern const Comparisons comparisons;
 extern const ScanTable scans;
 extern const SortTable sorts;
 }  // namespace RUSHLIGHT_NAMESPACE
@@ -38,6 +41,9 @@ Kernels RUSHLIGHT_TABLE() {
       pool,
       optimizers,
       gemm,
+      casts,
+      moves,
+      comparisons,
       scans,
       sorts,
   };

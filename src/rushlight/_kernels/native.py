@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import pooling, recurrent
+from rushlight._kernels import moving, pooling, recurrent
 
 F4 = np.dtype(np.float32)
 
@@ -116,20 +116,11 @@ def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
     return result
 
 
-def clamp_numbers(x, min, max):
-    """Bounds that are numbers, by the kernels of maximum and minimum."""
-    if x.dtype is not F4:
-        return NotImplemented
-    if min is not None:
-        x = C.maximum(x, min)
-    return x if max is None else C.minimum(x, max)
-
-
 # Kernels whose arguments are the op's, under its name.
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
-    "log_softmax_backward", "silu_backward", "cat", "relu", "relu_backward", "tanh_backward",
-    "sigmoid_backward", "transpose", "t", "permute", "reshape", "unsqueeze", "expand", "mm", "mv",
+    "log_softmax_backward", "silu_backward", "relu", "relu_backward", "tanh_backward",
+    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
     "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full",
@@ -151,7 +142,6 @@ def register() -> None:
         standardize_backward,
         cross_entropy,
         cross_entropy_backward,
-        clamp_numbers,
     ):
         kernel(function.__name__, function)
     C.know_bfloat16(np.dtype(bfloat16))
@@ -163,5 +153,6 @@ def register() -> None:
 
 if C is not None:
     register()
+    moving.register()
     pooling.register()
     recurrent.register()
