@@ -35,9 +35,10 @@ class Broadcast {
     if (!size) return true;
     for (int k = 0; k < count; k++) spread(k);
     merge();
-    bool again = false;
+    bool again = false, all_single = inner_ > 1;
+    for (int k = 0; k < count; k++) all_single = all_single && !last_[k];
     for (int k = 0; k < count; k++)
-      if (!serves(k)) {  // laid out otherwise: a copy is a block transpose, cheaper than jumping
+      if (!serves(k) || (all_single && !PyArray_IS_C_CONTIGUOUS(arrays_[k]))) {  // laid out otherwise: a copy is a block transpose, cheaper than jumping
         owned_[k].set(contiguous(arrays[k]));
         if (!owned_[k]) return false;
         arrays_[k] = (PyArrayObject *)owned_[k].get();
@@ -50,7 +51,7 @@ class Broadcast {
     return true;
   }
 
-  // Is array k one element along the last dimension?
+  // Is array k one element along the last dimension? Not all of them are.
   bool single(int k) const { return inner_ > 1 && !last_[k]; }
 
   // Calls loop(inputs, out, n) for stretches of the last dimension, with several threads.

@@ -75,7 +75,9 @@ PyObject *cast(PyObject *, PyObject *const *args, Py_ssize_t given) {
   PyArrayObject *x = (PyArrayObject *)args[0];
   int from = type_index(PyArray_TYPE(x)), to = type_index(wanted->type_num);
   if (from < 0 || to < 0 || from == to || !PyArray_ISNBO(wanted->byteorder)) return not_implemented();
-  Held copy;
+  Py_INCREF(wanted);
+  Held out(PyArray_NewLikeArray(x, NPY_KEEPORDER, wanted, 0)), copy;
+  if (!out) return nullptr;
   if (!dense(x)) {  // the gaps first
     copy.set(PyArray_NewLikeArray(x, NPY_KEEPORDER, nullptr, 0));
     if (!copy) return nullptr;
@@ -84,14 +86,13 @@ PyObject *cast(PyObject *, PyObject *const *args, Py_ssize_t given) {
                  PyArray_STRIDES(c), (size_t)PyArray_ITEMSIZE(x));
     x = c;
   }
-  Py_INCREF(wanted);
-  PyObject *out = PyArray_NewLikeArray(x, NPY_KEEPORDER, wanted, 0);
-  if (!out) return nullptr;
   const char *f = PyArray_BYTES(x);
-  char *t = PyArray_BYTES((PyArrayObject *)out);
-  size_t x_item = (size_t)PyArray_ITEMSIZE(x), out_item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out);
-  share(size_of(out), 1, [=](size_t i, size_t j) { convert(from, to, f + i * x_item, x_item, t + i * out_item, out_item, j - i); });
-  return out;
+  char *t = data_of<char>(out.get());
+  size_t x_item = (size_t)PyArray_ITEMSIZE(x), out_item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out.get());
+  share(size_of(out.get()), 1, [=](size_t i, size_t j) {
+    convert(from, to, f + i * x_item, x_item, t + i * out_item, out_item, j - i);
+  });
+  return out.release();
 }
 
 // casts_bfloat16(dtype): which type that is

@@ -87,7 +87,7 @@ template <typename T> void elements(const char *from, npy_intp step, char *to, n
 
 void line(const char *from, npy_intp step, char *to, npy_intp stride, npy_intp n, size_t item) {
   if (step == (npy_intp)item && stride == step) {
-    std::memcpy(to, from, (size_t)n * item);
+    copy_row(to, from, (size_t)n * item);
     return;
   }
   switch (item) {

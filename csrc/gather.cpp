@@ -86,7 +86,7 @@ void long_rows(const char *x, const int64_t *index, size_t n, size_t row, char *
       const char *next = place(j + ahead);
       for (size_t b = 0; b < lines; b += 64) __builtin_prefetch(next + b);
     }
-    std::memcpy(out + j * row, place(j), row);
+    copy_row(out + j * row, place(j), row);
   }
 }
 

@@ -33,11 +33,11 @@ inline PyObject *as_indices(PyObject *x) {
   return out;
 }
 
-// Are all n indices in [0, size)?
+// Are all n indices in [0, size)? One that is not has the sign bit set, or has it in its distance from the last.
 inline bool inside(const int64_t *index, size_t n, size_t size) {
-  uint64_t most = 0;
-  for (size_t i = 0; i < n; i++) most = (uint64_t)index[i] > most ? (uint64_t)index[i] : most;
-  return most < size || !n;
+  uint64_t wrong = 0, last = (uint64_t)size - 1;
+  for (size_t i = 0; i < n; i++) wrong |= (uint64_t)index[i] | (last - (uint64_t)index[i]);
+  return !n || (size && !(wrong >> 63));
 }
 
 struct Around {

@@ -1,8 +1,6 @@
 // cat and stack of arrays of one type: rows of memcpy, or strided copies into the places of a new array.
 #include "copy.h"
 
-#include <cstring>
-
 namespace rushlight {
 namespace {
 
@@ -34,19 +32,19 @@ void join_rows(PyObject *const *arrays, size_t count, PyObject *out, size_t oute
       if ((size_t)PyArray_NBYTES((PyArrayObject *)arrays[i]) != part) same = 0;
     if (same) {
       share(count, part / 4 + 1, [=](size_t i, size_t j) {
-        for (; i < j; i++) std::memcpy(to + i * part, data_of<char>(arrays[i]), part);
+        for (; i < j; i++) copy_row(to + i * part, data_of<char>(arrays[i]), part);
       });
       return;
     }
   }
   share(outer, row / 4 + 1, [=](size_t first, size_t last) {
-    char *column = to;
-    for (size_t i = 0; i < count; i++) {
-      size_t part = (size_t)PyArray_NBYTES((PyArrayObject *)arrays[i]) / outer;
-      const char *from = data_of<char>(arrays[i]);
-      if (part)
-        for (size_t o = first; o < last; o++) std::memcpy(column + o * row, from + o * part, part);
-      column += part;
+    for (size_t o = first; o < last; o++) {
+      char *column = to + o * row;
+      for (size_t i = 0; i < count; i++) {
+        size_t part = (size_t)PyArray_NBYTES((PyArrayObject *)arrays[i]) / outer;
+        copy_row(column, data_of<char>(arrays[i]) + o * part, part);
+        column += part;
+      }
     }
   });
 }

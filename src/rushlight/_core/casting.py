@@ -1,4 +1,4 @@
-"""Arrays in another dtype and into other arrays: the native loops where they serve, NumPy's else."""
+"""Arrays in another dtype and into other arrays: native loops where they serve, else NumPy's."""
 
 import numpy as np
 

@@ -1,4 +1,6 @@
-"""Copies, casts, choices and indices: which ops csrc/copy, join, choose, compare, gather and scatter serve."""
+"""Copies, casts, choices and indices: which ops are served by csrc/copy, join, choose, compare,
+gather and scatter.
+"""
 
 from typing import Any
 
@@ -17,7 +19,9 @@ ARITHMETIC = frozenset(np.dtype(c) for c in ("f4", "f8", "i4", "i8"))  # what C.
 def one_array(index: tuple) -> int:
     """The dimension of an index's one array, where all before it is whole; -1 for other indices."""
     last = len(index) - 1
-    if type(index[last]) is not np.ndarray or any(i is not WHOLE and i != WHOLE for i in index[:last]):
+    if type(index[last]) is not np.ndarray or any(
+        i is not WHOLE and i != WHOLE for i in index[:last]
+    ):
         return -1
     return last
 

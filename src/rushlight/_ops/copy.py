@@ -168,7 +168,9 @@ def convert(x, dtype):
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        return (x != 0) if dtype.kind == "b" else convert(x.real, dtype)
+        if dtype.kind == "b":
+            return x != 0
+        return x.real.copy() if x.real.dtype == dtype else convert(x.real, dtype)
     if dtype in NARROW and x.size:
         return NARROW[dtype](x)
     return astype(x, dtype)
