@@ -58,6 +58,7 @@ bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);
 bool add_scan(PyObject *module);
+bool add_search(PyObject *module);
 bool add_sort(PyObject *module);
 bool add_binary(PyObject *module);
 bool add_conv(PyObject *module);

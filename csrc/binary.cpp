@@ -65,28 +65,22 @@ struct Shape {
       if (dims[i] != o.dims[i]) return false;
     return true;
   }
-  // Is o what stands in the last dimensions of this?
-  bool ends_with(const Shape &o) const {
-    if (o.ndim > ndim) return false;
-    for (int i = 1; i <= o.ndim; i++)
-      if (dims[ndim - i] != o.dims[o.ndim - i]) return false;
-    return true;
-  }
-  // Is o this with a 1 in the last dimension?
-  bool one_per_row(const Shape &o) const {
-    if (ndim != o.ndim || !ndim || o.dims[ndim - 1] != 1) return false;
-    for (int i = 0; i + 1 < ndim; i++)
-      if (dims[i] != o.dims[i]) return false;
-    return true;
-  }
 };
 
 using Loop = void (*)(const void *, const void *, void *, size_t);
 
+// The array to write into: `given`, if it is like `shaped`, or a new one. Null without an error: not served.
+PyObject *target(PyObject *given, PyObject *shaped) {
+  if (!given) return like(shaped);
+  bool fits = plain(given) && PyArray_ISWRITEABLE((PyArrayObject *)given) && type_of(given) == type_of(shaped) &&
+              Shape(given).same(Shape(shaped));
+  return fits ? Py_NewRef(given) : nullptr;
+}
+
 // x and y advance by xs and ys bytes an element, 0 for a scalar.
-PyObject *elementwise(PyObject *shaped, Loop loop, size_t xs, size_t ys, const void *a,
+PyObject *elementwise(PyObject *given, PyObject *shaped, Loop loop, size_t xs, size_t ys, const void *a,
                       const void *b) {
-  PyObject *out = like(shaped);
+  PyObject *out = target(given, shaped);
   if (!out) return nullptr;
   size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out), n = size_of(out);
   char *to = data_of<char>(out);
@@ -95,21 +89,101 @@ PyObject *elementwise(PyObject *shaped, Loop loop, size_t xs, size_t ys, const v
   return out;
 }
 
-// (rows, columns) and (columns) or (rows, 1)
-PyObject *by_rows(PyObject *x, PyObject *y, Loop loop, size_t columns, size_t step) {
-  PyObject *out = like(x);
+// Dimensions of a result and how far each operand moves in bytes along them, 0 where it is broadcast; neighbours that
+// both operands step through alike are one.
+struct Walk {
+  int ndim = 0;
+  npy_intp dims[NPY_MAXDIMS], xs[NPY_MAXDIMS], ys[NPY_MAXDIMS], total = 1;
+
+  // The steps of an array along dimension i of n; false if the sizes do not go together.
+  static bool step(const Shape &s, PyObject *x, int i, int n, npy_intp &size, npy_intp &stride) {
+    int at = i - (n - s.ndim);
+    npy_intp have = at < 0 ? 1 : s.dims[at];
+    stride = have == 1 ? 0 : PyArray_STRIDE((PyArrayObject *)x, at);
+    if (have != 1 && size != 1 && have != size) return false;
+    if (have != 1) size = have;
+    return true;
+  }
+
+  bool set(PyObject *x, PyObject *y, npy_intp *shape, int &n) {
+    Shape a(x), b(y);
+    n = a.ndim > b.ndim ? a.ndim : b.ndim;
+    for (int i = 0; i < n; i++) {
+      npy_intp xstep, ystep;
+      shape[i] = 1;
+      if (!step(a, x, i, n, shape[i], xstep) || !step(b, y, i, n, shape[i], ystep)) return false;
+      total *= shape[i];
+      if (shape[i] == 1) continue;
+      bool joins = ndim && xs[ndim - 1] == xstep * shape[i] && ys[ndim - 1] == ystep * shape[i];
+      if (!joins) dims[ndim++] = 1;
+      dims[ndim - 1] *= shape[i];
+      xs[ndim - 1] = xstep;
+      ys[ndim - 1] = ystep;
+    }
+    return true;
+  }
+};
+
+// Operands that broadcast, each along memory or not moving at all in the last dimension.
+PyObject *broadcast(PyObject *given, PyObject *x, PyObject *y, const Forms &f) {
+  npy_intp shape[NPY_MAXDIMS], item = PyArray_ITEMSIZE((PyArrayObject *)x);
+  int n;
+  Walk w;
+  if (!w.set(x, y, shape, n) || !w.ndim || !w.total) return nullptr;
+  npy_intp inner = w.dims[w.ndim - 1], xstep = w.xs[w.ndim - 1], ystep = w.ys[w.ndim - 1];
+  if (inner < 16 || (xstep && xstep != item) || (ystep && ystep != item) || !(xstep || ystep)) return nullptr;
+  PyObject *out = nullptr;
+  if (given) {
+    bool fits = plain(given) && PyArray_ISWRITEABLE((PyArrayObject *)given) && type_of(given) == type_of(x) &&
+                PyArray_NDIM((PyArrayObject *)given) == n && PyArray_CompareLists(PyArray_DIMS((PyArrayObject *)given), shape, n);
+    if (fits) out = Py_NewRef(given);
+  } else {
+    out = PyArray_SimpleNew(n, shape, type_of(x));
+  }
   if (!out) return nullptr;
-  size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out), rows = size_of(out) / columns;
+  Loop loop = xstep && ystep ? f.both : xstep ? f.right : f.left;
   char *to = data_of<char>(out);
-  const char *from = data_of<char>(x), *with = data_of<char>(y);
-  share(rows, columns, [=](size_t i, size_t j) {
-    for (; i < j; i++) loop(from + i * columns * item, with + i * step, to + i * columns * item, columns);
+  const char *a = data_of<char>(x), *b = data_of<char>(y);
+  share((size_t)(w.total / inner), (size_t)inner, [&, to](size_t i, size_t j) {
+    for (; i < j; i++) {
+      npy_intp left = (npy_intp)i, xat = 0, yat = 0;
+      for (int d = w.ndim - 1; d-- > 0; left /= w.dims[d]) {
+        npy_intp at = left % w.dims[d];
+        xat += at * w.xs[d];
+        yat += at * w.ys[d];
+      }
+      loop(a + xat, b + yat, to + (npy_intp)i * inner * item, (size_t)inner);
+    }
   });
   return out;
 }
 
-// nullptr without an error: not served.
-PyObject *attempt(int op, PyObject *x, PyObject *y) {
+bool strided(PyObject *x) { return PyArray_CheckExact(x) && PyArray_ISBEHAVED_RO((PyArrayObject *)x); }
+
+// The bytes an array's elements lie in.
+void extent(PyObject *x, const char *&first, const char *&last) {
+  PyArrayObject *a = (PyArrayObject *)x;
+  first = PyArray_BYTES(a);
+  last = first + PyArray_ITEMSIZE(a);
+  for (int i = 0; i < PyArray_NDIM(a); i++) {
+    npy_intp far = (PyArray_DIM(a, i) - 1) * PyArray_STRIDE(a, i);
+    (far < 0 ? first : last) += far;
+  }
+}
+
+// Would writing to `given` change elements of y that are still to be read? The same elements in the same places are fine.
+bool in_the_way(PyObject *given, PyObject *y) {
+  if (!given || !PyArray_Check(y) || !size_of(y) || !size_of(given)) return false;
+  const char *a, *b, *c, *d;
+  extent(given, a, b);
+  extent(y, c, d);
+  if (b <= c || d <= a) return false;
+  return !(plain(given) && plain(y) && a == c && Shape(given).same(Shape(y)));
+}
+
+// nullptr without an error: not served. `given` is an array to write into, or null for a new one.
+PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given = nullptr) {
+  if (in_the_way(given, x) || in_the_way(given, y)) return nullptr;
   bool px = plain(x), py = plain(y);
   if (px && py) {
     int type = type_of(x);
@@ -117,33 +191,35 @@ PyObject *attempt(int op, PyObject *x, PyObject *y) {
     if (!f) return nullptr;
     size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)x);
     Shape a(x), b(y);
-    if (a.same(b)) return elementwise(x, f->both, item, item, data_of<char>(x), data_of<char>(y));
+    if (a.same(b)) return elementwise(given, x, f->both, item, item, data_of<char>(x), data_of<char>(y));
     if (!size_of(x) || !size_of(y)) return nullptr;
-    if (!b.ndim) return elementwise(x, f->right, item, 0, data_of<char>(x), data_of<char>(y));
-    if (!a.ndim) return elementwise(y, f->left, 0, item, data_of<char>(x), data_of<char>(y));
-    if (a.ends_with(b) && size_of(y) >= 16) return by_rows(x, y, f->both, size_of(y), 0);
-    if (a.one_per_row(b) && a.dims[a.ndim - 1] >= 16) return by_rows(x, y, f->right, (size_t)a.dims[a.ndim - 1], item);
-    return nullptr;
+    if (!b.ndim) return elementwise(given, x, f->right, item, 0, data_of<char>(x), data_of<char>(y));
+    if (!a.ndim) return elementwise(given, y, f->left, 0, item, data_of<char>(x), data_of<char>(y));
+    return broadcast(given, x, y, *f);
   }
   Scalar s;
-  if (px) {
+  if (px && !PyArray_Check(y)) {
     int type = type_of(x);
     if (!number(y, type, s)) return nullptr;
     const Forms *f = forms_of(op, type);
-    return elementwise(x, f->right, (size_t)PyArray_ITEMSIZE((PyArrayObject *)x), 0, data_of<char>(x), &s);
+    return elementwise(given, x, f->right, (size_t)PyArray_ITEMSIZE((PyArrayObject *)x), 0, data_of<char>(x), &s);
   }
-  if (py) {
+  if (py && !PyArray_Check(x)) {
     int type = type_of(y);
     if (!number(x, type, s)) return nullptr;
     const Forms *f = forms_of(op, type);
-    return elementwise(y, f->left, 0, (size_t)PyArray_ITEMSIZE((PyArrayObject *)y), &s, data_of<char>(y));
+    return elementwise(given, y, f->left, 0, (size_t)PyArray_ITEMSIZE((PyArrayObject *)y), &s, data_of<char>(y));
+  }
+  if (strided(x) && strided(y) && type_of(x) == type_of(y)) {
+    const Forms *f = forms_of(op, type_of(x));
+    return f ? broadcast(given, x, y, *f) : nullptr;
   }
   return nullptr;
 }
 
 template <int OP> PyObject *call(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  if (given == 2) {
-    PyObject *out = attempt(OP, args[0], args[1]);
+  if (given == 2 || given == 3) {
+    PyObject *out = attempt(OP, args[0], args[1], given == 3 ? args[2] : nullptr);
     if (out || PyErr_Occurred()) return out;
   }
   return PyObject_Vectorcall(ufuncs[OP], args, (size_t)given, nullptr);

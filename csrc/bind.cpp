@@ -104,6 +104,7 @@ static bool (*const families[])(PyObject *) = {
     add_rows,
     add_matmul,
     add_scan,
+    add_search,
     add_sort,
     add_scatter,
     add_threads,

@@ -46,9 +46,12 @@ struct Conv {
   void (*gather_filters)(const float *from, size_t plane, size_t width, float *to);
 };
 
-// One plane of a depthwise convolution, framed with zeros: (height, width) -> (out_height, out_width).
+// One plane of a depthwise convolution, framed with zeros, its columns sorted by their phase in the stride: what a tap
+// of the kernel meets for a row of results lies side by side. A row of results is at `step` floats from the one before.
 struct Depthwise {
-  size_t height, width, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x;
+  size_t out_height, out_width, step, taps;
+  const size_t *offsets;  // of the taps
+  size_t square;          // for a 3 x 3 kernel with steps of 1: the width of the framed plane; or 0
 };
 struct DepthwiseKernels {
   void (*forward)(const Depthwise &d, const float *image, const float *filter, float bias, float *out);

@@ -14,7 +14,7 @@ constexpr int MOST = 16;    // arguments of a call
 constexpr int INPUTS = 6;   // tensors among them
 constexpr uint8_t UNKNOWN = 255;
 
-enum Kind { CALL, VIEW, LIST, REFLECTED, GETITEM };
+enum Kind { CALL, VIEW, LIST, REFLECTED, GETITEM, INPLACE };
 
 struct Front {
   PyObject_HEAD
@@ -379,6 +379,55 @@ PyObject *call_getitem(Front *f, PyObject *const *values) {
   return t;
 }
 
+// Has the tensor, or the base it is a view of, a history that a write would have to join? -1 with an error.
+int has_history(PyObject *t) {
+  PyObject *view = slot(t, cell.view);
+  bool any = slot(t, cell.node_) != Py_None || (view != Py_None && slot(PyTuple_GET_ITEM(view, 0), cell.node_) != Py_None);
+  return any ? grad_on() : 0;
+}
+
+// Count a write to t; its own view stays current.
+bool bump(PyObject *t) {
+  PyObject *ver = slot(t, cell.ver);
+  if (ver == Py_None) {
+    PyObject *counter = PyList_New(1);
+    if (!counter) return false;
+    PyList_SET_ITEM(counter, 0, Py_NewRef(cell.one));
+    Py_SETREF(slot(t, cell.ver), counter);
+    return true;
+  }
+  PyObject *now = PyList_GET_ITEM(ver, 0);
+  bool current = slot(t, cell.view) != Py_None && PyLong_AsLong(slot(t, cell.seen)) == PyLong_AsLong(now);
+  PyObject *next = PyLong_FromLong(PyLong_AsLong(now) + 1);
+  if (!next) return false;
+  if (current) Py_SETREF(slot(t, cell.seen), Py_NewRef(next));
+  PyList_SetItem(ver, 0, next);
+  return true;
+}
+
+// self op= other, where no history is concerned: kernel(x, y, x).
+PyObject *call_inplace(Front *f, PyObject *const *values) {
+  PyObject *self = values[0], *other = values[1], *arrays[2];
+  if (!is_plain_tensor(self) || !arrays_of(f, values, arrays)) return nullptr;
+  if (is_plain_tensor(other)) {
+    if (PyArray_NDIM((PyArrayObject *)arrays[1]) > PyArray_NDIM((PyArrayObject *)arrays[0])) return nullptr;
+    PyObject *node = node_of(other);
+    int on = node && node != Py_None ? grad_on() : 0;
+    Py_XDECREF(node);
+    if (!node || on) return nullptr;
+  }
+  if (has_history(self)) return nullptr;
+  Held held(arrays, 2);
+  PyObject *stack[4] = {nullptr, arrays[0], arrays[1], arrays[0]};
+  PyObject *r = PyObject_Vectorcall(f->kernel, stack + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+  if (!r) {
+    if (PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
+    return nullptr;
+  }
+  Py_DECREF(r);
+  return bump(self) ? Py_NewRef(self) : nullptr;
+}
+
 // A list of tensors of one dtype. History is Python's.
 PyObject *call_list(Front *f, PyObject *const *values) {
   PyObject *list = values[0];
@@ -416,6 +465,7 @@ PyObject *call(PyObject *self, PyObject *const *args, size_t flags, PyObject *ke
       switch (f->kind) {
         case CALL: result = call_plain(f, values); break;
         case VIEW: result = call_view(f, values); break;
+        case INPLACE: result = call_inplace(f, values); break;
         case GETITEM: result = call_getitem(f, values); break;
         case LIST: result = call_list(f, values); break;
         default: result = call_reflected(f, values);

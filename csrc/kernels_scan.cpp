@@ -8,6 +8,7 @@ namespace {
 
 template <typename T> struct Wider { typedef T Type; };
 template <> struct Wider<float> { typedef double Type; };
+template <> struct Wider<int64_t> { typedef uint64_t Type; };  // wraps around
 
 struct Sum {
   template <typename A> static A of(A a, A x) { return a + x; }

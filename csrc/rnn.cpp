@@ -7,6 +7,7 @@
 #include "kernels.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace rushlight {
@@ -62,10 +63,41 @@ PyObject *empty(size_t rows, size_t columns) {
 
 size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-// Is a step's product worth waking a thread for?
-size_t grain(size_t tasks, size_t work) {
-  size_t least = 200000 / (work / tasks + 1) + 1;
-  return std::min(least, tasks);
+inline void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Calls task(member, step, b) for all tasks of each step, a step after the one before it. One round of the pool serves
+// the whole sequence. Each member begins with its own share of the tasks, so that the weights it needs stay in its
+// cache, and goes on with the others'; a member that comes late, or never, delays nobody. `work`: of a step.
+template <typename Task> void in_steps(size_t steps, size_t tasks, size_t work, Task task) {
+  size_t team = std::min((size_t)num_threads(), tasks);
+  if (team < 2 || work < 200000) {
+    for (size_t t = 0; t < steps; t++)
+      for (size_t b = 0; b < tasks; b++) task(0, t, b);
+    return;
+  }
+  struct alignas(64) Counter {
+    std::atomic<size_t> n{0};
+  };
+  std::vector<Counter> claimed(steps * team), done(steps);
+  parallel(team, 1, [&](size_t member, size_t last) {
+    for (; member < last; member++)
+      for (size_t t = 0; t < steps; t++) {
+        for (size_t i = 0; i < team; i++) {
+          size_t owner = (member + i) % team, end = (owner + 1) * tasks / team;
+          for (;;) {
+            size_t b = owner * tasks / team + claimed[t * team + owner].n.fetch_add(1, std::memory_order_relaxed);
+            if (b >= end) break;
+            task(member, t, b);
+            done[t].n.fetch_add(1, std::memory_order_release);
+          }
+        }
+        while (done[t].n.load(std::memory_order_acquire) < tasks) pause();
+      }
+  });
 }
 
 struct Sizes {
@@ -81,20 +113,23 @@ struct Forward {
 
   // Units go in blocks whose gates fill panels: (blocks, panels of a block, hidden, lanes).
   size_t units() const {
-    const Conv &k = kernels->conv;
-    return k.vector * std::max<size_t>(1, k.block / k.vector / z.gates);
+    size_t vector = kernels->conv.vector;
+    return vector * std::max<size_t>(1, panel() / vector / z.gates);
   }
 
+  // Lanes of a panel: two vectors, of which half as much passes through the caches for each row as of four.
+  size_t panel() const { return std::min(kernels->conv.block, 2 * kernels->conv.vector); }
+
   void pack(float *panels) const {
-    size_t unit = units(), lanes = unit * z.gates, block = kernels->conv.block, blocks = rounded(z.hidden, unit) / unit;
+    size_t unit = units(), lanes = unit * z.gates, block = panel(), blocks = rounded(z.hidden, unit) / unit;
     if (z.hidden % unit) std::memset(panels, 0, blocks * lanes * z.hidden * sizeof(float));
     parallel(blocks * z.gates, 16, [&](size_t i, size_t last) {
       for (; i < last; i++) {
-        size_t b = i / z.gates, gate = i % z.gates, at = b * unit, lane = gate * unit, panel = lane / block * block;
+        size_t b = i / z.gates, gate = i % z.gates, at = b * unit, lane = gate * unit, start = lane / block * block;
         const float *from = weight + (gate * z.hidden + at) * z.hidden;
         kernels->conv.interleave(from, z.hidden, std::min(unit, z.hidden - at), z.hidden,
-                                 panels + (b * lanes + panel) * z.hidden + (lane - panel),
-                                 std::min(block, lanes - panel), nullptr);
+                                 panels + (b * lanes + start) * z.hidden + (lane - start),
+                                 std::min(block, lanes - start), nullptr);
       }
     });
   }
@@ -111,23 +146,25 @@ struct Forward {
       places[r] = r * z.hidden;
       to[r] = r * lanes;
     }
-    size_t wide = z.hidden * z.gates, kept_step = z.hidden * kept_of(kind);
-    for (Span s : steps) {
-      float *before = before_h + s.first * z.hidden;
-      std::memcpy(before, h, s.rows * z.hidden * sizeof(float));
-      parallel(blocks, grain(blocks, s.rows * z.hidden * wide), [&](size_t b, size_t last) {
-        Buffer pushed(s.rows * lanes);
-        for (; b < last; b++) {
-          for (size_t at = 0; at < lanes; at += conv.block)
-            conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
-                         std::min(conv.block, lanes - at), pushed + at, to.data(), false);
-          size_t u = b * unit, row = s.first * z.hidden + u;
-          cell({s.rows, std::min(unit, z.hidden - u), z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u,
-                pushed, bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u,
-                kept + s.first * kept_step + u, c + u, before_c + row, out + row, h + u});
-        }
-      });
-    }
+    size_t wide = z.hidden * z.gates, kept_step = z.hidden * kept_of(kind), room = z.batch * lanes + SLACK;
+    Buffer scratch(room * (size_t)num_threads());
+    std::memcpy(before_h + steps[0].first * z.hidden, h, steps[0].rows * z.hidden * sizeof(float));
+    in_steps(steps.size(), blocks, z.batch * z.hidden * wide, [&](size_t member, size_t t, size_t b) {
+      Span s = steps[t];
+      const float *before = before_h + s.first * z.hidden;
+      float *pushed = scratch + member * room;
+      for (size_t at = 0; at < lanes; at += panel())
+        conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
+                     std::min(panel(), lanes - at), pushed + at, to.data(), false);
+      size_t u = b * unit, row = s.first * z.hidden + u, n = std::min(unit, z.hidden - u);
+      cell({s.rows, n, z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u, pushed,
+            bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u, kept + s.first * kept_step + u,
+            c + u, before_c + row, out + row, h + u});
+      if (t + 1 == steps.size()) return;
+      Span next = steps[t + 1];
+      for (size_t r = 0; r < next.rows; r++)
+        std::memcpy(before_h + (next.first + r) * z.hidden + u, h + r * z.hidden + u, n * sizeof(float));
+    });
   }
 };
 
@@ -225,7 +262,7 @@ struct Backward {
 
   void run() const {
     const Conv &conv = kernels->conv;
-    size_t width = conv.block, wide = z.hidden * z.gates, zero = 0;
+    size_t width = std::min(conv.block, 2 * conv.vector), wide = z.hidden * z.gates, zero = 0;
     while (width > conv.vector && z.hidden < 2 * width * (size_t)num_threads()) width /= 2;
     size_t blocks = rounded(z.hidden, width) / width, line = blocks * width;
     Buffer panels(blocks * wide * width), state(z.batch * line);
@@ -242,17 +279,12 @@ struct Backward {
       to[r] = r * line;
     }
     // The product of a step and the pointwise part of the one before it, for the same units: one round for both.
-    for (size_t t = 0; t <= steps.size(); t++) {
-      size_t work = t ? steps[t - 1].rows * z.hidden * wide : steps[0].rows * z.hidden * 8;
-      parallel(blocks, grain(blocks, work), [&](size_t b, size_t last) {
-        for (; b < last; b++) {
-          if (t)
-            conv.product(to_pushed + steps[t - 1].first * wide, places.data(), steps[t - 1].rows, {&zero, 1, wide},
-                         panels + b * wide * width, width, state + b * width, to.data(), kind == GRU);
-          if (t < steps.size()) back(steps[t], b * width, std::min(width, z.hidden - b * width), state, line);
-        }
-      });
-    }
+    in_steps(steps.size() + 1, blocks, z.batch * z.hidden * wide, [&](size_t, size_t t, size_t b) {
+      if (t)
+        conv.product(to_pushed + steps[t - 1].first * wide, places.data(), steps[t - 1].rows, {&zero, 1, wide},
+                     panels + b * wide * width, width, state + b * width, to.data(), kind == GRU);
+      if (t < steps.size()) back(steps[t], b * width, std::min(width, z.hidden - b * width), state, line);
+    });
     for (size_t r = 0; r < z.batch; r++) std::memcpy(dh + r * z.hidden, state + r * line, z.hidden * sizeof(float));
   }
 

@@ -36,6 +36,7 @@ from rushlight._core.grad_mode import is_grad_enabled as is_grad_enabled
 from rushlight._core.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from rushlight._core.grad_mode import no_grad as no_grad
 from rushlight._core.grad_mode import set_grad_enabled as set_grad_enabled
+from rushlight._core.handle import RemovableHandle as _RemovableHandle  # noqa: F401 (for nn)
 from rushlight._core.printing import get_printoptions as get_printoptions
 from rushlight._core.printing import set_printoptions as set_printoptions
 from rushlight._core.shape import Size as Size

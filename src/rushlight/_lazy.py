@@ -45,10 +45,27 @@ FROM = {
 }
 
 
+# What PyTorch has and rushlight has not: why, for the error.
+ABSENT = {
+    "sparse_bsr_tensor": "sparse tensors are COO, CSR or CSC",
+    "sparse_bsc_tensor": "sparse tensors are COO, CSR or CSC",
+    "jit": "models run eagerly",
+    "fx": "models run eagerly",
+    "export": "models run eagerly",
+    "onnx": "weights are exchanged as .pt or safetensors files",
+    "nested": "tensors are dense or sparse",
+    "ao": "tensors are not quantized",
+    "quantization": "tensors are not quantized",
+    "mps": "there is no such device",
+    "xpu": "there is no such device",
+}
+
+
 def import_submodule(package: str, name: str) -> object:
     """The submodule, or function of one, of this name; AttributeError if there is none."""
     if name in FROM:
         return getattr(importlib.import_module(f"{package}.{FROM[name]}"), name)
     if name in SUBMODULES:
         return importlib.import_module(f"{package}.{name}")
-    raise AttributeError(f"module 'torch' has no attribute '{name}'")
+    why = f" ({ABSENT[name]}: see docs/not-supported.md)" if name in ABSENT else ""
+    raise AttributeError(f"module 'torch' has no attribute '{name}'{why}")

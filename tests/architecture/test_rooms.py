@@ -78,6 +78,7 @@ DATA_FILES = tuple(
         "optimizer_gradients",
         "pieces",
         "random",
+        "small_qr",
         "toplevel",
         "view",
     )

@@ -93,6 +93,30 @@ def test_reverse_over_forward_and_forward_over_reverse():
         assert torch.autograd.grad(forward_ad.unpack_dual(y).tangent, w)[0] == 18
 
 
+def test_tangents_inside_vmap_keep_the_history_outside():
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    w = torch.rand(3, 3, dtype=torch.float64, requires_grad=True)
+
+    def tangents(x, w):
+        return vmap(lambda a: jvp(lambda q: (q * q) @ w, (a,), (torch.ones_like(a),))[1])(x)
+
+    assert torch.autograd.gradcheck(tangents, (x, w))
+
+
+def test_a_write_through_a_view_reaches_the_tangent():
+    with forward_ad.dual_level():
+        d = forward_ad.make_dual(torch.zeros(2, 3), torch.zeros(2, 3))
+        d.t()[0].copy_(forward_ad.make_dual(torch.ones(2), torch.full((2,), 5.0)))
+        assert forward_ad.unpack_dual(d).tangent.tolist() == [[5, 0, 0], [5, 0, 0]]
+
+
+def test_tangents_of_what_takes_complex_numbers_to_real_ones():
+    z, v = torch.tensor([3 + 4j]), torch.tensor([1 + 0j])
+    torch.testing.assert_close(jvp(torch.abs, (z,), (v,))[1], torch.tensor([0.6]))
+    torch.testing.assert_close(jvp(torch.angle, (z,), (v,))[1], torch.tensor([-0.16]))
+
+
 class Cube(torch.autograd.Function):
     generate_vmap_rule = True
 

@@ -1,4 +1,4 @@
-"""Scans, sort, topk, kthvalue and medians in C++ give what the records' references give."""
+"""Scans, sort, selection, searching and counting in C++ give what the records' references give."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,12 @@ from rushlight._ops.sort import (
     MedianFull,
     NanmedianDim,
     NanmedianFull,
+    Searchsorted,
     Sort,
     Topk,
 )
+from rushlight._ops.statistics import Bincount
+from rushlight._ops.unique import UniqueValues
 
 C = extension.C
 pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
@@ -194,3 +197,52 @@ def test_what_is_left_to_the_reference():
     assert C.cumsum(np.float32(1), 0, None) is NotImplemented
     assert C.cummax(np.zeros((), "f4"), 0) is NotImplemented
     assert C.cummax(x.astype("c8"), 0) is NotImplemented
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_searchsorted(right, narrow):
+    for dtype in ("f4", "f8", "i8", "i4"):
+        for n in (0, 1, 2, 3, 7, 8, 100, 1000):
+            row = np.sort(numbers(n, dtype, nan=n > 3))
+            for shape in ((), (1,), (9,), (0,), (5, 7), (40000,)):
+                values = numbers(shape, dtype, nan=len(shape) > 0, seed=1) if shape else row.sum()
+                values = np.asarray(values, dtype)
+                found = C.searchsorted(row, values, narrow, right)
+                equal(found, Searchsorted.reference(np, row, values, narrow, right))
+        rows = np.sort(numbers((3, 4, 50), dtype), -1)
+        values = numbers((3, 4, 30), dtype, seed=1)
+        found = C.searchsorted(rows, values, narrow, right)
+        equal(found, Searchsorted.reference(np, rows, values, narrow, right))
+    assert C.searchsorted(rows, values[0], narrow, right) is NotImplemented
+    assert C.searchsorted(rows, values.astype("f8"), narrow, right) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", ["i8", "i4"])
+def test_bincount(dtype):
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 5, 100, 5000):
+        for most in (1, 3, 1000, 20000):
+            x = rng.integers(0, most, n).astype(dtype)
+            for least in (0, 1, 5000):
+                equal(C.bincount(x, None, least), Bincount.reference(np, x, None, least))
+    assert C.bincount(x, None, -1) is NotImplemented
+    assert C.bincount(-x - 1, None, 0) is NotImplemented
+    assert C.bincount(x, x, 0) is NotImplemented
+    assert C.bincount(x.reshape(2, -1), None, 0) is NotImplemented
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_unique(details):
+    for x, _ in samples(("f4", "f8", "i8", "i4")):
+        found = C.unique(x, None, details)
+        if found is NotImplemented:
+            assert x.dtype.kind == "i"
+            assert x.size > 256
+            continue
+        wanted = UniqueValues.reference(np, x, None, details)
+        for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
+            assert b is None or (a.dtype == b.dtype and a.shape == b.shape)
+            good = x == x if i == 1 and details else ...  # the reference mixes nans up
+            np.testing.assert_array_equal(np.asarray(a)[good], np.asarray(b)[good])
+    assert C.unique(x, 0, details) is NotImplemented

@@ -57,6 +57,7 @@ SKIPPED: dict[str, dict[str, str]] = {
     | dict.fromkeys(["nn.functional.instance_norm", "resize_", "zero_"], WRITES),
     "layout": VALUES
     | dict.fromkeys(["as_strided", "as_strided_copy", "as_strided_scatter"], STRIDES)
+    | {"multinomial": "PyTorch draws in the order of memory, and so do we"}
     | dict.fromkeys(["view", "view_as", "view_copy", "view_as_complex"], STRIDES),
     "out": VALUES | {"equal": "the answer is a bool", "histogramdd": "a list of tensors within"},
     "in place": VALUES,
@@ -297,8 +298,12 @@ FURTHER = (
     "torch.distributions.Dirichlet(x.abs() + 1).rsample()",
 )
 # Records that nothing reaches, and why.
+GUMBEL = "what gumbel_softmax draws with; tests/ops/test_random.py has it"
 UNREACHED = {
+    "noise_log": GUMBEL,
+    "sample_softmax": GUMBEL,
     "embedding_lookup": "the second derivative of an embedding; tests/ops/test_embedding.py has it",
+    "segment_reduce": "no sample in PyTorch's tables; tests/parity/test_smaller_names.py has them",
 }
 
 

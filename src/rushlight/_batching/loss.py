@@ -93,6 +93,54 @@ def _cross_entropy_backward(
     return inner - logs.exp() * inner.sum(at, keepdim=True)
 
 
+def matrices(batch: Any, x: Any, target: Any, weight: Any, i: int) -> Any:
+    """Logits (B, N, C) and targets (B, N) if that is what all examples have, else None."""
+    if weight is not None or batch.ndim(x, i) != 2 or batch.ndim(target, i + 1) != 1:
+        return None
+    return batch.whole(x, i), batch.whole(target, i + 1)
+
+
+def kept(target: Any, ignore_index: int, dtype: Any) -> Any:
+    """How many rows of each example count."""
+    return (target != ignore_index).sum(1).to(dtype)
+
+
+def cross_entropy(batch: Any, values: tuple, params: tuple) -> Any:
+    """The rows of all examples at once, reduced for each; otherwise on a level of its own."""
+    x, target, weight = values
+    reduction, ignore_index = params
+    found = matrices(batch, x, target, weight, 0)
+    if found is None:
+        return ON_LEVEL(batch, values, params)
+    x, target = found
+    losses, logs = batch.call(x.flatten(0, 1), target.flatten(), None, "none", ignore_index)
+    losses, logs = losses.reshape(target.shape), logs.reshape(x.shape)
+    if reduction == "none":
+        return losses, logs
+    total = losses.sum(1)
+    return total if reduction == "sum" else total / kept(target, ignore_index, x.dtype), logs
+
+
+def cross_entropy_backward(batch: Any, values: tuple, params: tuple) -> Any:
+    """The same backwards: each row gets its share of its example's gradient."""
+    g, logs, target, weight = values
+    reduction, ignore_index = params
+    found = matrices(batch, logs, target, weight, 1)
+    if found is None:
+        return BACKWARD_ON_LEVEL(batch, values, params)
+    logs, target = found
+    g = batch.whole(g, 0)
+    if reduction == "mean":
+        g = g / kept(target, ignore_index, g.dtype)
+    share = g if reduction == "none" else g.unsqueeze(1).expand(target.shape)
+    made = batch.call(
+        share.reshape((-1,)), logs.flatten(0, 1), target.flatten(), None, "none", ignore_index
+    )
+    return made.reshape(logs.shape)
+
+
+ON_LEVEL = decomposed(_cross_entropy)
+BACKWARD_ON_LEVEL = decomposed(_cross_entropy_backward)
 RULES.update(
     mse_loss=decomposed(_mse),
     mse_loss_backward=decomposed(_mse_backward),
@@ -103,6 +151,6 @@ RULES.update(
     binary_cross_entropy_with_logits=elementwise("binary_cross_entropy_with_logits", 4, 4),
     nll_loss=decomposed(_nll),
     nll_loss_backward=decomposed(_nll_backward),
-    cross_entropy=decomposed(_cross_entropy),
-    cross_entropy_backward=decomposed(_cross_entropy_backward),
+    cross_entropy=cross_entropy,
+    cross_entropy_backward=cross_entropy_backward,
 )

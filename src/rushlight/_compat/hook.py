@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from rushlight._compat.torch_version import TORCH_VERSION
 from rushlight._version import __version__
@@ -50,6 +50,12 @@ class _AliasLoader(Loader):
             vars(ours)["__version__"] = _VERSIONS[self.ours]
         sys.modules[module.__name__] = ours
 
+    def get_code(self, name: str) -> CodeType | None:
+        """The code of our module, for ``python -m torch.distributed.run`` and the like."""
+        spec = find_spec(self.ours)
+        get_code = None if spec is None else getattr(spec.loader, "get_code", None)
+        return None if get_code is None else get_code(self.ours)
+
 
 class _Finder(MetaPathFinder):
     """Answers for the foreign names, and for nothing else."""
@@ -69,7 +75,7 @@ class _Finder(MetaPathFinder):
                 name=fullname,
             )
         is_package = found.submodule_search_locations is not None
-        return ModuleSpec(fullname, _AliasLoader(ours), is_package=is_package)
+        return ModuleSpec(fullname, _AliasLoader(ours), origin=found.origin, is_package=is_package)
 
 
 _finder = _Finder()

@@ -19,7 +19,7 @@ from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
 
-KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3, "getitem": 4}
+KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3, "getitem": 4, "inplace": 5}
 
 if C is not None:
     C.set_cell(

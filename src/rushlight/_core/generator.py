@@ -136,9 +136,6 @@ class Generator:
         twin.set_state_bytes(self.state_bytes())
         return twin
 
-    def __reduce__(self) -> tuple:
-        return _restore, (self.state_bytes().tobytes(),)
-
     def __repr__(self) -> str:
         return f"<torch._C.Generator object at {hex(id(self))}>"
 
@@ -148,12 +145,6 @@ def _first_key(seed: int) -> np.ndarray:
     engine = Engine()
     engine.seed(seed)
     return engine.get()[0]
-
-
-def _restore(state: bytes) -> Generator:
-    g = Generator()
-    g.set_state_bytes(np.frombuffer(state, np.uint8))
-    return g
 
 
 default_generator = Generator()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, entries, errors
-from rushlight._core.backend import MetaArray
+from rushlight._core import dtypes, entries, errors, fronts
+from rushlight._core.backend import MetaArray, is_complete
 from rushlight._core.dispatch import (
     NUMBERS,
     compute,
@@ -128,11 +128,12 @@ def without_history(t: Tensor) -> bool:
 def derive(op: Any) -> Callable:
     """``X_`` of a record."""
     total = len(op.arguments)
-    fn = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
+    ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
+    fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
     accept = entries.accepted(op)
     wide = entries.FLOATS & accept
     whole = wide | ({entries.I8} & accept)
-    compares = fn is not None and fn.types[-1][-1] == "?"  # its result is not of the inputs' dtype
+    compares = ufunc is not None and ufunc.types[-1][-1] == "?"  # its result is not of the inputs' dtype
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
@@ -169,7 +170,11 @@ def derive(op: Any) -> Callable:
     call.__name__ = call.__qualname__ = op.name + "_"
     home = "torch" if "torch" in op.public else ".".join(["torch", *op.public[:1]])
     call.__doc__ = f"{op.name}_(...) -> Tensor\n\nIn-place form of :func:`{home}.{op.name}`."
-    return call
+    if fn is ufunc:
+        return call
+    return fronts.stand(
+        call, op, kind="inplace", kernel=fn, accept=accept, same=3, wide=wide, whole=whole
+    )
 
 
 def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:

@@ -2,6 +2,7 @@
 
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
+from rushlight._core.handle import RemovableHandle
 from rushlight._core.shape import Size
 from rushlight._core.state import set_grad, thread
 
@@ -425,22 +427,17 @@ class Pick:
         return self.node.name()
 
 
-class Removable:
-    """The handle a hook registration returns."""
+class Removable(RemovableHandle):
+    """The handle of a hook on a tensor or a node, which keeps its hooks in a list."""
 
     def __init__(self, owner: Any, entry: tuple) -> None:
+        super().__init__(OrderedDict())
         self.owner, self.entry = owner, entry
 
     def remove(self) -> None:
         """Take the hook out; doing so twice is harmless."""
         if self.owner.hooks and self.entry in self.owner.hooks:
             self.owner.hooks = [h for h in self.owner.hooks if h is not self.entry] or None
-
-    def __enter__(self) -> "Removable":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
 
 
 def add_hook(node: Any, kind: str, hook: object) -> Removable:

@@ -123,7 +123,7 @@ SAME = (
     "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
-    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full",
+    "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "searchsorted", "bincount",
 )  # fmt: skip
 
 
@@ -132,6 +132,7 @@ def register() -> None:
     for name in SAME:
         kernel(name, getattr(C, name))
     kernel("view", C.reshape)
+    kernel("unique_values", C.unique)
     for name in ("add", "sub", "mul", "div", "maximum", "minimum"):
         kernel(name, getattr(C, name), complete=True)
     for function in (

@@ -1,6 +1,4 @@
-"""Recurrent layers by the native kernels: float32, contiguous, without projections. The products
-over all steps at once are NumPy's.
-"""
+"""Recurrent layers by the native kernels: float32, contiguous, without projections."""
 
 import numpy as np
 
@@ -35,7 +33,9 @@ def rnn_layer_backward(g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, ki
     if found is NotImplemented:
         return found
     to_gates, to_h, to_c, to_pushed = found
-    return to_gates, to_h, to_c, np.dot(to_pushed.T, before_h), to_pushed.sum(axis=0), None
+    # not by NumPy's BLAS, whose threads go on spinning for a while and slow down ours
+    to_w = C.linear_weight(to_pushed, before_h)
+    return to_gates, to_h, to_c, to_w, to_pushed.sum(axis=0), None
 
 
 def register() -> None:

@@ -368,8 +368,8 @@ class Gelu(Op):
         else:
             raise RuntimeError("approximate argument must be either none or tanh.")
         result = result + 1
+        result *= 0.5  # before the product, which may overflow
         result *= x
-        result *= 0.5
         return result
 
     def vjp(g, input, approximate):

@@ -168,9 +168,9 @@ def convert(x, dtype):
     if x.dtype == dtype:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        if dtype.kind == "b":
-            return x != 0
-        return x.real.copy() if x.real.dtype == dtype else convert(x.real, dtype)
+        real = x.real  # a view: the result must not be
+        same = real.dtype == dtype
+        return (x != 0) if dtype.kind == "b" else real.copy() if same else convert(real, dtype)
     if dtype in NARROW and x.size:
         return NARROW[dtype](x)
     return astype(x, dtype)

@@ -7,8 +7,8 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
+from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
-from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import check_kind
@@ -313,7 +313,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     need_tensor("rrelu", "input", input)
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
-    if S.special and thread.levels and type(input._data) is not np.ndarray:
+    if not seen(input):
         raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     noise = wrap(_slopes(input._data, float(lower), float(upper), training))
     result = RreluWithNoise.call(input, noise)

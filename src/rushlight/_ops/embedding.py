@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight._core.looking import seen
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.sparse import coo
 
@@ -335,7 +336,7 @@ def embedding_bag(
     padding = _padding(padding_idx, weight)
     if max_norm is not None:
         embedding_renorm_(weight, flat, max_norm, norm_type)
-    if flat.numel() and (int(flat.min()) < 0 or int(flat.max()) >= weight.shape[0]):
+    if flat.numel() and seen(flat) and (int(flat.min()) < 0 or int(flat.max()) >= weight.shape[0]):
         bad = int(flat.max()) if int(flat.min()) >= 0 else int(flat.min())
         raise RuntimeError(f"Index {bad} is out of bounds: expected in [0, {weight.shape[0]})")
     return EmbeddingBagForward.call(

@@ -9,6 +9,7 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
+from rushlight._core.state import S
 from rushlight._core.tensor import Tensor
 from rushlight._ops.copy import copy_for
 from rushlight._ops.index import add_at
@@ -622,6 +623,7 @@ def index_fill(input, dim, index, value):
     else:
         value = input.new_full((), value)
     chosen = input.new_zeros(input.shape[at] if input.ndim else 1, dtype=dtypes.bool_)
+    chosen = copy_for(chosen, index) if S.special else chosen
     chosen[index.reshape(-1)] = True
     mask = chosen.reshape([-1 if d == at else 1 for d in range(input.ndim)])
     return input.masked_fill(mask, value)

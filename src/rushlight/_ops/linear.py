@@ -1,5 +1,7 @@
 """Affine maps: y = x Aᵀ + b. The three products of a linear layer are each other's gradients."""
 
+import math
+
 from rushlight._core.op import Op, conj, public
 
 
@@ -11,6 +13,11 @@ def _linear_name(node):
     if len(node.shape) == 1:
         return "ViewBackward0" if has_bias else "SqueezeBackward4"
     return "ViewBackward0" if has_bias else "UnsafeViewBackward0"
+
+
+def rows_of(x):
+    """The last dimension's rows as a matrix."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 class Linear(Op):
@@ -62,7 +69,7 @@ class LinearInput(Op):
             return g[..., None] * weight
         if g.ndim == 2:
             return xp.dot(g, weight)
-        return xp.dot(g.reshape(-1, g.shape[-1]), weight).reshape(*g.shape[:-1], weight.shape[1])
+        return xp.dot(rows_of(g), weight).reshape(*g.shape[:-1], weight.shape[1])
 
     def vjp_grad(g, weight):
         return Linear.call(g, conj(weight))
@@ -82,10 +89,10 @@ class LinearWeight(Op):
     def forward(xp, g, x):
         if g.ndim == 2 and x.ndim == 2:
             return xp.dot(g.T, x)
-        rows = x.reshape(-1, x.shape[-1])
+        rows = rows_of(x)
         if g.ndim < x.ndim:  # a 1-d weight
             return xp.dot(g.reshape(-1), rows)
-        return xp.dot(g.reshape(-1, g.shape[-1]).T, rows)
+        return xp.dot(rows_of(g).T, rows)
 
     def vjp_grad(g, input):
         return Linear.call(conj(input), g)
@@ -110,7 +117,7 @@ def _linear_nd(xp, x, weight, bias):
         result = xp.dot(x, weight)
     else:
         shape = (*x.shape[:-1], weight.shape[0])
-        result = xp.dot(x.reshape(-1, x.shape[-1]), weight.T).reshape(shape)
+        result = xp.dot(rows_of(x), weight.T).reshape(shape)
     return result if bias is None else _add_bias(result, bias)
 
 

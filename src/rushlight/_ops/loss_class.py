@@ -412,7 +412,11 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
             f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
         )
     target = target.reshape(x.shape)
-    if target.numel() and (int(target.min()) < -1 or int(target.max()) >= x.shape[1]):
+    if (
+        target.numel()
+        and seen(target)
+        and (int(target.min()) < -1 or int(target.max()) >= x.shape[1])
+    ):
         raise RuntimeError("argument #2 'target' is out of range")
     live = (target == -1).cumsum(1) == 0  # before the first -1
     at = target.masked_fill(~live, 0)

@@ -77,7 +77,13 @@ def laid_out(storage, dtype, offset, size, stride):
 
 @public("Tensor", out=False)
 def __setstate__(self, state):  # noqa: N807
-    """__setstate__(state) -> None: what pickles of early versions of PyTorch call."""
+    """__setstate__(state) -> None: what pickles of early versions of PyTorch call.
+
+    >>> x = torch.empty(0)
+    >>> x.__setstate__((torch.ones(2).untyped_storage(), 0, (2,), (1,)))
+    >>> x
+    tensor([1., 1.])
+    """
     if not self.is_leaf:
         raise RuntimeError("__setstate__ can be only called on leaf Tensors")
     if len(state) == 4:
@@ -125,7 +131,11 @@ def resize(self, *sizes):
 
 @public("Tensor", out=False)
 def resize_as(self, tensor):
-    """resize_as(tensor) -> Tensor: old for :meth:`reshape_as`."""
+    """resize_as(tensor) -> Tensor: old for :meth:`reshape_as`.
+
+    >>> torch.ones(4).resize_as(torch.zeros(2, 2)).shape
+    torch.Size([2, 2])
+    """
     warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
     return same_count(self, tuple(tensor.shape))
 
@@ -185,6 +195,11 @@ def from_file(
 
     ``size`` elements over the bytes of a file. ``shared=True``: writes go to the file, which is
     made, or grows, as needed; else they stay in memory.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.from_file(f"{folder}/numbers", shared=True, size=2)
+    tensor([0., 0.])
     """
     if pin_memory or (layout is not None and str(layout) != "torch.strided"):
         raise NotImplementedError("from_file makes strided tensors in ordinary memory")

@@ -115,36 +115,47 @@ def _inside(xp, x, index, best, out, kernel, stride, padding, dilation):
 
 
 def max_pool_backward(xp, g, x, result, kernel, stride, padding, dilation):
-    """Each gradient at the first of its window's largest elements."""
+    """Each gradient at the first of its window's largest elements (of several nan, the last)."""
     out = g.shape[g.ndim - len(kernel) :]
     full, inner = framed(xp, x, out, kernel, stride, padding, dilation, lowest(x.dtype))
     total = xp.zeros(full.shape, g.dtype)
     spaced = all(s >= d * (k - 1) + 1 for s, k, d in zip(stride, kernel, dilation, strict=True))
+    for window, hit in hits(xp, full, result, positions(kernel, out, stride, dilation)):
+        if spaced:
+            xp.copyto(total[window], g, where=hit)
+        else:
+            xp.add(total[window], g, out=total[window], where=hit)
+    return total if total.shape == x.shape else xp.ascontiguousarray(total[inner])
+
+
+def hits(xp, full, result, windows):
+    """Each place of a window with where the window's result comes from it."""
+    windows = list(windows)
     left = None
-    for window in positions(kernel, out, stride, dilation):
+    for window in windows:
         hit = full[window] >= result
         if left is None:
             left = ~hit
         else:
             hit &= left
             left ^= hit
-        if spaced:
-            xp.multiply(g, hit, out=total[window])
-        else:
-            total[window] += g * hit
-    return total if total.shape == x.shape else xp.ascontiguousarray(total[inner])
+        yield window, hit
+    left = xp.isnan(result)
+    if left.any():
+        for window in reversed(windows):
+            hit = xp.isnan(full[window]) & left
+            left ^= hit
+            yield window, hit
 
 
 def max_pool_select(xp, v, x, result, kernel, stride, padding, dilation):
-    """From each window of ``v``, the element at the first of the largest of ``x``."""
+    """From each window of ``v``, the element where the largest of ``x`` is."""
     out = result.shape[result.ndim - len(kernel) :]
     full, _ = framed(xp, x, out, kernel, stride, padding, dilation, lowest(x.dtype))
     values, _ = framed(xp, v, out, kernel, stride, padding, dilation, 0)
-    total, left = xp.zeros(result.shape, v.dtype), xp.ones(result.shape, bool)
-    for window in positions(kernel, out, stride, dilation):
-        hit = (full[window] >= result) & left
-        left ^= hit
-        total += values[window] * hit
+    total = xp.zeros(result.shape, v.dtype)
+    for window, hit in hits(xp, full, result, positions(kernel, out, stride, dilation)):
+        xp.add(total, values[window], out=total, where=hit)
     return total
 
 

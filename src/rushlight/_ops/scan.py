@@ -208,7 +208,8 @@ class Logcumsumexp(Op):
     def jvp(input, dot, dim):
         if not input.ndim or not input.numel():
             return dot
-        weight = (input - input.detach().amax(dim, keepdim=True).clamp(min=-1e30)).exp()
+        real = input.detach().real if input.is_complex() else input.detach()
+        weight = (input - real.amax(dim, keepdim=True).clamp(min=-1e30)).exp()
         return (weight * dot).cumsum(dim) / weight.cumsum(dim)
 
     def vjp(g, input, result, dim):

@@ -161,7 +161,10 @@ def _of_sparse_only(name):
         )
 
     refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"{name}(size, sparse_dim, dense_dim) -> Tensor: of sparse tensors."
+    refuse.__doc__ = (
+        f"{name}(size, sparse_dim, dense_dim) -> Tensor: of sparse tensors.\n\n"
+        f">>> torch.eye(2).to_sparse().{name}((3, 3), 2, 0).shape\ntorch.Size([3, 3])"
+    )
     public("Tensor", out=False)(refuse)
 
 

@@ -41,6 +41,16 @@ def is_signed(input):
 
 
 @public("torch", out=False)
+def is_inference(input):
+    """is_inference(input) -> bool: False; tensors made under ``inference_mode`` are not marked.
+
+    >>> torch.is_inference(torch.ones(1))
+    False
+    """
+    return _tensor("is_inference", input).is_inference()
+
+
+@public("torch", out=False)
 def compiled_with_cxx11_abi():
     """compiled_with_cxx11_abi() -> bool: True, as PyTorch's builds.
 

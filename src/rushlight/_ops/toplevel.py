@@ -184,6 +184,11 @@ def set_num_interop_threads(n, /):
 
     How many operators may run at a time; can be said once. It has no effect: they run one after
     another.
+
+    >>> torch.set_num_interop_threads(0)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: set_num_interop_threads expects a positive integer
     """
     if not isinstance(n, int):
         raise RuntimeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")

@@ -20,6 +20,17 @@ DTYPES = {
     "mtia": torch.float16,
 }
 LOW = (torch.bfloat16, torch.float16)
+# The dtypes that are cast; float64 is not.
+CAST = frozenset(
+    {
+        torch.float32,
+        *LOW,
+        torch.float8_e4m3fn,
+        torch.float8_e5m2,
+        torch.float8_e4m3fnuz,
+        torch.float8_e5m2fnuz,
+    }
+)
 
 BANNED = (
     "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast.\n"
@@ -77,26 +88,26 @@ class Caster:
     def each(self, value: Any, device: str, dtype: torch.dtype) -> Any:
         """Tensors, and those in lists and tuples, in a dtype."""
         if isinstance(value, torch.Tensor):
-            return self.one(value, device, dtype) if eligible(value, device) else value
+            if value.dtype is dtype or not eligible(value, device):
+                return value
+            return self.one(value, device, dtype)
         if type(value) in (list, tuple):
             return type(value)([self.each(v, device, dtype) for v in value])
         return value
 
     def one(self, t: torch.Tensor, device: str, dtype: torch.dtype) -> torch.Tensor:
         """A tensor in a dtype; float32 weights are cast once, until autocast is left."""
-        if t.dtype == dtype:
-            return t
+        found = self.cache.get((id(t), dtype)) if self.cache_enabled else None
+        if found is not None and found[0]() is t:
+            return found[1]
         weight = t.dtype == torch.float32 and dtype == self.dtypes[device]
-        if (
-            not (weight and self.cache_enabled and t.requires_grad and t.is_leaf)
-            or t._base is not None
-        ):
+        if not (weight and self.cache_enabled and t.requires_grad and t.is_leaf):
             return t.to(dtype)
-        found = self.cache.get((id(t), dtype))
-        if found is None or found[0]() is not t:
-            with torch.enable_grad():  # what no_grad makes here, a call outside it may find
-                found = self.cache[id(t), dtype] = (weakref.ref(t), t.to(dtype))
-        return found[1]
+        if t._base is not None:
+            return t.to(dtype)
+        with torch.enable_grad():  # what no_grad makes here, a call outside it may find
+            self.cache[id(t), dtype] = weakref.ref(t), t.to(dtype)
+        return self.cache[id(t), dtype][1]
 
     def run(self, function: Callable, policies: dict[str, Any], args: tuple, kw: dict) -> Any:
         """A listed function: its arguments cast, autocast off inside it."""
@@ -118,12 +129,7 @@ def stand(caster: Caster | None) -> None:
 
 def eligible(t: object, device: str) -> bool:
     """Does autocast for a kind of device cast this: a floating tensor there, but no float64?"""
-    return (
-        isinstance(t, torch.Tensor)
-        and t.is_floating_point()
-        and t.dtype != torch.float64
-        and t.device.type == device
-    )
+    return isinstance(t, torch.Tensor) and t.dtype in CAST and t.device.type == device
 
 
 def widest(value: Any, device: str, low: torch.dtype) -> torch.dtype:

@@ -23,7 +23,7 @@ from rushlight._core.levels import (
     overwrite,
     same_tensor,
 )
-from rushlight._core.op import Binary, Unary
+from rushlight._core.op import Binary, Unary, View
 from rushlight._core.record import Record
 from rushlight._core.state import grad_enabled, set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Tensor, live_node, replay, wrap
@@ -181,14 +181,14 @@ def forward_tangents(
     if own is not None:
         found = own(*primals, *tangents, *params)
         return [as_result(found, outs[0])] + [None] * (len(outs) - 1)
-    if op.linear and len(op.tensors) == 1:
+    if (op.linear or issubclass(op, View)) and len(op.tensors) == 1:
         if op.variadic:
             zero = [
                 wrap_zero(t) if d is None else d for t, d in zip(primals[0], tangents, strict=True)
             ]
             return [as_result(invoke(op, (zero,), params), outs[0])]
         return [as_result(invoke(op, (tangents[0],), params), outs[0])]
-    if is_elementwise(op) and not any(o._data.dtype.kind == "c" for o in outs):
+    if is_elementwise(op) and not any(is_complex(t) for t in (*primals, *outs)):
         return [elementwise(op, primals, tangents, params, outs[0])]
     return by_double_vjp(op, primals, tangents, params, outs)
 
@@ -201,6 +201,11 @@ def wrap_zero(t: Tensor) -> Tensor:
 def is_elementwise(op: Any) -> bool:
     """Is each element of the one result a function of one element of each input?"""
     return issubclass(op, (Unary, Binary)) and not op.outputs
+
+
+def is_complex(t: object) -> bool:
+    """Is this a complex tensor, or number?"""
+    return t._data.dtype.kind == "c" if isinstance(t, Tensor) else type(t) is complex
 
 
 def as_result(tangent: Any, out: Tensor) -> Tensor:
@@ -247,9 +252,10 @@ def by_double_vjp(
 ) -> list[Tensor | None]:
     """``J v`` from the formula for ``u J``, which is linear in ``u``: differentiate it again."""
     node, need = stand_in(op, primals, tangents, params, outs)
-    history = grad_enabled() and any(
-        n is not None for n in [*node.edges, *[live_node(d) for d in tangents if d is not None]]
-    )
+    given = [t for t in (*arguments(primals), *tangents) if isinstance(t, Tensor)]
+    here = any(live_node(t) is not None for t in given)
+    # What a batch holds may have a history below, which is kept by recording here too.
+    history = grad_enabled() and (here or any(isinstance(t._data, Wrapped) for t in given))
     before = thread.grad
     set_grad(True)
     try:
@@ -270,7 +276,8 @@ def by_double_vjp(
     made: list[Tensor | None] = [None] * len(outs)
     for i, u in zip(places, us, strict=True):
         d = found.get(live_node(u))
-        made[i] = None if d is None else as_result(d, outs[i])
+        if d is not None:
+            made[i] = as_result(d if here else wrap(d._data), outs[i])
     return made
 
 

@@ -72,15 +72,17 @@ def pushed(cls: type[Function], level: DualLevel, args: tuple, kw: dict) -> Any:
     nodes = [live_node(a) if isinstance(a, Tensor) else None for a in args]
     wanted = grad_enabled() and any(n is not None for n in nodes)
     if wanted and cls.setup_context is not Function.setup_context:
-        dual = context_of(cls, args, made if isinstance(output, tuple) else made[0])
-        dual.needs_input_grad = tuple([n is not None for n in nodes])
+        dual = context_of(cls, args, made if isinstance(output, tuple) else made[0], nodes)
         record(cls, dual, args, nodes, made)  # its backward sees tangents too
     return made if isinstance(output, tuple) else made[0]
 
 
-def context_of(cls: type[Function], args: tuple, output: Any) -> FunctionCtx:
+def context_of(
+    cls: type[Function], args: tuple, output: Any, nodes: list | None = None
+) -> FunctionCtx:
     """What ``setup_context`` makes of a call."""
     ctx = new_context(cls)
+    ctx.needs_input_grad = tuple([n is not None for n in nodes or (None,) * len(args)])
     with without_history():
         cls.setup_context(ctx, args, output)
     return ctx
@@ -162,8 +164,7 @@ def with_history(
     output = tuple(results) if several else results[0]
     if not grad_enabled() or not any(n is not None for n in nodes):
         return output
-    ctx = context_of(cls, args, output)
-    ctx.needs_input_grad = tuple([n is not None for n in nodes])
+    ctx = context_of(cls, args, output, nodes)
     return finish(cls, ctx, args, nodes, output)
 
 

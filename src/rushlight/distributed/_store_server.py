@@ -79,7 +79,7 @@ def host_identity():
     """A name that two processes share if they see each other's process ids and network."""
     try:
         return f"{os.uname().nodename}/{os.stat('/proc/self/ns/pid').st_ino}".encode()  # noqa: PTH116
-    except OSError:
+    except (OSError, AttributeError):  # no /proc; Windows
         return socket.gethostname().encode()
 
 
@@ -109,6 +109,20 @@ class Server:
         self.looked = 0.0
         self.end = None
         self.clients = 0
+        self.guarded = False
+
+    def do_guard(self, c):
+        """The process that started this one is an agent: without it no job may go on."""
+        self.guarded = True
+        self.answer(c, OK)
+
+    def end_guarded(self):
+        """The agent is gone: tell the members."""
+        for job in self.jobs.values() if self.guarded else ():
+            for member in list(job.members.values()):
+                reason = b"the agent that started it has ended"
+                message = pack(bytes([DEAD]), b"%d" % member.rank, reason, member.status)
+                self.send(member.connection, message)
 
     def is_over(self):
         """The process that started this one is gone, and nobody needs to hear of it any more."""
@@ -128,6 +142,7 @@ class Server:
                 if key.data == "parent":
                     self.selector.unregister(parent)
                     self.end = time.monotonic() + LINGER
+                    self.end_guarded()
                     continue
                 if key.data is None:
                     self.accept()

@@ -38,7 +38,7 @@ class DeviceMesh:
         *,
         mesh_dim_names: tuple[str, ...] | None = None,
         backend_override: Any = None,
-        _groups: list[ProcessGroup | None] | None = None,
+        _groups: Sequence[ProcessGroup | None] | None = None,
         _init_backend: bool = True,
     ) -> None:
         if device_type != "cpu":
@@ -58,7 +58,7 @@ class DeviceMesh:
             )
         place = (self.mesh == get_rank()).nonzero()
         self._coordinate = place[0].tolist() if len(place) else None
-        self._dim_groups = self._make_groups() if _groups is None else _groups
+        self._dim_groups = self._make_groups() if _groups is None else list(_groups)
 
     def _make_groups(self) -> list[ProcessGroup | None]:
         """The group along each dimension; all processes make all of them."""
@@ -83,7 +83,8 @@ class DeviceMesh:
         if self.mesh_dim_names:
             pairs = zip(self.mesh_dim_names, shape, strict=True)
             shape = f"({', '.join(f'{name}={size}' for name, size in pairs)})"
-        strides, step = [], 1
+        strides: list[Any] = []
+        step = 1
         for size in reversed(self.mesh.shape):
             strides.insert(0, step if size > 1 else ())
             step *= size

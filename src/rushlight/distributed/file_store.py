@@ -38,7 +38,7 @@ class FileStore(Store):
             raise NotImplementedError("FileStore needs file locks: use TCPStore on this system")
         self._path = Path(file_name)
         self._world_size = world_size
-        self._data: dict[str, bytes] = {}
+        self._values: dict[str, bytes] = {}
         self._read_to = 0
         self.add(_USERS, 1)
 
@@ -74,9 +74,9 @@ class FileStore(Store):
             key = data[at : at + n_key].decode()
             at += n_key
             if n_value < 0:
-                self._data.pop(key, None)
+                self._values.pop(key, None)
                 continue
-            self._data[key] = data[at : at + n_value]
+            self._values[key] = data[at : at + n_value]
             at += n_value
         self._read_to += at
 
@@ -98,12 +98,12 @@ class FileStore(Store):
             raise RuntimeError(
                 f"Timeout waiting for key: {key} after {milliseconds(self.timeout)} ms"
             )
-        return self._data[key]
+        return self._values[key]
 
     def add(self, key: str, amount: int) -> int:
         """Add to the number under a key and return the sum."""
         with self._locked() as fd:
-            value = int(self._data.get(key, b"0")) + amount
+            value = int(self._values.get(key, b"0")) + amount
             self._append(fd, key, b"%d" % value)
             return value
 
@@ -111,16 +111,16 @@ class FileStore(Store):
         """Set the key if its value is the one expected; return the value it has then."""
         expected = to_bytes(expected_value)
         with self._locked() as fd:
-            if key not in self._data and expected:
+            if key not in self._values and expected:
                 return expected
-            if self._data.get(key, b"") == expected:
+            if self._values.get(key, b"") == expected:
                 self._append(fd, key, to_bytes(desired_value))
-            return self._data[key]
+            return self._values[key]
 
     def check(self, keys: Sequence[str]) -> bool:
         """Whether all keys are there."""
         with self._locked():
-            return all(key in self._data for key in keys)
+            return all(key in self._values for key in keys)
 
     def wait(self, keys: Sequence[str], timeout: timedelta | None = None) -> None:
         """Wait until all keys are there; DistStoreError after the timeout."""
@@ -130,7 +130,7 @@ class FileStore(Store):
     def delete_key(self, key: str) -> bool:
         """Remove a key; whether there was one."""
         with self._locked() as fd:
-            found = key in self._data
+            found = key in self._values
             if found:
                 self._append(fd, key, None)
             return found
@@ -138,17 +138,17 @@ class FileStore(Store):
     def num_keys(self) -> int:
         """How many keys there are, the count of users among them."""
         with self._locked():
-            return len(self._data)
+            return len(self._values)
 
     def list_keys(self) -> list[str]:
         """All keys."""
         with self._locked():
-            return list(self._data)
+            return list(self._values)
 
     def append(self, key: str, value: str | bytes) -> None:
         """Add to the end of the value of a key."""
         with self._locked() as fd:
-            self._append(fd, key, self._data.get(key, b"") + to_bytes(value))
+            self._append(fd, key, self._values.get(key, b"") + to_bytes(value))
 
     def clone(self) -> "FileStore":
         """Another handle of the same file."""

@@ -3,14 +3,14 @@
 import os
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributed import debug, monitor, mpi
 from rushlight.distributed.backend import Backend, BackendConfig, for_cpu
-from rushlight.distributed.constants import default_pg_timeout
+from rushlight.distributed.constants import usual_timeout
 from rushlight.distributed.engine import Engine, MPIEngine
 from rushlight.distributed.process_group import ProcessGroup
 from rushlight.distributed.rendezvous import own_address, rendezvous
@@ -18,6 +18,7 @@ from rushlight.distributed.store import PrefixStore, Store
 from rushlight.distributed.tcp_store import TCPStore
 from rushlight.distributed.waiting import Watch
 from rushlight.distributed.window import WindowEngine
+from rushlight.utils.data import distributed as sampling
 
 NON_GROUP_MEMBER = -100
 
@@ -98,7 +99,7 @@ def init_process_group(
         raise ValueError("trying to initialize the default process group twice!")
     debug.set_debug_level_from_env()
     _check_init(init_method, store, world_size, rank, timeout, device_id)
-    limit = default_pg_timeout if timeout is None else timeout
+    limit = usual_timeout() if timeout is None else timeout
     config = Backend(backend or Backend.UNDEFINED)
     if store is None:
         method = init_method or "env://"
@@ -115,6 +116,7 @@ def init_process_group(
     world.store = PrefixStore(f"default_pg/{_inits}", store)
     if world_size > 1:
         _connect(world.store, rank, world_size)
+    sampling.process_group = lambda: (get_world_size(), get_rank())
     world.default = _make_group(list(range(world_size)), rank, limit, name, "default_pg")
     world.configs[world.default] = repr(BackendConfig(name if config == "undefined" else config))
     if world_size > 1:
@@ -231,16 +233,21 @@ def _engine(ranks: list[int], rank: int, tag: int) -> Engine:
     watch = Watch()
     if len(ranks) == 1:
         return Engine(watch)
+    one_machine = len({world.nodes[r] for r in ranks}) == 1
+    through_memory = one_machine and os.environ.get("RUSHLIGHT_SHM", "1") != "0"
+    kind = WindowEngine if through_memory else MPIEngine
+    return kind(watch, rank, len(ranks), world.mpi, _connection(ranks, tag))
+
+
+def _connection(ranks: list[int], tag: int) -> Callable[[], Any]:
+    """How the processes of these ranks get a communicator."""
     members = [world.mpi_ranks[r] for r in ranks]
 
     def connect() -> Any:
         everyone = world.mpi.COMM_WORLD
         return everyone.Create_group(everyone.group.Incl(members), tag)
 
-    near = len({world.nodes[r] for r in ranks}) == 1
-    if near and os.environ.get("RUSHLIGHT_SHM", "1") != "0":
-        return WindowEngine(watch, rank, len(ranks), world.mpi, connect)
-    return MPIEngine(watch, rank, len(ranks), world.mpi, connect)
+    return connect
 
 
 def destroy_process_group(group: Any = None) -> None:
@@ -442,7 +449,7 @@ def new_group(
     if default.rank() not in chosen:
         world.made += 1
         return NON_GROUP_MEMBER
-    limit = default_pg_timeout if timeout is None else timeout
+    limit = usual_timeout() if timeout is None else timeout
     return _make_group(chosen, default.rank(), limit, name, group_desc or "undefined")
 
 

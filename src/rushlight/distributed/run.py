@@ -51,6 +51,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     add("--role", default="default", help="a name for the processes")
     add("--log-dir", "--log_dir", default=None, help="a folder for what the processes print")
     add("-r", "--redirects", default="0", help="with --log-dir: 1 stdout, 2 stderr, 3 both")
+    add("--collective-timeout", type=float, help="seconds after which a collective has failed")
     add("-m", "--module", action="store_true", help="the script is a module")
     add("--no-python", "--no_python", action="store_true", help="the script is a program")
     add("--use-env", "--use_env", action="store_true", help="always so")
@@ -79,6 +80,8 @@ class Agent:
         first = self.node == 0
         self.store = TCPStore(self.host, self.port, None, first, self.timeout)
         self.port = self.store.port
+        if first:
+            self.store._client.ask(b"guard")
         self.processes: list[subprocess.Popen] = []
         self.lost: str | None = None
         self.watcher: monitor.Monitor | None = None
@@ -148,6 +151,8 @@ class Agent:
             "TORCHELASTIC_USE_AGENT_STORE": "True",
         }
         env = dict(os.environ, **{name: str(value) for name, value in values.items()})
+        if self.args.collective_timeout is not None:
+            env["RUSHLIGHT_COLLECTIVE_TIMEOUT"] = str(self.args.collective_timeout)
         if self.local_size > 1:
             env.setdefault("OMP_NUM_THREADS", "1")
         return env
@@ -190,7 +195,7 @@ class Agent:
     def watch(self, attempt: int) -> Failure | None:
         """Wait until all have ended well, anywhere (None), or one has failed."""
         looked = 0.0
-        said = False
+        said, done = False, 0
         while True:
             codes = [p.poll() for p in self.processes]
             for local, code in enumerate(codes):
@@ -221,12 +226,13 @@ class Agent:
         time.sleep(_LAST_WORDS)
         rank = self.node * self.local_size + local
         reason = how_it_ended(code)
-        for dead in self._deaths():
+        for dead in self._ends():
             first, said, last = int(dead[1]), dead[2].decode(), dead[3].decode()
             own = first - self.node * self.local_size
-            if 0 <= own < self.local_size:
-                ended = self.processes[own].poll()
-                said = f"{how_it_ended(ended)} ({said})" if ended else said
+            ended = self.processes[own].poll() if 0 <= own < self.local_size else None
+            if dead[0][0] == monitor.wire.LEFT and not ended:
+                continue
+            said = f"{how_it_ended(ended)} ({said})" if ended else said
             rank, reason = first, f"{said}; its last collective: {last}"
             break
         text = f"rank {rank} failed: {reason}"
@@ -234,8 +240,8 @@ class Agent:
             self.store.set(f"round/{attempt}/failed", text)
         return Failure(rank, text)
 
-    def _deaths(self) -> list[list[bytes]]:
-        """What the server has noted of the newest job."""
+    def _ends(self) -> list[list[bytes]]:
+        """Which ends of processes the server has noted in the newest job."""
         try:
             newest = int(self.store._client.ask(b"jobs")[1][0]) - 1
             if newest < (1 if self.nodes > 1 else 0):
@@ -243,7 +249,7 @@ class Agent:
             found = self.store._client.ask(b"deaths", b"%d" % newest)[1]
         except DistError:
             return []
-        return [monitor.wire.unpack(body) for body in found if body[4] == monitor.wire.DEAD]
+        return [monitor.wire.unpack(body) for body in found]
 
     def stop(self) -> None:
         """End whatever still runs."""

@@ -135,7 +135,7 @@ class HashStore(Store):
 
     def __init__(self) -> None:
         super().__init__()
-        self._data: dict[str, bytes] = {}
+        self._values: dict[str, bytes] = {}
         self._queues: dict[str, deque[bytes]] = {}
         self._changed = threading.Condition()
 
@@ -148,23 +148,23 @@ class HashStore(Store):
     def set(self, key: str, value: str | bytes) -> None:
         """Put a value under a key."""
         with self._changed:
-            self._data[key] = to_bytes(value)
+            self._values[key] = to_bytes(value)
             self._changed.notify_all()
 
     def get(self, key: str) -> bytes:
         """The value of a key; waits until there is one."""
         with self._changed:
-            self._until(lambda: key in self._data)
-            return self._data[key]
+            self._until(lambda: key in self._values)
+            return self._values[key]
 
     def add(self, key: str, amount: int) -> int:
         """Add to the number under a key and return the sum."""
         with self._changed:
             try:
-                value = int(self._data.get(key, b"0")) + amount
+                value = int(self._values.get(key, b"0")) + amount
             except ValueError:
                 raise ValueError("stoll") from None
-            self._data[key] = b"%d" % value
+            self._values[key] = b"%d" % value
             self._changed.notify_all()
             return value
 
@@ -172,41 +172,41 @@ class HashStore(Store):
         """Set the key if its value is the one expected; return the value it has then."""
         expected, desired = to_bytes(expected_value), to_bytes(desired_value)
         with self._changed:
-            if key not in self._data and expected:
+            if key not in self._values and expected:
                 return expected
-            if self._data.get(key, b"") == expected:
-                self._data[key] = desired
+            if self._values.get(key, b"") == expected:
+                self._values[key] = desired
                 self._changed.notify_all()
-            return self._data[key]
+            return self._values[key]
 
     def check(self, keys: Sequence[str]) -> bool:
         """Whether all keys are there."""
         with self._changed:
-            return all(key in self._data for key in keys)
+            return all(key in self._values for key in keys)
 
     def wait(self, keys: Sequence[str], timeout: timedelta | None = None) -> None:
         """Wait until all keys are there."""
         with self._changed:
-            self._until(lambda: all(key in self._data for key in keys), timeout)
+            self._until(lambda: all(key in self._values for key in keys), timeout)
 
     def delete_key(self, key: str) -> bool:
         """Remove a key; whether there was one."""
         with self._changed:
-            return self._data.pop(key, None) is not None
+            return self._values.pop(key, None) is not None
 
     def num_keys(self) -> int:
         """How many keys there are."""
-        return len(self._data)
+        return len(self._values)
 
     def list_keys(self) -> list[str]:
         """All keys."""
         with self._changed:
-            return list(self._data)
+            return list(self._values)
 
     def append(self, key: str, value: str | bytes) -> None:
         """Add to the end of the value of a key."""
         with self._changed:
-            self._data[key] = self._data.get(key, b"") + to_bytes(value)
+            self._values[key] = self._values.get(key, b"") + to_bytes(value)
             self._changed.notify_all()
 
     def queue_push(self, key: str, value: str | bytes) -> None:

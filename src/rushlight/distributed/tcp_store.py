@@ -41,6 +41,9 @@ def _error_name(error: OSError) -> str:
     return names.get(error.errno or 0, "unknown error")
 
 
+_ending: list[subprocess.Popen] = []
+
+
 class Server:
     """The serving process; it ends with this object or with the process that made it."""
 
@@ -60,8 +63,10 @@ class Server:
         """End it."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             self.process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(2)
+            try:
+                self.process.wait(0.2)
+            except subprocess.TimeoutExpired:  # it still has clients, and ends a little later
+                _ending.append(self.process)
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
@@ -210,6 +215,12 @@ class TCPStore(Store):
                 )
             time.sleep(0.002)
             joined = self.add(_JOINED, 0)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self._client.close()
+            if self._server is not None:
+                self._server.stop()
 
     def __repr__(self) -> str:
         serving = f"TCPServer(port={self._port})" if self._server is not None else "<nullptr>"

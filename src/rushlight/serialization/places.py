@@ -28,6 +28,7 @@ _HOMES = {
     "rushlight.distributions.transform_base": ("torch.distributions.transforms",),
     "rushlight.distributions.transform_pieces": ("torch.distributions.transforms",),
     "rushlight.nn.modules._hooks": ("torch.utils.hooks", "torch.nn.modules.module"),
+    "rushlight._core.handle": ("torch.utils.hooks",),
     "rushlight.optim.lr_scheduler": ("torch.optim.lr_scheduler",),
     "rushlight.profiler": ("torch.profiler",),
     "rushlight.serialization": ("torch.serialization",),

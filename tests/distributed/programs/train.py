@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
 from torch.distributed.optim import ZeroRedundancyOptimizer
-from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.nn.parallel import DistributedDataParallel
 
 
 class TwoWays(nn.Module):
@@ -69,7 +69,7 @@ def weights(model, into, name):
 
 def uneven(rank, size):
     torch.manual_seed(3)
-    model = DDP(mlp())
+    model = DistributedDataParallel(mlp())
     opt = torch.optim.SGD(model.parameters(), lr=0.1)
     x, y = data(12, 6)
     with model.join():
@@ -86,22 +86,22 @@ def main(path):
     found = {}
 
     torch.manual_seed(rank)  # DDP takes rank 0's weights
-    model = DDP(mlp(), bucket_cap_mb=0.0001)
+    model = DistributedDataParallel(mlp(), bucket_cap_mb=0.0001)
     fit(model, *data(8, 6), rank, size)
     weights(model, found, "mlp")
 
     torch.manual_seed(1)
-    model = DDP(cnn(), gradient_as_bucket_view=True)
+    model = DistributedDataParallel(cnn(), gradient_as_bucket_view=True)
     fit(model, *data(8, 1, 6, 6), rank, size)
     weights(model, found, "cnn")
 
     torch.manual_seed(2)
-    model = DDP(mlp())
+    model = DistributedDataParallel(mlp())
     fit(model, *data(8, 6), rank, size, sync_every=2)
     weights(model, found, "no_sync")
 
     torch.manual_seed(2)
-    model = DDP(TwoWays(), find_unused_parameters=True)
+    model = DistributedDataParallel(TwoWays(), find_unused_parameters=True)
     opt = torch.optim.SGD(model.parameters(), lr=0.1)
     x, _ = data(8, 6)
     for step in range(3):
@@ -117,13 +117,13 @@ def main(path):
         ("wrapper", default_hooks.fp16_compress_wrapper(default_hooks.allreduce_hook)),
     ):
         torch.manual_seed(4)
-        model = DDP(mlp())
+        model = DistributedDataParallel(mlp())
         model.register_comm_hook(None, hook)
         fit(model, *data(8, 6), rank, size)
         weights(model, found, name)
 
     torch.manual_seed(4)
-    model = DDP(mlp())
+    model = DistributedDataParallel(mlp())
     state = powerSGD_hook.PowerSGDState(None, matrix_approximation_rank=6, start_powerSGD_iter=2)
     model.register_comm_hook(state, powerSGD_hook.powerSGD_hook)
     fit(model, *data(8, 6), rank, size)
@@ -132,7 +132,7 @@ def main(path):
     weights(uneven(rank, size), found, "join")
 
     torch.manual_seed(5)
-    model = DDP(mlp())
+    model = DistributedDataParallel(mlp())
     opt = fit(
         model,
         *data(8, 6),
@@ -149,7 +149,9 @@ def main(path):
         found["zero_groups"] = np.array(saved["param_groups"][0]["params"])
 
     torch.manual_seed(6)
-    model = DDP(nn.Sequential(nn.Embedding(10, 3, sparse=True), nn.Linear(3, 2)))
+    model = DistributedDataParallel(
+        nn.Sequential(nn.Embedding(10, 3, sparse=True), nn.Linear(3, 2))
+    )
     opt = torch.optim.SGD(model.parameters(), lr=0.1)
     for step in range(2):
         model(torch.tensor([1, 2 + rank, 5 + step])).sum().backward()

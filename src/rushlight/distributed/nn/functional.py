@@ -35,7 +35,7 @@ class _Broadcast(Function):
         return tensor
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         gx = _Reduce.apply(ctx.src, ReduceOp.SUM, ctx.group, g)
         return None, None, gx if get_rank() == ctx.src else torch.zeros_like(gx)
 
@@ -49,7 +49,7 @@ class _Reduce(Function):
         return tensor
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return None, None, None, _Broadcast.apply(ctx.src, ctx.group, g)
 
 
@@ -63,7 +63,7 @@ class _Gather(Function):
         return tuple(outs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
         return None, None, _Scatter.apply(ctx.dst, ctx.group, *grads)
 
 
@@ -77,7 +77,7 @@ class _Scatter(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return None, None, *_Gather.apply(ctx.src, ctx.group, g)
 
 
@@ -90,7 +90,7 @@ class _ReduceScatter(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return None, None, None, *_AllGather.apply(ctx.group, g)
 
 
@@ -103,7 +103,7 @@ class _AllGather(Function):
         return tuple(outs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
         return None, _ReduceScatter.apply(ReduceOp.SUM, ctx.group, grads[0], *grads)
 
 
@@ -117,7 +117,7 @@ class _AllToAll(Function):
         return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
         outs = [torch.empty(s, dtype=grads[0].dtype) for s in ctx.shapes]
         return None, None, *_AllToAll.apply(ctx.group, outs, *grads)
 
@@ -133,7 +133,7 @@ class _AllToAllSingle(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         out = torch.empty(ctx.shape, dtype=g.dtype)
         out_splits, in_splits = ctx.splits
         gx = _AllToAllSingle.apply(ctx.group, out, in_splits, out_splits, g.contiguous())
@@ -149,7 +149,7 @@ class _AllReduce(Function):
         return tensor
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
         return None, None, _AllReduce.apply(ctx.op, ctx.group, g)
 
 

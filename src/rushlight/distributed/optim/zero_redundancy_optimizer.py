@@ -116,9 +116,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
 
     # ---- steps -----------------------------------------------------------------------------------
 
-    def step(  # type: ignore[override]
-        self, closure: Callable[[], float] | None = None, **kwargs: Any
-    ) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None, **kwargs: Any) -> float | None:
         """step(closure=None): update the own share, and get the others' from them."""
         Join.notify_join_context(self)
         for group, other in self._pairs():

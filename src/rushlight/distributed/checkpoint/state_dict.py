@@ -1,0 +1,212 @@
+"""torch.distributed.checkpoint.state_dict: states of models and optimizers by parameter names.
+
+An optimizer's state is keyed by the names of parameters, and a tensor of it that belongs to a shard
+is a DTensor like the parameter: so it can be saved, and loaded by another number of processes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rushlight import _api as torch
+from rushlight.distributed.tensor.dtensor import DTensor, distribute_tensor, part_of, wrapped
+from rushlight.nn import Module
+from rushlight.optim import Optimizer
+
+__all__ = [
+    "StateDictOptions",
+    "get_model_state_dict",
+    "get_optimizer_state_dict",
+    "get_state_dict",
+    "set_model_state_dict",
+    "set_optimizer_state_dict",
+    "set_state_dict",
+]
+
+
+@dataclass
+class StateDictOptions:
+    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway."""
+
+    full_state_dict: bool = False
+    cpu_offload: bool = False
+    ignore_frozen_params: bool = False
+    keep_submodule_prefixes: bool = True
+    strict: bool = True
+    broadcast_from_rank0: bool = False
+
+
+def _plain(name: str) -> str:
+    """A name without the ``module.`` of DistributedDataParallel."""
+    return ".".join(part for part in name.split(".") if part != "module")
+
+
+def _whole(value: Any, options: StateDictOptions) -> Any:
+    if options.full_state_dict and isinstance(value, DTensor):
+        return value.full_tensor().detach()
+    return value
+
+
+def get_model_state_dict(
+    model: Module, *, submodules: Any = None, options: StateDictOptions | None = None
+) -> dict[str, Any]:
+    """get_model_state_dict(model, *, options=None): parameters and buffers by name."""
+    if submodules is not None:
+        raise NotImplementedError("submodules is not supported: call it with the submodule")
+    chosen = options or StateDictOptions()
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    return {
+        _plain(name): _whole(value, chosen)
+        for name, value in model.state_dict().items()
+        if not (chosen.ignore_frozen_params and name in frozen)
+    }
+
+
+def set_model_state_dict(
+    model: Module, model_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
+) -> Any:
+    """set_model_state_dict(model, model_state_dict, *, options=None): fill a model; whole tensors
+    are cut where the model has shards.
+    """
+    chosen = options or StateDictOptions()
+    own = model.state_dict()
+    names = {_plain(name): name for name in own}
+    new = {}
+    for key, value in model_state_dict.items():
+        name = names.get(_plain(key), key)
+        new[name] = _like(value, own.get(name))
+    return model.load_state_dict(new, strict=chosen.strict)
+
+
+def _like(value: Any, target: Any) -> Any:
+    """A value in the layout of what it goes to."""
+    if isinstance(target, DTensor) and not isinstance(value, DTensor):
+        return distribute_tensor(value, target.device_mesh, target.placements)
+    return value
+
+
+def _names(model: Module) -> dict[int, str]:
+    return {id(p): _plain(name) for name, p in model.named_parameters()}
+
+
+def _as_shards(value: Any, p: Any) -> Any:
+    """A tensor of an optimizer's state, as a DTensor if it belongs to a shard."""
+    if (
+        isinstance(p, DTensor)
+        and isinstance(value, torch.Tensor)
+        and not isinstance(value, DTensor)
+        and value.shape == part_of(p).shape
+        and value.ndim
+    ):
+        return wrapped(value, p.device_mesh, p.placements, p.shape)
+    return value
+
+
+def _list(optimizers: Any) -> list[Optimizer]:
+    return [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
+
+
+def _start_state(optimizer: Optimizer) -> None:
+    """Let the optimizer make its state, by a step that changes nothing."""
+    if optimizer.state:
+        return
+    rates = [group["lr"] for group in optimizer.param_groups]
+    params = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    grads = [p.grad for p in params]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0 * group["lr"]
+    before = [part_of(p).clone() for p in params]
+    for p in params:
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    with torch.no_grad():
+        for p, grad, old in zip(params, grads, before, strict=True):
+            part_of(p).copy_(old)
+            p.grad = grad
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def get_optimizer_state_dict(
+    model: Module,
+    optimizers: Optimizer | Iterable[Optimizer],
+    *,
+    submodules: Any = None,
+    options: StateDictOptions | None = None,
+) -> dict[str, Any]:
+    """get_optimizer_state_dict(model, optimizers, *, options=None): the state by parameter names.
+
+    An optimizer that has not stepped gets its first state, so that there is something to fill.
+    """
+    chosen = options or StateDictOptions()
+    names = _names(model)
+    state: dict[str, Any] = {}
+    groups: list[dict[str, Any]] = []
+    for optimizer in _list(optimizers):
+        _start_state(optimizer)
+        for p, entry in optimizer.state.items():
+            state[names[id(p)]] = {k: _whole(_as_shards(v, p), chosen) for k, v in entry.items()}
+        for group in optimizer.param_groups:
+            rest = {k: v for k, v in group.items() if k != "params"}
+            groups.append({**rest, "params": [names[id(p)] for p in group["params"]]})
+    return {"state": state, "param_groups": groups}
+
+
+def set_optimizer_state_dict(
+    model: Module,
+    optimizers: Optimizer | Iterable[Optimizer],
+    optim_state_dict: dict[str, Any],
+    *,
+    options: StateDictOptions | None = None,
+) -> None:
+    """set_optimizer_state_dict(model, optimizers, optim_state_dict, *, options=None): fill
+    optimizers.
+    """
+    names = _names(model)
+    groups = iter(optim_state_dict["param_groups"])
+    for optimizer in _list(optimizers):
+        for group in optimizer.param_groups:
+            saved = next(groups)
+            group.update({k: v for k, v in saved.items() if k != "params"})
+            for p in group["params"]:
+                entry = optim_state_dict["state"].get(names[id(p)])
+                if entry is not None:
+                    optimizer.state[p] = {k: _own_part(v, p) for k, v in entry.items()}
+
+
+def _own_part(value: Any, p: Any) -> Any:
+    """What the optimizer keeps: the part of this process."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    if isinstance(p, DTensor) and not isinstance(value, DTensor) and value.shape == p.shape:
+        value = distribute_tensor(value, p.device_mesh, p.placements)
+    return part_of(value).clone() if isinstance(value, DTensor) else value.clone()
+
+
+def get_state_dict(
+    model: Module,
+    optimizers: Optimizer | Iterable[Optimizer],
+    *,
+    submodules: Any = None,
+    options: StateDictOptions | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """get_state_dict(model, optimizers, *, options=None): both."""
+    return (
+        get_model_state_dict(model, submodules=submodules, options=options),
+        get_optimizer_state_dict(model, optimizers, options=options),
+    )
+
+
+def set_state_dict(
+    model: Module,
+    optimizers: Optimizer | Iterable[Optimizer],
+    *,
+    model_state_dict: dict[str, Any],
+    optim_state_dict: dict[str, Any],
+    options: StateDictOptions | None = None,
+) -> Any:
+    """set_state_dict(model, optimizers, *, model_state_dict, optim_state_dict, options=None): fill
+    both.
+    """
+    set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
+    return set_model_state_dict(model, model_state_dict, options=options)

@@ -1,0 +1,206 @@
+"""fully_shard: a module whose parameters lie in shards between uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rushlight import _api as torch
+from rushlight.autograd.graph import saved_tensors_hooks
+from rushlight.distributed.device_mesh import DeviceMesh, current_mesh
+from rushlight.distributed.fsdp.shards import ShardGroup, managed_parameters
+from rushlight.nn import Module
+
+__all__ = ["CPUOffloadPolicy", "FSDPModule", "MixedPrecisionPolicy", "OffloadPolicy", "fully_shard"]
+
+
+@dataclass(frozen=True)
+class MixedPrecisionPolicy:
+    """Dtypes: of the gathered parameters, of the reduction, of outputs; None: as they are."""
+
+    param_dtype: torch.dtype | None = None
+    reduce_dtype: torch.dtype | None = None
+    output_dtype: torch.dtype | None = None
+    cast_forward_inputs: bool = True
+
+
+@dataclass
+class OffloadPolicy:
+    """Where shards are kept: on their device."""
+
+
+@dataclass
+class CPUOffloadPolicy(OffloadPolicy):
+    """Where shards are kept: on the CPU, where they are anyway."""
+
+    pin_memory: bool = True
+
+
+class UnshardHandle:
+    """What ``unshard`` returns."""
+
+    def wait(self) -> None:
+        """Wait until the parameters are there; they are."""
+
+
+class _State:
+    """What ``fully_shard`` keeps of a module."""
+
+    def __init__(self, group: ShardGroup | None, reshard_after_forward: bool, policy: Any) -> None:
+        self.group = group
+        self.reshard_after_forward = reshard_after_forward
+        self.policy = policy
+        self.hooks: Any = None
+
+
+class FSDPModule:
+    """What a module can do besides after ``fully_shard``."""
+
+    _fsdp: _State
+
+    def unshard(self, async_op: bool = False) -> UnshardHandle | None:
+        """Bring the parameters together."""
+        if self._fsdp.group is not None:
+            self._fsdp.group.unshard()
+        return UnshardHandle() if async_op else None
+
+    def reshard(self) -> None:
+        """Keep only the shards."""
+        if self._fsdp.group is not None:
+            self._fsdp.group.reshard()
+
+    def _each(self, recurse: bool) -> list["FSDPModule"]:
+        module: Any = self
+        every = module.modules() if recurse else [module]
+        return [m for m in every if isinstance(m, FSDPModule)]
+
+    def set_requires_gradient_sync(
+        self, requires_gradient_sync: bool, *, recurse: bool = True
+    ) -> None:
+        """Whether backward reduces gradients; False adds them up in each process."""
+        for m in self._each(recurse):
+            if m._fsdp.group is not None:
+                m._fsdp.group.sync = requires_gradient_sync
+
+    def set_is_last_backward(self, is_last_backward: bool) -> None:
+        """Whether no further backward comes before the step; reduction does not wait for it."""
+
+    def set_reshard_after_forward(self, reshard_after_forward: bool, recurse: bool = True) -> None:
+        """Whether only the shards are kept between forward and backward."""
+        for m in self._each(recurse):
+            m._fsdp.reshard_after_forward = reshard_after_forward
+
+    def set_gradient_divide_factor(self, factor: float) -> None:
+        """What gradient sums are divided by, instead of the number of processes."""
+        if self._fsdp.group is not None:
+            self._fsdp.group.divide_factor = factor
+
+    set_reduce_scatter_divide_factor = set_gradient_divide_factor
+
+
+def fully_shard(
+    module: Any,
+    *,
+    mesh: DeviceMesh | None = None,
+    reshard_after_forward: bool | int | None = None,
+    shard_placement_fn: Callable[..., Any] | None = None,
+    mp_policy: MixedPrecisionPolicy | None = None,
+    offload_policy: OffloadPolicy | None = None,
+    ignored_params: set[torch.Tensor] | None = None,
+) -> Any:
+    """fully_shard(module, *, mesh=None, reshard_after_forward=None, mp_policy=...,
+    offload_policy=..., ignored_params=None)
+
+    Keep a module's parameters, gradients and (through them) optimizer state in shards along the
+    first dimension. Apply it to inner layers first, then to the whole; make the optimizer after.
+    A mesh of two dimensions replicates along its first and shards along its second.
+
+    >>> store = torch.distributed.HashStore()
+    >>> torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    >>> from rushlight.distributed.fsdp import fully_shard
+    >>> model = fully_shard(torch.nn.Linear(2, 1))
+    >>> model(torch.ones(3, 2)).sum().backward()
+    >>> model.bias.grad.full_tensor()
+    tensor([3.])
+    >>> torch.distributed.destroy_process_group()
+    """
+    if shard_placement_fn is not None:
+        raise NotImplementedError("shard_placement_fn is not supported: shards lie along dim 0")
+    modules: list[Module] = list(module) if isinstance(module, (list, tuple)) else [module]
+    for m in modules:
+        if isinstance(m, FSDPModule):
+            raise AssertionError("fully_shard has been applied to this module already")
+    policy = MixedPrecisionPolicy() if mp_policy is None else mp_policy
+    taken = {id(p) for p in ignored_params or ()}
+    for m in modules:
+        for inner in m.modules():
+            group = inner._fsdp.group if isinstance(inner, FSDPModule) else None
+            taken |= {id(piece.sharded) for piece in (group.pieces if group is not None else ())}
+    found = managed_parameters(modules, taken)
+    shards = ShardGroup(found, current_mesh() if mesh is None else mesh, policy) if found else None
+    state = _State(shards, reshard_after_forward is not False, policy)
+    root = modules[0]
+    for m in modules:
+        m._fsdp = state
+        m.__class__ = _with_fsdp(type(m))
+    root.register_forward_pre_hook(_before, prepend=True, with_kwargs=True)
+    modules[-1].register_forward_hook(_after, always_call=True)
+    return module
+
+
+_classes: dict[type, type] = {}
+
+
+def _with_fsdp(cls: type) -> type:
+    """The class of a sharded module: its own and FSDPModule."""
+    if cls not in _classes:
+        _classes[cls] = type(f"FSDP{cls.__name__}", (FSDPModule, cls), {})
+    return _classes[cls]
+
+
+def _cast(value: Any, dtype: torch.dtype | None) -> Any:
+    if dtype is None:
+        return value
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.to(dtype)
+    if isinstance(value, dict):
+        return {k: _cast(v, dtype) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_cast(v, dtype) for v in value)
+    return value
+
+
+def _before(module: Any, inputs: tuple, kwargs: dict) -> tuple:
+    state: _State = module._fsdp
+    if state.policy.cast_forward_inputs:
+        dtype = state.policy.param_dtype
+        inputs, kwargs = _cast(inputs, dtype), _cast(kwargs, dtype)
+    group = state.group
+    if group is not None:
+        group.unshard()
+        if state.hooks is None:
+            state.hooks = saved_tensors_hooks(_packer(group), _unpack)
+            state.hooks.__enter__()
+    return inputs, kwargs
+
+
+def _packer(group: ShardGroup) -> Callable[[torch.Tensor], Any]:
+    def pack(t: torch.Tensor) -> Any:
+        saved = group.pack(t)
+        return t if saved is None else saved
+
+    return pack
+
+
+def _unpack(saved: Any) -> torch.Tensor:
+    return saved[0].unpack(saved) if isinstance(saved, tuple) else saved
+
+
+def _after(module: Any, inputs: Any, output: Any) -> Any:
+    state: _State = module._fsdp
+    if state.hooks is not None:
+        state.hooks.__exit__(None, None, None)
+        state.hooks = None
+    group = state.group
+    if group is not None and (state.reshard_after_forward or not torch.is_grad_enabled()):
+        group.reshard()
+    return _cast(output, state.policy.output_dtype)

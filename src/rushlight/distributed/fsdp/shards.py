@@ -1,0 +1,212 @@
+"""The parameters that one ``fully_shard`` manages: brought together for use, cut for keeping.
+
+Between uses each process keeps only its shards (DTensors). For a forward the shards of all are
+gathered into one flat tensor whose pieces stand in for the parameters. What autograd saves of these
+pieces is saved as "piece so and so" and gathered again when backward needs it, so that the memory
+is free in between.
+"""
+
+from typing import Any
+
+from rushlight import _api as torch
+from rushlight.autograd import Function, Variable
+from rushlight.distributed.collectives import (
+    all_gather_into_tensor,
+    all_reduce,
+    reduce_scatter_tensor,
+)
+from rushlight.distributed.device_mesh import DeviceMesh
+from rushlight.distributed.tensor.dtensor import (
+    DTensor,
+    distribute_tensor,
+    part_of,
+    wrapped,
+)
+from rushlight.distributed.tensor.placement_types import Placement, Replicate, Shard
+from rushlight.nn import Module
+
+
+class _Whole(Function):
+    """A whole parameter, made of a shard; its gradient goes to the group, which reduces it."""
+
+    @staticmethod
+    def forward(ctx: Any, shard: Any, whole: torch.Tensor, group: Any, i: int) -> torch.Tensor:
+        ctx.group, ctx.i = group, i
+        return whole.view_as(whole)
+
+    @staticmethod
+    def backward(ctx: Any, g: torch.Tensor) -> tuple:
+        ctx.group.gradient_came(ctx.i, g)
+        return None, None, None, None
+
+
+class Piece:
+    """One parameter: where it is used, its shard, and where it stands in the flat tensor."""
+
+    def __init__(self, uses: list[tuple[Module, str]], param: Any) -> None:
+        self.uses = uses
+        self.sharded = param  # a DTensor parameter
+        self.shape = param.shape
+        self.rows = 0  # of the padded shard
+        self.width = 1  # elements of a row
+        self.start = 0  # in the flat shard
+        self.leaf: Any = None
+
+
+class ShardGroup:
+    """Some parameters that are gathered and reduced together."""
+
+    def __init__(self, found: list[tuple[list, Any]], mesh: DeviceMesh, policy: Any) -> None:
+        self.mesh = mesh
+        self.policy = policy
+        self.group = mesh.get_group(mesh.ndim - 1)  # shards lie along the last dimension
+        self.replicas = mesh.get_group(0) if mesh.ndim == 2 else None
+        places: list[Placement] = [Replicate()] * (mesh.ndim - 1) + [Shard(0)]
+        self.pieces = [
+            Piece(uses, p if isinstance(p, DTensor) else distribute_tensor(p, mesh, places))
+            for uses, p in found
+        ]
+        self.flat: torch.Tensor | None = None
+        self.sync = True
+        self.divide_factor: float | None = None
+        self.reduced = True  # nothing is left to reduce
+        self.carried: list[torch.Tensor | None] = [None] * len(self.pieces)
+        self._lay_out()
+        self.put_back()
+
+    def _lay_out(self) -> None:
+        size = self.group.size()
+        self.total = 0
+        for piece in self.pieces:
+            first = piece.shape[0] if len(piece.shape) else 1
+            piece.rows = -(-first // size)
+            piece.width = piece.shape.numel() // max(first, 1)
+            piece.start = self.total
+            self.total += piece.rows * piece.width
+
+    def put_back(self) -> None:
+        """The modules have their shards as parameters."""
+        for piece in self.pieces:
+            for module, name in piece.uses:
+                module._parameters[name] = piece.sharded
+
+    # ---- gather ----------------------------------------------------------------------------------
+
+    def _gathered(self) -> torch.Tensor:
+        """The flat tensor of all shards: one row of ``total`` elements for each process."""
+        dtype = self.policy.param_dtype or self.pieces[0].sharded.dtype
+        mine = torch.zeros(self.total, dtype=dtype)
+        for piece in self.pieces:
+            local = part_of(piece.sharded).reshape(-1)
+            mine[piece.start : piece.start + local.numel()].copy_(local)
+        flat = torch.empty(self.group.size(), self.total, dtype=dtype)
+        all_gather_into_tensor(flat, mine, group=self.group)
+        return flat
+
+    def _whole(self, piece: Piece, flat: torch.Tensor) -> torch.Tensor:
+        """A parameter out of the flat tensor."""
+        size = piece.rows * piece.width
+        rows = flat[:, piece.start : piece.start + size].reshape(-1)
+        return rows[: piece.shape.numel()].view(piece.shape)
+
+    def unshard(self) -> None:
+        """The modules have whole parameters, which gradients flow to."""
+        if self.flat is not None:
+            return
+        with torch.no_grad():
+            self.flat = self._gathered()
+            wholes = [self._whole(piece, self.flat) for piece in self.pieces]
+        for i, (piece, whole) in enumerate(zip(self.pieces, wholes, strict=True)):
+            leaf = _Whole.apply(piece.sharded, whole, self, i)
+            piece.leaf = leaf
+            for module, name in piece.uses:
+                module._parameters[name] = leaf
+
+    def reshard(self) -> None:
+        """The whole parameters are forgotten."""
+        self.flat = None
+        for piece in self.pieces:
+            piece.leaf = None
+        self.put_back()
+
+    # ---- what autograd saves ---------------------------------------------------------------------
+
+    def pack(self, t: torch.Tensor) -> Any:
+        """What to save instead of a (view of a) whole parameter; None for other tensors."""
+        at = t.data_ptr()
+        for i, piece in enumerate(self.pieces):
+            leaf = piece.leaf
+            if leaf is None or leaf.dtype != t.dtype:
+                continue
+            begin = leaf.data_ptr()
+            offset = at - begin
+            if 0 <= offset < max(leaf.numel() * leaf.element_size(), 1):
+                return self, i, tuple(t.shape), t.stride(), offset // leaf.element_size()
+        return None
+
+    def unpack(self, saved: Any) -> torch.Tensor:
+        """The same view, of the parameter gathered again."""
+        _, i, shape, stride, offset = saved
+        self.unshard()
+        return self.pieces[i].leaf.detach().as_strided(shape, stride, offset)
+
+    # ---- reduce ----------------------------------------------------------------------------------
+
+    def gradient_came(self, i: int, grad: torch.Tensor) -> None:
+        """The gradient of a whole parameter."""
+        before = self.carried[i]
+        self.carried[i] = grad if before is None else before + grad
+        if self.reduced:
+            self.reduced = False
+            Variable._execution_engine.queue_callback(self.finish)
+
+    def finish(self) -> None:
+        """Backward has ended: each process gets its shard of the averaged gradients."""
+        self.reduced = True
+        self.reshard()
+        if not self.sync:
+            return
+        with torch.no_grad():
+            self._reduce()
+
+    def _reduce(self) -> None:
+        size = self.group.size()
+        kept = next(g for g in self.carried if g is not None)
+        dtype = self.policy.reduce_dtype or kept.dtype
+        flat = torch.zeros(size, self.total, dtype=dtype)
+        for piece, grad in zip(self.pieces, self.carried, strict=True):
+            if grad is not None:
+                padded = torch.zeros(size * piece.rows * piece.width, dtype=dtype)
+                padded[: grad.numel()].copy_(grad.reshape(-1))
+                width = piece.rows * piece.width
+                flat[:, piece.start : piece.start + width].copy_(padded.view(size, width))
+        replicas = 1 if self.replicas is None else self.replicas.size()
+        flat.mul_(1 / (self.divide_factor or size * replicas))
+        mine = torch.empty(self.total, dtype=dtype)
+        reduce_scatter_tensor(mine, flat, group=self.group)
+        if self.replicas is not None:
+            all_reduce(mine, group=self.replicas)
+        for piece, grad in zip(self.pieces, self.carried, strict=True):
+            if grad is not None:
+                self._add_gradient(piece, mine)
+        self.carried = [None] * len(self.pieces)
+
+    def _add_gradient(self, piece: Piece, flat: torch.Tensor) -> None:
+        p = piece.sharded
+        like = part_of(p)
+        grad = flat[piece.start : piece.start + like.numel()].view(like.shape).to(like.dtype)
+        new = wrapped(grad.clone(), p._mesh, p._placements, p._whole)
+        p.grad = new if p.grad is None else p.grad + new
+
+
+def managed_parameters(
+    modules: list[Module], taken: set[int]
+) -> list[tuple[list[tuple[Module, str]], Any]]:
+    """The parameters of the modules that no inner ``fully_shard`` has, each with all its uses."""
+    uses: dict[int, tuple[list[tuple[Module, str]], Any]] = {}
+    for root in modules:
+        for module in root.modules():
+            for name, p in module._parameters.items():
+                if p is not None and id(p) not in taken:
+                    uses.setdefault(id(p), ([], p))[0].append((module, name))
+    return list(uses.values())

@@ -1,0 +1,154 @@
+"""fully_shard, tensor parallel layers, DTensor, and checkpoints that are loaded otherwise."""
+
+import sys
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import nn
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 5), nn.Linear(5, 3))
+
+
+def data(step):
+    g = torch.Generator().manual_seed(step)
+    return torch.randn(12, 6, generator=g), torch.randint(0, 3, (12,), generator=g)
+
+
+def train(m, opt, steps, take=lambda x: x):
+    for step in steps:
+        x, y = data(step)
+        nn.functional.cross_entropy(m(take(x)), take(y)).backward()
+        torch.nn.utils.clip_grad_norm_(m.parameters(), 0.5)
+        opt.step()
+        opt.zero_grad()
+
+
+def whole(t):
+    return t.full_tensor() if isinstance(t, DTensor) else t
+
+
+def agree(m, reference, tolerance=1e-6):
+    ours = {k.removeprefix("module."): whole(v) for k, v in m.state_dict().items()}
+    for key, value in reference.state_dict().items():
+        assert (value - ours[key]).abs().max() < tolerance, key
+
+
+def sharded(mesh, **options):
+    m = model()
+    for layer in (m[0], m[2]):
+        fully_shard(layer, mesh=mesh, **options)
+    return fully_shard(m, mesh=mesh, **options)
+
+
+def layouts(mesh, size):
+    t = torch.arange(10.0).view(5, 2)
+    d = distribute_tensor(t, mesh, [Shard(0)])
+    assert d.shape == (5, 2)
+    assert d.full_tensor().equal(t)
+    assert (d + d).placements == (Shard(0),)
+    assert (d * 2).full_tensor().equal(t * 2)
+    assert d.redistribute(placements=[Shard(1)]).full_tensor().equal(t)
+    assert d.sum().full_tensor() == t.sum()
+    assert (d @ t.t()).full_tensor().equal(t @ t.t())
+    x = distribute_tensor(t, mesh, [Shard(0)]).requires_grad_()
+    (x.redistribute(placements=[Replicate()]).to_local() * t).sum().backward()
+    assert whole(x.grad).equal(t)
+
+
+def main(folder):
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    mesh = dist.init_device_mesh("cpu", (size,))
+    layouts(mesh, size)
+
+    reference = model()
+    ref_opt = torch.optim.Adam(reference.parameters(), lr=0.01)
+    train(reference, ref_opt, range(3))
+
+    m = sharded(mesh)
+    opt = torch.optim.Adam(m.parameters(), lr=0.01)
+    train(m, opt, range(3), lambda x: x[rank::size])
+    agree(m, reference)
+    assert m[0]._fsdp.group.flat is None  # nothing whole is kept
+    states, opt_states = get_state_dict(m, opt)
+    dcp.save({"model": states, "optim": opt_states, "step": 3}, checkpoint_id=f"{folder}/one")
+
+    older = FullyShardedDataParallel(model(), auto_wrap_policy={nn.Linear})
+    older_opt = torch.optim.Adam(older.parameters(), lr=0.01)
+    train(older, older_opt, range(3), lambda x: x[rank::size])
+    agree(older, reference)
+
+    half = sharded(mesh, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
+    half_opt = torch.optim.SGD(half.parameters(), lr=0.01)
+    train(half, half_opt, range(1), lambda x: x[rank::size])
+    assert half[0].weight.dtype == torch.float32
+
+    cut = parallelize_module(model(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+    cut_opt = torch.optim.Adam(cut.parameters(), lr=0.01)
+    train(cut, cut_opt, range(3))
+    agree(cut, reference)
+
+    # From shards into layers cut otherwise, and on from there: as if nothing had happened.
+    train(reference, ref_opt, range(3, 5))
+    other = parallelize_module(model(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+    resume(other, f"{folder}/one", lambda x: x)
+    agree(other, reference)
+    # Into fewer processes: each by itself.
+    alone = model()
+    resume(alone, f"{folder}/one", lambda x: x)
+    agree(alone, reference)
+    if sys.argv[2:]:  # what another number of processes has saved
+        again = sharded(mesh)
+        resume(again, sys.argv[2], lambda x: x[rank::size])
+        agree(again, reference)
+
+    table = nn.Embedding(10, 6)
+    torch.manual_seed(1)
+    nn.init.normal_(table.weight)
+    ids, g = torch.tensor([[1, 9, 3], [0, 5, 9]]), torch.arange(36.0).view(2, 3, 6)
+    (table(ids) * g).sum().backward()
+    for style in (
+        ColwiseParallel(output_layouts=Replicate()),
+        RowwiseParallel(input_layouts=Replicate()),
+    ):
+        copy = nn.Embedding(10, 6)
+        copy.load_state_dict(table.state_dict())
+        copy = parallelize_module(copy, mesh, style)
+        (copy(ids) * g).sum().backward()
+        assert copy(ids).equal(table(ids))
+        assert copy.weight.grad.full_tensor().equal(table.weight.grad)
+
+    future = dcp.async_save(
+        {"x": distribute_tensor(torch.arange(7.0), mesh, [Shard(0)])},
+        checkpoint_id=f"{folder}/two",
+        process_group=dist.new_group(),
+    )
+    future.wait()
+    state = {"x": torch.zeros(7)}
+    dcp.load(state, checkpoint_id=f"{folder}/two")
+    assert state["x"].equal(torch.arange(7.0))
+    dist.destroy_process_group()
+    print("all well")
+
+
+def resume(m, path, take):
+    opt = torch.optim.Adam(m.parameters(), lr=0.5)
+    states, opt_states = get_state_dict(m, opt)
+    state = {"model": states, "optim": opt_states, "step": 0}
+    dcp.load(state, checkpoint_id=path)
+    assert state["step"] == 3
+    set_state_dict(m, opt, model_state_dict=states, optim_state_dict=opt_states)
+    assert opt.param_groups[0]["lr"] == 0.01
+    train(m, opt, range(3, 5), take)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

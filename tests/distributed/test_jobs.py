@@ -1,0 +1,211 @@
+"""Jobs of several processes on this machine."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mpi4py")
+
+
+@pytest.mark.parametrize(("size", "window"), [(2, "1"), (3, "1"), (3, "0")])
+def test_collectives(job, size, window):
+    result = job(size, "collectives.py", RUSHLIGHT_SHM=window, RUSHLIGHT_SHM_WINDOW="65536")
+    assert result.codes == [0] * size, result.text
+    assert result.text.count("all well") == size
+
+
+def test_detail_mode_does_not_disturb(job):
+    result = job(2, "collectives.py", TORCH_DISTRIBUTED_DEBUG="DETAIL")
+    assert result.codes == [0, 0], result.text
+
+
+def test_training_is_that_of_torch(job, tmp_path):
+    """DDP, its hooks, join and ZeRO: the weights after some steps are PyTorch's with gloo."""
+    pytest.importorskip("torch")
+    ours, theirs = tmp_path / "ours.npz", tmp_path / "torch.npz"
+    result = job(2, "train.py", ours)
+    assert result.codes == [0, 0], result.text
+    result = job(2, "train.py", theirs, real=True, timeout=240)  # its imports take long
+    assert result.codes == [0, 0], result.text
+    with np.load(ours) as a, np.load(theirs) as b:
+        assert sorted(a.files) == sorted(b.files)
+        for name in b.files:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_training_is_that_of_one_process(job, tmp_path):
+    """The joined batch in one process gives the same weights (where batches are not normalized)."""
+    result = job(2, "train.py", tmp_path / "two.npz")
+    assert result.codes == [0, 0], result.text
+    result = job(1, "train.py", tmp_path / "one.npz")
+    assert result.codes == [0], result.text
+    with np.load(tmp_path / "two.npz") as a, np.load(tmp_path / "one.npz") as b:
+        for name in b.files:
+            if name.startswith(("mlp/", "no_sync/", "plain/", "zero/")):
+                np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("raise", "rank 1 is gone: it raised ValueError: boom; the last collective it reported: "),
+        ("kill", "rank 1 is gone: its process ended; the last collective it reported: all_reduce"),
+        ("leave", "rank 1 is gone: it has ended"),
+        ("late", "broadcast (number 2 of group 0) timed out after 2 s; rank 1 was last in all_red"),
+    ],
+)
+def test_faults_are_named(job, mode, text):
+    begin = time.monotonic()
+    result = job(2, "faults.py", mode, timeout=40) if mode != "late" else late(job)
+    assert result.codes[0] == 1
+    assert text in result.outputs[0], result.text
+    assert time.monotonic() - begin < 30  # the start included
+
+
+def late(job):
+    """The one that sleeps is ended too: it does not notice by itself."""
+    result = job(2, "faults.py", "late", RUSHLIGHT_ABORT_GRACE="1", timeout=40)
+    assert "did not notice within 1 s" in result.outputs[1], result.text
+    return result
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("shape", "rank 0: all_reduce([3] torch.float32, RedOpType.SUM) (number 2); rank 1: all_r"),
+        ("dtype", "rank 1: all_reduce([3] torch.float64, RedOpType.SUM)"),
+        ("order", "rank 0: broadcast([3] torch.float32, src=0) (number 2); rank 1: all_reduce("),
+    ],
+)
+def test_detail_mode_names_mismatches(job, mode, text):
+    result = job(2, "faults.py", mode, TORCH_DISTRIBUTED_DEBUG="DETAIL")
+    assert result.codes == [1, 1]
+    assert text in result.outputs[0], result.text
+
+
+def test_monitored_barrier_names_who_is_late(job):
+    result = job(2, "faults.py", "barrier")
+    assert "[Rank 0]: Rank 1 failed to pass monitoredBarrier in 500 ms" in result.outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("raise", "rank 1 failed: it ended with exit code 1 (it raised ValueError: boom)"),
+        ("kill", "rank 1 failed: it was killed by SIGKILL"),
+        ("stop", "rank 1 failed: it is stopped"),
+        ("exit", "rank 1 failed: it ended with exit code 3"),
+    ],
+)
+def test_the_launcher_names_who_failed(launch, programs, mode, text):
+    more = {"RUSHLIGHT_HEARTBEAT_TIMEOUT": "2"} if mode == "stop" else {}
+    result = launch("--nproc-per-node", 2, programs / "faults.py", mode, **more)
+    assert result.codes == [1]
+    assert text in result.outputs[1], result.text
+    if mode != "exit":
+        assert "its last collective: all_reduce (number 1 of group 0)" in result.outputs[1]
+
+
+def test_a_hanging_rank_ends_the_job(launch, programs):
+    """It sleeps for ever, though its heart beats: the collective that waits for it gives up."""
+    result = launch(
+        "--nproc-per-node=2", "--collective-timeout=3", programs / "faults.py", "hang", timeout=40
+    )
+    assert result.codes == [1]
+    assert "timed out after 3 s; rank 1 was last in all_reduce (number 1 of" in result.outputs[1]
+
+
+def test_the_launcher_starts_again(launch, programs):
+    result = launch(
+        "--nproc_per_node=2", "--max-restarts=1", "--standalone", programs / "faults.py", "kill"
+    )
+    assert result.codes == [0], result.text
+    assert "restart 1 of 1" in result.outputs[1]
+    assert result.outputs[0].count("done") == 2
+    assert "rank 1 of 2, attempt 1" in result.outputs[0]
+
+
+@pytest.mark.parametrize("method", ["tcp", "file"])
+def test_spawn(job, tmp_path, port, method):
+    url = f"tcp://127.0.0.1:{port}" if method == "tcp" else f"file://{tmp_path}/store"
+    result = job(1, "spawned.py", url)
+    assert result.codes == [0], result.text
+    assert result.text.count("well") == 2
+
+
+def test_spawn_tells_of_a_failure(job, port):
+    result = job(1, "spawned.py", f"tcp://127.0.0.1:{port}", "fail")
+    assert result.codes == [1]
+    assert "boom" in result.text
+
+
+def test_shards_and_checkpoints(job, tmp_path):
+    """fully_shard, tensor parallel layers and checkpoints agree with one process; what two save,
+    three can load.
+    """
+    result = job(2, "shards.py", tmp_path / "two")
+    assert result.codes == [0, 0], result.text
+    result = job(3, "shards.py", tmp_path / "three", tmp_path / "two" / "one")
+    assert result.codes == [0, 0, 0], result.text
+
+
+def test_under_mpiexec(programs, environment):
+    """A script needs nothing but mpiexec: ranks and the meeting place come from MPI."""
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    start = [mpiexec, "-n", "2", sys.executable, "-m", "rushlight", programs / "where.py"]
+    p = subprocess.run(start, env=environment(), capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    assert "rank 1 of 2" in p.stdout
+    start[-1:] = [programs / "faults.py", "raise"]
+    p = subprocess.run(start, env=environment(), capture_output=True, text=True, timeout=60)
+    assert p.returncode != 0
+    assert "boom" in p.stderr
+
+
+def test_torchrun_spellings(environment, programs):
+    for start in (
+        ["-m", "rushlight", "-m", "torch.distributed.run"],
+        ["-m", "rushlight", "torchrun"],
+    ):
+        p = subprocess.run(
+            [sys.executable, *start, "--nproc_per_node=2", str(programs / "where.py")],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert p.returncode == 0, p.stderr
+        assert "rank 0 of 2" in p.stdout
+
+
+def test_restarts_change_nothing(launch, programs, tmp_path):
+    """A run that loses ranks at random, and is restarted as often, ends with the same weights.
+
+    RUSHLIGHT_DEATHS=20 makes it 20 times, which takes a minute.
+    """
+    found = []
+    for deaths in (0, int(os.environ.get("RUSHLIGHT_DEATHS", "2"))):
+        folder = tmp_path / str(deaths)
+        folder.mkdir()
+        result = launch(
+            "--nproc-per-node=2",
+            "--max-restarts=20",
+            programs / "restarts.py",
+            folder,
+            deaths,
+            folder / "weights.npz",
+            timeout=400,
+        )
+        assert result.codes == [0], result.text
+        assert result.outputs[1].count("was killed by SIGKILL") == deaths
+        with np.load(folder / "weights.npz") as file:
+            found.append({name: file[name] for name in file.files})
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name], err_msg=name)

@@ -1,0 +1,170 @@
+"""A group of one process needs no MPI; PyTorch's errors."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import rushlight as torch
+from rushlight.distributed import nn as dist_nn
+
+dist = torch.distributed
+
+
+@pytest.fixture(autouse=True)
+def group():
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield dist.group.WORLD
+    dist.destroy_process_group()
+
+
+def test_it_is_there(group):
+    assert dist.is_available()
+    assert dist.is_initialized()
+    assert (dist.get_rank(), dist.get_world_size(), dist.get_backend()) == (0, 1, "gloo")
+    assert dist.get_backend_config() == "cpu:gloo,cuda:gloo"
+    assert dist.get_process_group_ranks(None) == [0]
+    with pytest.raises(ValueError, match="twice"):
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+
+
+def test_no_mpi_is_loaded(environment):
+    code = (
+        "import sys, rushlight as torch; d = torch.distributed;"
+        "d.init_process_group('gloo', store=d.HashStore(), rank=0, world_size=1);"
+        "d.all_reduce(torch.ones(2)); m = torch.nn.parallel.DistributedDataParallel("
+        "torch.nn.Linear(2, 1)); m(torch.ones(1, 2)).sum().backward();"
+        "sys.exit('mpi4py' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
+
+
+def test_collectives_are_copies():
+    x = torch.arange(4.0)
+    assert dist.all_reduce(x) is None
+    assert x.tolist() == [0, 1, 2, 3]
+    outs = [torch.zeros(4)]
+    dist.all_gather(outs, x)
+    assert outs[0].tolist() == x.tolist()
+    out = torch.zeros(4)
+    dist.all_to_all_single(out, x)
+    dist.reduce_scatter_tensor(out, x)
+    assert out.tolist() == x.tolist()
+    work = dist.broadcast(x, 0, async_op=True)
+    assert work.wait()
+    assert work.is_completed()
+    assert work.get_future().value()[0] is x
+    found = [None]
+    dist.all_gather_object(found, {"a": 1})
+    assert found == [{"a": 1}]
+    dist.barrier()
+    dist.monitored_barrier()
+
+
+def test_reductions():
+    op = dist.ReduceOp
+    assert repr(op.SUM) == "<RedOpType.SUM: 0>"
+    assert isinstance(op.SUM, op)
+    with pytest.raises(RuntimeError, match=r"Cannot use ReduceOp.BAND with non-integral dtype"):
+        dist.all_reduce(torch.ones(2), op=op.BAND)
+    with pytest.raises(RuntimeError, match="result type Float can't be cast"):
+        dist.all_reduce(torch.ones(2, dtype=torch.int64), op=op.AVG)
+    with pytest.raises(ValueError, match="complex"):
+        dist.all_reduce(torch.ones(2, dtype=torch.complex64), op=op.MAX)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: dist.all_reduce([torch.ones(2)]), TypeError, "Expected parameter `tensor`"),
+        (
+            lambda: dist.all_gather([torch.ones(3)], torch.ones(2)),
+            RuntimeError,
+            r"invalid tensor size at index 0 \(expected \(2\), got \(3\)\)",
+        ),
+        (
+            lambda: dist.all_gather([torch.ones(2)] * 2, torch.ones(2)),
+            RuntimeError,
+            r"invalid output tensor list at index 0 \(expected length 1, got 2\)",
+        ),
+        (
+            lambda: dist.all_gather([torch.ones(2).long()], torch.ones(2)),
+            ValueError,
+            "different dtypes",
+        ),
+        (lambda: dist.broadcast(torch.ones(2), 5), RuntimeError, "invalid root rank: 5"),
+        (lambda: dist.send(torch.ones(2), 0), ValueError, "should not be the same"),
+        (lambda: dist.isend(torch.ones(2), None), ValueError, "Must specify global_rank"),
+        (lambda: dist.gather(torch.ones(2)), ValueError, "must be specified on destination"),
+        (lambda: dist.scatter(torch.ones(2)), ValueError, "must be specified on source"),
+        (
+            lambda: dist.all_to_all_single(torch.ones(2), torch.ones(2), [1, 1], [2]),
+            RuntimeError,
+            "Number of tensor splits not equal to group size",
+        ),
+        (lambda: dist.P2POp(dist.all_reduce, torch.ones(2), 0), ValueError, "Invalid ``op``"),
+        (lambda: dist.batch_isend_irecv([3]), ValueError, "Invalid ``p2p_op_list``"),
+        (lambda: dist.new_group([0, 0]), ValueError, "duplicate"),
+        (lambda: dist.new_group([0, 1]), ValueError, "less or equal to the world size"),
+        (lambda: dist.get_rank("x"), ValueError, "Group x is not registered"),
+        (lambda: dist.new_subgroups(3), ValueError, "must not exceed the world size"),
+        (lambda: dist.init_device_mesh("cpu", (2, 1)), RuntimeError, "should not be bigger"),
+        (lambda: dist.Backend(3), ValueError, "string-ish"),
+        (lambda: dist.shrink_group([0]), ValueError, "size 1"),
+    ],
+)
+def test_errors(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_gradients_pass_through():
+    x = torch.ones(2, requires_grad=True)
+    (
+        dist_nn.all_reduce(x * 2).sum()
+        + dist_nn.all_gather(x)[0].sum()
+        + dist_nn.broadcast(x, 0).sum()
+        + dist_nn.reduce(x, 0).sum()
+        + dist_nn.gather(x)[0].sum()
+        + dist_nn.scatter([x]).sum()
+        + dist_nn.reduce_scatter(torch.zeros(2), [x]).sum()
+        + dist_nn.all_to_all([torch.zeros(2)], [x])[0].sum()
+        + dist_nn.all_to_all_single(torch.zeros(2), x).sum()
+    ).backward()
+    assert x.grad.tolist() == [10, 10]
+
+
+def test_mesh():
+    mesh = dist.init_device_mesh("cpu", (1, 1), mesh_dim_names=("a", "b"))
+    assert repr(mesh) == "DeviceMesh((a=1, b=1), 'cpu', stride=((), ()))"
+    assert mesh["a"].get_group().size() == 1
+    assert mesh.get_coordinate() == [0, 0]
+    assert mesh.get_local_rank("b") == 0
+    with pytest.raises(KeyError, match="Invalid mesh_dim_names"):
+        mesh["c"]
+
+
+def test_ddp_by_itself():
+    model = torch.nn.Linear(2, 1)
+    ddp = torch.nn.parallel.DistributedDataParallel(model)
+    assert list(ddp.state_dict()) == ["module.weight", "module.bias"]
+    again = pickle.loads(pickle.dumps(ddp))
+    assert again.module.weight.tolist() == model.weight.tolist()
+    copy.deepcopy(model)
+    with pytest.raises(RuntimeError, match="doesn't have any parameter"):
+        torch.nn.parallel.DistributedDataParallel(torch.nn.ReLU())
+    with pytest.raises(ValueError, match="device_ids can only be None"):
+        torch.nn.parallel.DistributedDataParallel(model, device_ids=[0, 1])
+    with pytest.raises(TypeError, match="must be callable"):
+        ddp.register_comm_hook(None, 1)
+
+
+def test_an_unused_parameter_is_noticed():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    ddp = torch.nn.parallel.DistributedDataParallel(model)
+    ddp(torch.ones(1, 2))
+    model[0](torch.ones(1, 2)).sum().backward()
+    with pytest.raises(RuntimeError, match="find_unused_parameters=True"):
+        ddp(torch.ones(1, 2))

@@ -1,0 +1,300 @@
+"""Compare the native kernels with their NumPy references on hostile arrays.
+
+    PYTHONPATH=src python tools/fuzz_kernels.py [cases] [--seed N] [--only NAME]
+
+The arguments come from the recorded cases of tests/ops: every call of a kernel in them, forward and
+backward, is a seed. A case changes its sizes (0 and 1 among them), dtypes, values (nan, inf, -0.0,
+denormals) and memory layouts (strided, reversed, expanded, misaligned, read-only), and asks kernel
+and reference. A kernel may answer NotImplemented, or refuse what the reference refuses; it must not
+differ, and not die: cases run in child processes, which say where they were.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "ops"))
+
+SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 48, 49, 64, 65, 100, 129]
+FLOATS = [np.dtype(d) for d in (np.float32, np.float64)]
+DTYPES = [*FLOATS, *(np.dtype(d) for d in (np.float16, np.int64, np.int32, np.uint8, np.bool_))]
+DTYPES.append(np.dtype(ml_dtypes.bfloat16))
+SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 1e-45, -1e-40, 3e38, 0.0]
+MOST = 40_000  # elements of one array
+PER_CHILD = 2_000
+# Sums of products: inf - inf depends on the order, so their values stay finite.
+FINITE = {"convolution", "conv_transpose", "conv_weight", "linear", "linear_input", "mm", "mv"}
+FINITE |= {"linear_weight", "bmm", "batched_matmul", "rnn_layer", "rnn_layer_backward"}
+FINITE |= {"native_layer_norm", "standardize_backward", "avg_pool", "avg_pool_backward"}
+FINITE |= {"adaptive_avg_pool", "adaptive_avg_pool_backward", "plane_scatter", "cumsum", "cumprod"}
+FINITE |= {"softmax_backward", "log_softmax_backward", "cross_entropy_backward"}
+
+POSITIONS = {"median", "nanmedian", "kthvalue", "topk"}
+# Only our own code calls these, with sizes that belong together; others would read beyond an array.
+GEOMETRY = ("conv", "pool_backward", "plane_scatter")
+ABSOLUTE = {
+    "log_softmax": 1e-5,
+    "gelu": 1e-6,
+    "gelu_backward": 1e-6,
+}  # where a result near 0 is a difference of larger numbers
+
+
+# ---- seeds ---------------------------------------------------------------------------------------
+
+
+def collect(per_op: int = 40) -> dict[str, list[tuple]]:
+    """Op name -> arguments (arrays and params) of its forward in the recorded cases."""
+    from cases import recorded
+    from test_laws import FURTHER, NAMES, evaluate_both_ways, run_both_ways
+
+    from rushlight._core.op import OPS
+    from rushlight._core.state import S
+
+    seeds: dict[str, list[tuple]] = {}
+    kept: dict[str, Any] = {}
+
+    def watch(name: str, run: Any) -> Any:
+        def watched(xp: Any, *args: Any) -> Any:
+            if len(seeds.setdefault(name, [])) < per_op and xp is np:
+                seeds[name].append(args)
+            return run(xp, *args)
+
+        return watched
+
+    for name, op in OPS.items():
+        if op.native is not None:
+            kept[name] = op.run
+            op.run = staticmethod(watch(name, op.run))
+    S.special += 1  # every call takes the general path, which asks op.run
+    try:
+        for name in NAMES:
+            for case in recorded()[name]:
+                run_both_ways(case)
+        for expression in FURTHER:
+            evaluate_both_ways(expression)
+    finally:
+        S.special -= 1
+        for name, run in kept.items():
+            OPS[name].run = staticmethod(run)
+    return seeds
+
+
+# ---- one case ------------------------------------------------------------------------------------
+
+
+class Mutation:
+    """One way to change the arrays of a seed, the same for all of them where they must agree."""
+
+    def __init__(self, rng: np.random.Generator, name: str) -> None:
+        self.rng, self.name = rng, name
+        self.sizes: dict[int, int] = {}
+        self.dtypes: dict[np.dtype, np.dtype] = {}
+        self.change_dtype = rng.random() < 0.4
+        self.change_sizes = rng.random() < 0.7 and not any(word in name for word in GEOMETRY)
+
+    def size(self, n: int) -> int:
+        """What a size becomes."""
+        if n not in self.sizes:
+            keep = not self.change_sizes or self.rng.random() < 0.5
+            self.sizes[n] = n if keep else int(self.rng.choice(SIZES))
+        return self.sizes[n]
+
+    def dtype(self, d: np.dtype) -> np.dtype:
+        """What a dtype becomes; integers, which may be indices, mostly stay."""
+        if d not in self.dtypes:
+            change = self.change_dtype and (d.kind == "f" or self.rng.random() < 0.2)
+            self.dtypes[d] = DTYPES[self.rng.integers(len(DTYPES))] if change else d
+        return self.dtypes[d]
+
+    def apply(self, value: Any) -> Any:
+        """The value with every array in it changed."""
+        if isinstance(value, np.ndarray):
+            return self.array(value)
+        if type(value) in (list, tuple):
+            return type(value)(self.apply(v) for v in value)
+        return value
+
+    def array(self, x: np.ndarray) -> np.ndarray:
+        shape = [self.size(n) for n in x.shape]
+        while np.prod(shape, dtype=float) > MOST:
+            shape[int(np.argmax(shape))] //= 2
+        return self.lay_out(self.values(x, tuple(shape)))
+
+    def values(self, x: np.ndarray, shape: tuple) -> np.ndarray:
+        d = self.dtype(x.dtype)
+        if x.dtype.kind in "iub":  # indices stay in their range
+            high = int(x.max()) + 1 if x.size else 1
+            low = min(int(x.min()), high - 1) if x.size else 0
+            return self.rng.integers(low, max(high, low + 1), shape).astype(d)
+        values = self.rng.standard_normal(shape) * 10.0 ** self.rng.integers(-2, 2)
+        if x.dtype.kind == "c":
+            return (values + 1j * self.rng.standard_normal(shape)).astype(x.dtype)
+        if self.name not in FINITE and values.size and self.rng.random() < 0.3:
+            count = int(self.rng.integers(1, 4))
+            places = self.rng.integers(0, values.size, count)
+            values.flat[places] = self.rng.choice(SPECIAL, count)
+        return values.astype(d)
+
+    def lay_out(self, x: np.ndarray) -> np.ndarray:
+        """The same elements otherwise in memory."""
+        how = self.rng.integers(9)
+        if how == 1:
+            return np.asfortranarray(x)
+        if how == 2 and x.ndim:
+            return np.repeat(x, 2, -1)[..., ::2]
+        if how == 3 and x.ndim:
+            return np.ascontiguousarray(x[::-1])[::-1]
+        if how == 4 and x.ndim and x.shape[0]:
+            return np.broadcast_to(x[:1], x.shape)
+        if how == 5:
+            memory = np.empty(x.nbytes + 1, np.uint8)
+            moved = memory[1:].view(x.dtype).reshape(x.shape)
+            moved[...] = x
+            return moved
+        if how == 6:
+            x.setflags(write=False)
+        if how == 7 and x.ndim > 1:
+            return np.ascontiguousarray(x.swapaxes(0, -1)).swapaxes(0, -1)
+        return x
+
+
+def outcome(function: Any, args: tuple) -> Any:
+    """What a forward returns, or the exception it raises."""
+    try:
+        return function(*args)
+    except Exception as error:
+        return error
+
+
+def difference(name: str, got: Any, want: Any) -> str | None:
+    """What is wrong with a kernel's answer, if anything."""
+    if got is NotImplemented or isinstance(got, Exception):
+        refused = isinstance(got, Exception) and not isinstance(want, Exception)
+        return f"raises {got!r}" if refused else None
+    if isinstance(want, Exception):
+        return f"answers where the reference raises {want!r}"
+    if isinstance(want, (tuple, list)):
+        if not isinstance(got, (tuple, list)) or len(got) != len(want):
+            return "another number of results"
+        found = [difference(name, g, w) for g, w in zip(got, want, strict=True)]
+        return next((f for f in found if f), None)
+    if want is None or got is None:
+        return None if want is got else "None on one side"
+    return unlike(name, np.asarray(got), np.asarray(want))
+
+
+def unlike(name: str, got: np.ndarray, want: np.ndarray) -> str | None:
+    """How two arrays differ: dtype, shape, places of nan and inf, or values beyond rounding."""
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return f"{got.dtype}{got.shape} instead of {want.dtype}{want.shape}"
+    if want.dtype.kind in "iub":
+        return None if np.array_equal(got, want) else "other integers"
+    itemsize = want.dtype.itemsize
+    if want.dtype.kind == "c":
+        got, want = (np.stack([x.real, x.imag]) for x in (got, want))
+        itemsize //= 2
+    g, w = got.astype(np.float64), want.astype(np.float64)
+    if not np.array_equal(np.isnan(g), np.isnan(w)):
+        return "nan in other places"
+    finite = np.isfinite(w) & np.isfinite(g)
+    if not np.array_equal(g[~finite & ~np.isnan(w)], w[~finite & ~np.isnan(w)]):
+        return "inf in other places"
+    if not finite.any():
+        return None
+    unit = {2: 1e-2, 4: 2e-5, 8: 1e-11}[itemsize]
+    scale = np.abs(w[finite]).max() if name in FINITE else np.abs(w[finite])
+    beyond = np.abs(g[finite] - w[finite]) - unit * (scale + (1 if name in FINITE else 1e-3))
+    beyond -= ABSOLUTE.get(name, 0)
+    return f"off by {np.abs(g - w)[finite].max():.3g}" if (beyond > 0).any() else None
+
+
+def run_one(seeds: dict, names: list[str], number: int, seed: int) -> tuple[str, str, str | None]:
+    """(op, what happened, what is wrong) of one case."""
+    from rushlight._core.op import OPS
+
+    rng = np.random.default_rng([seed, number])
+    name = names[int(rng.integers(len(names)))]
+    args = seeds[name][int(rng.integers(len(seeds[name])))]
+    args = tuple(Mutation(rng, name).apply(list(args)))
+    op = OPS[name]
+    if name == "max_pool_backward":  # whose third argument is what max_pool made of the second
+        made = outcome(lambda *a: OPS["max_pool"].reference(np, *a), (args[1], *args[3:], False))
+        if isinstance(made, Exception):
+            return name, "senseless", None
+        args = (np.resize(args[0], made.shape).astype(made.dtype), args[1], made, *args[3:])
+    if name == "searchsorted":  # what is searched in is in order
+        args = (np.sort(args[0], -1), *args[1:])
+    before = [a.copy() for a in args if isinstance(a, np.ndarray)]
+    want = outcome(lambda *a: op.reference(np, *a), args)
+    if not op.public and isinstance(want, Exception):
+        return name, "senseless", None  # what only our own code calls is never called like this
+    got = outcome(op.native, args)
+    after = [a for a in args if isinstance(a, np.ndarray)]
+    if any(a.tobytes() != b.tobytes() for a, b in zip(after, before, strict=True)):
+        return name, "compared", "an input was changed"
+    what = "declined" if got is NotImplemented else "compared"
+    if name in POSITIONS and isinstance(got, tuple) and isinstance(want, tuple):
+        got, want = got[:1], want[:1]  # among equals, any position will do
+    return name, what, difference(name, got, want)
+
+
+def child(
+    seeds: dict, names: list[str], first: int, last: int, seed: int, at: Any, out: Any
+) -> None:
+    """Cases first to last; the number of the one under way stands in ``at``."""
+    warnings.simplefilter("ignore")
+    counts: Counter = Counter()
+    bad = []
+    with np.errstate(all="ignore"):
+        for number in range(first, last):
+            at.value = number
+            name, what, wrong = run_one(seeds, names, number, seed)
+            counts[what] += 1
+            if wrong:
+                bad.append((number, name, wrong))
+    out.put((counts, bad))
+
+
+def main() -> int:
+    """Run the cases in child processes and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", type=int, nargs="?", default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="one op")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    options = parser.parse_args()
+    seeds = collect()
+    names = [n for n in sorted(seeds) if not options.only or n == options.only]
+    print(f"{sum(len(seeds[n]) for n in names)} seeds of {len(names)} kernels", flush=True)
+    fork = multiprocessing.get_context("fork")
+    counts: Counter = Counter()
+    findings = []
+    last = options.first + options.cases
+    for first in range(options.first, last, PER_CHILD):
+        at, out = fork.Value("l", first), fork.SimpleQueue()
+        end = min(first + PER_CHILD, last)
+        process = fork.Process(target=child, args=(seeds, names, first, end, options.seed, at, out))
+        process.start()
+        process.join()
+        if process.exitcode:
+            findings.append((at.value, "?", f"the process died with {process.exitcode}"))
+        else:
+            part, bad = out.get()
+            counts += part
+            findings += bad
+    for number, name, wrong in findings[:60]:
+        print(f"case {number}: {name}: {wrong}")
+    print(f"{dict(counts)}, {len(findings)} findings")
+    return bool(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
