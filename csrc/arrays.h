@@ -71,5 +71,8 @@ bool add_optim(PyObject *module);
 bool add_threads(PyObject *module);
 bool add_views(PyObject *module);
 bool add_matmul(PyObject *module);
+bool add_attention(PyObject *module);
+bool add_loss(PyObject *module);
+bool add_norm(PyObject *module);
 
 }  // namespace rushlight

@@ -83,6 +83,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
+    add_attention,
     add_binary,
     add_cast,
     add_cell,
@@ -94,6 +95,7 @@ static bool (*const families[])(PyObject *) = {
     add_front,
     add_gather,
     add_join,
+    add_loss,
     add_optim,
     add_pointwise,
     add_pool,

@@ -36,6 +36,16 @@ struct Rows {
                                size_t rows, size_t columns);
 };
 
+// Losses of pairs of numbers: the sum, each, and the slope in x times `scale` and g (or null). p: a parameter.
+struct PairLoss {
+  double (*total)(const float *x, const float *y, size_t n, float p);
+  void (*each)(const float *x, const float *y, float *out, size_t n, float p);
+  void (*slope)(const float *g, float scale, const float *x, const float *y, float *out, size_t n, float p);
+};
+struct Losses {
+  PairLoss pairs[6];  // squared, absolute, smooth, Huber's, of probabilities, of logits
+};
+
 struct Random {
   // Mersenne Twister: the next 624 words from the last.
   void (*regenerate)(uint32_t *key);
@@ -204,6 +214,7 @@ struct Kernels {
   Comparisons comparisons;
   ScanTable scans;
   SortTable sorts;
+  Losses losses;
 };
 
 // The table of this CPU, set when the module is imported.

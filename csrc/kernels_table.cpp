@@ -19,6 +19,7 @@ extern const Moves moves;
 extern const Comparisons comparisons;
 extern const ScanTable scans;
 extern const SortTable sorts;
+extern const Losses losses;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -46,6 +47,7 @@ Kernels RUSHLIGHT_TABLE() {
       comparisons,
       scans,
       sorts,
+      losses,
   };
 }
 

@@ -36,9 +36,22 @@ def unreduced_form(name: str, at: int) -> Any:
     return whole
 
 
+def unreduced_backward(name: str, at: int) -> Any:
+    """A loss's gradient by its unreduced form, the gradient of a mean shared first."""
+
+    def whole(*args: Any) -> Any:
+        g, x, y = args[:3]
+        if args[at] == "mean":
+            g = g / max(x.numel(), y.numel(), 1)
+        return OPS[name].call(g, x, y, *args[3:at], "none", *args[at + 1 :])
+
+    return whole
+
+
 def elementwise(name: str, at: int, count: int) -> Any:
     """The rule of a loss: pointwise if unreduced, else its unreduced form on a level, reduced."""
-    on_level = decomposed(unreduced_form(name, at))
+    form = unreduced_backward if name.endswith("_backward") else unreduced_form
+    on_level = decomposed(form(name, at))
 
     def rule(batch: Any, values: tuple, params: tuple) -> Any:
         if params[at - count] != "none":
@@ -144,10 +157,18 @@ BACKWARD_ON_LEVEL = decomposed(_cross_entropy_backward)
 RULES.update(
     mse_loss=decomposed(_mse),
     mse_loss_backward=decomposed(_mse_backward),
+    l1_loss=elementwise("l1_loss", 2, 2),
+    l1_loss_backward=elementwise("l1_loss_backward", 3, 3),
     smooth_l1_loss=elementwise("smooth_l1_loss", 2, 2),
+    smooth_l1_loss_backward=elementwise("smooth_l1_loss_backward", 3, 3),
     huber_loss=elementwise("huber_loss", 2, 2),
+    huber_loss_backward=elementwise("huber_loss_backward", 3, 3),
     soft_margin_loss=elementwise("soft_margin_loss", 2, 2),
     binary_cross_entropy=elementwise("binary_cross_entropy", 3, 3),
+    binary_cross_entropy_backward=elementwise("binary_cross_entropy_backward", 4, 4),
+    binary_cross_entropy_with_logits_backward=elementwise(
+        "binary_cross_entropy_with_logits_backward", 3, 3
+    ),
     binary_cross_entropy_with_logits=elementwise("binary_cross_entropy_with_logits", 4, 4),
     nll_loss=decomposed(_nll),
     nll_loss_backward=decomposed(_nll_backward),

@@ -15,8 +15,8 @@ from rushlight._core.backend import MODULES, MetaArray, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
-from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
+from rushlight._core.state import InferenceVersion, S, grad_enabled, thread
+from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, check_inference, live_node, wrap
 
 ndarray = np.ndarray
 asarray = np.asarray
@@ -342,6 +342,8 @@ def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
     saved: list[Any] = [None] * len(tensors)
     for i in whole:
         t = tensors[i]
+        if isinstance(t, Tensor) and type(t._ver) is InferenceVersion:
+            raise errors.inference_saved()
         if type(t) in PLAIN:
             saved[i] = (t, t._data, 0 if t._ver is None else t._ver[0])
         else:
@@ -438,6 +440,7 @@ def write_out(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    check_inference(out)
     if same and out.dtype is not result.dtype:
         want, got = dtypes.cpp_name(result.dtype), dtypes.cpp_name(out.dtype)
         raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")

@@ -17,7 +17,7 @@ from rushlight._core import dispatch, return_types, tensor
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
-from rushlight._core.state import S, thread
+from rushlight._core.state import S, fresh_version, thread
 
 KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3, "getitem": 4, "inplace": 5}
 
@@ -32,6 +32,7 @@ if C is not None:
         thread,
         tensor.live_node,
         tensor.check_version,
+        fresh_version,
     )
 
 
@@ -48,12 +49,14 @@ def stand(
     whole: Iterable = (),
     finish: Any = None,
     by_name: bool = True,
+    positional: int | None = None,
 ) -> Any:
     """A front before ``entry``; ``entry`` itself where there is no extension.
 
     ``kernel(*arrays, *params)`` may answer NotImplemented, then ``reference(np, *arrays, *params)``
     computes. ``accept``: the dtypes served, of the inputs in the bit mask ``same`` (which must
     agree) or of each. ``wide``, ``whole``: dtypes next to which a Python float, int may stand.
+    ``positional``: how many arguments may come without a name, if fewer than the record allows.
     """
     if C is None:
         return entry
@@ -63,7 +66,8 @@ def stand(
         finish = finish_list if kind == "list" else finish_several if op.outputs else None
     how = op.keep_for((True,)) if op.differentiable and len(op.tensors) == 1 else (0,)
     names = tuple([intern(n) if by_name else "" for n in op.arguments])
-    defaults, required, positional = tuple(op.defaults), tuple(op.required), op.positional
+    defaults, required = tuple(op.defaults), tuple(op.required)
+    positional = op.positional if positional is None else positional
     if kind == "reflected":
         names, defaults, required, positional = ("self", "other"), (None, None), (True, True), 2
     return C.front(
@@ -83,21 +87,23 @@ def stand(
     )
 
 
-def before(op: Record, kind: str = "call", kernel: str = "", **how: Any) -> Callable:
+def before(op: Any, kind: str = "call", kernel: str = "", **how: Any) -> Callable:
     """A front before a public function on Tensors that does what ``op`` does in the usual case.
 
-    ``kernel`` is a function of the extension. Keywords go to the function.
+    ``kernel`` is a function of the extension. Keywords go to the function unless ``by_name``.
     """
 
     def decorate(function: Callable) -> Any:
         if C is None:
             return function
-        return stand(function, op, kind=kind, kernel=getattr(C, kernel), by_name=False, **how)
+        return stand(
+            function, op, kind=kind, kernel=getattr(C, kernel), **{"by_name": False, **how}
+        )
 
     return decorate
 
 
-def before_getitem(function: Callable, select: Record, piece: Record) -> Any:
+def before_getitem(function: Callable, select: Any, piece: Any) -> Any:
     """A front before ``x[index]``; ``select`` is the record of an int, ``piece`` of a slice."""
     if C is None:
         return function

@@ -13,6 +13,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import disabled_torch_function, torch_function
 from rushlight._core.printing import tensor_str
 from rushlight._core.shape import wrap_dim
+from rushlight._core.state import InferenceVersion
 from rushlight._core.tensor import Leaf, Parameter, Tensor, add_hook, cell, live_node, new, wrap
 
 ndarray = np.ndarray
@@ -199,12 +200,12 @@ def is_set_to(self, tensor):
 def is_inference(self):
     """is_inference() -> bool
 
-    Always False, inference tensors are not marked.
+    Was it made under ``inference_mode``, or is it a view of such a tensor?
 
     >>> torch.ones(2).is_inference()
     False
     """
-    return False
+    return type(self._ver) is InferenceVersion
 
 
 @method

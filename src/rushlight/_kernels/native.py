@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import moving, pooling, recurrent
+from rushlight._kernels import moving, pooling, recurrent, rows
 
 F4 = np.dtype(np.float32)
 
@@ -77,45 +77,6 @@ def standardize_backward(g, x, mean, rstd, axes):
     return C.standardize_backward(g, x, mean, rstd, math.prod(x.shape[lead:]))
 
 
-def usual(logits, target, weight, ignore_index):
-    """Plain classes: one per row, all in range, none ignored, no weights."""
-    return (
-        weight is None
-        and target.dtype == np.int64
-        and target.shape == logits.shape[:1]
-        and target.size > 0
-        and ignore_index < 0
-        and int(target.min()) >= 0
-        and int(target.max()) < logits.shape[1]
-    )
-
-
-def cross_entropy(x, target, weight, reduction, ignore_index):
-    """The loss and the logarithms of the probabilities, (N, C)."""
-    if not usual(x, target, weight, ignore_index):
-        return NotImplemented
-    logs = C.log_softmax(x, 1)
-    if logs is NotImplemented:
-        return NotImplemented
-    picked = logs[np.arange(target.size), target]
-    if reduction == "none":
-        return -picked, logs
-    total = -picked.sum()
-    return (total if reduction == "sum" else total / F4.type(target.size)), logs
-
-
-def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
-    """(softmax - one hot) times the gradient of a mean or a sum."""
-    if g.ndim or not usual(logs, target, weight, ignore_index):
-        return NotImplemented
-    result = C.exp(logs)
-    if result is NotImplemented:
-        return NotImplemented
-    result[np.arange(target.size), target] -= 1
-    result *= g / F4.type(target.size) if reduction == "mean" else g
-    return result
-
-
 # Kernels whose arguments are the op's, under its name.
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
@@ -141,8 +102,6 @@ def register() -> None:
         softplus,
         native_layer_norm,
         standardize_backward,
-        cross_entropy,
-        cross_entropy_backward,
     ):
         kernel(function.__name__, function)
     C.know_bfloat16(np.dtype(bfloat16))
@@ -157,3 +116,4 @@ if C is not None:
     moving.register()
     pooling.register()
     recurrent.register()
+    rows.register()

@@ -24,7 +24,15 @@ def rnn_layer(data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
     return out, last_h, np.empty(0, F4), kept, before_h, np.empty(0, F4)
 
 
-def rnn_layer_backward(g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse):
+def weight_gradients(g, *xs):
+    """gᵀ x for each x. Not by NumPy's BLAS, whose threads go on spinning and slow down ours."""
+    found = C.rnn_weights(g, xs)
+    return [C.linear_weight(g, x) for x in xs] if found is NotImplemented else found
+
+
+def rnn_layer_backward(
+    g_out, g_h, g_c, data, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse
+):
     """Backpropagation through time."""
     if w_hr is not None:
         return NotImplemented
@@ -33,9 +41,14 @@ def rnn_layer_backward(g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, ki
     if found is NotImplemented:
         return found
     to_gates, to_h, to_c, to_pushed = found
-    # not by NumPy's BLAS, whose threads go on spinning for a while and slow down ours
-    to_w = C.linear_weight(to_pushed, before_h)
-    return to_gates, to_h, to_c, to_w, to_pushed.sum(axis=0), None
+    if kind == "gru":
+        (to_w,), (to_w_ih,) = (
+            weight_gradients(to_pushed, before_h),
+            weight_gradients(to_gates, data),
+        )
+    else:
+        to_w, to_w_ih = weight_gradients(to_gates, before_h, data)
+    return to_gates, to_w_ih, to_h, to_c, to_w, to_pushed.sum(axis=0), None
 
 
 def register() -> None:

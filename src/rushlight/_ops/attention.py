@@ -1,105 +1,14 @@
-"""Attention: softmax(q kᵀ) v, and the multi-head form with its projections."""
+"""Attention by many heads, with its projections."""
 
 import math
 import warnings
 
-from rushlight._core.op import Op, public
+from rushlight._core.op import public
 from rushlight._ops.dropout import dropout
 from rushlight._ops.linear import Linear
 from rushlight._ops.move import Cat
 from rushlight._ops.pad import ConstantPadNd
-from rushlight._ops.softmax import SoftmaxBackward
-
-
-class SafeSoftmax(Op):
-    """Softmax that gives zeros, not NaN, for a row of nothing but -inf."""
-
-    public = ()
-    grad_name = "SafeSoftmaxBackward0"
-
-    def forward(xp, x, dim):
-        if x.size == 0:
-            return x.copy()
-        top = x.max(axis=dim, keepdims=True)
-        result = x - xp.where(top == -math.inf, x.dtype.type(0), top)
-        xp.exp(result, out=result)
-        total = result.sum(axis=dim, keepdims=True)
-        result /= xp.where(total == 0, x.dtype.type(1), total)
-        return result
-
-    def vjp(g, result, dim):
-        return SoftmaxBackward.call(g, result, dim)
-
-
-def _check_attention(query, key, value):
-    if min(query.dim(), key.dim(), value.dim()) < 2:
-        raise RuntimeError(
-            "scaled_dot_product_attention: Expected query, key, and value to all be  at least 2 "
-            "dimensional, but got "
-            f"query.dim: {query.dim()}, key.dim: {key.dim()} and value.dim: {value.dim()} instead."
-        )
-    if not query.dtype == key.dtype == value.dtype:
-        names = [_C_NAMES.get(str(t.dtype), str(t.dtype)) for t in (query, key, value)]
-        raise RuntimeError(
-            "Expected query, key, and value to have the same dtype, but got query.dtype: "
-            f"{names[0]} key.dtype: "
-            f"{names[1]} and value.dtype: {names[2]} instead."
-        )
-
-
-_C_NAMES = {
-    "torch.float32": "float", "torch.float64": "double", "torch.int64": "long int",
-    "torch.float16": "c10::Half", "torch.bfloat16": "c10::BFloat16",
-}  # fmt: skip
-
-
-@public("nn.functional", out=False)
-def scaled_dot_product_attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
-):
-    """scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0,
-    is_causal=False, scale=None, enable_gqa=False) -> Tensor
-
-    ``softmax(q kᵀ / sqrt(E) + mask) v`` with ``query`` (..., L, E), ``key`` (..., S, E) and
-    ``value`` (..., S, Ev). A boolean mask is True where attention is allowed; ``enable_gqa`` shares
-    heads of ``key`` and ``value``.
-
-    >>> q = torch.ones(1, 2, 4)
-    >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
-    torch.Size([1, 2, 4])
-    """
-    _check_attention(query, key, value)
-    if is_causal:
-        if attn_mask is not None:
-            raise RuntimeError(
-                "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
-                "is_causal=True"
-            )
-        attn_mask = query.detach().new_ones(query.shape[-2], key.shape[-2]).tril() != 0
-    if enable_gqa:
-        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
-    weights = attention_weights(query, key, attn_mask, scale)
-    if dropout_p > 0:
-        weights = dropout(weights, dropout_p)
-    return weights.matmul(value)
-
-
-def attention_weights(query, key, attn_mask, scale):
-    """softmax(scale q kᵀ + mask)."""
-    if scale is None:
-        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
-    scores = (query * scale).matmul(key.transpose(-2, -1))
-    if attn_mask is None:
-        return scores.softmax(-1)
-    if str(attn_mask.dtype) == "torch.bool":
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    else:
-        scores = scores + attn_mask
-    return SafeSoftmax.call(scores, -1)
-
-
-# ---- many heads ----------------------------------------------------------------------------------
+from rushlight._ops.scaled_dot_product import scaled_dot_product_attention
 
 
 def _check_mha(query, key, value, key_padding_mask, attn_mask, num_heads):

@@ -9,7 +9,7 @@ from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
 from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import Parameter, Tensor, cell, live_node, new, wrap
+from rushlight._core.tensor import Parameter, Tensor, cell, check_inference, live_node, new, wrap
 
 
 class Clone(Op):
@@ -197,6 +197,7 @@ def copy_(self, src, non_blocking=False):
             )
     if type(src._data) is MetaArray and type(self._data) is not MetaArray:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    check_inference(self)
     recorded = grad_enabled() and (
         live_node(self) is not None
         or live_node(src) is not None

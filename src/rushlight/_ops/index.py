@@ -12,7 +12,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
-from rushlight._core.tensor import PLAIN, Tensor, live_node, wrap
+from rushlight._core.tensor import PLAIN, Tensor, check_inference, live_node, wrap
 from rushlight._ops.copy import copy_for
 from rushlight._ops.deprecated import deprecated
 
@@ -228,6 +228,7 @@ def setitem(self, index, value):
     """``self[index] = value``: writes through views of ``self``; numbers and tensors are cast to
     its dtype.
     """
+    check_inference(self)
     if type(self) in PLAIN and not S.special and self._view is None and type(self._data) is ndarray:
         quick = type(index) in (int, slice) and type(value) in (int, float) and self._node is None
         if quick and self._data.ndim and self._data.dtype.kind == "f":

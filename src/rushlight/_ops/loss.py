@@ -3,6 +3,7 @@
 import math
 import warnings
 
+from rushlight._core import fronts
 from rushlight._core.op import Op, public
 from rushlight._core.shape import broadcast_shapes
 from rushlight._ops.reduction import chosen, reduce_array, reduced, unreduced, warn_other_size
@@ -80,6 +81,11 @@ class MseLossBackward(Op):
         )
 
 
+def in_one_pass(op, kernel, positional=2):
+    """A native loss before the public function: its tensors, the rest by name."""
+    return fronts.before(op, kernel=kernel, by_name=True, positional=positional)
+
+
 def _kind(x):
     """PyTorch's name of an array's dtype."""
     names = {
@@ -94,6 +100,7 @@ def _kind(x):
 
 
 @public("nn.functional", out=False)
+@in_one_pass(MseLoss, "mse_loss")
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """mse_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) ->
     Tensor
@@ -112,7 +119,46 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return MseLoss.call(input, target, reduction)
 
 
+def _l1_name(node):
+    """PyTorch makes this loss of other operators; the last gives its name."""
+    return {"mean": "MeanBackward0", "sum": "SumBackward0"}.get(node.params[0], "AbsBackward0")
+
+
+class L1Loss(Op):
+    """Absolute differences; what ``nn.functional.l1_loss`` is made of."""
+
+    tensors = ("input", "target")
+    public = ()
+    grad_name = _l1_name
+
+    def forward(xp, x, y, reduction="mean"):
+        return reduce_array(xp.abs(x - y), reduction)
+
+    def vjp(g, input, target, reduction, need):
+        grad = L1LossBackward.call(g, input, target, reduction)
+        return grad if need[0] else None, -grad if need[1] else None
+
+
+def _share(g, reduction, x):
+    """The gradient of each loss as arrays: that of their mean divided by their count."""
+    return g / g.dtype.type(max(x.size, 1)) if reduction == "mean" else g
+
+
+class L1LossBackward(Op):
+    """g sign(x - y), over the count for a mean."""
+
+    tensors = ("grad", "input", "target")
+    public = ()
+
+    def forward(xp, g, x, y, reduction):
+        return _share(g, reduction, x) * xp.sign(x - y)
+
+    def vjp_grad(g, input, target, reduction):
+        return unreduced(g * (input - target).sign(), reduction, input.numel())
+
+
 @public("nn.functional", out=False)
+@in_one_pass(L1Loss, "l1_loss")
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """l1_loss(input, target, size_average=None, reduce=None, reduction='mean', weight=None) ->
     Tensor
@@ -124,6 +170,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """
     reduction = chosen(size_average, reduce, reduction)
     warn_other_size(input, target)
+    if weight is None and input.shape == target.shape and input.is_floating_point():
+        return L1Loss.call(input, target, reduction)
     loss = (input - target).abs()
     return reduced(loss, reduction) if weight is None else _weighted(loss, weight, reduction)
 
@@ -134,19 +182,42 @@ class SmoothL1Loss(Op):
     tensors = ("input", "target")
     public = ()
 
-    def forward(xp, x, y, reduction, beta):
+    def forward(xp, x, y, reduction="mean", beta=1.0):
         d = xp.abs(x - y)
         loss = d if beta == 0 else xp.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta)
         return reduce_array(loss, reduction)
 
     def vjp(g, input, target, reduction, beta, need):
-        d = input - target
-        slope = d.sign() if beta == 0 else (d / beta).clamp(-1, 1)
-        grad = unreduced(g, reduction, d.numel()) * slope
+        grad = SmoothL1LossBackward.call(g, input, target, reduction, beta)
         return grad if need[0] else None, -grad if need[1] else None
 
 
+class SmoothL1LossBackward(Op):
+    """g (x - y) / β, held within [-g, g]; over the count for a mean."""
+
+    tensors = ("grad", "input", "target")
+    public = ()
+
+    def forward(xp, g, x, y, reduction, beta):
+        d = x - y
+        slope = xp.sign(d) if beta == 0 else xp.clip(d / d.dtype.type(beta), -1, 1)
+        return _share(g, reduction, d) * slope
+
+    def vjp(g, grad, input, target, reduction, beta, need):
+        d = input - target
+        slope = d.sign() if beta == 0 else (d / beta).clamp(-1, 1)
+        shared = unreduced(g, reduction, d.numel())
+        near = 0 if beta == 0 else (d.abs() < beta).to(d.dtype) / beta
+        to_input = shared * grad * near if need[1] or need[2] else None
+        return (
+            shared * slope if need[0] else None,
+            to_input if need[1] else None,
+            -to_input if need[2] else None,
+        )
+
+
 @public("nn.functional", out=False)
+@in_one_pass(SmoothL1Loss, "smooth_l1_loss")
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """smooth_l1_loss(input, target, size_average=None, reduce=None, reduction='mean', beta=1.0) ->
     Tensor
@@ -171,17 +242,38 @@ class HuberLoss(Op):
     tensors = ("input", "target")
     public = ()
 
-    def forward(xp, x, y, reduction, delta):
+    def forward(xp, x, y, reduction="mean", delta=1.0):
         d = xp.abs(x - y)
         return reduce_array(xp.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)), reduction)
 
     def vjp(g, input, target, reduction, delta, need):
-        d = input - target
-        grad = unreduced(g, reduction, d.numel()) * d.clamp(-delta, delta)
+        grad = HuberLossBackward.call(g, input, target, reduction, delta)
         return grad if need[0] else None, -grad if need[1] else None
 
 
+class HuberLossBackward(Op):
+    """g (x - y), held within [-g δ, g δ]; over the count for a mean."""
+
+    tensors = ("grad", "input", "target")
+    public = ()
+
+    def forward(xp, g, x, y, reduction, delta):
+        d = x - y
+        return _share(g, reduction, d) * xp.clip(d, -delta, delta).astype(d.dtype, copy=False)
+
+    def vjp(g, grad, input, target, reduction, delta, need):
+        d = input - target
+        shared = unreduced(g, reduction, d.numel())
+        to_input = shared * grad * (d.abs() <= delta) if need[1] or need[2] else None
+        return (
+            shared * d.clamp(-delta, delta) if need[0] else None,
+            to_input if need[1] else None,
+            -to_input if need[2] else None,
+        )
+
+
 @public("nn.functional", out=False)
+@in_one_pass(HuberLoss, "huber_loss")
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """huber_loss(input, target, reduction='mean', delta=1.0, weight=None) -> Tensor
 
@@ -225,19 +317,47 @@ class BinaryCrossEntropy(Op):
         return reduce_array(loss if weight is None else loss * weight, reduction)
 
     def vjp(g, input, target, weight, reduction, need):
-        g = unreduced(g, reduction, max(input.numel(), 1))
-        if weight is not None:
-            g = g * weight
-        to_input = (
-            g * (input - target) / ((1 - input) * input).clamp(min=1e-12) if need[0] else None
-        )
-        to_target = None
+        to_input = to_target = None
+        if need[0]:
+            to_input = BinaryCrossEntropyBackward.call(g, input, target, weight, reduction)
         if need[1]:
+            g = unreduced(g, reduction, max(input.numel(), 1))
+            g = g if weight is None else g * weight
             to_target = g * ((-input).log1p().clamp(min=-100) - input.log().clamp(min=-100))
         return to_input, to_target, None
 
 
+class BinaryCrossEntropyBackward(Op):
+    """g (x - y) / (x (1 - x)), the divisor held off zero; over the count for a mean."""
+
+    tensors = ("grad", "input", "target", "weight")
+    optional = ("weight",)
+    promote = "keep"
+    half = "widen"
+    public = ()
+
+    def forward(xp, g, x, y, weight, reduction):
+        g = _share(g, reduction, x)
+        g = g if weight is None else g * weight
+        return g * (x - y) / xp.maximum((1 - x) * x, x.dtype.type(1e-12))
+
+    def vjp(g, grad, input, target, weight, reduction, need):
+        g = unreduced(g, reduction, max(input.numel(), 1))
+        g = g if weight is None else g * weight
+        product = (1 - input) * input
+        below = product.clamp(min=1e-12)
+        slope = (input - target) / below
+        falls = slope * (1 - 2 * input) * (product >= 1e-12)
+        return (
+            g * slope if need[0] else None,
+            g * grad * (1 - falls) / below if need[1] else None,
+            -g * grad / below if need[2] else None,
+            None,
+        )
+
+
 @public("nn.functional", out=False)
+@in_one_pass(BinaryCrossEntropy, "binary_cross_entropy")
 def binary_cross_entropy(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -279,6 +399,8 @@ class BinaryCrossEntropyWithLogits(Op):
         return reduce_array(loss if weight is None else loss * weight, reduction)
 
     def vjp(g, input, target, weight, pos_weight, reduction, need):
+        if weight is None and pos_weight is None:
+            return _vjp_of_logits(g, input, target, reduction, need)
         g = unreduced(g, reduction, max(input.numel(), 1))
         if weight is not None:
             g = g * weight
@@ -300,7 +422,38 @@ class BinaryCrossEntropyWithLogits(Op):
         return to_input, to_target, None, None
 
 
+def _vjp_of_logits(g, input, target, reduction, need):
+    """The gradients without weights."""
+    to_input = to_target = None
+    if need[0]:
+        to_input = BinaryCrossEntropyWithLogitsBackward.call(g, input, target, reduction)
+    if need[1]:
+        to_target = -unreduced(g, reduction, max(input.numel(), 1)) * input
+    return to_input, to_target, None, None
+
+
+class BinaryCrossEntropyWithLogitsBackward(Op):
+    """g (sigmoid(x) - y), over the count for a mean."""
+
+    tensors = ("grad", "input", "target")
+    public = ()
+
+    def forward(xp, g, x, y, reduction):
+        e = xp.exp(-xp.abs(x))
+        return _share(g, reduction, x) * (xp.where(x < 0, e, x.dtype.type(1)) / (1 + e) - y)
+
+    def vjp(g, grad, input, target, reduction, need):
+        g = unreduced(g, reduction, max(input.numel(), 1))
+        rate = input.sigmoid()
+        return (
+            g * (rate - target) if need[0] else None,
+            g * grad * rate * (1 - rate) if need[1] else None,
+            -g * grad if need[2] else None,
+        )
+
+
 @public("nn.functional", out=False)
+@in_one_pass(BinaryCrossEntropyWithLogits, "binary_cross_entropy_with_logits")
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):

@@ -7,8 +7,9 @@ from rushlight._core.autocast import casts
 from rushlight._core.looking import seen
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
+from rushlight._ops.loss import in_one_pass
 from rushlight._ops.reduction import chosen, reduced
-from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward
+from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward, log_softmax
 
 
 def _nll_name(node):
@@ -51,6 +52,15 @@ def _reduce_weighted(xp, losses, scale, reduction, shape):
     return losses.sum() if reduction == "sum" else losses.sum() / scale.sum()
 
 
+def _shared(xp, g, scale, reduction):
+    """Each loss's share of the gradient; nothing for those without weight, even of a mean of
+    none."""
+    if reduction == "none":
+        return scale * g.reshape(scale.shape)
+    total = scale.sum() if reduction == "mean" else 1
+    return xp.where(scale == 0, scale, scale * (g / total)) if total != 0 else scale * 0
+
+
 class NllLoss(Op):
     """Minus the entry of ``input`` at each target, times the target's weight."""
 
@@ -61,7 +71,7 @@ class NllLoss(Op):
     public = ()
     grad_name = _nll_name
 
-    def forward(xp, x, target, weight, reduction, ignore_index, ndim=2):
+    def forward(xp, x, target, weight=None, reduction="mean", ignore_index=-100, ndim=2):
         _check_nll(x, target, weight)
         rows, safe, scale = _rows(xp, x, target, weight, ignore_index)
         losses = xp.where(scale == 0, rows.dtype.type(0), -_pick(xp, rows, safe) * scale)
@@ -87,9 +97,8 @@ class NllLossBackward(Op):
     def forward(xp, g, target, weight, shape, reduction, ignore_index):
         result = xp.zeros(shape, g.dtype)
         rows, safe, scale = _rows(xp, result, target, weight, ignore_index)
-        scale = -scale / scale.sum() if reduction == "mean" else -scale
-        scale = scale * (g.reshape(scale.shape) if reduction == "none" else g)
-        xp.put_along_axis(rows, safe, scale[:, None].astype(g.dtype, copy=False), 1)
+        shared = _shared(xp, g, scale, reduction)
+        xp.put_along_axis(rows, safe, -shared[:, None].astype(g.dtype, copy=False), 1)
         return result
 
     def vjp(g, target, weight, reduction, ignore_index, need):
@@ -146,6 +155,7 @@ def _check_batch(input, target):
 
 
 @public("nn.functional", out=False)
+@in_one_pass(NllLoss, "nll_loss", 3)
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):
@@ -184,7 +194,7 @@ class CrossEntropy(Op):
     public = ()
     grad_name = "NllLossBackward0"
 
-    def forward(xp, x, target, weight, reduction, ignore_index):
+    def forward(xp, x, target, weight=None, reduction="mean", ignore_index=-100):
         logs = x - x.max(axis=1, keepdims=True)
         logs -= xp.log(xp.exp(logs).sum(axis=1, keepdims=True))
         if weight is None and ignore_index < 0 and _all_classes(target, x):
@@ -219,9 +229,7 @@ class CrossEntropyBackward(Op):
 
     def forward(xp, g, logs, target, weight, reduction, ignore_index):
         _, safe, scale = _rows(xp, logs, target, weight, ignore_index)
-        if reduction == "mean":
-            g = g / scale.sum()
-        scale = scale * (g.reshape(scale.shape) if reduction == "none" else g)  # (N, 1)
+        scale = _shared(xp, g, scale, reduction)  # (N, 1)
         result = xp.exp(logs)
         result *= scale
         result[xp.arange(len(result)), safe[:, 0, 0]] -= scale[:, 0]
@@ -238,6 +246,9 @@ class CrossEntropyBackward(Op):
             hot = NllLossBackward.call(grad, target, weight, shape, reduction, ignore_index)
             to_logs = -(g * probs) * hot.sum(1, keepdim=True)
         return to_grad, to_logs, None, None
+
+
+SMALL = 8192  # logits up to which two native calls are cheaper than one with two results
 
 
 @public("nn.functional", out=False)
@@ -262,8 +273,11 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
         reduction = chosen(size_average, reduce, reduction)
-    if input.dim() == 2 and not label_smoothing and target.dim() == 1 and input.is_floating_point():
+    if not label_smoothing and input.ndim == 2 and target.ndim == 1 and input.is_floating_point():
         _check_batch(input, target)
+        if input.numel() <= SMALL:
+            logs = log_softmax(input, 1)
+            return nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
         return CrossEntropy.call(input, target, weight, reduction, ignore_index)[0]
     return _in_two_steps(input, target, weight, ignore_index, reduction, label_smoothing)
 

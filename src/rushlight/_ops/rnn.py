@@ -5,7 +5,7 @@ from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor
 from rushlight._ops import rnn_kernels as kernels
 from rushlight._ops.dropout import dropout
-from rushlight._ops.linear import Linear, LinearInput, LinearWeight
+from rushlight._ops.linear import Linear, LinearInput
 from rushlight._ops.move import Cat, Stack
 from rushlight._ops.rnn_steps import through_time
 
@@ -34,37 +34,37 @@ class RnnLayer(Op):
             inputs = data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr
             grads = through_time(kind, g, inputs, sizes, reverse)
         else:
-            to_gates, *middle, to_w, to_b, to_w_hr = RnnLayerBackward.call(
-                *g, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse
+            to_gates, to_w_ih, *rest = RnnLayerBackward.call(
+                *g, data, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse
             )
             to_b_ih = None
             if b_ih is not None:
-                to_b_ih = to_gates.sum(0) if kind == "gru" else to_b
-            grads = (
-                LinearInput.call(to_gates, w_ih) if need[0] else None,
-                LinearWeight.call(to_gates, data) if need[1] else None,
-                *(to_b_ih, *middle, to_w, to_b, to_w_hr),
-            )
+                to_b_ih = to_gates.sum(0) if kind == "gru" else rest[3]
+            to_data = LinearInput.call(to_gates, w_ih) if need[0] else None
+            grads = (to_data, to_w_ih, to_b_ih, *rest)
         return tuple(x if wanted else None for x, wanted in zip(grads, need, strict=True))
 
 
 class RnnLayerBackward(Op):
-    """Backpropagation through time: the gradients of the gates, first h, first c, w_hh, b_hh and
-    w_hr."""
+    """Backpropagation through time: the gradients of the gates, w_ih, first h, first c, w_hh, b_hh
+    and w_hr."""
 
-    tensors = ("g_out", "g_h", "g_c", "kept", "before_h", "before_c", "w_hh", "w_hr")
+    tensors = ("g_out", "g_h", "g_c", "data", "kept", "before_h", "before_c", "w_hh", "w_hr")
     optional = ("g_out", "g_h", "g_c", "before_c", "w_hr")
-    outputs = ("gates", "h", "c", "w", "b", "w_r")
+    outputs = ("gates", "w_ih", "h", "c", "w", "b", "w_r")
     named = False
     promote = "keep"
     half = "widen"
     public = ()
     differentiable = False  # where a second derivative is wanted, `through_time` stands for it
 
-    def forward(xp, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse):
-        return kernels.backward(
+    def forward(
+        xp, g_out, g_h, g_c, data, kept, before_h, before_c, w_hh, w_hr, kind, sizes, reverse
+    ):
+        to_gates, *rest = kernels.backward(
             xp, kind, g_out, g_h, g_c, kept, before_h, before_c, w_hh, w_hr, sizes, reverse
         )
+        return to_gates, xp.dot(to_gates.T, data), *rest
 
 
 class LstmCell(Op):

@@ -13,5 +13,9 @@ matmul = _Matmul()
 
 
 def is_built() -> bool:
-    """is_built() -> bool: False, this build has no CUDA."""
+    """is_built() -> bool: False, this build has no CUDA.
+
+    >>> torch.backends.cuda.is_built()
+    False
+    """
     return False

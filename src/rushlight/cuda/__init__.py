@@ -11,64 +11,113 @@ MESSAGE = "Torch not compiled with CUDA enabled"
 
 
 def is_available() -> bool:
-    """is_available() -> bool: False, this build computes on the CPU."""
+    """is_available() -> bool: False, this build computes on the CPU.
+
+    >>> torch.cuda.is_available()
+    False
+    """
     return False
 
 
 def is_initialized() -> bool:
-    """is_initialized() -> bool: False."""
+    """is_initialized() -> bool: False.
+
+    >>> torch.cuda.is_initialized()
+    False
+    """
     return False
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """is_bf16_supported() -> bool: False."""
+    """is_bf16_supported() -> bool: False.
+
+    >>> torch.cuda.is_bf16_supported()
+    False
+    """
     return False
 
 
 def device_count() -> int:
-    """device_count() -> int: 0."""
+    """device_count() -> int: 0.
+
+    >>> torch.cuda.device_count()
+    0
+    """
     return 0
 
 
 def manual_seed(seed: int) -> None:
-    """manual_seed(seed) -> None: accepted and ignored, as PyTorch does without a GPU."""
+    """manual_seed(seed) -> None: accepted and ignored, as PyTorch does without a GPU.
+
+    >>> torch.cuda.manual_seed(0)  # without a GPU, nothing happens
+    """
     int(seed)
 
 
 def manual_seed_all(seed: int) -> None:
-    """manual_seed_all(seed) -> None: accepted and ignored, as PyTorch does without a GPU."""
+    """manual_seed_all(seed) -> None: accepted and ignored, as PyTorch does without a GPU.
+
+    >>> torch.cuda.manual_seed_all(0)  # without a GPU, nothing happens
+    """
     int(seed)
 
 
 def seed() -> None:
-    """seed() -> None: accepted and ignored without a GPU."""
+    """seed() -> None: accepted and ignored without a GPU.
+
+    >>> torch.cuda.seed()  # without a GPU, nothing happens
+    """
 
 
 def seed_all() -> None:
-    """seed_all() -> None: accepted and ignored without a GPU."""
+    """seed_all() -> None: accepted and ignored without a GPU.
+
+    >>> torch.cuda.seed_all()  # without a GPU, nothing happens
+    """
 
 
 def empty_cache() -> None:
-    """empty_cache() -> None: there is no cache to empty."""
+    """empty_cache() -> None: there is no cache to empty.
+
+    >>> torch.cuda.empty_cache()
+    >>> torch.cuda.memory_reserved()
+    0
+    """
 
 
 def memory_allocated(device: object = None) -> int:
-    """memory_allocated(device=None) -> int: 0 bytes."""
+    """memory_allocated(device=None) -> int: 0 bytes.
+
+    >>> torch.cuda.memory_allocated()
+    0
+    """
     return 0
 
 
 def max_memory_allocated(device: object = None) -> int:
-    """max_memory_allocated(device=None) -> int: 0 bytes."""
+    """max_memory_allocated(device=None) -> int: 0 bytes.
+
+    >>> torch.cuda.max_memory_allocated()
+    0
+    """
     return 0
 
 
 def memory_reserved(device: object = None) -> int:
-    """memory_reserved(device=None) -> int: 0 bytes."""
+    """memory_reserved(device=None) -> int: 0 bytes.
+
+    >>> torch.cuda.memory_reserved()
+    0
+    """
     return 0
 
 
 def get_rng_state_all() -> list:
-    """get_rng_state_all() -> list: no device, no state."""
+    """get_rng_state_all() -> list: no device, no state.
+
+    >>> torch.cuda.get_rng_state_all()
+    []
+    """
     return []
 
 
@@ -77,7 +126,14 @@ def _needs_gpu(name: str) -> object:
         raise AssertionError(MESSAGE)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"{name}(...): needs a GPU; raises AssertionError, as PyTorch's CPU build does."
+    given = "0" if name.startswith("set_") else ""
+    call.__doc__ = f"""{name}(...): needs a GPU; raises AssertionError, as PyTorch's CPU build does.
+
+    >>> torch.cuda.{name}({given})
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
     return call
 
 
@@ -102,6 +158,10 @@ class device:
     """device(index)
 
     A context in which a GPU is current; None or a negative index changes nothing.
+
+    >>> with torch.cuda.device(None):
+    ...     torch.ones(1).device
+    device(type='cpu')
     """
 
     def __init__(self, device: object) -> None:

@@ -159,6 +159,12 @@ class Conv1d(_ConvNd):
 
     Cross-correlate (N, C, L) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> m = torch.nn.Conv1d(16, 33, 3, stride=2)
+    >>> m(torch.ones(20, 16, 50)).shape  # (50 - 3) // 2 + 1
+    torch.Size([20, 33, 24])
+    >>> m.weight.shape, m.bias.shape
+    (torch.Size([33, 16, 3]), torch.Size([33]))
     """
 
     def __init__(
@@ -208,6 +214,13 @@ class Conv2d(_ConvNd):
 
     Cross-correlate (N, C, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> torch.nn.Conv2d(16, 33, 3, stride=2)(torch.ones(20, 16, 50, 100)).shape
+    torch.Size([20, 33, 24, 49])
+    >>> torch.nn.Conv2d(16, 33, 5, padding='same')(torch.ones(20, 16, 50, 100)).shape
+    torch.Size([20, 33, 50, 100])
+    >>> torch.nn.Conv2d(8, 16, 3, groups=8).weight.shape
+    torch.Size([16, 1, 3, 3])
     """
 
     def __init__(
@@ -257,6 +270,9 @@ class Conv3d(_ConvNd):
 
     Cross-correlate (N, C, D, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> torch.nn.Conv3d(4, 8, (3, 5, 2), padding=(4, 2, 0))(torch.ones(2, 4, 10, 12, 14)).shape
+    torch.Size([2, 8, 16, 12, 13])
     """
 
     def __init__(
@@ -372,6 +388,9 @@ class ConvTranspose1d(_ConvTransposeNd):
 
     The gradient of Conv1d with respect to its input, as a layer of its own: (N, C, L) grows by
     ``stride``.
+
+    >>> torch.nn.ConvTranspose1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
+    torch.Size([20, 33, 101])
     """
 
     def __init__(
@@ -416,6 +435,12 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     The gradient of Conv2d with respect to its input, as a layer of its own: (N, C, H, W) grows by
     ``stride``.
+
+    >>> up = torch.nn.ConvTranspose2d(16, 8, 3, stride=2, padding=1)
+    >>> up(torch.ones(1, 16, 6, 6)).shape
+    torch.Size([1, 8, 11, 11])
+    >>> up(torch.ones(1, 16, 6, 6), output_size=(12, 12)).shape
+    torch.Size([1, 8, 12, 12])
     """
 
     def __init__(
@@ -460,6 +485,9 @@ class ConvTranspose3d(_ConvTransposeNd):
 
     The gradient of Conv3d with respect to its input, as a layer of its own: (N, C, D, H, W) grows
     by ``stride``.
+
+    >>> torch.nn.ConvTranspose3d(4, 8, 3, stride=2)(torch.ones(1, 4, 5, 6, 7)).shape
+    torch.Size([1, 8, 11, 13, 15])
     """
 
     def __init__(
@@ -544,6 +572,12 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
     """LazyConv1d(out_channels, kernel_size, ...)
 
     A Conv1d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv1d(6, 3)
+    >>> m(torch.ones(4, 3, 8)).shape
+    torch.Size([4, 6, 6])
+    >>> m
+    Conv1d(3, 6, kernel_size=(3,), stride=(1,))
     """
 
     cls_to_become = Conv1d
@@ -585,6 +619,12 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
     """LazyConv2d(out_channels, kernel_size, ...)
 
     A Conv2d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv2d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8)).shape
+    torch.Size([4, 6, 6, 6])
+    >>> m
+    Conv2d(3, 6, kernel_size=(3, 3), stride=(1, 1))
     """
 
     cls_to_become = Conv2d
@@ -626,6 +666,12 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
     """LazyConv3d(out_channels, kernel_size, ...)
 
     A Conv3d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv3d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 6, 6, 6, 6])
+    >>> m
+    Conv3d(3, 6, kernel_size=(3, 3, 3), stride=(1, 1, 1))
     """
 
     cls_to_become = Conv3d
@@ -667,6 +713,12 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
     """LazyConvTranspose1d(out_channels, kernel_size, ...)
 
     A ConvTranspose1d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose1d(6, 3)
+    >>> m(torch.ones(4, 3, 8)).shape
+    torch.Size([4, 6, 10])
+    >>> m
+    ConvTranspose1d(3, 6, kernel_size=(3,), stride=(1,))
     """
 
     cls_to_become = ConvTranspose1d
@@ -710,6 +762,12 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
     """LazyConvTranspose2d(out_channels, kernel_size, ...)
 
     A ConvTranspose2d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose2d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8)).shape
+    torch.Size([4, 6, 10, 10])
+    >>> m
+    ConvTranspose2d(3, 6, kernel_size=(3, 3), stride=(1, 1))
     """
 
     cls_to_become = ConvTranspose2d
@@ -753,6 +811,12 @@ class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
     """LazyConvTranspose3d(out_channels, kernel_size, ...)
 
     A ConvTranspose3d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose3d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 6, 10, 10, 10])
+    >>> m
+    ConvTranspose3d(3, 6, kernel_size=(3, 3, 3), stride=(1, 1, 1))
     """
 
     cls_to_become = ConvTranspose3d
