@@ -96,6 +96,7 @@ static bool (*const families[])(PyObject *) = {
     add_gather,
     add_join,
     add_loss,
+    add_norm,
     add_optim,
     add_pointwise,
     add_pool,

@@ -46,6 +46,17 @@ struct Losses {
   PairLoss pairs[6];  // squared, absolute, smooth, Huber's, of probabilities, of logits
 };
 
+// What normalizations are made of, see kernels_norm.cpp.
+struct Norms {
+  double (*total)(const float *x, size_t n);
+  double (*squares)(const float *x, float mean, size_t n);  // the sum of (x - mean)^2
+  void (*products)(const float *g, const float *x, float mean, size_t n, double *both);
+  void (*affine)(const float *x, float mean, float scale, float shift, float *out, size_t n);
+  void (*combine)(const float *g, const float *x, float mean, float p, float q, float r, float *out, size_t n);
+  void (*layer_backward)(const float *g, const float *x, const float *weight, const float *mean, const float *rstd,
+                         float *out, float *to_weight, float *to_bias, size_t rows, size_t columns);
+};
+
 struct Random {
   // Mersenne Twister: the next 624 words from the last.
   void (*regenerate)(uint32_t *key);
@@ -69,6 +80,8 @@ struct Binary {
 struct BinaryTable {
   Binary add, sub, mul, div, maximum, minimum;
   Binary relu_backward, tanh_backward, sigmoid_backward;  // (gradient, result)
+  Binary abs_backward;                                    // (gradient, input)
+  Binary magnitude;                                       // of the first
 };
 
 struct ReductionLoops {
@@ -215,6 +228,7 @@ struct Kernels {
   ScanTable scans;
   SortTable sorts;
   Losses losses;
+  Norms norms;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -20,6 +20,7 @@ extern const Comparisons comparisons;
 extern const ScanTable scans;
 extern const SortTable sorts;
 extern const Losses losses;
+extern const Norms norms;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -48,6 +49,7 @@ Kernels RUSHLIGHT_TABLE() {
       scans,
       sorts,
       losses,
+      norms,
   };
 }
 
