@@ -85,10 +85,15 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 static bool (*const families[])(PyObject *) = {
     add_attention,
     add_binary,
+    add_cast,
     add_cell,
+    add_choose,
+    add_compare,
     add_conv,
+    add_copy,
     add_engine,
     add_front,
+    add_gather,
     add_join,
     add_loss,
     add_norm,
@@ -104,6 +109,7 @@ static bool (*const families[])(PyObject *) = {
     add_scan,
     add_search,
     add_sort,
+    add_scatter,
     add_threads,
     add_views,
 };
