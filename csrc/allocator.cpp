@@ -2,7 +2,9 @@
 
 #include "blocks.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
@@ -129,9 +131,10 @@ size_t bytes_of(const PyArray_Descr *type, int ndim, const npy_intp *dims) {
   return bytes;
 }
 
-PyObject *numpys(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros) {
+PyObject *numpys(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros, const npy_intp *strides = nullptr) {
   if (zeros) return PyArray_Zeros(ndim, const_cast<npy_intp *>(dims), type, 0);
-  return PyArray_NewFromDescr(&PyArray_Type, type, ndim, const_cast<npy_intp *>(dims), nullptr, nullptr, 0, nullptr);
+  return PyArray_NewFromDescr(&PyArray_Type, type, ndim, const_cast<npy_intp *>(dims), const_cast<npy_intp *>(strides),
+                              nullptr, 0, nullptr);
 }
 
 void clear(void *block, size_t bytes) {
@@ -139,18 +142,19 @@ void clear(void *block, size_t bytes) {
   std::memset(static_cast<char *>(block) + bytes / 4 * 4, 0, bytes % 4);
 }
 
-PyObject *own(PyArray_Descr *type, int ndim, const npy_intp *dims, size_t bytes, bool zeros) {
+PyObject *own(PyArray_Descr *type, int ndim, const npy_intp *dims, size_t bytes, bool zeros,
+              const npy_intp *strides = nullptr) {
   int number = class_of(bytes);
   bool zeroed = false;
   void *block = number < CLASSES ? take_block(number, zeroed) : nullptr;
   Owner *owner = block ? owner_of(number) : nullptr;
   if (!owner) {
     if (block) give_block(number, block);
-    return numpys(type, ndim, dims, zeros);
+    return numpys(type, ndim, dims, zeros, strides);
   }
   if (zeros && !zeroed) clear(block, bytes);
-  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, type, ndim, const_cast<npy_intp *>(dims), nullptr, block,
-                                         NPY_ARRAY_CARRAY, nullptr);
+  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, type, ndim, const_cast<npy_intp *>(dims),
+                                         const_cast<npy_intp *>(strides), block, NPY_ARRAY_CARRAY, nullptr);
   if (!array) {
     give_block(number, block);
     return nullptr;
@@ -195,6 +199,13 @@ PyObject *py_new(PyObject *const *args, Py_ssize_t given, bool zeros) {
 PyObject *empty(PyObject *, PyObject *const *args, Py_ssize_t given) { return py_new(args, given, false); }
 PyObject *zeros(PyObject *, PyObject *const *args, Py_ssize_t given) { return py_new(args, given, true); }
 
+PyObject *empty_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  PyArray_Descr *type = nullptr;
+  if (given != 2 || !PyArray_Check(args[0])) return PyErr_Format(PyExc_TypeError, "expected an array and a dtype or None");
+  if (args[1] != Py_None && !PyArray_DescrConverter(args[1], &type)) return nullptr;
+  return new_like((PyArrayObject *)args[0], type, true);
+}
+
 PyObject *memory_stats(PyObject *, PyObject *) {
   BlockStats s = block_stats();
   return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:K,s:K,s:K}", "allocated_bytes", s.allocated, "reserved_bytes",
@@ -224,6 +235,7 @@ PyObject *set_cache_limit(PyObject *, PyObject *value) {
 PyMethodDef methods[] = {
     {"empty", FAST(empty), "empty(shape, dtype) -> array: numpy.empty with memory of ours"},
     {"zeros", FAST(zeros), "zeros(shape, dtype) -> array: numpy.zeros with memory of ours"},
+    {"empty_like", FAST(empty_like), "empty_like(array, dtype or None) -> array in the order of the other's memory"},
     {"memory_stats", memory_stats, METH_NOARGS, "memory_stats() -> dict"},
     {"empty_cache", empty_cache, METH_NOARGS, "empty_cache()"},
     {"reset_peak_memory_stats", reset_peaks, METH_NOARGS, "reset_peak_memory_stats()"},
@@ -233,9 +245,9 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyObject *new_array_of(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros) {
+PyObject *new_array_of(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros, const npy_intp *strides) {
   size_t bytes = works && type ? bytes_of(type, ndim, dims) : 0;
-  return bytes > SMALL ? own(type, ndim, dims, bytes, zeros) : numpys(type, ndim, dims, zeros);
+  return bytes > SMALL ? own(type, ndim, dims, bytes, zeros, strides) : numpys(type, ndim, dims, zeros, strides);
 }
 
 PyObject *new_array(int ndim, const npy_intp *dims, int type) {
@@ -244,6 +256,20 @@ PyObject *new_array(int ndim, const npy_intp *dims, int type) {
 
 PyObject *new_zeros(int ndim, const npy_intp *dims, int type) {
   return new_array_of(PyArray_DescrFromType(type), ndim, dims, true);
+}
+
+PyObject *new_like(PyArrayObject *x, PyArray_Descr *type, bool keep) {
+  int n = PyArray_NDIM(x), order[NPY_MAXDIMS];
+  const npy_intp *dims = PyArray_DIMS(x);
+  if (!type) Py_INCREF(type = PyArray_DESCR(x));
+  if (!keep || n < 2 || PyArray_IS_C_CONTIGUOUS(x)) return new_array_of(type, n, dims);
+  // NumPy's order "K": dimensions from the largest stride to the smallest
+  for (int i = 0; i < n; i++) order[i] = PyArray_IS_F_CONTIGUOUS(x) ? n - 1 - i : i;
+  auto far = [x](int d) { return std::abs(PyArray_STRIDE(x, d)); };
+  if (!PyArray_IS_F_CONTIGUOUS(x)) std::stable_sort(order, order + n, [&](int i, int j) { return far(i) > far(j); });
+  npy_intp strides[NPY_MAXDIMS], step = PyDataType_ELSIZE(type);
+  for (int i = n; i-- > 0; step *= dims[order[i]]) strides[order[i]] = step;
+  return new_array_of(type, n, dims, false, strides);
 }
 
 PyObject *new_copy(PyObject *array) {

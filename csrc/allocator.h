@@ -6,7 +6,8 @@
 
 namespace rushlight {
 
-// Of this type (its reference is stolen), C order, memory as it was found, or zeros.
-PyObject *new_array_of(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros = false);
+// Of this type (its reference is stolen), memory as it was found, or zeros; C order unless strides (without gaps) are given.
+PyObject *new_array_of(PyArray_Descr *type, int ndim, const npy_intp *dims, bool zeros = false,
+                       const npy_intp *strides = nullptr);
 
 }  // namespace rushlight

@@ -26,6 +26,8 @@ template <typename T> T *data_of(PyObject *x) { return (T *)PyArray_DATA((PyArra
 PyObject *new_array(int ndim, const npy_intp *dims, int type);
 PyObject *new_zeros(int ndim, const npy_intp *dims, int type);
 PyObject *new_copy(PyObject *array);
+// Of this type (its reference is stolen; null: x's), in C order or, with `keep`, that of x's memory.
+PyObject *new_like(PyArrayObject *x, PyArray_Descr *type, bool keep);
 
 // A new array of x's shape and type, C order.
 inline PyObject *like(PyObject *x) {
@@ -54,6 +56,12 @@ PyObject *quiet(PyObject *function);
 
 // Each family adds its functions to the module.
 bool add_allocator(PyObject *module);
+bool add_cast(PyObject *module);
+bool add_choose(PyObject *module);
+bool add_compare(PyObject *module);
+bool add_copy(PyObject *module);
+bool add_gather(PyObject *module);
+bool add_scatter(PyObject *module);
 bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);

@@ -5,9 +5,6 @@
 #include "kernels.h"
 
 #include <cstring>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <vector>
 
 namespace rushlight {
@@ -39,16 +36,6 @@ static std::vector<Kernels> usable() { return {kernels_generic()}; }
 #endif
 
 static std::vector<Kernels> *tables = nullptr;
-
-// Results that NumPy makes itself (no kernel serves them) have NumPy's memory, which is glibc's: large blocks go back to the
-// system at once, and every page of the next one faults again. Kept blocks (up to half a gigabyte of them) do not: 25 %
-// of a chain of such operators on 16 MB. What is allocated here does not need it (blocks.cpp).
-static void keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-#endif
-}
 
 static PyObject *use(PyObject *, PyObject *name) {
   const char *wanted = PyUnicode_AsUTF8(name);
@@ -87,10 +74,15 @@ static bool (*const families[])(PyObject *) = {
     add_allocator,
     add_attention,
     add_binary,
+    add_cast,
     add_cell,
+    add_choose,
+    add_compare,
     add_conv,
+    add_copy,
     add_engine,
     add_front,
+    add_gather,
     add_join,
     add_loss,
     add_norm,
@@ -106,6 +98,7 @@ static bool (*const families[])(PyObject *) = {
     add_scan,
     add_search,
     add_sort,
+    add_scatter,
     add_threads,
     add_views,
 };
@@ -123,7 +116,6 @@ PyObject *quiet(PyObject *function) {
 PyMODINIT_FUNC PyInit__C(void) {
   using namespace rushlight;
   import_array();
-  keep_freed_memory();
   tables = new std::vector<Kernels>(usable());
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);

@@ -14,6 +14,9 @@ extern const Recurrent recurrent;
 extern const Pool pool;
 extern const Optimizers optimizers;
 extern const Gemm gemm;
+extern const Casts casts;
+extern const Moves moves;
+extern const Comparisons comparisons;
 extern const ScanTable scans;
 extern const SortTable sorts;
 extern const Losses losses;
@@ -40,6 +43,9 @@ Kernels RUSHLIGHT_TABLE() {
       pool,
       optimizers,
       gemm,
+      casts,
+      moves,
+      comparisons,
       scans,
       sorts,
       losses,

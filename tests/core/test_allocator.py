@@ -60,6 +60,22 @@ def test_arrays_are_like_numpys(make, shape, dtype):
         del made
 
 
+def test_empty_like_keeps_the_order_of_memory_as_numpys_does():
+    rng = np.random.default_rng(0)
+    for turn in range(2000):
+        ndim = int(rng.integers(0, 6))
+        shape = rng.choice([0, 1, 2, 3, 7, 40] if turn % 3 else [1, 2, 8, 9], ndim)
+        x = np.empty(tuple(shape), np.float32).transpose(rng.permutation(ndim))
+        for axis in range(ndim):
+            x = x[(slice(None),) * axis + (slice(None, None, int(rng.choice([1, 1, 2, -1]))),)]
+        if ndim and turn % 4 == 0:
+            x = np.broadcast_to(x, (3, *x.shape))
+        made, expected = memory.empty_like(x, np.float64), np.empty_like(x, np.float64, subok=False)
+        assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
+        assert made.strides == expected.strides, (x.shape, x.strides)
+        assert str(made.flags) == str(expected.flags)
+
+
 def test_objects_and_impossible_shapes_are_left_to_numpy():
     assert get_handler_name(memory.empty((3,), np.dtype(object))) == "default_allocator"
     with pytest.raises(ValueError, match="negative dimensions"):

@@ -19,7 +19,7 @@ def ones(shape: tuple[int, ...], d: np.dtype) -> np.ndarray:
 
 def empty_like(x: np.ndarray, d: Any = None, order: Any = "K") -> np.ndarray:
     """An uninitialised array of ``x``'s shape and layout (order "K"), of dtype ``d`` if given."""
-    if x.flags.c_contiguous:
-        result: np.ndarray = empty(x.shape, x.dtype if d is None else d)
+    if C and order == "K":
+        result: np.ndarray = C.empty_like(x, d)
         return result
     return np.empty_like(x, d, order, subok=False)

@@ -45,7 +45,7 @@ def register() -> None:
     """Enter each kernel and that of its gradient. Called once, before the records are made."""
     for function in (native_batch_norm, native_group_norm, norm_backward):
         kernel(function.__name__, function)
-    for name in ("neg", "abs", "abs_backward"):
+    for name in ("neg", "abs", "abs_backward", "logsumexp"):
         kernel(name, getattr(C, name))
     kernel("batch_norm_inference", C.batch_norm_inference)
     for name in SAME:

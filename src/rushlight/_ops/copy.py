@@ -5,6 +5,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, inplace
 from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
 from rushlight._core.state import S, grad_enabled, thread
@@ -172,7 +173,7 @@ def convert(x, dtype):
         return (x != 0) if dtype.kind == "b" else real.copy() if same else convert(real, dtype)
     if dtype in NARROW and x.size:
         return NARROW[dtype](x)
-    return x.astype(dtype)
+    return astype(x, dtype)
 
 
 _copy = inplace.derive(Copy)
@@ -207,7 +208,7 @@ def copy_(self, src, non_blocking=False):
     x, y = self._data, src._data
     if x.shape != y.shape:
         y = broadcast(y, x.shape)
-    x[...] = convert(y, x.dtype) if y.dtype.kind == "c" or x.dtype in NARROW else y
+    assign(x, convert(y, x.dtype) if y.dtype.kind == "c" or x.dtype in NARROW else y)
     inplace.bump(self)
     return self
 
