@@ -67,7 +67,13 @@ def set_mode(mode: bool | None) -> None:
 
 
 def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
-    """set_anomaly_enabled(enabled, check_nan=True) -> None: turn anomaly detection on or off."""
+    """set_anomaly_enabled(enabled, check_nan=True) -> None: turn anomaly detection on or off.
+
+    >>> torch.set_anomaly_enabled(True)
+    >>> torch.is_anomaly_enabled()
+    True
+    >>> torch.set_anomaly_enabled(False)
+    """
     for at, (name, value) in enumerate((("enabled", enabled), ("check_nan", check_nan)), 1):
         if not isinstance(value, bool):
             raise TypeError(

@@ -485,18 +485,13 @@ def grad(
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, ...) -> tuple
-    of Tensors
 
     The gradients of the sum of ``outputs`` (weighted by ``grad_outputs``) with respect to
-    ``inputs``.
-    Raises RuntimeError if an input was not used, unless ``allow_unused``.
+    ``inputs``. Raises RuntimeError if an input was not used, unless ``allow_unused``.
 
     >>> x = torch.tensor(3.0, requires_grad=True)
-    >>> (first,) = torch.autograd.grad(x**3, x, create_graph=True)
-    >>> first
-    tensor(27., grad_fn=<MulBackward0>)
-    >>> torch.autograd.grad(first, x)
-    (tensor(18.),)
+    >>> torch.autograd.grad(x**3, x)
+    (tensor(27.),)
     """
     outs, ins = as_tuple(outputs), as_tuple(inputs)
     if not only_inputs:

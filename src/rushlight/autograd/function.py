@@ -12,6 +12,8 @@ from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import grad_enabled, set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, cell, live_node, wrap
 
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+
 
 class FunctionCtx:
     """What a Function's forward leaves for its backward.

@@ -11,6 +11,8 @@ from rushlight.autograd.engine import grad as autograd_grad
 
 GradcheckError = errors.GradcheckError
 
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
+
 
 def as_tuple(value: object) -> tuple:
     """A value or a sequence as a tuple."""

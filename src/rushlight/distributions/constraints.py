@@ -86,7 +86,11 @@ class _Bounded(Constraint):
 
 
 class _Dependent(Constraint):
-    """A region that depends on other parameters; nothing can be checked before they are known."""
+    """A region that depends on other parameters; nothing can be checked before they are known.
+
+    >>> torch.distributions.constraints.dependent(event_dim=1).event_dim
+    1
+    """
 
     def __init__(
         self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented

@@ -136,7 +136,12 @@ class SpectralNorm:
 
 
 class SpectralNormLoadStateDictPreHook:
-    """Completes states saved by version 0, which kept the weight but not v."""
+    """Completes states saved by version 0, which kept the weight but not v.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> [type(hook).__name__ for hook in m._load_state_dict_pre_hooks.values()] != []
+    True
+    """
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -173,7 +178,12 @@ class SpectralNormLoadStateDictPreHook:
 
 
 class SpectralNormStateDictHook:
-    """Notes the version in the state's metadata."""
+    """Notes the version in the state's metadata.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> [type(hook).__name__ for hook in m._state_dict_hooks.values()]
+    ['SpectralNormStateDictHook']
+    """
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
