@@ -1,6 +1,6 @@
 """torch.backends.cpu: what the processor offers; the memory of arrays (rushlight's own)."""
 
-from rushlight._core.extension import C
+from rushlight._core.extension import C as _C
 
 
 def get_cpu_capability() -> str:
@@ -12,7 +12,7 @@ def get_cpu_capability() -> str:
     True
     """
     names = {"v4": "AVX512", "v3": "AVX2"}
-    return names.get(C.isa(), "DEFAULT") if C else "DEFAULT"
+    return names.get(_C.isa(), "DEFAULT") if _C else "DEFAULT"
 
 
 def memory_stats() -> dict[str, int]:
@@ -29,7 +29,7 @@ def memory_stats() -> dict[str, int]:
     >>> torch.backends.cpu.memory_stats().get("allocated_bytes", 4096) - before
     4096
     """
-    return dict(C.memory_stats()) if C else {}
+    return dict(_C.memory_stats()) if _C else {}
 
 
 def reset_peak_memory_stats() -> None:
@@ -39,8 +39,8 @@ def reset_peak_memory_stats() -> None:
 
     >>> torch.backends.cpu.reset_peak_memory_stats()
     """
-    if C:
-        C.reset_peak_memory_stats()
+    if _C:
+        _C.reset_peak_memory_stats()
 
 
 def empty_cache() -> None:
@@ -50,8 +50,8 @@ def empty_cache() -> None:
 
     >>> torch.backends.cpu.empty_cache()
     """
-    if C:
-        C.empty_cache()
+    if _C:
+        _C.empty_cache()
 
 
 def set_cache_limit(bytes: int) -> None:
@@ -64,5 +64,5 @@ def set_cache_limit(bytes: int) -> None:
     """
     if bytes < 0:
         raise ValueError(f"set_cache_limit expects a number of bytes, got {bytes}")
-    if C:
-        C.set_cache_limit(bytes)
+    if _C:
+        _C.set_cache_limit(bytes)
