@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, memory
+from rushlight._core import dtypes
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
@@ -32,7 +32,7 @@ from rushlight._ops.ranges import arange as arange
 from rushlight._ops.ranges import linspace as linspace
 from rushlight._ops.ranges import logspace as logspace
 
-new_zeros_array, new_ones_array, new_array = memory.zeros, memory.ones, memory.empty
+np_zeros, np_ones, np_empty = np.zeros, np.ones, np.empty
 default_dtype, default_device, CPU = (
     dtypes.get_default_dtype,
     devices.get_default_device,
@@ -70,13 +70,11 @@ def zeros(
         and default_device() is CPU
     ):
         try:
-            return wrap(new_zeros_array(shape, default_dtype().numpy))
+            return wrap(np_zeros(shape, default_dtype().numpy))
         except (TypeError, ValueError, MemoryError):
             pass  # explained below
     shape = shape_of("zeros", shape, size)
-    return build(
-        "zeros", new_zeros_array, shape, dtype, out, layout, device, pin_memory, requires_grad
-    )
+    return build("zeros", np_zeros, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
 
 @public("torch")
@@ -99,9 +97,7 @@ def ones(
     tensor([1, 1])
     """
     shape = shape_of("ones", shape, size)
-    return build(
-        "ones", new_ones_array, shape, dtype, out, layout, device, pin_memory, requires_grad
-    )
+    return build("ones", np_ones, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
 
 @public("torch")
@@ -126,7 +122,7 @@ def empty(
     """
     shape = shape_of("empty", shape, size)
     if memory_format is None:
-        make = new_array
+        make = np_empty
     else:
 
         def make(shape, d):
@@ -166,7 +162,7 @@ def full(
         dtype = dtypes.scalar_dtype(value)
 
     def make(shape, d):
-        result = new_array(shape, d)
+        result = np_empty(shape, d)
         result.fill(number_as(value, dtypes.BY_NUMPY[d]))
         return result
 
@@ -480,7 +476,7 @@ def new_zeros(
     """
     shape = shape_of("new_zeros", shape, size)
     return _new(
-        "new_zeros", new_zeros_array, self, shape, dtype, layout, device, pin_memory, requires_grad
+        "new_zeros", np_zeros, self, shape, dtype, layout, device, pin_memory, requires_grad
     )
 
 
@@ -504,9 +500,7 @@ def new_ones(
             [1]])
     """
     shape = shape_of("new_ones", shape, size)
-    return _new(
-        "new_ones", new_ones_array, self, shape, dtype, layout, device, pin_memory, requires_grad
-    )
+    return _new("new_ones", np_ones, self, shape, dtype, layout, device, pin_memory, requires_grad)
 
 
 @public("Tensor", out=False)
@@ -529,7 +523,7 @@ def new_empty(
     """
     shape = shape_of("new_empty", shape, size)
     return _new(
-        "new_empty", new_array, self, shape, dtype, layout, device, pin_memory, requires_grad
+        "new_empty", np_empty, self, shape, dtype, layout, device, pin_memory, requires_grad
     )
 
 
@@ -555,9 +549,7 @@ def new_full(
     value = as_number("new_full", "fill_value", 2, fill_value)
 
     def make(shape, d):
-        result = new_array(shape, d)
-        result.fill(number_as(value, dtypes.BY_NUMPY[d]))
-        return result
+        return np.full(shape, number_as(value, dtypes.BY_NUMPY[d]), d)
 
     shape = shape_of("new_full", (size,))
     return _new("new_full", make, self, shape, dtype, layout, device, pin_memory, requires_grad)
