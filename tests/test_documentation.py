@@ -20,7 +20,12 @@ import rushlight as torch
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 FINDER = doctest.DocTestFinder(recurse=True)
 # What needs an optional package.
-OPTIONAL = {"vision": "PIL", "utils.tensorboard": "tensorboard"}
+OPTIONAL = {
+    "vision": "PIL",
+    "utils.tensorboard": "tensorboard",
+    "utils.tensorboard.pictures.": "PIL",
+    "utils.tensorboard.pictures.Pictures.add_figure": "matplotlib",
+}
 PROGRAMS = ("rushlight.__main__", "rushlight.demo", "rushlight.distributed.__main__")
 
 # Names without an example, and why.

@@ -84,7 +84,17 @@ DATA_FILES = tuple(
     )
 )
 DATA_FILES += ("_batching/index",)
-OPTIONAL = {"PIL", "tqdm", "matplotlib", "cupy", "safetensors", "tensorboard", "scipy", "mpi4py"}
+OPTIONAL = {
+    "PIL",
+    "tqdm",
+    "matplotlib",
+    "cupy",
+    "safetensors",
+    "tensorboard",
+    "google",
+    "scipy",
+    "mpi4py",
+}
 MAX_FILE, MAX_FUNCTION = 800, 60
 
 

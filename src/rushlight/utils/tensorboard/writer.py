@@ -1,40 +1,22 @@
 """SummaryWriter: numbers, pictures and texts for TensorBoard."""
 
-import io
-import os
-import socket
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rushlight import _api as torch
 from rushlight._api import Tensor
+from rushlight.utils.tensorboard import summaries
+from rushlight.utils.tensorboard.events import Folder
+from rushlight.utils.tensorboard.pictures import Pictures
+from rushlight.utils.tensorboard.plugins import Plugins
 
 
-def _tensorboard() -> Any:
-    """The parts of the tensorboard package that are needed; ImportError says how to get it."""
-    try:
-        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-    except ImportError:
-        raise ImportError(
-            "SummaryWriter needs the tensorboard package: pip install rushlight[tensorboard]"
-        ) from None
-    return event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, EventFileWriter
-
-
-def _array(x: Any) -> np.ndarray:
-    return x.detach().numpy() if isinstance(x, Tensor) else np.asarray(x)
-
-
-class SummaryWriter:
+class SummaryWriter(Pictures, Plugins):
     """SummaryWriter(log_dir=None, comment='', purge_step=None, max_queue=10, flush_secs=120,
     filename_suffix='')
 
     Writes events into ``log_dir`` (``runs/<time>_<host><comment>`` by default) for TensorBoard.
-    Needs the optional package ``tensorboard``.
+    With ``purge_step``, TensorBoard forgets what the folder has from that step on. Needs the
+    optional package ``tensorboard``.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -46,39 +28,15 @@ class SummaryWriter:
 
     def __init__(
         self,
-        log_dir: str | os.PathLike | None = None,
+        log_dir: Folder | None = None,
         comment: str = "",
         purge_step: int | None = None,
         max_queue: int = 10,
-        flush_secs: int = 120,
+        flush_secs: float = 120,
         filename_suffix: str = "",
     ) -> None:
-        self._proto = _tensorboard()
-        if log_dir is None:
-            stamp = time.strftime("%b%d_%H-%M-%S")
-            log_dir = Path("runs") / f"{stamp}_{socket.gethostname()}{comment}"
-        self.log_dir = str(log_dir)
-        self._file = self._proto[4](self.log_dir, max_queue, flush_secs, filename_suffix)
-        if purge_step is not None:
-            session = self._proto[0].SessionLog(status=self._proto[0].SessionLog.START)
-            self._event(purge_step, None, session_log=session)
-
-    def _event(self, step: int | None, walltime: float | None, **what: Any) -> None:
-        event = self._proto[0].Event(
-            wall_time=time.time() if walltime is None else walltime, **what
-        )
-        if step is not None:
-            event.step = int(step)
-        self._file.add_event(event)
-
-    def _value(self, tag: str, step: int | None, walltime: float | None, **value: Any) -> None:
-        summary = self._proto[1].Summary
-        entry = summary.Value(tag=tag, **value)
-        self._event(step, walltime, summary=summary(value=[entry]))
-
-    def get_logdir(self) -> str:
-        """The folder written to."""
-        return self.log_dir
+        super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
+        self.default_bins = summaries.default_edges()
 
     def add_scalar(
         self,
@@ -86,63 +44,122 @@ class SummaryWriter:
         scalar_value: Any,
         global_step: int | None = None,
         walltime: float | None = None,
+        new_style: bool = False,
+        double_precision: bool = False,
     ) -> None:
-        """Add one number."""
-        value = float(_array(scalar_value).reshape(()))
-        self._value(tag, global_step, walltime, simple_value=value)
+        """Add one number; ``new_style`` as a tensor, which keeps float64 with ``double_precision``.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_scalar('loss', torch.tensor(0.5), global_step=1)
+        """
+        summary = summaries.scalar(tag, scalar_value, new_style, double_precision)
+        self._add(summary, global_step, walltime)
+
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: dict[str, Any],
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Add several numbers to one chart; each has a folder of its own below the writer's.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_scalars('loss', {'train': 0.5, 'test': 0.7}, global_step=1)
+        """
+        walltime = time.time() if walltime is None else walltime
+        start = f"{self._get_file_writer().get_logdir()}/{main_tag.replace('/', '_')}_"
+        for tag, value in tag_scalar_dict.items():
+            writer = self._writer_of(start + tag)
+            writer.add_summary(summaries.scalar(main_tag, value), global_step, walltime)
+
+    def add_tensor(
+        self,
+        tag: str,
+        tensor: Tensor,
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Add a whole tensor of less than 2 GB.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_tensor('weights', torch.eye(2), global_step=1)
+        """
+        self._add(summaries.tensor(tag, tensor), global_step, walltime)
 
     def add_histogram(
         self,
         tag: str,
         values: Any,
         global_step: int | None = None,
-        bins: Any = "auto",
+        bins: Any = "tensorflow",
         walltime: float | None = None,
+        max_bins: int | None = None,
     ) -> None:
-        """Add the distribution of a tensor's values."""
-        x = _array(values).astype(np.float64).reshape(-1)
-        if not x.size:
-            raise ValueError("The input has no element.")
-        counts, limits = np.histogram(x, bins)
-        histogram = self._proto[1].HistogramProto(
-            min=x.min(),
-            max=x.max(),
-            num=x.size,
-            sum=x.sum(),
-            sum_squares=x.dot(x),
-            bucket_limit=limits[1:].tolist(),
-            bucket=counts.tolist(),
-        )
-        self._value(tag, global_step, walltime, histo=histogram)
+        """Add the distribution of a tensor's values.
 
-    def add_image(
+        ``bins`` are those of ``numpy.histogram``, or ``'tensorflow'``, which grow with the distance
+        from zero; ``max_bins`` takes bins together.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_histogram('weights', torch.randn(100), global_step=1)
+        """
+        if isinstance(bins, str) and bins == "tensorflow":
+            bins = self.default_bins
+        summary = summaries.histogram(tag, values, bins, max_bins)
+        self._add(summary, global_step, walltime)
+
+    def add_histogram_raw(
         self,
         tag: str,
-        img_tensor: Any,
+        min: float,
+        max: float,
+        num: int,
+        sum: float,
+        sum_squares: float,
+        bucket_limits: Any,
+        bucket_counts: Any,
         global_step: int | None = None,
         walltime: float | None = None,
-        dataformats: str = "CHW",
     ) -> None:
-        """Add a picture, of bytes or of floats in [0, 1]. Needs Pillow."""
-        from PIL import Image
+        """Add a distribution by its numbers: a count for each upper limit of a bucket.
 
-        x = torch.as_tensor(_array(img_tensor))
-        if dataformats.upper() == "HW":
-            x = x[None]
-        else:
-            x = x.permute([dataformats.upper().index(c) for c in "CHW"])
-        if x.dtype is not torch.uint8:
-            x = (x * 255).clamp(0, 255).to(torch.uint8)
-        pixels = x.permute(1, 2, 0).numpy()
-        file = io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
-        image = self._proto[1].Summary.Image(
-            height=x.shape[1],
-            width=x.shape[2],
-            colorspace=x.shape[0],
-            encoded_image_string=file.getvalue(),
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_histogram_raw('w', 0., 3., 4, 6., 14., [0., 2., 4.], [0, 2, 2])
+        """
+        if len(bucket_limits) != len(bucket_counts):
+            raise ValueError("len(bucket_limits) != len(bucket_counts), see the document.")
+        summary = summaries.histogram_raw(
+            tag, min, max, num, sum, sum_squares, bucket_limits, bucket_counts
         )
-        self._value(tag, global_step, walltime, image=image)
+        self._add(summary, global_step, walltime)
+
+    def add_audio(
+        self,
+        tag: str,
+        snd_tensor: Any,
+        global_step: int | None = None,
+        sample_rate: int = 44100,
+        walltime: float | None = None,
+    ) -> None:
+        """Add a sound of one channel, in [-1, 1], of shape (1, L) or (L,).
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_audio('beep', torch.arange(100.).sin(), sample_rate=8000)
+        """
+        self._add(summaries.audio(tag, snd_tensor, sample_rate), global_step, walltime)
 
     def add_text(
         self,
@@ -151,31 +168,11 @@ class SummaryWriter:
         global_step: int | None = None,
         walltime: float | None = None,
     ) -> None:
-        """Add a text in Markdown."""
-        _, summary, tensor, shape, _ = self._proto
-        plugin = summary.SummaryMetadata.PluginData(plugin_name="text")
-        size = shape.TensorShapeProto(dim=[shape.TensorShapeProto.Dim(size=1)])
-        value = tensor.TensorProto(
-            dtype="DT_STRING", string_val=[text_string.encode()], tensor_shape=size
-        )
-        self._value(
-            f"{tag}/text_summary",
-            global_step,
-            walltime,
-            tensor=value,
-            metadata=summary.SummaryMetadata(plugin_data=plugin),
-        )
+        """Add a text in Markdown.
 
-    def flush(self) -> None:
-        """Write what is waiting."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """Write what is waiting and close the file."""
-        self._file.close()
-
-    def __enter__(self) -> "SummaryWriter":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+        ...         writer.add_text('note', 'It *works*.', global_step=1)
+        """
+        self._add(summaries.text(tag, text_string), global_step, walltime)
