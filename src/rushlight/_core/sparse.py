@@ -18,7 +18,13 @@ from rushlight._core.record import Record
 from rushlight._core.tensor import Tensor, new, wrap
 
 RULES: dict[str, Callable] = {}  # name of an operator -> what it means for sparse tensors
-COMPRESSED = {devices.sparse_csr: 0, devices.sparse_csc: 1}  # layout -> its compressed dimension
+BLOCKED = (devices.sparse_bsr, devices.sparse_bsc)
+COMPRESSED = {  # layout -> its compressed dimension
+    devices.sparse_csr: 0,
+    devices.sparse_csc: 1,
+    devices.sparse_bsr: 0,
+    devices.sparse_bsc: 1,
+}
 
 
 def unsupported(name: str, layout: object = devices.sparse_coo) -> NotImplementedError:
@@ -34,7 +40,8 @@ class SparseArray:
     """Indices and values in place of elements; the shape is that of the dense array it stands for.
 
     ``indices`` holds one array (sparse dimensions, n) in the COO layout; in CSR and CSC two, where
-    each row's (column's) stretch begins, and the columns (rows).
+    each row's (column's) stretch begins, and the columns (rows). BSR and BSC are the same with blocks
+    (n, height, width) for values.
     """
 
     __slots__ = ("coalesced", "indices", "layout", "shape", "values")
@@ -77,12 +84,18 @@ class SparseArray:
         return self.indices[0].shape[0] if self.layout is devices.sparse_coo else 2
 
     def coordinates(self) -> np.ndarray:
-        """Where the values stand: (sparse dimensions, n)."""
+        """Where the values stand: (sparse dimensions, n), of blocks (2, n, height, width)."""
         if self.layout is devices.sparse_coo:
             return self.indices[0]
         starts, plain = self.indices
         outer = np.repeat(np.arange(len(starts) - 1, dtype=plain.dtype), np.diff(starts))
-        return np.stack([outer, plain] if self.layout is devices.sparse_csr else [plain, outer])
+        rows, columns = (plain, outer) if COMPRESSED[self.layout] else (outer, plain)
+        if self.layout not in BLOCKED:
+            return np.stack([rows, columns])
+        height, width = self.values.shape[1:]
+        down = rows[:, None, None] * height + np.arange(height)[:, None]
+        across = columns[:, None, None] * width + np.arange(width)
+        return np.stack(np.broadcast_arrays(down, across))
 
     def dense(self) -> np.ndarray:
         """The dense array; values of one place are added up."""
@@ -117,7 +130,7 @@ class SparseArray:
 
 
 class SparseTensor(Tensor):
-    """A tensor in one of the layouts sparse_coo, sparse_csr and sparse_csc."""
+    """A tensor in a sparse layout: COO, CSR, CSC, BSR or BSC."""
 
     __slots__ = ()
 

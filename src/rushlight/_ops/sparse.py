@@ -5,17 +5,20 @@ conversions between layouts, written with those.
 from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
-from rushlight._core.sparse import COMPRESSED, SparseArray, SparseTensor, sparse_entry
+from rushlight._core.sparse import BLOCKED, COMPRESSED, SparseArray, SparseTensor, sparse_entry
 from rushlight._ops.create import zeros
 from rushlight._ops.move import Stack
 from rushlight._ops.ranges import arange
 
 COO, CSR, CSC = devices.sparse_coo, devices.sparse_csr, devices.sparse_csc
+BSR, BSC = devices.sparse_bsr, devices.sparse_bsc
 LAYOUT_NAMES = {
     devices.strided: "Strided",
     COO: "Sparse",
     CSR: "SparseCsr",
     CSC: "SparseCsc",
+    BSR: "SparseBsr",
+    BSC: "SparseBsc",
 }
 
 
@@ -43,6 +46,22 @@ class SparseAssemble(Sparse):
 
     def vjp_values(g, rows, columns, layout):
         return values_of_gradient(g, rows, columns, layout)
+
+
+class SparseBlocks(Sparse):
+    """A sparse tensor of blocks (n, height, width) and the numbers of their rows and columns."""
+
+    tensors = ("values", "rows", "columns")
+
+    def forward(xp, values, rows, columns, layout, shape, blocksize, label=""):
+        return SparseArray(layout, tuple(shape), (rows, columns), values, True)
+
+    def grad_name(node):
+        return node.params[3]
+
+    def vjp_values(g, rows, columns, layout, shape, blocksize):
+        blocks = g.detach().to_dense().new_zeros(1).expand(columns.shape[0], *blocksize)
+        return values_at(g, SparseBlocks.call(blocks, rows, columns, layout, shape, blocksize))
 
 
 class SparseValues(Sparse):
@@ -94,7 +113,7 @@ def parts(s):
 
 
 def coordinates(s):
-    """Where the values stand: int64, (sparse dimensions, n)."""
+    """Where the values stand: int64, (sparse dimensions, n), of blocks (2, n, height, width)."""
     return SparsePart.call(s, -1).to(dtypes.int64)
 
 
@@ -106,11 +125,20 @@ def coo(values, indices, shape, coalesced=False, label=MADE_OF_PARTS):
     return SparseAssemble.call(values, indices, None, COO, tuple(shape), coalesced, label)
 
 
+def compressed(values, starts, plain, layout, shape, label):
+    """A tensor in one of the four compressed layouts of its parts."""
+    if layout in BLOCKED:
+        size = tuple(values.shape[1:])
+        return SparseBlocks.call(values, starts, plain, layout, tuple(shape), size, label)
+    return SparseAssemble.call(values, starts, plain, layout, tuple(shape), True, label)
+
+
 def with_values(s, values, label="ValuesBackward0"):
     """A sparse tensor with the indices of ``s`` and other values."""
     rows, columns = parts(s)
-    coalesced = s.layout is not COO or s.is_coalesced()
-    return SparseAssemble.call(values, rows, columns, s.layout, s.shape, coalesced, label)
+    if s.layout is not COO:
+        return compressed(values, rows, columns, s.layout, s.shape, label)
+    return SparseAssemble.call(values, rows, None, COO, s.shape, s.is_coalesced(), label)
 
 
 def values_at(g, s):
@@ -175,7 +203,7 @@ def coalesce(self):
     >>> torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (3,)).coalesce().values()
     tensor([5.])
     """
-    need_layout("coalesce", self, COO, "sparse coordinate")
+    need_layout("coalesce", self, (COO,), "sparse coordinate")
     if self.is_coalesced():
         return self
     return summed(SparseValues.call(self), coordinates(self), self.shape, "CoalesceBackward0")
@@ -191,9 +219,9 @@ def summed(values, places, shape, label):
     return coo(values, unravel(distinct, sizes), shape, True, label)
 
 
-def need_layout(name, t, layout, words):
+def need_layout(name, t, layouts, words):
     """Refuse a tensor in another layout."""
-    if t.layout is not layout:
+    if t.layout not in layouts:
         raise RuntimeError(
             f"{name} expected {words} tensor layout but got {LAYOUT_NAMES[t.layout]}"
         )
@@ -218,19 +246,26 @@ def to_dense(self, dtype=None, *, masked_grad=None):
 
 @public("Tensor", out=False)
 def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
-    """to_sparse(sparse_dim=None) or to_sparse(*, layout=torch.sparse_coo) -> Tensor
+    """to_sparse(sparse_dim=None) or to_sparse(*, layout=torch.sparse_coo, blocksize=None) -> Tensor
 
     The tensor in a sparse layout. ``sparse_dim``: how many of the dimensions get indices (COO).
+    ``blocksize``: height and width of the blocks (BSR and BSC).
 
     >>> torch.tensor([0, 7]).to_sparse()
     tensor(indices=tensor([[1]]),
            values=tensor([7]),
            size=(2,), nnz=1, layout=torch.sparse_coo)
     """
-    if blocksize is not None or dense_dim is not None:
-        raise NotImplementedError(
-            "to_sparse: blocksize and dense_dim are not there, leave them out"
+    if dense_dim is not None:
+        raise NotImplementedError("to_sparse: dense_dim is not there, leave it out")
+    if (blocksize is None) is (layout in BLOCKED):
+        given = "without" if blocksize is None else "with"
+        raise RuntimeError(
+            f"dense_to_sparse: conversion from {LAYOUT_NAMES[self.layout]} to "
+            f"{LAYOUT_NAMES[layout or COO]} {given} blocksize argument given is not supported"
         )
+    if layout in BLOCKED:
+        return to_blocks(self, layout, blocksize)
     if layout in (CSR, CSC):
         return to_compressed(self, layout)
     if layout not in (None, COO):
@@ -242,6 +277,9 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
         indices = coordinates(self)
         if self.layout is CSC:
             return coo(SparseValues.call(self), indices, self.shape, False, label).coalesce()
+        if self.layout in BLOCKED:
+            values = SparseValues.call(self).flatten()
+            return coo(values, indices.flatten(1), self.shape, False, label)
         return coo(SparseValues.call(self), indices, self.shape, True, label)
     k = self.ndim if sparse_dim is None else sparse_dim
     if not 0 <= k <= self.ndim:
@@ -305,6 +343,12 @@ def to_compressed(x, layout):
     """A matrix in the CSR or CSC layout."""
     if x.layout is layout:
         return x
+    if x.layout in BLOCKED:
+        kind = str(layout).partition(".")[2]
+        raise RuntimeError(
+            f"sparse_compressed_to_{kind}: expected SparseCsr or SparseCsc layout but got "
+            f"{LAYOUT_NAMES[x.layout]}"
+        )
     if x.ndim != 2:
         raise NotImplementedError(f"{layout} tensors have two dimensions here, got {x.ndim}")
     x = to_sparse(x).coalesce()
@@ -315,9 +359,92 @@ def to_compressed(x, layout):
     if axis:
         order = inner.argsort(stable=True)
         outer, inner, values = inner[order], outer[order], values[order]
-    starts = zeros(x.shape[axis] + 1, dtype=dtypes.int64)
-    starts[1:] = outer.bincount(minlength=x.shape[axis]).cumsum(0)
+    starts = starts_of(outer, x.shape[axis])
     return SparseAssemble.call(values, starts, inner, layout, x.shape, True, "ToSparseBackward1")
+
+
+def starts_of(outer, count):
+    """The inverse of ``spread_starts``: where each of ``count`` stretches begins."""
+    starts = zeros(count + 1, dtype=dtypes.int64)
+    starts[1:] = outer.bincount(minlength=count).cumsum(0)
+    return starts
+
+
+@public("Tensor", out=False)
+def to_sparse_bsr(self, blocksize, dense_dim=None):
+    """to_sparse_bsr(blocksize) -> Tensor
+
+    A matrix in the BSR layout: blocks of ``blocksize`` (height, width), row by row. RuntimeError if
+    the blocks do not divide it.
+
+    >>> torch.eye(4).to_sparse_bsr((2, 2)).col_indices()
+    tensor([0, 1])
+    """
+    return to_sparse(self, layout=BSR, blocksize=blocksize, dense_dim=dense_dim)
+
+
+@public("Tensor", out=False)
+def to_sparse_bsc(self, blocksize, dense_dim=None):
+    """to_sparse_bsc(blocksize) -> Tensor
+
+    A matrix in the BSC layout: blocks of ``blocksize`` (height, width), column by column.
+    RuntimeError if the blocks do not divide it.
+
+    >>> torch.eye(4).to_sparse_bsc((2, 2)).values().shape
+    torch.Size([2, 2, 2])
+    """
+    return to_sparse(self, layout=BSC, blocksize=blocksize, dense_dim=dense_dim)
+
+
+def to_blocks(x, layout, blocksize):
+    """A matrix in the BSR or BSC layout; blocks of zeros only are left out."""
+    height, width = size = _checked_blocks(x, layout, blocksize)
+    if x.layout is layout:
+        return x
+    x, axis = to_sparse(x).coalesce(), COMPRESSED[layout]
+    rows, columns = coordinates(x).unbind(0)
+    grid = (x.shape[0] // height, x.shape[1] // width)
+    down, across = rows.div(height, rounding_mode="floor"), columns.div(width, rounding_mode="floor")
+    outer, inner = (across, down) if axis else (down, across)
+    count = max(grid[1 - axis], 1)
+    blocks, where = (outer * count + inner).unique(return_inverse=True)
+    n = blocks.shape[0]
+    where = (where * height + rows % height) * width + columns % width
+    values = added(n * height * width, where, SparseValues.call(x)).reshape(n, *size)
+    starts = starts_of(blocks.div(count, rounding_mode="floor"), grid[axis])
+    label = "ToSparseBscBackward0" if axis else "ToSparseBsrBackward0"
+    return SparseBlocks.call(values, starts, blocks % count, layout, x.shape, size, label)
+
+
+def _checked_blocks(x, layout, blocksize):
+    """The block size as a pair; PyTorch's refusals of what cannot be cut so."""
+    size = (blocksize, blocksize) if isinstance(blocksize, int) else tuple(blocksize)
+    kind = str(layout).partition(".")[2]
+    name = f"sparse_compressed_to_{kind}" if is_sparse(x) else f"dense_to_{kind}"
+    if x.ndim < 2:
+        raise IndexError(
+            "Dimension out of range (expected to be in range of [-1, 0], but got -2)"
+        )
+    if x.ndim > 2:
+        raise NotImplementedError(f"{layout} tensors have two dimensions here, got {x.ndim}")
+    if len(size) != 2:
+        raise RuntimeError(
+            f"{name}: blocksize needs to be a tuple of size 2, but got {len(size)}"
+        )
+    if min(size) <= 0:
+        raise RuntimeError(f"{name}: blocksize needs to be positive, but got {list(size)}")
+    if x.layout is layout and tuple(SparseValues.call(x).shape[1:]) != size:
+        old, is_now = LAYOUT_NAMES[layout], list(SparseValues.call(x).shape[1:])
+        raise RuntimeError(
+            f"to_{kind}: conversion from {old} to {old} with blocksize changed from {is_now} to "
+            f"{list(size)} is not supported"
+        )
+    if x.shape[0] % size[0] or x.shape[1] % size[1]:
+        raise RuntimeError(
+            f"{name}: tensor sparse size ({x.shape[0]},{x.shape[1]}) must be divisible by given "
+            f"blocksize ({size[0]},{size[1]})"
+        )
+    return size
 
 
 # ---- looking in ----------------------------------------------------------------------------------
@@ -332,7 +459,7 @@ def is_coalesced(self):
     >>> torch.eye(2).to_sparse().is_coalesced()
     True
     """
-    need_layout("is_coalesced", self, COO, "sparse coordinate")
+    need_layout("is_coalesced", self, (COO,), "sparse coordinate")
     return self._coalesced
 
 
@@ -370,7 +497,7 @@ def indices(self):
     tensor([[0, 1],
             [0, 1]])
     """
-    need_layout("indices", self, COO, "sparse coordinate")
+    need_layout("indices", self, (COO,), "sparse coordinate")
     if not self.is_coalesced():
         raise RuntimeError(
             "Cannot get indices on an uncoalesced tensor, please call .coalesce() first"
@@ -405,7 +532,7 @@ def crow_indices(self):
     >>> torch.eye(2).to_sparse_csr().crow_indices()
     tensor([0, 1, 2])
     """
-    need_layout("crow_indices", self, CSR, "sparse row compressed")
+    need_layout("crow_indices", self, (CSR, BSR), "sparse row compressed")
     return SparsePart.call(self, 0)
 
 
@@ -418,7 +545,7 @@ def col_indices(self):
     >>> torch.eye(2).to_sparse_csr().col_indices()
     tensor([0, 1])
     """
-    need_layout("col_indices", self, CSR, "sparse row compressed")
+    need_layout("col_indices", self, (CSR, BSR), "sparse row compressed")
     return SparsePart.call(self, 1)
 
 
@@ -431,7 +558,7 @@ def ccol_indices(self):
     >>> torch.eye(2).to_sparse_csc().ccol_indices()
     tensor([0, 1, 2])
     """
-    need_layout("ccol_indices", self, CSC, "sparse column compressed")
+    need_layout("ccol_indices", self, (CSC, BSC), "sparse column compressed")
     return SparsePart.call(self, 0)
 
 
@@ -444,7 +571,7 @@ def row_indices(self):
     >>> torch.eye(2).to_sparse_csc().row_indices()
     tensor([0, 1])
     """
-    need_layout("row_indices", self, CSC, "sparse column compressed")
+    need_layout("row_indices", self, (CSC, BSC), "sparse column compressed")
     return SparsePart.call(self, 1)
 
 

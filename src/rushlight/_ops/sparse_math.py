@@ -6,6 +6,7 @@ from rushlight._core import dtypes
 from rushlight._core.errors import leaf_in_place
 from rushlight._core.op import conj
 from rushlight._core.sparse import (
+    BLOCKED,
     COMPRESSED,
     SparseTensor,
     method,
@@ -18,24 +19,30 @@ from rushlight._core.tensor import Leaf, Tensor
 from rushlight._ops.move import Cat
 from rushlight._ops.sort import searchsorted
 from rushlight._ops.sparse import (
+    BSC,
+    BSR,
     COO,
     CSC,
     CSR,
+    LAYOUT_NAMES,
     Sparse,
-    SparseAssemble,
     SparseValues,
     coalesce,
+    compressed,
     coo,
     coordinates,
     is_sparse,
     parts,
     ravel,
     summed,
+    to_blocks,
     to_compressed,
     to_dense,
     values_at,
     with_values,
 )
+
+TURNED = {CSR: CSC, CSC: CSR, BSR: BSC, BSC: BSR}  # layout -> that of the transpose
 
 # Functions that leave zero alone: applied to the values they give the values of the result.
 OF_VALUES = [
@@ -107,8 +114,10 @@ def add(input, other):
     if input.layout is not other.layout:
         raise unsupported("add", input.layout)
     if input.layout is not COO:
-        layout = input.layout
-        return to_compressed(add(input.to_sparse(), other.to_sparse()), layout)
+        layout, result = input.layout, add(input.to_sparse(), other.to_sparse())
+        if layout in BLOCKED:
+            return to_blocks(result, layout, SparseValues.call(input).shape[1:])
+        return to_compressed(result, layout)
     input, other = coalesce(input), coalesce(other)
     places = Cat.call([coordinates(input), coordinates(other)], 1)
     values = Cat.call([SparseValues.call(input), SparseValues.call(other)], 0)
@@ -143,6 +152,11 @@ def mul(input, other):
     if is_sparse(other) and input.shape != other.shape:
         raise RuntimeError(
             f"mul operands have incompatible sizes {list(input.shape)} and {list(other.shape)}"
+        )
+    if input.layout in BLOCKED:
+        raise RuntimeError(
+            "empty_sparse_compressed expected sparse compressed (non-block) tensor layout but got "
+            f"{LAYOUT_NAMES[input.layout]}"
         )
     s = settled(input)
     if not is_sparse(other):
@@ -194,7 +208,9 @@ class SparseProduct(Sparse):
 
     def forward(xp, s, y, label="MmBackward0"):
         (rows, columns), values = s.coordinates(), s.values
-        if not s.coalesced or s.layout is CSC:
+        if s.layout in BLOCKED:
+            rows, columns, values = rows.ravel(), columns.ravel(), values.ravel()
+        if not s.coalesced or s.layout not in (COO, CSR):
             order = xp.argsort(rows, kind="stable")
             rows, columns, values = rows[order], columns[order], values[order]
         wide = xp.float32 if values.dtype in dtypes.HALF else values.dtype
@@ -221,7 +237,10 @@ class SparseProduct(Sparse):
         return with_values(input, (g[rows] * conj(mat2)[columns]).sum(-1))
 
     def vjp_mat2(g, input):
-        return mm(conj_of(input).t(), g)
+        turned = conj_of(input).t()
+        if turned.layout in BLOCKED:  # mm refuses BSC by dense
+            return SparseProduct.call(turned, g.to_dense())
+        return mm(turned, g)
 
 
 def conj_of(s):
@@ -233,6 +252,11 @@ def conj_of(s):
 def mm(input, mat2, label="MmBackward0"):
     """Sparse by dense and dense by sparse are dense, sparse by sparse is sparse."""
     _check_product(input, mat2)
+    if input.layout is BSC or mat2.layout is BSR:
+        raise RuntimeError(
+            "addmm: computation on CPU is not implemented for Strided + "
+            f"{LAYOUT_NAMES[input.layout]} @ {LAYOUT_NAMES[mat2.layout]}"
+        )
     if is_sparse(input) and is_sparse(mat2):
         return both_sparse(input, mat2)
     if not is_sparse(input):
@@ -247,6 +271,8 @@ def mm(input, mat2, label="MmBackward0"):
 
 def both_sparse(x, y):
     """The product of two sparse matrices: every pair of values that meet."""
+    if x.layout in BLOCKED or y.layout in BLOCKED:
+        raise unsupported("mm", BSR)
     layout, y = x.layout, to_compressed(y, CSR)
     rows, columns = coordinates(x).unbind(0)
     starts = parts(y)[0].to(dtypes.int64)
@@ -303,9 +329,10 @@ def permute(input, dims):
     values, shape = SparseValues.call(input), [input.shape[d] for d in dims]
     if input.layout in COMPRESSED:
         rows, columns = parts(input)
-        layout = CSC if input.layout is CSR else CSR
-        label = "TransposeBackward0"
-        return SparseAssemble.call(values, rows, columns, layout, tuple(shape), True, label)
+        if input.layout in BLOCKED:
+            values = values.transpose(1, 2)
+        layout = TURNED[input.layout]
+        return compressed(values, rows, columns, layout, shape, "TransposeBackward0")
     k = input.sparse_dim()
     if sorted(dims[:k]) != list(range(k)):
         raise RuntimeError("transpose: dimensions with indices and without cannot be exchanged")
