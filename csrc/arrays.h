@@ -48,6 +48,12 @@ inline PyObject *not_implemented() {
 PyObject *quiet(PyObject *function);
 
 // Each family adds its functions to the module.
+bool add_cast(PyObject *module);
+bool add_choose(PyObject *module);
+bool add_compare(PyObject *module);
+bool add_copy(PyObject *module);
+bool add_gather(PyObject *module);
+bool add_scatter(PyObject *module);
 bool add_random(PyObject *module);
 bool add_pointwise(PyObject *module);
 bool add_rows(PyObject *module);

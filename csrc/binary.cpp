@@ -6,14 +6,15 @@
 namespace rushlight {
 namespace {
 
-enum Op { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, COUNT, RELU_BACKWARD = COUNT, TANH_BACKWARD, SIGMOID_BACKWARD, ALL };
+enum Op { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, COUNT, RELU_BACKWARD = COUNT, TANH_BACKWARD, SIGMOID_BACKWARD, ABS_BACKWARD, MAGNITUDE, ALL };
 const char *const UFUNCS[COUNT] = {"add", "subtract", "multiply", "true_divide", "maximum", "minimum"};
 PyObject *ufuncs[COUNT];
 
 const Binary &table(int op) {
   const BinaryTable &t = kernels->binary;
   const Binary *all[ALL] = {&t.add,     &t.sub,           &t.mul,           &t.div,             &t.maximum,
-                            &t.minimum, &t.relu_backward, &t.tanh_backward, &t.sigmoid_backward};
+                            &t.minimum, &t.relu_backward, &t.tanh_backward, &t.sigmoid_backward, &t.abs_backward,
+                            &t.magnitude};
   return *all[op];
 }
 
@@ -232,6 +233,20 @@ template <int OP> PyObject *gradient(PyObject *, PyObject *const *args, Py_ssize
   return out || PyErr_Occurred() ? out : not_implemented();
 }
 
+bool floats(PyObject *x) { return plain(x) && (type_of(x) == NPY_FLOAT32 || type_of(x) == NPY_FLOAT64); }
+
+PyObject *neg(PyObject *, PyObject *x) {
+  static PyObject *minus = PyFloat_FromDouble(-1);
+  PyObject *out = floats(x) ? attempt(MUL, x, minus) : nullptr;
+  return out || PyErr_Occurred() ? out : not_implemented();
+}
+
+PyObject *absolute(PyObject *, PyObject *x) {
+  static PyObject *zero = PyFloat_FromDouble(0);
+  PyObject *out = floats(x) ? attempt(MAGNITUDE, x, zero) : nullptr;
+  return out || PyErr_Occurred() ? out : not_implemented();
+}
+
 PyObject *relu(PyObject *, PyObject *x) {
   static PyObject *zero = PyFloat_FromDouble(0);
   PyObject *out = plain(x) ? attempt(MAXIMUM, x, zero) : nullptr;
@@ -246,6 +261,9 @@ PyMethodDef methods[] = {METHOD("add", ADD),         METHOD("sub", SUB),        
                          METHOD("maximum", MAXIMUM), METHOD("minimum", MINIMUM),
                          GRADIENT("relu_backward", RELU_BACKWARD), GRADIENT("tanh_backward", TANH_BACKWARD),
                          GRADIENT("sigmoid_backward", SIGMOID_BACKWARD),
+                         GRADIENT("abs_backward", ABS_BACKWARD),
+                         {"neg", neg, METH_O, "neg(x) -> array, or NotImplemented"},
+                         {"abs", absolute, METH_O, "abs(x) -> array, or NotImplemented"},
                          {"relu", relu, METH_O, "relu(x) -> array, or NotImplemented"}, {nullptr}};
 
 }  // namespace

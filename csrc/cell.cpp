@@ -23,8 +23,8 @@ struct Slot {
 };
 
 PyObject *set_cell(PyObject *, PyObject *args) {
-  PyObject *tensor, *parameter, *node, *leaf, *pick, *state, *thread, *live, *check;
-  if (!PyArg_ParseTuple(args, "OOOOOOOOO", &tensor, &parameter, &node, &leaf, &pick, &state, &thread, &live, &check))
+  PyObject *tensor, *parameter, *node, *leaf, *pick, *state, *thread, *live, *check, *fresh;
+  if (!PyArg_ParseTuple(args, "OOOOOOOOOO", &tensor, &parameter, &node, &leaf, &pick, &state, &thread, &live, &check, &fresh))
     return nullptr;
   PyObject *kind = (PyObject *)Py_TYPE(state);
   const Slot slots[] = {
@@ -36,7 +36,7 @@ PyObject *set_cell(PyObject *, PyObject *args) {
       {leaf, "hooks", &cell.leaf_hooks},  {leaf, "tensor", &cell.leaf_tensor}, {pick, "node", &cell.pick_node},
       {pick, "index", &cell.pick_index},  {pick, "edges", &cell.pick_edges}, {pick, "shape", &cell.pick_shape},
       {pick, "dtype", &cell.pick_dtype},  {pick, "hooks", &cell.pick_hooks}, {kind, "special", &cell.special},
-      {kind, "grad", &cell.grad_on},
+      {kind, "grad", &cell.grad_on},         {kind, "inference", &cell.inference},
   };
   for (const Slot &s : slots)
     if ((*s.offset = offset_of(s.type, s.name)) < 0) return nullptr;
@@ -49,6 +49,7 @@ PyObject *set_cell(PyObject *, PyObject *args) {
   cell.thread = Py_NewRef(thread);
   cell.live_node = Py_NewRef(live);
   cell.check_version = Py_NewRef(check);
+  cell.fresh_version = Py_NewRef(fresh);
   cell.zero = PyLong_FromLong(0);
   cell.one = PyLong_FromLong(1);
   cell.grad_name = PyUnicode_InternFromString("grad");
@@ -57,7 +58,7 @@ PyObject *set_cell(PyObject *, PyObject *args) {
 
 PyMethodDef methods[] = {
     {"set_cell", set_cell, METH_VARARGS,
-     "set_cell(Tensor, Parameter, Node, Leaf, Pick, state, thread, live_node, check_version)\n\nTell C++ where the slots are."},
+     "set_cell(Tensor, Parameter, Node, Leaf, Pick, state, thread, live_node, check_version, fresh_version)\n\nTell C++ where the slots are."},
     {nullptr},
 };
 
@@ -102,8 +103,12 @@ PyObject *new_tensor(PyObject *array) {
   }
   slot(t, cell.data) = array;
   put(t, cell.node_, Py_None);
-  put(t, cell.ver, Py_None);
   put(t, cell.view, Py_None);
+  if (slot(cell.state, cell.inference) == cell.zero) {
+    put(t, cell.ver, Py_None);
+  } else if (!(slot(t, cell.ver) = PyObject_CallNoArgs(cell.fresh_version))) {
+    Py_CLEAR(t);
+  }
   return t;
 }
 

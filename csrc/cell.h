@@ -15,7 +15,8 @@ struct Cell {
   Py_ssize_t leaf_shape, leaf_dtype, leaf_hooks, leaf_tensor;         // of a Leaf
   Py_ssize_t pick_node, pick_index, pick_edges, pick_shape, pick_dtype, pick_hooks;
   PyObject *state, *thread, *live_node, *check_version;
-  Py_ssize_t special, grad_on;                                        // of the State
+  Py_ssize_t special, grad_on, inference;                             // of the State
+  PyObject *fresh_version;                                            // what a new tensor's counter is in inference mode
   PyObject *zero, *one, *grad_name;                                   // 0, 1, "grad"
 };
 extern Cell cell;  // valid once Python has called set_cell
@@ -30,7 +31,14 @@ inline void put(PyObject *o, Py_ssize_t offset, PyObject *value) {  // a new obj
 inline bool is_plain_tensor(PyObject *t) { return Py_TYPE(t) == cell.tensor || Py_TYPE(t) == cell.parameter; }
 
 // Is a mode active, so that every call takes the general path?
-inline bool special() { return slot(cell.state, cell.special) != cell.zero; }
+// Inference mode is one, but what is here knows it.
+inline bool special() { return slot(cell.state, cell.special) != slot(cell.state, cell.inference); }
+
+// Was the tensor made in inference mode, so that its counter is no plain list?
+inline bool is_inference(PyObject *t) {
+  PyObject *ver = slot(t, cell.ver);
+  return ver != Py_None && !PyList_CheckExact(ver);
+}
 
 // Is gradient recording on in this thread? -1 with an error.
 inline int grad_on() {

@@ -132,6 +132,26 @@ const uint8_t *how_to_save(Front *f, unsigned mask) {
   return how;
 }
 
+// Would a tensor made in inference mode be saved?
+bool saves_inference(Front *f, PyObject *const *inputs, PyObject *const *arrays, unsigned mask) {
+  bool any = false;
+  for (int i = 0; i < f->count; i++) any |= arrays[i] != Py_None && is_plain_tensor(inputs[i]) && is_inference(inputs[i]);
+  const uint8_t *how = any ? how_to_save(f, mask) : nullptr;
+  for (int i = 0; how && i < f->count; i++)
+    if (how[i] == 2 && arrays[i] != Py_None && is_plain_tensor(inputs[i]) && is_inference(inputs[i])) return true;
+  return false;
+}
+
+PyObject *refuse(PyObject *t, PyObject *const *nodes, int n) {
+  drop(nodes, n);
+  Py_DECREF(t);
+  PyErr_SetString(PyExc_RuntimeError,
+                  "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+                  "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and "
+                  "use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
+  return nullptr;
+}
+
 PyObject *saved_slot(PyObject *input, PyObject *array, int how) {
   if (!how) return Py_NewRef(Py_None);
   if (!array || array == Py_None || !is_plain_tensor(input)) return PyTuple_Pack(1, input);
@@ -240,6 +260,7 @@ PyObject *call_plain(Front *f, PyObject *const *values) {
   if (!f->differentiable) return t;
   int mask = nodes_of(f, values, arrays, nodes);
   int on = mask > 0 ? grad_on() : mask;
+  if (on > 0 && saves_inference(f, values, arrays, (unsigned)mask)) return refuse(t, nodes, f->count);
   bool good = on >= 0 && (!on || record(f, t, r, values, arrays, nodes, values + f->count, (unsigned)mask));
   if (mask >= 0) drop(nodes, f->count);
   if (!good) Py_CLEAR(t);
@@ -408,7 +429,7 @@ bool bump(PyObject *t) {
 // self op= other, where no history is concerned: kernel(x, y, x).
 PyObject *call_inplace(Front *f, PyObject *const *values) {
   PyObject *self = values[0], *other = values[1], *arrays[2];
-  if (!is_plain_tensor(self) || !arrays_of(f, values, arrays)) return nullptr;
+  if (!is_plain_tensor(self) || is_inference(self) || !arrays_of(f, values, arrays)) return nullptr;
   if (is_plain_tensor(other)) {
     if (PyArray_NDIM((PyArrayObject *)arrays[1]) > PyArray_NDIM((PyArrayObject *)arrays[0])) return nullptr;
     PyObject *node = node_of(other);

@@ -19,6 +19,9 @@ using Map2 = void (*)(const float *x, const float *y, float *out, size_t n);
 // Row by row: (rows, columns) -> (rows, columns).
 using RowMap = void (*)(const float *x, float *out, size_t rows, size_t columns);
 using RowMap2 = void (*)(const float *x, const float *y, float *out, size_t rows, size_t columns);
+// Down the columns from first to last of (n, inner).
+using ColumnMap = void (*)(const float *x, float *out, size_t n, size_t inner, size_t first, size_t last);
+using ColumnMap2 = void (*)(const float *x, const float *y, float *out, size_t n, size_t inner, size_t first, size_t last);
 
 struct Pointwise {
   Map exp, log, sigmoid, erf, gelu, gelu_tanh, silu, softplus;
@@ -34,6 +37,9 @@ struct Rows {
                      float *rstd, size_t rows, size_t columns);
   void (*standardize_backward)(const float *g, const float *x, const float *mean, const float *rstd, float *out,
                                size_t rows, size_t columns);
+  RowMap log_sums;  // (rows, columns) -> (rows)
+  ColumnMap softmax_columns, log_softmax_columns;
+  ColumnMap2 softmax_backward_columns, log_softmax_backward_columns;
 };
 
 // Losses of pairs of numbers: the sum, each, and the slope in x times `scale` and g (or null). p: a parameter.
@@ -44,6 +50,17 @@ struct PairLoss {
 };
 struct Losses {
   PairLoss pairs[6];  // squared, absolute, smooth, Huber's, of probabilities, of logits
+};
+
+// What normalizations are made of, see kernels_norm.cpp.
+struct Norms {
+  double (*total)(const float *x, size_t n);
+  double (*squares)(const float *x, float mean, size_t n);  // the sum of (x - mean)^2
+  void (*products)(const float *g, const float *x, float mean, size_t n, double *both);
+  void (*affine)(const float *x, float mean, float scale, float shift, float *out, size_t n);
+  void (*combine)(const float *g, const float *x, float mean, float p, float q, float r, float *out, size_t n);
+  void (*layer_backward)(const float *g, const float *x, const float *weight, const float *mean, const float *rstd,
+                         float *out, float *to_weight, float *to_bias, size_t rows, size_t columns);
 };
 
 struct Random {
@@ -69,6 +86,8 @@ struct Binary {
 struct BinaryTable {
   Binary add, sub, mul, div, maximum, minimum;
   Binary relu_backward, tanh_backward, sigmoid_backward;  // (gradient, result)
+  Binary abs_backward;                                    // (gradient, input)
+  Binary magnitude;                                       // of the first
 };
 
 struct ReductionLoops {
@@ -167,6 +186,35 @@ struct SortTable {
   KeyQuestions keys32, keys64;
 };
 
+// Elements of one type made another by C's rules. In the order of Plain: bool, uint8, int8, int16, int32, int64, float32,
+// float64.
+constexpr size_t PLAIN_TYPES = 8;
+using CastLoop = void (*)(const void *x, void *out, size_t n);
+struct Casts {
+  CastLoop of[PLAIN_TYPES][PLAIN_TYPES];  // [from][to]
+};
+
+// Elements moved about, by their size: 1, 2, 4, 8 bytes.
+constexpr size_t SIZES = 4;
+struct Moves {
+  // to[j][i] = from[i][j]: (rows, columns) -> (columns, rows); strides in bytes, the last dimensions contiguous
+  void (*transpose[SIZES])(const char *from, ptrdiff_t down, char *to, ptrdiff_t across, size_t rows, size_t columns);
+  // out = c ? x : y; the form says which are scalars: none, x, y, both
+  void (*where[SIZES][4])(const uint8_t *c, const void *x, const void *y, void *out, size_t n);
+  // The elements where the mask holds, `count` of them.
+  void (*compress[SIZES])(const uint8_t *mask, const void *x, void *out, size_t count);
+  size_t (*count)(const uint8_t *mask, size_t n);  // how many bytes are not 0
+};
+
+// Of float32, float64, int32, int64 and bytes.
+constexpr size_t COMPARED_TYPES = 5;
+struct Comparisons {
+  Forms of[6][COMPARED_TYPES];  // ==, !=, <, <=, >, >=
+  Forms bits[3];                // and, or, xor of bytes
+  // max(x, low) then min(.., high); nan stays. Null bounds are not there.
+  void (*clamp[COMPARED_TYPES - 1])(const void *x, const void *low, const void *high, void *out, size_t n);
+};
+
 struct Kernels {
   const char *name;
   Random random;
@@ -180,9 +228,13 @@ struct Kernels {
   Pool pool;
   Optimizers optimizers;
   Gemm gemm;
+  Casts casts;
+  Moves moves;
+  Comparisons comparisons;
   ScanTable scans;
   SortTable sorts;
   Losses losses;
+  Norms norms;
 };
 
 // The table of this CPU, set when the module is imported.

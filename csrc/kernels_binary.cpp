@@ -34,6 +34,14 @@ struct SigmoidBackward {
   template <typename T> static T of(T g, T y) { return g * (1 - y) * y; }
 };
 
+struct AbsBackward {
+  template <typename T> static T of(T g, T x) { return g * (T)((x > 0) - (x < 0)); }
+};
+struct Magnitude {  // of the first
+  static float of(float x, float) { return __builtin_fabsf(x); }
+  static double of(double x, double) { return __builtin_fabs(x); }
+};
+
 // (n), (n) -> (n)
 template <typename F, typename T> void both(const void *x, const void *y, void *out, size_t n) {
   const T *a = static_cast<const T *>(x), *b = static_cast<const T *>(y);
@@ -68,7 +76,8 @@ template <typename F> constexpr Binary floats_only() { return {forms<F, float>()
 extern const BinaryTable binary;
 const BinaryTable binary = {with_integers<Add>(), with_integers<Sub>(),   with_integers<Mul>(),
                             floats_only<Div>(),   floats_only<Maximum>(), floats_only<Minimum>(),
-                            floats_only<ReluBackward>(), floats_only<TanhBackward>(), floats_only<SigmoidBackward>()};
+                            floats_only<ReluBackward>(), floats_only<TanhBackward>(), floats_only<SigmoidBackward>(),
+                            floats_only<AbsBackward>(), floats_only<Magnitude>()};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

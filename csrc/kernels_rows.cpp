@@ -162,10 +162,96 @@ void standardize_backward(const float *g, const float *x, const float *means, co
   }
 }
 
+// log(sum(exp(x))) of each row; infinite maxima are not subtracted
+void log_sums(const float *x, float *out, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, x += n) {
+    float m = row_max(x, n);
+    m = m == INF || m == -INF ? 0.0f : m;
+    out[r] = log_of(row_sum(x, n, [=](V v) { return exp(v - m); })) + m;
+  }
+}
+
+// ---- the same down columns: (n, inner)[:, first:last], a strip that stays in the cache at a time ---------------------
+
+constexpr size_t STRIP = 64;
+
+// work(offset of the strip, its width) for each strip
+template <typename Work> inline void strips(size_t first, size_t last, Work work) {
+  for (size_t c = first; c < last; c += STRIP) work(c, last - c < STRIP ? last - c : STRIP);
+}
+
+// f(at, lanes, k) for the vectors of a row of w columns that begins at `row`
+template <typename Function> inline void lanes(size_t row, size_t w, Function f) {
+  size_t k = 0;
+  for (; k + WIDTH <= w; k += WIDTH) f(row + k, WIDTH, k);
+  if (k < w) f(row + k, w - k, k);
+}
+
+inline V get(const float *x, size_t m) { return m == WIDTH ? load(x) : load_part(x, m, 0); }
+inline void put(float *x, V v, size_t m) {
+  if (m == WIDTH) store(x, v);
+  else store_part(x, v, m);
+}
+
+inline void strip_max(const float *x, size_t n, size_t inner, size_t c, size_t w, float *top) {
+  for (size_t k = 0; k < STRIP; k++) top[k] = -INF;
+  for (size_t r = 0; r < n; r++)
+    lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { store(top + k, max(get(x + at, m), load(top + k))); });
+}
+
+void softmax_columns(const float *x, float *out, size_t n, size_t inner, size_t first, size_t last) {
+  strips(first, last, [=](size_t c, size_t w) {
+    float top[STRIP], total[STRIP] = {}, *t = top, *s = total;
+    strip_max(x, n, inner, c, w, top);
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) {
+        V e = exp(get(x + at, m) - load(t + k));
+        put(out + at, e, m);
+        store(s + k, load(s + k) + e);
+      });
+    for (size_t k = 0; k < STRIP; k++) total[k] = 1.0f / total[k];
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { put(out + at, get(out + at, m) * load(s + k), m); });
+  });
+}
+
+void log_softmax_columns(const float *x, float *out, size_t n, size_t inner, size_t first, size_t last) {
+  strips(first, last, [=](size_t c, size_t w) {
+    float top[STRIP], total[STRIP] = {}, *t = top, *s = total;
+    strip_max(x, n, inner, c, w, top);
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { store(s + k, load(s + k) + exp(get(x + at, m) - load(t + k))); });
+    for (size_t k = 0; k < STRIP; k += WIDTH) store(s + k, log(load(s + k)));
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { put(out + at, (get(x + at, m) - load(t + k)) - load(s + k), m); });
+  });
+}
+
+void softmax_backward_columns(const float *g, const float *y, float *out, size_t n, size_t inner, size_t first, size_t last) {
+  strips(first, last, [=](size_t c, size_t w) {
+    float total[STRIP] = {}, *s = total;
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { store(s + k, load(s + k) + get(g + at, m) * get(y + at, m)); });
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { put(out + at, get(y + at, m) * (get(g + at, m) - load(s + k)), m); });
+  });
+}
+
+void log_softmax_backward_columns(const float *g, const float *y, float *out, size_t n, size_t inner, size_t first, size_t last) {
+  strips(first, last, [=](size_t c, size_t w) {
+    float total[STRIP] = {}, *s = total;
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { store(s + k, load(s + k) + get(g + at, m)); });
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { put(out + at, get(g + at, m) - exp(get(y + at, m)) * load(s + k), m); });
+  });
+}
+
 }  // namespace
 
 extern const Rows rows;
-const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward};
+const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward,
+                   log_sums, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

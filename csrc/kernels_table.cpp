@@ -14,9 +14,13 @@ extern const Recurrent recurrent;
 extern const Pool pool;
 extern const Optimizers optimizers;
 extern const Gemm gemm;
+extern const Casts casts;
+extern const Moves moves;
+extern const Comparisons comparisons;
 extern const ScanTable scans;
 extern const SortTable sorts;
 extern const Losses losses;
+extern const Norms norms;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -39,9 +43,13 @@ Kernels RUSHLIGHT_TABLE() {
       pool,
       optimizers,
       gemm,
+      casts,
+      moves,
+      comparisons,
       scans,
       sorts,
       losses,
+      norms,
   };
 }
 

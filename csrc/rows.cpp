@@ -1,57 +1,99 @@
-// Python's side of the row kernels: float32, contiguous, over the last dimension, else NotImplemented.
+// Python's side of the row kernels: float32, contiguous, else NotImplemented.
 #include "arrays.h"
 #include "kernels.h"
+
+#include <algorithm>
 
 namespace rushlight {
 namespace {
 
 bool served(PyObject *x) { return plain(x) && type_of(x) == NPY_FLOAT32 && size_of(x) > 0; }
 
-size_t last(PyObject *x) {
-  PyArrayObject *a = (PyArrayObject *)x;
-  return (size_t)PyArray_DIM(a, PyArray_NDIM(a) - 1);
+// x as (outer, n, inner) with `dim` in the middle; false for what is no dimension of it.
+struct Split {
+  size_t outer = 1, n = 1, inner = 1;
+  bool set(PyObject *x, PyObject *dim) {
+    PyArrayObject *a = (PyArrayObject *)x;
+    int ndim = PyArray_NDIM(a), overflow;
+    if (!PyLong_CheckExact(dim)) return false;
+    long d = PyLong_AsLongAndOverflow(dim, &overflow);
+    if (d < 0) d += ndim;
+    if (overflow || d < 0 || d >= ndim) return false;
+    n = (size_t)PyArray_DIM(a, (int)d);
+    for (int i = 0; i < d; i++) outer *= (size_t)PyArray_DIM(a, i);
+    for (int i = (int)d + 1; i < ndim; i++) inner *= (size_t)PyArray_DIM(a, i);
+    return true;
+  }
+};
+
+// work(offset, first column, last column) for strips of columns of each of the outer matrices
+template <typename Work> void by_strips(const Split &s, Work work) {
+  constexpr size_t STRIP = 64;
+  size_t strips = (s.inner + STRIP - 1) / STRIP;
+  share(s.outer * strips, s.n * std::min(STRIP, s.inner), [=](size_t i, size_t j) {
+    for (; i < j;) {  // strips side by side together: memory is read along the rows
+      size_t first = i % strips, last = std::min(strips, first + (j - i));
+      work(i / strips * s.n * s.inner, first * STRIP, std::min(last * STRIP, s.inner));
+      i += last - first;
+    }
+  });
 }
 
-// Is `dim` the last dimension of x?
-bool is_last(PyObject *x, PyObject *dim) {
-  int ndim = PyArray_NDIM((PyArrayObject *)x);
-  if (!ndim || !PyLong_CheckExact(dim)) return false;
-  long d = PyLong_AsLong(dim);
-  return d == -1 || d == ndim - 1;
-}
-
-PyObject *by_row(PyObject *const *args, Py_ssize_t given, RowMap kernel) {
-  if (given != 2 || !served(args[0]) || !is_last(args[0], args[1])) return not_implemented();
+PyObject *by_row(PyObject *const *args, Py_ssize_t given, RowMap kernel, ColumnMap down) {
+  Split s;
+  if (given != 2 || !served(args[0]) || !s.set(args[0], args[1])) return not_implemented();
   PyObject *out = like(args[0]);
   if (!out) return nullptr;
   const float *x = data_of<float>(args[0]);
   float *to = data_of<float>(out);
-  size_t columns = last(args[0]), rows = size_of(args[0]) / columns;
-  share(rows, columns, [=](size_t i, size_t j) {
-    kernel(x + i * columns, to + i * columns, j - i, columns);
-  });
+  if (s.inner > 1)
+    by_strips(s, [=](size_t at, size_t i, size_t j) { down(x + at, to + at, s.n, s.inner, i, j); });
+  else
+    share(s.outer, s.n, [=](size_t i, size_t j) { kernel(x + i * s.n, to + i * s.n, j - i, s.n); });
   return out;
 }
 
-PyObject *by_row2(PyObject *const *args, Py_ssize_t given, RowMap2 kernel) {
-  if (given != 3 || !served(args[0]) || !served(args[1]) || !is_last(args[0], args[2]) ||
+PyObject *by_row2(PyObject *const *args, Py_ssize_t given, RowMap2 kernel, ColumnMap2 down) {
+  Split s;
+  if (given != 3 || !served(args[0]) || !served(args[1]) || !s.set(args[0], args[2]) ||
       !PyArray_SAMESHAPE((PyArrayObject *)args[0], (PyArrayObject *)args[1]))
     return not_implemented();
   PyObject *out = like(args[0]);
   if (!out) return nullptr;
   const float *x = data_of<float>(args[0]), *y = data_of<float>(args[1]);
   float *to = data_of<float>(out);
-  size_t columns = last(args[0]), rows = size_of(args[0]) / columns;
-  share(rows, columns, [=](size_t i, size_t j) {
-    kernel(x + i * columns, y + i * columns, to + i * columns, j - i, columns);
-  });
+  if (s.inner > 1)
+    by_strips(s, [=](size_t at, size_t i, size_t j) { down(x + at, y + at, to + at, s.n, s.inner, i, j); });
+  else
+    share(s.outer, s.n, [=](size_t i, size_t j) { kernel(x + i * s.n, y + i * s.n, to + i * s.n, j - i, s.n); });
+  return out;
+}
+
+// logsumexp(x, dim, keepdim), over the last dimension
+PyObject *logsumexp(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  Split s;
+  if (given != 3 || !served(args[0]) || !PyBool_Check(args[2])) return not_implemented();
+  PyObject *dim = args[1];
+  if ((PyTuple_CheckExact(dim) || PyList_CheckExact(dim)) && PySequence_Fast_GET_SIZE(dim) == 1) dim = PySequence_Fast_GET_ITEM(dim, 0);
+  if (!s.set(args[0], dim) || s.inner != 1) return not_implemented();
+  PyArrayObject *a = (PyArrayObject *)args[0];
+  int ndim = PyArray_NDIM(a);
+  if (PyArray_DIM(a, ndim - 1) != (npy_intp)s.n) return not_implemented();  // dimensions of one element behind
+  npy_intp dims[NPY_MAXDIMS];
+  std::copy_n(PyArray_DIMS(a), ndim, dims);
+  dims[ndim - 1] = 1;
+  PyObject *out = PyArray_SimpleNew(args[2] == Py_True ? ndim : ndim - 1, dims, NPY_FLOAT32);
+  if (!out) return nullptr;
+  const float *x = data_of<float>(args[0]);
+  float *to = data_of<float>(out);
+  share(s.outer, s.n, [=](size_t i, size_t j) { kernels->rows.log_sums(x + i * s.n, to + i, j - i, s.n); });
   return out;
 }
 
 #define ROWS(name) \
-  PyObject *name(PyObject *, PyObject *const *args, Py_ssize_t given) { return by_row(args, given, kernels->rows.name); }
+  PyObject *name(PyObject *, PyObject *const *args, Py_ssize_t given) { return by_row(args, given, kernels->rows.name, kernels->rows.name##_columns); }
 #define ROWS2(name) \
-  PyObject *name(PyObject *, PyObject *const *args, Py_ssize_t given) { return by_row2(args, given, kernels->rows.name); }
+  PyObject *name(PyObject *, PyObject *const *args, Py_ssize_t given) { return by_row2(args, given, kernels->rows.name, kernels->rows.name##_columns); }
 ROWS(softmax)
 ROWS(log_softmax)
 ROWS2(softmax_backward)
@@ -115,6 +157,7 @@ PyObject *standardize_backward(PyObject *, PyObject *const *args, Py_ssize_t giv
 PyMethodDef methods[] = {METHOD(softmax),          METHOD(log_softmax),
                          METHOD(softmax_backward), METHOD(log_softmax_backward),
                          METHOD(layer_norm),       METHOD(standardize_backward),
+                         METHOD(logsumexp),
                          {nullptr}};
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Other looks at the memory of an array: what NumPy's reshape, swapaxes and transpose do, without their argument parsing.
 // All answer NotImplemented for what they would have to refuse: the reference has the words.
-#include "arrays.h"
+#include "copy.h"
 
 namespace rushlight {
 namespace {
@@ -104,6 +104,48 @@ PyObject *reshape(PyObject *, PyObject *const *args, Py_ssize_t given) {
   return look(args[0], n, dims, strides);
 }
 
+// Can a strided array be seen with these dimensions? Then their strides: groups of dimensions of one size each that the
+// new ones divide, every group one stretch of memory.
+bool foldable(PyArrayObject *a, int n, const npy_intp *dims, npy_intp *strides) {
+  npy_intp old_dims[NPY_MAXDIMS], old_strides[NPY_MAXDIMS];
+  int count = 0;
+  for (int d = 0; d < PyArray_NDIM(a); d++)
+    if (PyArray_DIM(a, d) != 1) {
+      old_dims[count] = PyArray_DIM(a, d);
+      old_strides[count++] = PyArray_STRIDE(a, d);
+    }
+  int i = 0, j = 0;
+  while (i < count && j < n) {
+    int i0 = i, j0 = j;
+    npy_intp have = old_dims[i++], want = dims[j++];
+    while (have != want) {
+      if (have < want) have *= old_dims[i++];
+      else want *= dims[j++];
+    }
+    for (int k = i0; k + 1 < i; k++)
+      if (old_strides[k] != old_dims[k + 1] * old_strides[k + 1]) return false;
+    npy_intp step = old_strides[i - 1];
+    for (int k = j; k-- > j0; step *= dims[k]) strides[k] = step;
+  }
+  return true;
+}
+
+// reshape(x, shape) of any array: a view if there is one, else a copy
+PyObject *reshaped(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+  if (given != 2 || !movable(args[0])) return not_implemented();
+  PyArrayObject *a = (PyArrayObject *)args[0];
+  if (PyArray_IS_C_CONTIGUOUS(a)) return reshape(module, args, given);
+  npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+  int n;
+  if (!sizes(args[1], PyArray_SIZE(a), n, dims)) return not_implemented();
+  if (foldable(a, n, dims, strides)) return not_implemented();  // a view: the reference makes those
+  PyObject *whole = contiguous(args[0]), *with[2] = {whole, args[1]};
+  if (!whole) return refuse();
+  PyObject *out = reshape(module, with, 2);
+  Py_DECREF(whole);
+  return out;
+}
+
 PyObject *unsqueeze(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 2 || !PyArray_CheckExact(args[0])) return not_implemented();
   PyArrayObject *a = (PyArrayObject *)args[0];
@@ -141,7 +183,7 @@ PyObject *expand(PyObject *, PyObject *const *args, Py_ssize_t given) {
 }
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name "(x, ...) -> view, or NotImplemented"}
-PyMethodDef methods[] = {METHOD(transpose), METHOD(t),      METHOD(permute), METHOD(reshape),
+PyMethodDef methods[] = {METHOD(transpose), METHOD(t),      METHOD(permute), METHOD(reshape), METHOD(reshaped),
                          METHOD(unsqueeze), METHOD(expand), {nullptr}};
 
 }  // namespace

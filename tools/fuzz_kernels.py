@@ -35,7 +35,13 @@ FINITE = {"convolution", "conv_transpose", "conv_weight", "linear", "linear_inpu
 FINITE |= {"linear_weight", "bmm", "batched_matmul", "rnn_layer", "rnn_layer_backward"}
 FINITE |= {"native_layer_norm", "standardize_backward", "avg_pool", "avg_pool_backward"}
 FINITE |= {"adaptive_avg_pool", "adaptive_avg_pool_backward", "plane_scatter", "cumsum", "cumprod"}
-FINITE |= {"softmax_backward", "log_softmax_backward", "cross_entropy_backward"}
+FINITE |= {
+    "attention",
+    "attention_backward",
+    "softmax_backward",
+    "log_softmax_backward",
+    "cross_entropy_backward",
+}
 
 POSITIONS = {"median", "nanmedian", "kthvalue", "topk"}
 # Only our own code calls these, with sizes that belong together; others would read beyond an array.

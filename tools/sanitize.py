@@ -19,6 +19,7 @@ RUNTIME = {"address": "libasan.so", "thread": "libtsan.so", "undefined": "libubs
 TESTS = ["tests/core/test_fronts.py", "tests/core/test_entries.py", "tests/ops/test_matmul.py"]
 TESTS += ["tests/ops/test_conv.py", "tests/ops/test_pool.py", "tests/ops/test_rnn.py"]
 TESTS += ["tests/ops/test_scan.py", "tests/ops/test_sort.py", "tests/optim/test_native_updates.py"]
+TESTS += ["tests/kernels/test_moving.py"]
 
 
 def build(kind: str) -> Path:

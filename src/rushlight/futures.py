@@ -90,7 +90,17 @@ class Future(Generic[T]):
 
 
 def collect_all(futures: list[Future]) -> Future[list[Future]]:
-    """A future of the list of futures, done when all of them are."""
+    """A future of the list of futures, done when all of them are.
+
+    >>> a, b = torch.futures.Future(), torch.futures.Future()
+    >>> both = torch.futures.collect_all([a, b])
+    >>> a.set_result(1)
+    >>> both.done()
+    False
+    >>> b.set_result(2)
+    >>> [f.value() for f in both.wait()]
+    [1, 2]
+    """
     result: Future[list[Future]] = Future()
     left = len(futures)
     lock = threading.Lock()
@@ -111,5 +121,12 @@ def collect_all(futures: list[Future]) -> Future[list[Future]]:
 
 
 def wait_all(futures: list[Future]) -> list:
-    """Wait for all futures and return their values, or raise the first exception."""
+    """Wait for all futures and return their values, or raise the first exception.
+
+    >>> a, b = torch.futures.Future(), torch.futures.Future()
+    >>> a.set_result(1)
+    >>> b.set_result(2)
+    >>> torch.futures.wait_all([a, b])
+    [1, 2]
+    """
     return [future.wait() for future in collect_all(futures).wait()]

@@ -23,6 +23,10 @@ def get_dir() -> str:
 
     Where downloads are kept: what ``set_dir`` said, or ``hub`` in $TORCH_HOME, or in
     ``$XDG_CACHE_HOME/torch`` (``~/.cache/torch``).
+
+    >>> import os
+    >>> os.path.basename(torch.hub.get_dir())
+    'hub'
     """
     if "dir" in _dir:
         return _dir["dir"]
@@ -32,7 +36,14 @@ def get_dir() -> str:
 
 
 def set_dir(d: str | os.PathLike) -> None:
-    """set_dir(d) -> None: keep downloads in folder ``d``."""
+    """set_dir(d) -> None: keep downloads in folder ``d``.
+
+    >>> before = torch.hub.get_dir()
+    >>> torch.hub.set_dir('/tmp/models')
+    >>> torch.hub.get_dir()
+    '/tmp/models'
+    >>> torch.hub.set_dir(before)
+    """
     _dir["dir"] = str(Path(d).expanduser())
 
 
@@ -89,6 +100,12 @@ def load(
 
     What the function ``model`` of ``repo_or_dir/hubconf.py`` returns for the other arguments. Only
     ``source='local'`` is supported; the arguments about downloads have no effect on it.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, 'hubconf.py').write_text('def net(width): return [width] * 2')
+    ...     torch.hub.load(folder, 'net', 3, source='local')
+    [3, 3]
     """
     return _entry(_hubconf(repo_or_dir, source.lower()), model)(*args, **kwargs)
 
@@ -100,7 +117,14 @@ def list(
     trust_repo: bool | str | None = "check",
     verbose: bool = True,
 ) -> Any:
-    """list(github) -> list of str: the functions of ``hubconf.py`` in a folder."""
+    """list(github) -> list of str: the functions of ``hubconf.py`` in a folder.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, 'hubconf.py').write_text('def net(width): return width')
+    ...     torch.hub.list(folder)
+    ['net']
+    """
     module = _hubconf(github, "local" if Path(github).expanduser().is_dir() else "github")
     return [n for n in dir(module) if callable(getattr(module, n)) and not n.startswith("_")]
 
@@ -112,7 +136,15 @@ def help(
     skip_validation: bool = False,
     trust_repo: bool | str | None = "check",
 ) -> str | None:
-    """help(github, model) -> str: the documentation of a function of ``hubconf.py``."""
+    """help(github, model) -> str: the documentation of a function of ``hubconf.py``.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     code = "def net(width): 'A linear layer.'"
+    ...     _ = pathlib.Path(folder, 'hubconf.py').write_text(code)
+    ...     torch.hub.help(folder, 'net')
+    'A linear layer.'
+    """
     source = "local" if Path(github).expanduser().is_dir() else "github"
     return _entry(_hubconf(github, source), model).__doc__
 
@@ -131,6 +163,13 @@ def load_state_dict_from_url(
 
     Download a file once into ``model_dir`` (``checkpoints`` in ``get_dir()``) and load it.
     ``check_hash``: its name ends in ``-<first digits of its SHA-256>``, which are compared.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save({'w': torch.ones(2)}, pathlib.Path(folder, 'net.pt'))
+    ...     # the file is there already: nothing is fetched
+    ...     torch.hub.load_state_dict_from_url('https://example.org/net.pt', folder)
+    {'w': tensor([1., 1.])}
     """
     folder = Path(model_dir) if model_dir is not None else Path(get_dir()) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)

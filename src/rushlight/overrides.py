@@ -37,6 +37,15 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
 
     Whether a function should ask ``handle_torch_function``: a mode is active, or one of the
     arguments has a ``__torch_function__`` of its own.
+
+    >>> class Loud:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return 'loud'
+    >>> torch.overrides.has_torch_function((Loud(), 1))
+    True
+    >>> torch.overrides.has_torch_function((torch.ones(1),))
+    False
     """
     if any(isinstance(m, TorchFunctionMode) for m in S.modes):
         return True
@@ -44,12 +53,20 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
 
 
 def has_torch_function_unary(arg: object) -> bool:
-    """has_torch_function of one argument."""
+    """has_torch_function of one argument.
+
+    >>> torch.overrides.has_torch_function_unary(torch.ones(1))
+    False
+    """
     return has_torch_function((arg,))
 
 
 def has_torch_function_variadic(*args: object) -> bool:
-    """has_torch_function of arguments given one by one."""
+    """has_torch_function of arguments given one by one.
+
+    >>> torch.overrides.has_torch_function_variadic(torch.ones(1), 2)
+    False
+    """
     return has_torch_function(args)
 
 
@@ -60,6 +77,17 @@ def handle_torch_function(
 
     Let the innermost mode, or else the overriding types among ``relevant_args`` (subclasses
     first), answer the call ``public_api(*args, **kwargs)``. TypeError if all decline.
+
+    >>> class Loud:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return func.__name__.upper()
+    >>> def double(x):
+    ...     if torch.overrides.has_torch_function((x,)):
+    ...         return torch.overrides.handle_torch_function(double, (x,), x)
+    ...     return 2 * x
+    >>> double(Loud()), double(torch.tensor(3))
+    ('DOUBLE', tensor(6))
     """
     kinds = list({type(a): None for a in relevant_args if overrides(a)})
     mode = next((m for m in reversed(S.modes) if isinstance(m, TorchFunctionMode)), None)
@@ -155,6 +183,10 @@ def get_overridable_functions() -> dict[Any, list[Callable]]:
 
     From a namespace (``torch.Tensor``, or a name such as 'torch.linalg') to its functions that
     types and modes can override.
+
+    >>> functions = torch.overrides.get_overridable_functions()
+    >>> torch.Tensor.add in functions[torch.Tensor]
+    True
     """
     found: dict[Any, list[Callable]] = {torch.Tensor: _functions("Tensor")}
     for space in _SPACES:
@@ -167,7 +199,11 @@ def _functions(space: str) -> list[Callable]:
 
 
 def resolve_name(f: Callable) -> str | None:
-    """resolve_name(f) -> str or None: 'torch.add', of a function that can be overridden."""
+    """resolve_name(f) -> str or None: 'torch.add', of a function that can be overridden.
+
+    >>> torch.overrides.resolve_name(torch.add), torch.overrides.resolve_name(torch.linalg.det)
+    ('torch.add', 'torch.linalg.det')
+    """
     for space in _SPACES:
         for name, function in namespace(space).items():
             if function is f:
@@ -179,7 +215,13 @@ def resolve_name(f: Callable) -> str | None:
 
 
 def is_tensor_method_or_property(func: Callable) -> bool:
-    """is_tensor_method_or_property(func) -> bool: whether it belongs to Tensor."""
+    """is_tensor_method_or_property(func) -> bool: whether it belongs to Tensor.
+
+    >>> torch.overrides.is_tensor_method_or_property(torch.Tensor.add)
+    True
+    >>> torch.overrides.is_tensor_method_or_property(torch.einsum)
+    False
+    """
     return any(f is func for f in namespace("Tensor").values()) or func.__name__ == "__get__"
 
 

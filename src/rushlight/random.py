@@ -57,5 +57,8 @@ def thread_safe_generator() -> Generator | None:
 
     The generator of a data loader's worker thread; None outside of one, where the default generator
     serves.
+
+    >>> print(torch.random.thread_safe_generator())
+    None
     """
     return None

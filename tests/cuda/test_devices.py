@@ -1,4 +1,4 @@
-"""Tensors on CUDA devices, on the stand-in: where things are, what is refused, and in which words."""
+"""Tensors on CUDA devices, on the stand-in: where things are, what is refused, in which words."""
 
 import copy
 import io
@@ -89,7 +89,7 @@ def test_out_on_another_device():
 def test_to_the_host():
     x = torch.tensor([[1.5, 2.0]], device="cuda")
     with pytest.raises(
-        TypeError, match="can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()"
+        TypeError, match=r"can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu\(\)"
     ):
         x.numpy()
     assert x.cpu().numpy().tolist() == x.tolist() == [[1.5, 2.0]]

@@ -6,6 +6,7 @@ import re
 import types
 
 import rushlight as torch
+from rushlight._lazy import FROM
 
 # The namespaces that hold operators; each is a module of the same name.
 MODULES = (
@@ -19,6 +20,21 @@ MODULES = (
     "func",
     "autograd.forward_ad",
 )
+# The other public namespaces, of classes and functions.
+SPACES = """
+accelerator amp autograd autograd.forward_ad autograd.function autograd.functional
+autograd.gradcheck autograd.graph autograd.profiler backends.cpu backends.cuda backends.cudnn
+backends.mkl backends.mps backends.openmp cpu cpu.amp cuda cuda.amp distributions
+distributions.constraint_registry distributions.constraints distributions.kl
+distributions.transforms distributions.utils func futures hub multiprocessing
+multiprocessing.pool multiprocessing.queue nn nn.attention nn.grad nn.init nn.modules
+nn.modules.lazy nn.modules.module nn.parallel nn.parameter nn.utils nn.utils.parametrizations
+nn.utils.parametrize nn.utils.prune nn.utils.rnn nn.utils.stateless optim optim.lr_scheduler
+optim.optimizer optim.swa_utils overrides profiler random serialization storage testing utils
+utils.benchmark utils.checkpoint utils.data utils.hooks utils.model_zoo
+utils.serialization.config utils.summary utils.tensorboard version vision vision.datasets
+vision.io vision.models vision.transforms vision.transforms.functional vision.utils
+"""
 # A derived form says what it is derived from; that one has the example.
 DERIVED = re.compile(
     r"(?:In-place form of|The form of|A copy of|Short for|See|Alias of)\s+:\w+:`torch\.([\w.]+)`"
@@ -31,8 +47,18 @@ def is_function(value):
     return callable(value) and not isinstance(value, (types.ModuleType, type))
 
 
+def is_ours(value):
+    """Is it a class or function of this package, not one of Python's or of another's?"""
+    home = getattr(value, "__module__", None) or ""
+    return (
+        callable(value)
+        and not isinstance(value, types.ModuleType)
+        and home.startswith(("rushlight", "torch"))
+    )
+
+
 def documented_names():
-    """Every public name that owes an example: dotted name -> the object."""
+    """Every operator, method and attribute that owes an example: dotted name -> the object."""
     found = {n: getattr(torch, n) for n in torch.__all__}
     found = {n: f for n, f in found.items() if is_function(f) and not isinstance(f, torch.dtype)}
     for module in MODULES:
@@ -44,6 +70,36 @@ def documented_names():
     for name in dir(torch.Tensor):
         if not name.startswith("_"):
             found[f"Tensor.{name}"] = inspect.getattr_static(torch.Tensor, name)
+    return found
+
+
+def is_named(module, name):
+    """Is it a name of the module, not one that a plain module without ``__all__`` imports?"""
+    return (
+        hasattr(module, "__all__")
+        or hasattr(module, "__path__")
+        or getattr(getattr(module, name), "__module__", None) == module.__name__
+    )
+
+
+def public_names():
+    """Every public class, function and attribute of Tensor, under the first of its names."""
+    found = documented_names()
+    top = {n: getattr(torch, n) for n in (*torch.__all__, *FROM)}
+    found.update({n: v for n, v in top.items() if is_ours(v)})
+    seen = {id(value) for value in found.values()}
+    for space in SPACES.split():
+        module = importlib.import_module(f"rushlight.{space}")
+        for name in getattr(module, "__all__", vars(module)):
+            value = getattr(module, name)
+            if (
+                is_named(module, name)
+                and is_ours(value)
+                and not name.startswith("_")
+                and id(value) not in seen
+            ):
+                seen.add(id(value))
+                found[f"{space}.{name}"] = value
     return found
 
 

@@ -54,6 +54,18 @@ def _prelu(x: Any, weight: Any) -> Any:
     return x.where(x > 0, x * weight)
 
 
+def _norm_backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, view: Any, axes: Any) -> Any:
+    lead = x.dim() - weight.dim()
+    dims = (*range(lead), *(lead + i for i, s in enumerate(weight.shape) if s == 1))
+    hat = (x - mean) * rstd
+    scaled = g * weight
+    along = scaled.mean(axes, keepdim=True)
+    to_input = rstd * (scaled - along - hat * (scaled * hat).mean(axes, keepdim=True))
+    shape = weight.shape
+    return to_input, (g * hat).sum(dims).reshape(shape), g.sum(dims).reshape(shape)
+
+
+RULES.update(norm_backward=decomposed(_norm_backward))
 RULES.update(batch_norm_inference=decomposed(_inference), prelu_kernel=decomposed(_prelu))
 
 

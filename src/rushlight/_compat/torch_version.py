@@ -42,6 +42,7 @@ def _key(version: str) -> tuple | None:
 class TorchVersion(str):
     """A version string that compares as a version: with strings, and with tuples of numbers.
 
+    >>> from rushlight._compat.torch_version import TorchVersion
     >>> TorchVersion("2.13.0") > "2.9", TorchVersion("2.13.0") >= (2, 13)
     (True, True)
     """

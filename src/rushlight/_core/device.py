@@ -25,6 +25,12 @@ class device:
     Where a tensor lives: ``torch.device('cpu')``, ``torch.device('cuda:1')``,
     ``torch.device('cuda', 1)``.
     Works as a context manager that sets the default device of creation functions.
+
+    >>> torch.device('cuda:1').index
+    1
+    >>> with torch.device('meta'):
+    ...     torch.ones(2, 3).device
+    device(type='meta')
     """
 
     __slots__ = ("_saved", "index", "type")
@@ -138,7 +144,11 @@ def resolve(place: "device | str | int | None") -> device:
 
 
 class layout:
-    """How elements are stored: ``torch.strided``, ``torch.sparse_coo``, ..."""
+    """How elements are stored: ``torch.strided``, ``torch.sparse_coo``, ...
+
+    >>> torch.ones(2).layout, torch.eye(2).to_sparse().layout
+    (torch.strided, torch.sparse_coo)
+    """
 
     __slots__ = ("name",)
 
@@ -153,7 +163,12 @@ class layout:
 
 
 class memory_format:
-    """The order of dimensions in memory: ``torch.contiguous_format``, ``torch.channels_last``."""
+    """The order of dimensions in memory: ``torch.contiguous_format``, ``torch.channels_last``.
+
+    >>> x = torch.ones(1, 3, 4, 5).to(memory_format=torch.channels_last)
+    >>> x.shape, x.stride()
+    (torch.Size([1, 3, 4, 5]), (60, 1, 15, 3))
+    """
 
     __slots__ = ("name",)
 

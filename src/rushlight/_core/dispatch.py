@@ -12,14 +12,16 @@ import numpy as np
 
 from rushlight._core import dtypes, errors, gpu, return_types
 from rushlight._core.backend import MODULES, MetaArray, meta_array
+from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
-from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, live_node, wrap
+from rushlight._core.state import InferenceVersion, S, grad_enabled, thread
+from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, check_inference, live_node, wrap
 
 ndarray = np.ndarray
 asarray = np.asarray
 FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
+F4 = dtypes.float32.numpy
 NUMBERS = (int, float, complex, np.number, np.bool_)
 
 
@@ -226,7 +228,7 @@ def promote(op: Record, tensors: tuple) -> list:
         if op.promote == "keep" or not items:
             return [[t._data for t in items]]
         d = dtype_of(op, items)
-        return [[t._data if t._data.dtype == d else t._data.astype(d) for t in items]]
+        return [[t._data if t._data.dtype == d else astype(t._data, d) for t in items]]
     if op.promote == "keep":
         return [
             t._data if isinstance(t, Tensor) else None if t is None else asarray(t) for t in tensors
@@ -248,7 +250,7 @@ def cast(t: object, d: np.dtype) -> ndarray:
                 f"value cannot be converted to type {dtypes.BY_NUMPY[d].name} without overflow"
             )
         return array.astype(d)
-    return t._data if t._data.dtype == d else t._data.astype(d)
+    return t._data if t._data.dtype == d else astype(t._data, d)
 
 
 # ---- 4: the kernel -------------------------------------------------------------------------------
@@ -347,7 +349,7 @@ def plain(a: Any) -> Any:
 
 def widen(a: Any) -> Any:
     """Half-precision arrays in float32, others as they are."""
-    return a.astype(np.float32) if type(a) is ndarray and a.dtype in HALF else a
+    return astype(a, F4) if type(a) is ndarray and a.dtype in HALF else a
 
 
 def settle(r: object, back: np.dtype | None, meta: bool) -> ndarray:
@@ -355,7 +357,7 @@ def settle(r: object, back: np.dtype | None, meta: bool) -> ndarray:
     if type(r) is not ndarray:
         r = asarray(r)
     if back is not None and r.dtype == np.float32:
-        r = r.astype(back)
+        r = astype(r, back)
     return meta_array(r.shape, r.dtype) if meta else r
 
 
@@ -387,6 +389,8 @@ def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
     saved: list[Any] = [None] * len(tensors)
     for i in whole:
         t = tensors[i]
+        if isinstance(t, Tensor) and type(t._ver) is InferenceVersion:
+            raise errors.inference_saved()
         if type(t) in PLAIN:
             saved[i] = (t, t._data, 0 if t._ver is None else t._ver[0])
         else:
@@ -483,6 +487,7 @@ def write_out(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    check_inference(out)
     if same and out.dtype is not result.dtype:
         want, got = dtypes.cpp_name(result.dtype), dtypes.cpp_name(out.dtype)
         raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")

@@ -14,7 +14,13 @@ BOOL, INTEGER, FLOATING, COMPLEX = 0, 1, 2, 3
 
 
 class dtype:
-    """The type of a tensor's elements: ``torch.float32`` and its like, compared by identity."""
+    """The type of a tensor's elements: ``torch.float32`` and its like, compared by identity.
+
+    >>> torch.float64.itemsize, torch.float64.is_floating_point, torch.float32 is torch.float
+    (8, True, True)
+    >>> torch.ones(2).dtype
+    torch.float32
+    """
 
     __slots__ = ("category", "is_signed", "itemsize", "name", "numpy")
 
@@ -308,6 +314,12 @@ class finfo:
     Limits of a floating-point dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``,
     ``smallest_normal``,
     ``resolution``. Raises TypeError for other dtypes.
+
+    >>> torch.finfo(torch.float32).max, torch.finfo(torch.float16).eps
+    (3.4028234663852886e+38, 0.0009765625)
+    >>> torch.finfo(torch.bfloat16)
+    finfo(resolution=0.01, min=-3.38953e+38, max=3.38953e+38, eps=0.0078125,
+          smallest_normal=1.17549e-38, tiny=1.17549e-38, dtype=bfloat16)
     """
 
     def __init__(self, type: dtype | None = None) -> None:
@@ -340,6 +352,9 @@ class iinfo:
     """iinfo(dtype)
 
     Limits of an integer dtype: ``bits``, ``max``, ``min``. Raises TypeError for other dtypes.
+
+    >>> torch.iinfo(torch.int8)
+    iinfo(min=-128, max=127, dtype=int8)
     """
 
     def __init__(self, type: dtype) -> None:

@@ -191,3 +191,22 @@ def translate(error: Exception, arrays: list) -> Exception:
         dtype = next((a.dtype for a in arrays if hasattr(a, "dtype")), "this dtype")
         return NotImplementedError(f"not implemented for '{dtype}': {error}")
     return error
+
+
+def inference_write() -> RuntimeError:
+    """A write to an inference tensor in normal mode."""
+    return RuntimeError(
+        "Inplace update to inference tensor outside InferenceMode is not allowed."
+        "You can make a clone to get a normal tensor before doing inplace update."
+        "See https://github.com/pytorch/rfcs/pull/17 for more details."
+    )
+
+
+def inference_saved() -> RuntimeError:
+    """An inference tensor that a gradient would need."""
+    return RuntimeError(
+        "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+        "inference mode in computation tracked by autograd. To work around this, you can make a "
+        "clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+        "`torch.inference_mode()`."
+    )

@@ -17,7 +17,7 @@ from rushlight._core import dispatch, return_types, tensor
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
-from rushlight._core.state import S, thread
+from rushlight._core.state import S, fresh_version, thread
 
 KINDS = {"call": 0, "view": 1, "list": 2, "reflected": 3, "getitem": 4, "inplace": 5}
 
@@ -32,6 +32,7 @@ if C is not None:
         thread,
         tensor.live_node,
         tensor.check_version,
+        fresh_version,
     )
 
 
@@ -86,7 +87,7 @@ def stand(
     )
 
 
-def before(op: Record, kind: str = "call", kernel: str = "", **how: Any) -> Callable:
+def before(op: Any, kind: str = "call", kernel: str = "", **how: Any) -> Callable:
     """A front before a public function on Tensors that does what ``op`` does in the usual case.
 
     ``kernel`` is a function of the extension. Keywords go to the function unless ``by_name``.
@@ -102,7 +103,7 @@ def before(op: Record, kind: str = "call", kernel: str = "", **how: Any) -> Call
     return decorate
 
 
-def before_getitem(function: Callable, select: Record, piece: Record) -> Any:
+def before_getitem(function: Callable, select: Any, piece: Any) -> Any:
     """A front before ``x[index]``; ``select`` is the record of an int, ``piece`` of a slice."""
     if C is None:
         return function

@@ -29,7 +29,7 @@ class Cuda:
     def __init__(self) -> None:
         self.module: Any = None
         self.xp: Any = None  # it as a forward sees it
-        self.kind: type | None = None
+        self.kind: Any = None  # its array type
         self.count = 0
         self.looked = False  # was CuPy looked for?
         self.missing: Exception = AssertionError(NO_CUPY)

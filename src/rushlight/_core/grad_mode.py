@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rushlight._core.state import grad_enabled, set_grad, thread
+from rushlight._core.state import grad_enabled, set_grad, set_inference, thread
 
 
 class _Mode:
@@ -77,7 +77,13 @@ class no_grad(_WithoutParentheses):
 
 
 class enable_grad(_WithoutParentheses):
-    """enable_grad(): inside, history is recorded again. A context manager and a decorator."""
+    """enable_grad(): inside, history is recorded again. A context manager and a decorator.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     (x * 2).requires_grad
+    True
+    """
 
     def __enter__(self) -> None:
         self.before = thread.grad
@@ -88,7 +94,13 @@ class enable_grad(_WithoutParentheses):
 
 
 class set_grad_enabled(_Mode):
-    """set_grad_enabled(mode): record history or not, from here on or inside a ``with``."""
+    """set_grad_enabled(mode): record history or not, from here on or inside a ``with``.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self.before, self.mode = thread.grad, mode
@@ -115,9 +127,14 @@ class set_grad_enabled(_Mode):
 class inference_mode(_Mode):
     """inference_mode(mode=True)
 
-    ``no_grad`` for code that never needs gradients. rushlight has no extra cost to save in it, and
-    does not mark
-    the tensors made inside.
+    ``no_grad`` for code whose results never meet autograd: tensors made inside are marked
+    (``is_inference()``), have no version counter, and outside can neither be saved for a gradient
+    nor be written to in place.
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(2)
+    >>> x.is_inference()
+    True
     """
 
     mode: bool
@@ -129,12 +146,13 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         self.before = thread.grad, thread.inference
-        thread.inference = self.mode
+        set_inference(self.mode)
         if self.mode:
             set_grad(False)
 
     def __exit__(self, *exc: object) -> None:
-        grad, thread.inference = self.before
+        grad, inference = self.before
+        set_inference(inference)
         set_grad(grad)
 
     def clone(self) -> "inference_mode":

@@ -9,6 +9,14 @@ class RemovableHandle:
     """RemovableHandle(hooks_dict, *, extra_dict=None): takes one hook out of its dictionary again.
 
     ``remove()`` may be called more than once; as a context manager it removes on exit.
+
+    >>> m = torch.nn.ReLU()
+    >>> handle = m.register_forward_hook(lambda module, args, output: output + 1)
+    >>> m(torch.tensor(-1.0))
+    tensor(1.)
+    >>> handle.remove()
+    >>> m(torch.tensor(-1.0))
+    tensor(0.)
     """
 
     next_id = 0

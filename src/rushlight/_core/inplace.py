@@ -19,7 +19,7 @@ from rushlight._core.dispatch import (
     saved_inputs,
 )
 from rushlight._core.record import Record
-from rushlight._core.state import S, grad_enabled, thread
+from rushlight._core.state import InferenceVersion, S, grad_enabled, thread
 from rushlight._core.tensor import (
     PLAIN,
     Leaf,
@@ -27,6 +27,7 @@ from rushlight._core.tensor import (
     Pick,
     Tensor,
     cell,
+    check_inference,
     live_node,
     name_of_view,
     of_several,
@@ -63,11 +64,15 @@ class CopySlices:
 
 
 def check_leaf(t: Tensor, node: object) -> None:
-    """Refuse an in-place write to a leaf that requires grad, or to a view of one."""
-    if not grad_enabled():
-        return
-    if type(node) is Leaf:
+    """Refuse an in-place write to a leaf that requires grad, or to a view of one, and outside
+    inference mode to what was made in it.
+    """
+    grad = grad_enabled()
+    if grad and type(node) is Leaf:
         raise errors.leaf_in_place(view=False)
+    check_inference(t)
+    if not grad:
+        return
     if t._view is not None:
         check_view(t, node is not None)
 
@@ -120,6 +125,8 @@ def check_output_shape(shape: tuple, result: tuple) -> None:
 
 def without_history(t: Tensor) -> bool:
     """Is a write to ``t`` of no concern to autograd: it and its base have none, or none is kept?"""
+    if type(t._ver) is InferenceVersion:
+        return False
     if not (S.grad or thread.grad):
         return True
     return t._node is None and (t._view is None or t._view[0]._node is None)
@@ -133,7 +140,9 @@ def derive(op: Any) -> Callable:
     accept = entries.accepted(op)
     wide = entries.FLOATS & accept
     whole = wide | ({entries.I8} & accept)
-    compares = ufunc is not None and ufunc.types[-1][-1] == "?"  # its result is not of the inputs' dtype
+    compares = (
+        ufunc is not None and ufunc.types[-1][-1] == "?"
+    )  # its result is not of the inputs' dtype
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
@@ -204,6 +213,7 @@ class InPlace:
 
 def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
+    check_inference(self)
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])
     if S.modes:
@@ -255,6 +265,7 @@ def derive_composite(name: str, function: Callable) -> Callable:
     """``X_`` of a public function: compute, then copy into place."""
 
     def call(self, *args, **kw):
+        check_inference(self)
         node = live_node(self)
         if node is not None or self._view is not None:
             check_leaf(self, node)

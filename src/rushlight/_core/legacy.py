@@ -79,7 +79,11 @@ class _LegacyMeta(_TensorMeta):
 
 def legacy_type(name, dtype):
     """The class ``torch.FloatTensor`` and its like."""
-    doc = f"{name}(*sizes or data) -> Tensor: the old constructor of {dtype} tensors."
+    doc = (
+        f"{name}(*sizes or data) -> Tensor: the old constructor of {dtype} tensors.\n\n"
+        f">>> torch.{name}([1, 0]).dtype, torch.{name}(2, 3).shape\n"
+        f"({dtype}, torch.Size([2, 3]))"
+    )
     return _LegacyMeta(
         name, (Tensor,), {"dtype": dtype, "__doc__": doc, "__slots__": (), "__module__": "torch"}
     )

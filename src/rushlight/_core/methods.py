@@ -13,6 +13,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import disabled_torch_function, torch_function
 from rushlight._core.printing import tensor_str
 from rushlight._core.shape import wrap_dim
+from rushlight._core.state import InferenceVersion
 from rushlight._core.tensor import Leaf, Parameter, Tensor, add_hook, cell, live_node, new, wrap
 from rushlight._core.type_names import BY_TYPE_NAME, TYPE_NAMES
 
@@ -203,12 +204,12 @@ def is_set_to(self, tensor):
 def is_inference(self):
     """is_inference() -> bool
 
-    Always False, inference tensors are not marked.
+    Was it made under ``inference_mode``, or is it a view of such a tensor?
 
     >>> torch.ones(2).is_inference()
     False
     """
-    return False
+    return type(self._ver) is InferenceVersion
 
 
 @method
@@ -412,9 +413,21 @@ def tolist(self):
     [[1, 2], [3, 4]]
     """
     x = self._data
-    if type(x) is gpu.cuda.kind:
+    if type(x) is not ndarray:
         x = gpu.to_host(x)
     return (x.astype(np.float32) if x.dtype.kind == "V" or x.dtype in dtypes.HALF else x).tolist()
+
+
+def array_there(self, force):
+    """The host's array of what is on a device, or seen through vmap or jvp."""
+    if type(self._data) is not gpu.cuda.kind:
+        return self._data.plain()
+    if not force:
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the "
+            "tensor to host memory first."
+        )
+    return gpu.to_host(self._data)
 
 
 @method
@@ -441,15 +454,8 @@ def numpy(self, *, force=False):
             "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
             "to host memory first."
         )
-    if type(x) is gpu.cuda.kind:
-        if not force:
-            raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
-                "copy the tensor to host memory first."
-            )
-        x = gpu.to_host(x)
-    elif type(x) is not ndarray:  # seen through vmap or jvp
-        x = x.plain()
+    if type(x) is not ndarray:
+        x = array_there(self, force)
     if x.dtype.kind == "V" or x.dtype == dtypes.bfloat16.numpy:
         raise TypeError(f"Got unsupported ScalarType {dtypes.scalar_name(self.dtype)}")
     cell(self)
@@ -473,7 +479,7 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
 @method
 def __bool__(self):
     x = self._data
-    if type(x) not in (ndarray, MetaArray, gpu.cuda.kind):
+    if type(x) is not ndarray and type(x) not in (MetaArray, gpu.cuda.kind):
         return bool(x)  # a batch has no one answer
     if x.size != 1:
         if x.size == 0:

@@ -6,7 +6,13 @@ from typing import Any, SupportsIndex
 
 
 class Size(tuple[int, ...]):
-    """Size(iterable=()) -> Size: the shape of a tensor, a tuple of ints."""
+    """Size(iterable=()) -> Size: the shape of a tensor, a tuple of ints.
+
+    >>> torch.ones(2, 3).shape
+    torch.Size([2, 3])
+    >>> torch.Size([2, 3]).numel(), torch.Size([2, 3])[1]
+    (6, 3)
+    """
 
     __slots__ = ()
 

@@ -8,10 +8,11 @@ from typing import Any
 class State:
     """One global object, so that an entry reads what it needs with one attribute look-up each."""
 
-    __slots__ = ("count_general", "grad", "modes", "special")
+    __slots__ = ("count_general", "grad", "inference", "modes", "special")
 
     def __init__(self) -> None:
         self.special = 0  # non-zero: some mode is active, every call takes the general path
+        self.inference = 0  # how many threads are in inference_mode; counted in special too
         self.grad = True  # no thread is inside no_grad; when False, ask the thread
         self.modes: list = []  # capture, profile, autocast, user modes; innermost last
         self.count_general: Counter | None = None  # (op, reason) -> calls, while someone counts
@@ -55,3 +56,26 @@ def set_grad(on: bool) -> None:
     with _lock:
         _off[0] += -1 if on else 1
         S.grad = not _off[0]
+
+
+class InferenceVersion(list):
+    """The version counter of a tensor made under ``inference_mode``, and of its views: it marks
+    them.
+    """
+
+    __slots__ = ()
+
+
+def set_inference(on: bool) -> None:
+    """Enter or leave inference mode in this thread."""
+    if thread.inference == on:
+        return
+    thread.inference = on
+    with _lock:
+        S.inference += 1 if on else -1
+        S.special += 1 if on else -1
+
+
+def fresh_version() -> InferenceVersion | None:
+    """The version counter of a tensor that is being made: None (not needed yet), or a mark."""
+    return InferenceVersion([0]) if thread.inference else None

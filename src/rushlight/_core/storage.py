@@ -293,7 +293,7 @@ class UntypedStorage:
 
     def get_device(self) -> int:
         """The device's index, -1 on the CPU."""
-        return self.device.index if self.device.type == "cuda" else -1
+        return (self.device.index or 0) if self.is_cuda else -1
 
     def __getitem__(self, index: int | slice) -> "int | UntypedStorage":
         self._check_index(index)

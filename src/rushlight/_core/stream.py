@@ -6,11 +6,19 @@ from rushlight._core import device as devices
 
 
 class AcceleratorError(RuntimeError):
-    """An error that an accelerator's driver reports."""
+    """An error that an accelerator's driver reports.
+
+    >>> issubclass(torch.AcceleratorError, RuntimeError)
+    True
+    """
 
 
 class OutOfMemoryError(RuntimeError):
-    """A device has not enough memory left."""
+    """A device has not enough memory left.
+
+    >>> issubclass(torch.OutOfMemoryError, RuntimeError)
+    True
+    """
 
 
 NO_EVENTS = "{} backend doesn't support events."

@@ -14,7 +14,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.gpu import place_of
 from rushlight._core.handle import RemovableHandle
 from rushlight._core.shape import Size
-from rushlight._core.state import set_grad, thread
+from rushlight._core.state import InferenceVersion, S, fresh_version, set_grad, thread
 
 new = object.__new__
 new_size = tuple.__new__
@@ -36,6 +36,13 @@ class Tensor(metaclass=_TensorMeta):
 
     ``torch.Tensor(2, 3)`` is an uninitialised float tensor, ``torch.Tensor([3, 4])`` one of these
     values.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    >>> x.shape, x.dtype, x.device
+    (torch.Size([2]), torch.float32, device(type='cpu'))
     """
 
     # _data: the array. _node: what computed it (None: no gradient; Leaf: where one comes to rest).
@@ -176,6 +183,11 @@ class Tensor(metaclass=_TensorMeta):
     @requires_grad.setter
     def requires_grad(self, on: bool) -> None:
         n = live_node(self)
+        if on and type(self._ver) is InferenceVersion and not thread.inference:
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed."
+            )
         if n is not None and type(n) is not Leaf:
             if on:
                 return
@@ -265,6 +277,8 @@ class Tensor(metaclass=_TensorMeta):
 
     @property
     def _version(self) -> int:
+        if type(self._ver) is InferenceVersion:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._ver is None else self._ver[0]
 
     @property
@@ -295,13 +309,23 @@ class Parameter(Tensor):
     """Parameter(data=None, requires_grad=True)
 
     A tensor that a Module registers as its parameter when it is assigned as an attribute.
+
+    >>> p = torch.nn.Parameter(torch.ones(2))
+    >>> p
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    >>> m = torch.nn.Module()
+    >>> m.p = p
+    >>> [name for name, _ in m.named_parameters()]
+    ['p']
     """
 
     __slots__ = ()
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> "Parameter":
         t = new(cls)
-        t._ver = t._view = t._node = None
+        t._ver = fresh_version() if S.inference else None
+        t._view = t._node = None
         if data is None:
             t._data = np.empty(0, dtypes.get_default_dtype().numpy)
         else:
@@ -511,7 +535,7 @@ def wrap(data: Any, node: Any = None) -> Tensor:
     t = new(Tensor)
     t._data = data
     t._node = node
-    t._ver = None
+    t._ver = fresh_version() if S.inference else None
     t._view = None
     return t
 
@@ -531,6 +555,12 @@ def live_node(t: Tensor) -> "Node | Leaf | Pick | None":
             finally:
                 set_grad(on)
     return t._node
+
+
+def check_inference(t: Tensor) -> None:
+    """Refuse, outside inference mode, a write to a tensor that was made in it."""
+    if type(t._ver) is InferenceVersion and not thread.inference:
+        raise errors.inference_write()
 
 
 def cell(t: Tensor) -> list[int]:

@@ -30,6 +30,12 @@ class TypedStorage:
     """TypedStorage(size_or_values=0, *, wrap_storage=None, dtype=None, device=None)
 
     A block of memory, indexed by elements of `dtype`.
+
+    >>> storage = torch.FloatStorage([1.0, 2.0, 3.0])
+    >>> len(storage), storage[1], storage.dtype
+    (3, 2.0, torch.float32)
+    >>> torch.ones(2, 3).storage().size()
+    6
     """
 
     __slots__ = ("_untyped_storage", "dtype")
@@ -274,7 +280,10 @@ class _LegacyStorage(type):
 
 
 def _legacy(name: str, dtype: dtypes.dtype) -> _LegacyStorage:
-    doc = f"{name}(size_or_values=0)\n\nMakes a `TypedStorage` of {dtype}."
+    doc = (
+        f"{name}(size_or_values=0)\n\nMakes a `TypedStorage` of {dtype}.\n\n"
+        f">>> torch.{name}(2).dtype, len(torch.{name}([1, 0, 1]))\n({dtype}, 3)"
+    )
     space = {"dtype": dtype, "__slots__": (), "__doc__": doc, "__module__": "torch"}
     return _LegacyStorage(name, (TypedStorage,), space)
 

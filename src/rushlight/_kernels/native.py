@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import pooling, recurrent, rows
+from rushlight._kernels import moving, pooling, recurrent, rows
 
 F4 = np.dtype(np.float32)
 
@@ -77,20 +77,11 @@ def standardize_backward(g, x, mean, rstd, axes):
     return C.standardize_backward(g, x, mean, rstd, math.prod(x.shape[lead:]))
 
 
-def clamp_numbers(x, min, max):
-    """Bounds that are numbers, by the kernels of maximum and minimum."""
-    if x.dtype is not F4:
-        return NotImplemented
-    if min is not None:
-        x = C.maximum(x, min)
-    return x if max is None else C.minimum(x, max)
-
-
 # Kernels whose arguments are the op's, under its name.
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
-    "log_softmax_backward", "silu_backward", "cat", "relu", "relu_backward", "tanh_backward",
-    "sigmoid_backward", "transpose", "t", "permute", "reshape", "unsqueeze", "expand", "mm", "mv",
+    "log_softmax_backward", "silu_backward", "relu", "relu_backward", "tanh_backward",
+    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
     "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "searchsorted", "bincount",
@@ -111,7 +102,6 @@ def register() -> None:
         softplus,
         native_layer_norm,
         standardize_backward,
-        clamp_numbers,
     ):
         kernel(function.__name__, function)
     C.know_bfloat16(np.dtype(bfloat16))
@@ -123,6 +113,7 @@ def register() -> None:
 
 if C is not None:
     register()
+    moving.register()
     pooling.register()
     recurrent.register()
     rows.register()

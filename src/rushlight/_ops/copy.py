@@ -5,10 +5,20 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, gpu, inplace
 from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
 from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import Node, Parameter, Tensor, cell, live_node, new, wrap
+from rushlight._core.tensor import (
+    Node,
+    Parameter,
+    Tensor,
+    cell,
+    check_inference,
+    live_node,
+    new,
+    wrap,
+)
 
 
 class Clone(Op):
@@ -172,7 +182,7 @@ def convert(x, dtype):
         return (x != 0) if dtype.kind == "b" else real.copy() if same else convert(real, dtype)
     if dtype in NARROW and x.size:
         return NARROW[dtype](x)
-    return x.astype(dtype)
+    return astype(x, dtype)
 
 
 _copy = inplace.derive(Copy)
@@ -196,19 +206,20 @@ def copy_(self, src, non_blocking=False):
             )
     if type(src._data) is MetaArray and type(self._data) is not MetaArray:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    check_inference(self)
     recorded = grad_enabled() and (
         live_node(self) is not None
         or live_node(src) is not None
         or (self._view is not None and self._seen < 0)  # refused if its base has history
     )
-    if not self.is_meta and src.device != self.device:
-        src = src.to(self.device)
     if recorded or type(self._data) is not np.ndarray or type(src._data) is not np.ndarray:
+        if type(self._data) is not MetaArray and src.device != self.device:
+            src = src.to(self.device)
         return _copy(self, src, non_blocking)
     x, y = self._data, src._data
     if x.shape != y.shape:
         y = broadcast(y, x.shape)
-    x[...] = convert(y, x.dtype) if y.dtype.kind == "c" or x.dtype in NARROW else y
+    assign(x, convert(y, x.dtype) if y.dtype.kind == "c" or x.dtype in NARROW else y)
     inplace.bump(self)
     return self
 

@@ -324,13 +324,16 @@ def _like(
     check_options(layout, pin_memory)
     x = input._data
     d = x.dtype if dtype is None else numpy_dtype(name, dtype)
-    place = input.device if device is None else devices.resolve(device)
-    if place is devices.META or place.type == "meta":
-        return finish(meta_array(x.shape, d), requires_grad)
-    if type(x) is gpu.cuda.kind or place.type == "cuda":
-        result = like_elsewhere(x, d, memory_format, place)
-    else:
+    if device is None and type(x) is np.ndarray:
         result = empty_as(x, d, memory_format)
+    else:
+        place = input.device if device is None else devices.resolve(device)
+        if place.type == "meta":
+            return finish(meta_array(x.shape, d), requires_grad)
+        there = type(x) is gpu.cuda.kind or place.type == "cuda"
+        result = (
+            like_elsewhere(x, d, memory_format, place) if there else empty_as(x, d, memory_format)
+        )
     if fill is not None:
         result.fill(number_as(fill, dtypes.BY_NUMPY[d]) if fill else fill)
     return finish(result, requires_grad)

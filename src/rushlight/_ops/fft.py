@@ -231,8 +231,8 @@ def ifft(input, n=None, dim=-1, norm=None):
 
     Inverse of :func:`fft`; the factor of ``backward`` is 1/n here.
 
-    >>> torch.fft.ifft(torch.tensor([4.0, 0.0, 0.0, 0.0]))
-    tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
+    >>> torch.fft.ifft(torch.tensor([4.0, 0.0, 0.0, 0.0])).real
+    tensor([1., 1., 1., 1.])
     """
     dim = _one(input, dim)
     t = _fit(_complex("ifft", input), dim, None if n is None else _points(n))

@@ -12,7 +12,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
-from rushlight._core.tensor import PLAIN, Tensor, live_node, wrap
+from rushlight._core.tensor import PLAIN, Tensor, check_inference, live_node, wrap
 from rushlight._ops.copy import copy_for
 from rushlight._ops.deprecated import deprecated
 
@@ -194,7 +194,10 @@ def getitem(self, index):
             return Select.call(self, index)
     if kind is Tensor and index._data.dtype.kind == "i" and index._data.ndim and self._data.ndim:
         try:
-            return IndexRows.call(self, gpu.beside(index._data, self._data))
+            rows: Any = index._data
+            if type(rows) is not ndarray or type(self._data) is not ndarray:
+                rows = gpu.beside(rows, self._data)
+            return IndexRows.call(self, rows)
         except (IndexError, TypeError):
             pass  # out of bounds: the general way tells where
     elif kind is list and set(map(type, index)) == {int} and self._data.ndim:
@@ -230,6 +233,7 @@ def setitem(self, index, value):
     """``self[index] = value``: writes through views of ``self``; numbers and tensors are cast to
     its dtype.
     """
+    check_inference(self)
     if type(self) in PLAIN and not S.special and self._view is None and type(self._data) is ndarray:
         quick = type(index) in (int, slice) and type(value) in (int, float) and self._node is None
         if quick and self._data.ndim and self._data.dtype.kind == "f":
@@ -293,7 +297,8 @@ def place(target, value):
 
 def put(target, index, value, accumulate):
     """``target[index] = value`` for an index with arrays, history included."""
-    if value.device != target.device:
+    plain = type(value._data) is ndarray and type(target._data) is ndarray
+    if not plain and value.device != target.device:
         value = value.to(target.device)
     if value.dtype is not target.dtype:
         if value._data.ndim == 0:

@@ -290,7 +290,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
 def orgqr(input, input2):
     """orgqr(input, tau, *, out=None) -> Tensor: see :func:`torch.linalg.householder_product`.
 
-    >>> torch.orgqr(*torch.geqrf(torch.eye(2)))
+    >>> torch.orgqr(*torch.geqrf(torch.eye(2))).abs()
     tensor([[1., 0.],
             [0., 1.]])
     """

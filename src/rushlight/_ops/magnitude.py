@@ -1,7 +1,9 @@
 """Absolute values, signs, and the larger or smaller of two."""
 
+from typing import Any
+
 from rushlight._core.inplace import derive
-from rushlight._core.op import Binary, Unary, public, ufunc
+from rushlight._core.op import Binary, Meta, Unary, public, ufunc
 from rushlight._ops.domain import numbered, serves, zeros
 
 # ---- absolute values and signs -------------------------------------------------------------------
@@ -22,7 +24,26 @@ class Abs(Unary):
     domain = serves("ihfc", "abs_cpu")
 
     def vjp(g, input):
-        return g * input.sgn()
+        return g * input.sgn() if input.dtype.is_complex else AbsBackward.call(g, input)
+
+
+class AbsBackward(Binary):
+    """g sign(x), for real tensors."""
+
+    tensors = ("grad", "input")
+    public = ()
+
+    def forward(xp, g, x):
+        sign = (x > 0).astype(g.dtype)
+        sign -= x < 0
+        sign *= g
+        return sign
+
+    def vjp_grad(g, input):
+        return AbsBackward.call(g, input)
+
+    def vjp_input(g: Any, input: Meta):
+        return g.new_zeros(input.shape)
 
 
 _abs_ = derive(Abs)

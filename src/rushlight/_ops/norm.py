@@ -48,12 +48,18 @@ def _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need):
     to_input = to_weight = to_bias = None
     if g_out is not None:
         g_out = g_out.reshape(view)
-        if need[0]:
-            scaled = g_out if weight is None else g_out * weight.reshape(affine)
-            to_input = StandardizeBackward.call(scaled, x, mean, rstd, axes)
-        if need[1]:
+        if need[0] and weight is not None:
+            shape = weight.reshape(affine)
+            to_input, to_weight, to_bias = NormBackward.call(
+                g_out, x, shape, mean, rstd, view, axes
+            )
+            to_weight = to_weight.reshape(weight.shape)
+            to_bias = to_bias.reshape(weight.shape)
+        elif need[0]:
+            to_input = StandardizeBackward.call(g_out, x, mean, rstd, axes)
+        if need[1] and to_weight is None:
             to_weight = _sum_to(g_out * ((x - mean) * rstd), affine, weight.shape)
-        if need[2]:
+        if need[2] and to_bias is None:
             to_bias = _sum_to(g_out, affine, bias.shape)
     if need[0] and (g_mean is not None or g_rstd is not None):
         count = math.prod(view[a] for a in axes)
@@ -94,6 +100,55 @@ class StandardizeBackward(Op):
             -to_input.sum(axes, keepdim=True) if need[2] else None,
             (g * result / rstd + to_hat * centred).sum(axes, keepdim=True) if need[3] else None,
         )
+
+
+class NormBackward(Op):
+    """The gradients of ``input``, ``weight`` (in the shape of the view) and bias in one pass."""
+
+    tensors = ("grad", "input", "weight", "mean", "rstd")
+    outputs = ("to_input", "to_weight", "to_bias")
+    grads = ("to_input", "to_weight", "to_bias")
+    named = False
+    promote = "keep"
+    half = "widen"
+    public = ()
+
+    def forward(xp, g, x, weight, mean, rstd, view, axes):
+        lead = x.ndim - weight.ndim
+        dims = (*range(lead), *(lead + i for i, s in enumerate(weight.shape) if s == 1))
+        hat = (x - mean) * rstd
+        return (
+            StandardizeBackward.forward(xp, g * weight, x, mean, rstd, axes),
+            (g * hat).sum(axis=dims).reshape(weight.shape).astype(weight.dtype, copy=False),
+            g.sum(axis=dims).reshape(weight.shape).astype(weight.dtype, copy=False),
+        )
+
+    def vjp(g, grad, input, weight, mean, rstd, axes, need):
+        of_input, of_weight, of_bias = g
+        centred = input - mean
+        hat = centred * rstd
+        to = [None] * 5
+        if of_input is not None:
+            scaled = grad * weight
+            result = StandardizeBackward.call(scaled, input, mean, rstd, axes)
+            to_scaled, *others = StandardizeBackward.vjp(
+                of_input, scaled, input, mean, rstd, result, axes, (True,) * 4
+            )
+            to = [to_scaled * weight, others[0], to_scaled * grad, *others[1:]]
+        if of_weight is not None:
+            to_hat = of_weight * grad
+            _more(to, 0, of_weight * hat)
+            _more(to, 1, to_hat * rstd)
+            _more(to, 3, -(to_hat * rstd).sum(axes, keepdim=True))
+            _more(to, 4, (to_hat * centred).sum(axes, keepdim=True))
+        if of_bias is not None:
+            _more(to, 0, of_bias.expand(grad.shape))
+        return tuple([t if wanted else None for t, wanted in zip(to, need, strict=True)])
+
+
+def _more(to, i, t):
+    """Add to the gradient at ``i``."""
+    to[i] = t if to[i] is None else to[i] + t
 
 
 class NativeLayerNorm(Op):

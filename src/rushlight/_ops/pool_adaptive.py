@@ -430,11 +430,13 @@ def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
         ratio = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
         output_size = tuple(int(input.shape[-n + i] * ratio[i]) for i in range(n))
     output_size = spread(output_size, n, "output_size", name)
+    spare = int(n == 3)  # in three dimensions PyTorch wants one place more
+    where = f"{name}_out()" if spare else f"{name}()"
     for i in range(n):
-        if output_size[i] + kernel[i] - 1 > input.shape[-n + i]:
+        if output_size[i] + kernel[i] - 1 + spare > input.shape[-n + i]:
             axis = ("time", "height", "width")[3 - n + i]
             raise RuntimeError(
-                f"{name}(): pool {axis} {kernel[i]} too large relative to input {axis} "
+                f"{where}: pool {axis} {kernel[i]} too large relative to input {axis} "
                 f"{input.shape[-n + i]}"
             )
     if samples is None:
@@ -479,7 +481,7 @@ def fractional_max_pool3d_with_indices(
     The largest elements of windows at random, evenly spread places, and their flat indices.
 
     >>> pool = torch.nn.functional.fractional_max_pool3d_with_indices
-    >>> pool(torch.ones(1, 2, 2, 2), 1, output_size=2)[0].shape
+    >>> pool(torch.ones(1, 3, 3, 3), 1, output_size=2)[0].shape
     torch.Size([1, 2, 2, 2])
     """
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)

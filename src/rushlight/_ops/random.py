@@ -377,8 +377,8 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any, out: Any = None) -> 
     """
     like = mean if isinstance(mean, Tensor) else std
     if like.is_cuda:
-        here = [t.cpu() if isinstance(t, Tensor) else t for t in (mean, std)]
-        drawn = _normal_of_tensors(*here, draws.for_place(generator, like.device))
+        mean, std = (t.cpu() if isinstance(t, Tensor) else t for t in (mean, std))
+        drawn = _normal_of_tensors(mean, std, draws.for_place(generator, like.device))
         return drawn.to(like.device)
     d = like._data.dtype
     check_kind("normal_kernel_cpu", d)

@@ -42,7 +42,7 @@ def is_signed(input):
 
 @public("torch", out=False)
 def is_inference(input):
-    """is_inference(input) -> bool: False; tensors made under ``inference_mode`` are not marked.
+    """is_inference(input) -> bool: was it made under ``inference_mode``?
 
     >>> torch.is_inference(torch.ones(1))
     False

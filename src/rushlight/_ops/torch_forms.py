@@ -17,15 +17,15 @@ def _word(reduction):
 
 
 @public("torch", out=False)
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1):
-    """binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1)
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
+    """binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0)
     -> Tensor
 
     :func:`torch.nn.functional.binary_cross_entropy_with_logits`, its reduction 0 for none, 1 for
     the mean or 2 for the sum.
 
     >>> torch.binary_cross_entropy_with_logits(torch.tensor([0.0]), torch.tensor([1.0]))
-    tensor(0.6931)
+    tensor([0.6931])
     """
     return loss.binary_cross_entropy_with_logits(
         input, target, weight, reduction=_word(reduction), pos_weight=pos_weight
@@ -33,43 +33,43 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
 
 
 @public("torch", out=False)
-def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
-    """cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1) -> Tensor
+def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0):
+    """cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0) -> Tensor
 
     :func:`torch.nn.functional.cosine_embedding_loss`, its reduction 0 for none, 1 for the mean or 2
     for the sum.
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> torch.cosine_embedding_loss(x, x, torch.tensor([-1]))
-    tensor(1.)
+    tensor([1.])
     """
     function = loss_margin.cosine_embedding_loss
     return function(input1, input2, target, margin, reduction=_word(reduction))
 
 
 @public("torch", out=False)
-def hinge_embedding_loss(input, target, margin=1.0, reduction=1):
-    """hinge_embedding_loss(input, target, margin=1.0, reduction=1) -> Tensor
+def hinge_embedding_loss(input, target, margin=1.0, reduction=0):
+    """hinge_embedding_loss(input, target, margin=1.0, reduction=0) -> Tensor
 
     :func:`torch.nn.functional.hinge_embedding_loss`, its reduction 0 for none, 1 for the mean or 2
     for the sum.
 
     >>> torch.hinge_embedding_loss(torch.tensor([0.25, 0.25]), torch.tensor([1, -1]))
-    tensor(0.5000)
+    tensor([0.2500, 0.7500])
     """
     return loss_margin.hinge_embedding_loss(input, target, margin, reduction=_word(reduction))
 
 
 @public("torch", out=False)
-def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
-    """margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1) -> Tensor
+def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
+    """margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0) -> Tensor
 
     :func:`torch.nn.functional.margin_ranking_loss`, its reduction 0 for none, 1 for the mean or 2
     for the sum.
 
     >>> low, high = torch.tensor([1.0]), torch.tensor([3.0])
     >>> torch.margin_ranking_loss(low, high, torch.tensor([1.0]))
-    tensor(2.)
+    tensor([2.])
     """
     function = loss_margin.margin_ranking_loss
     return function(input1, input2, target, margin, reduction=_word(reduction))
@@ -77,17 +77,17 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
 
 @public("torch", out=False)
 def triplet_margin_loss(
-    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=1
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=0
 ):
     """triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False,
-    reduction=1) -> Tensor
+    reduction=0) -> Tensor
 
     :func:`torch.nn.functional.triplet_margin_loss`, its reduction 0 for none, 1 for the mean or 2
     for the sum.
 
     >>> a, far = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])
     >>> torch.triplet_margin_loss(a, far, far)
-    tensor(1.)
+    tensor([1.])
     """
     function = loss_margin.triplet_margin_loss
     return function(anchor, positive, negative, margin, p, eps, swap, reduction=_word(reduction))
@@ -109,13 +109,13 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
 
 
 @public("torch", out=False)
-def kl_div(input, target, reduction=1, *, log_target=False):
-    """kl_div(input, target, reduction=1, *, log_target=False) -> Tensor
+def kl_div(input, target, reduction=0, *, log_target=False):
+    """kl_div(input, target, reduction=0, *, log_target=False) -> Tensor
 
     :func:`torch.nn.functional.kl_div`, its reduction 0 for none, 1 for the mean or 2 for the sum.
 
     >>> torch.kl_div(torch.tensor([0.0]), torch.tensor([1.0]))
-    tensor(0.)
+    tensor([0.])
     """
     pointwise = loss.kl_div(input, target, reduction="none", log_target=log_target)
     return reduced(pointwise, _word(reduction))
@@ -123,16 +123,16 @@ def kl_div(input, target, reduction=1, *, log_target=False):
 
 @public("torch", out=False)
 def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1, zero_infinity=False
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction=0, zero_infinity=False
 ):
-    """ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1,
+    """ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=0,
     zero_infinity=False) -> Tensor
 
     :func:`torch.nn.functional.ctc_loss`, its reduction 0 for none, 1 for the mean or 2 for the sum.
 
     >>> logs = torch.zeros(2, 1, 3).log_softmax(2)
     >>> torch.ctc_loss(logs, torch.tensor([[1]]), (2,), (1,))
-    tensor(1.0986)
+    tensor([1.0986])
     """
     lengths = input_lengths, target_lengths
     return ctc.ctc_loss(log_probs, targets, *lengths, blank, _word(reduction), zero_infinity)

@@ -61,6 +61,11 @@ def set_autocast_enabled(device_type: Any, enabled: Any = None) -> None:
 
     Turn autocast on or off in this thread for a kind of device; with one argument, for 'cuda'.
     ``torch.autocast`` does it for the length of a ``with``.
+
+    >>> torch.set_autocast_enabled('cpu', True)
+    >>> torch.is_autocast_enabled('cpu')
+    True
+    >>> torch.set_autocast_enabled('cpu', False)
     """
     if enabled is None and not isinstance(device_type, str):
         check("set_autocast_enabled", "enabled", 1, device_type, bool)
@@ -85,19 +90,35 @@ def get_autocast_dtype(device_type: str) -> torch.dtype:
 
 
 def set_autocast_dtype(device_type: str, dtype: torch.dtype) -> None:
-    """set_autocast_dtype(device_type, dtype) -> None: the dtype for matrix products from here."""
+    """set_autocast_dtype(device_type, dtype) -> None: the dtype for matrix products from here.
+
+    >>> torch.set_autocast_dtype('cpu', torch.float16)
+    >>> torch.get_autocast_dtype('cpu')
+    torch.float16
+    >>> torch.set_autocast_dtype('cpu', torch.bfloat16)
+    """
     kind = device_kind("set_autocast_dtype", device_type)
     check("set_autocast_dtype", "dtype", 2, dtype, torch.dtype)
     caster().dtypes[kind] = dtype
 
 
 def is_autocast_cache_enabled() -> bool:
-    """is_autocast_cache_enabled() -> bool: whether cast weights are kept until autocast ends."""
+    """is_autocast_cache_enabled() -> bool: whether cast weights are kept until autocast ends.
+
+    >>> torch.is_autocast_cache_enabled()
+    True
+    """
     return caster().cache_enabled
 
 
 def set_autocast_cache_enabled(enabled: bool) -> None:
-    """set_autocast_cache_enabled(enabled) -> None: keep cast weights, or cast them each time."""
+    """set_autocast_cache_enabled(enabled) -> None: keep cast weights, or cast them each time.
+
+    >>> torch.set_autocast_cache_enabled(False)
+    >>> torch.is_autocast_cache_enabled()
+    False
+    >>> torch.set_autocast_cache_enabled(True)
+    """
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled must be a bool (got {type(enabled).__name__})")
     caster().cache_enabled = enabled
@@ -107,18 +128,32 @@ def clear_autocast_cache() -> None:
     """clear_autocast_cache() -> None
 
     Forget the cast weights; needed inside autocast only after a weight was written to.
+
+    >>> torch.clear_autocast_cache()
     """
     caster().cache.clear()
 
 
 def autocast_increment_nesting() -> int:
-    """autocast_increment_nesting() -> int: one more region of autocast is open; how many are."""
+    """autocast_increment_nesting() -> int: one more region of autocast is open; how many are.
+
+    >>> torch.autocast_increment_nesting()
+    1
+    >>> torch.autocast_decrement_nesting()
+    0
+    """
     caster().nesting += 1
     return caster().nesting
 
 
 def autocast_decrement_nesting() -> int:
-    """autocast_decrement_nesting() -> int: one region fewer is open; how many are."""
+    """autocast_decrement_nesting() -> int: one region fewer is open; how many are.
+
+    >>> torch.autocast_increment_nesting()
+    1
+    >>> torch.autocast_decrement_nesting()
+    0
+    """
     caster().nesting -= 1
     return caster().nesting
 
@@ -132,36 +167,66 @@ def _deprecated(old: str, new: str) -> None:
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """is_autocast_cpu_enabled() -> bool: old for ``is_autocast_enabled('cpu')``."""
+    """is_autocast_cpu_enabled() -> bool: old for ``is_autocast_enabled('cpu')``.
+
+    >>> torch.is_autocast_cpu_enabled()
+    False
+    """
     _deprecated("is_autocast_cpu_enabled()", "is_autocast_enabled('cpu')")
     return is_autocast_enabled("cpu")
 
 
 def set_autocast_cpu_enabled(enabled: bool) -> None:
-    """set_autocast_cpu_enabled(enabled) -> None: old for ``set_autocast_enabled('cpu', ...)``."""
+    """set_autocast_cpu_enabled(enabled) -> None: old for ``set_autocast_enabled('cpu', ...)``.
+
+    >>> torch.set_autocast_cpu_enabled(True)
+    >>> torch.is_autocast_enabled('cpu')
+    True
+    >>> torch.set_autocast_cpu_enabled(False)
+    """
     _deprecated("set_autocast_cpu_enabled(enabled)", "set_autocast_enabled('cpu', enabled)")
     set_autocast_enabled("cpu", enabled)
 
 
 def get_autocast_cpu_dtype() -> torch.dtype:
-    """get_autocast_cpu_dtype() -> dtype: old for ``get_autocast_dtype('cpu')``."""
+    """get_autocast_cpu_dtype() -> dtype: old for ``get_autocast_dtype('cpu')``.
+
+    >>> torch.get_autocast_cpu_dtype()
+    torch.bfloat16
+    """
     _deprecated("get_autocast_cpu_dtype()", "get_autocast_dtype('cpu')")
     return get_autocast_dtype("cpu")
 
 
 def set_autocast_cpu_dtype(dtype: torch.dtype) -> None:
-    """set_autocast_cpu_dtype(dtype) -> None: old for ``set_autocast_dtype('cpu', dtype)``."""
+    """set_autocast_cpu_dtype(dtype) -> None: old for ``set_autocast_dtype('cpu', dtype)``.
+
+    >>> torch.set_autocast_cpu_dtype(torch.float16)
+    >>> torch.get_autocast_dtype('cpu')
+    torch.float16
+    >>> torch.set_autocast_cpu_dtype(torch.bfloat16)
+    """
     _deprecated("set_autocast_cpu_dtype(dtype)", "set_autocast_dtype('cpu', dtype)")
     set_autocast_dtype("cpu", dtype)
 
 
 def get_autocast_gpu_dtype() -> torch.dtype:
-    """get_autocast_gpu_dtype() -> dtype: old for ``get_autocast_dtype('cuda')``."""
+    """get_autocast_gpu_dtype() -> dtype: old for ``get_autocast_dtype('cuda')``.
+
+    >>> torch.get_autocast_gpu_dtype()
+    torch.float16
+    """
     _deprecated("get_autocast_gpu_dtype()", "get_autocast_dtype('cuda')")
     return get_autocast_dtype("cuda")
 
 
 def set_autocast_gpu_dtype(dtype: torch.dtype) -> None:
-    """set_autocast_gpu_dtype(dtype) -> None: old for ``set_autocast_dtype('cuda', dtype)``."""
+    """set_autocast_gpu_dtype(dtype) -> None: old for ``set_autocast_dtype('cuda', dtype)``.
+
+    >>> torch.set_autocast_gpu_dtype(torch.bfloat16)
+    >>> torch.get_autocast_dtype('cuda')
+    torch.bfloat16
+    >>> torch.set_autocast_gpu_dtype(torch.float16)
+    """
     _deprecated("set_autocast_gpu_dtype(dtype)", "set_autocast_dtype('cuda', dtype)")
     set_autocast_dtype("cuda", dtype)

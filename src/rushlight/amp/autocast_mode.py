@@ -197,6 +197,20 @@ def custom_bwd(bwd: Callable | None = None, *, device_type: str) -> Callable:
 
     A decorator for ``backward`` of a Function whose forward has :func:`custom_fwd`: it runs with
     autocast as ``forward`` did.
+
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.float32)
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type='cpu')
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> Double.apply(x).sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
     """
     _check_device_type(device_type)
     if bwd is None:

@@ -16,6 +16,13 @@ class detect_anomaly:
     Inside, every node remembers where its forward call was; a backward that fails (or gives NaN)
     tells it.
     Slow: every call takes the general path.
+
+    >>> x = torch.zeros(1, requires_grad=True)
+    >>> with torch.autograd.detect_anomaly():
+    ...     (torch.sqrt(x) * 0).backward()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output.
     """
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -34,6 +41,12 @@ class set_detect_anomaly(detect_anomaly):
     """set_detect_anomaly(mode, check_nan=True)
 
     Turn anomaly detection on or off, for good or inside a ``with``.
+
+    >>> with torch.autograd.set_detect_anomaly(True):
+    ...     torch.is_anomaly_enabled()
+    True
+    >>> torch.is_anomaly_enabled()
+    False
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -54,7 +67,13 @@ def set_mode(mode: bool | None) -> None:
 
 
 def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
-    """set_anomaly_enabled(enabled, check_nan=True) -> None: turn anomaly detection on or off."""
+    """set_anomaly_enabled(enabled, check_nan=True) -> None: turn anomaly detection on or off.
+
+    >>> torch.set_anomaly_enabled(True)
+    >>> torch.is_anomaly_enabled()
+    True
+    >>> torch.set_anomaly_enabled(False)
+    """
     for at, (name, value) in enumerate((("enabled", enabled), ("check_nan", check_nan)), 1):
         if not isinstance(value, bool):
             raise TypeError(

@@ -407,6 +407,11 @@ def backward(
     Add to the ``.grad`` of each leaf (or of ``inputs`` only) the gradient of the sum of
     ``tensors``, weighted by
     ``grad_tensors``.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> torch.autograd.backward([x * x], [torch.tensor([1.0, 10.0])])
+    >>> x.grad
+    tensor([ 2., 40.])
     """
     check_no_transform()
     if grad_variables is not None:
@@ -483,11 +488,13 @@ def grad(
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, ...) -> tuple
-    of Tensors
 
     The gradients of the sum of ``outputs`` (weighted by ``grad_outputs``) with respect to
-    ``inputs``.
-    Raises RuntimeError if an input was not used, unless ``allow_unused``.
+    ``inputs``. Raises RuntimeError if an input was not used, unless ``allow_unused``.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.grad(x**3, x)
+    (tensor(27.),)
     """
     outs, ins = as_tuple(outputs), as_tuple(inputs)
     if not only_inputs:

@@ -26,7 +26,14 @@ __all__ = [
 
 
 class UnpackedDualTensor(NamedTuple):
-    """What :func:`unpack_dual` returns: a primal and its tangent (None if it has none)."""
+    """What :func:`unpack_dual` returns: a primal and its tangent (None if it has none).
+
+    >>> with torch.autograd.forward_ad.dual_level():
+    ...     x = torch.autograd.forward_ad.make_dual(torch.tensor(1.0), torch.tensor(2.0))
+    ...     y = torch.autograd.forward_ad.unpack_dual(x * x)
+    >>> y.primal, y.tangent
+    (tensor(1.), tensor(4.))
+    """
 
     primal: Tensor
     tangent: Tensor | None

@@ -12,9 +12,30 @@ from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import grad_enabled, set_grad, thread
 from rushlight._core.tensor import Leaf, Node, Pick, Tensor, cell, live_node, wrap
 
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+
 
 class FunctionCtx:
-    """What a Function's forward leaves for its backward."""
+    """What a Function's forward leaves for its backward.
+
+    ``save_for_backward`` and ``save_for_forward`` keep tensors (``saved_tensors``), ``mark_dirty``
+    names inputs that were written to, ``mark_non_differentiable`` outputs without a gradient;
+    ``needs_input_grad`` has one bool per input; anything else is an attribute.
+
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x**3
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 3 * x**2 * g
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
 
     def __init__(self) -> None:
         self.to_save: tuple = ()
@@ -406,7 +427,21 @@ def save(t: Tensor | None, results: tuple) -> tuple | None:
 
 
 def once_differentiable(function: Callable) -> Callable:
-    """Decorator of a backward whose gradients have no history: differentiating twice raises."""
+    """Decorator of a backward whose gradients have no history: differentiating twice raises.
+
+    >>> class Square(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     @torch.autograd.function.once_differentiable
+    ...     def backward(ctx, g):
+    ...         return 2 * ctx.saved_tensors[0] * g
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.grad(Square.apply(x), x)
+    (tensor(6.),)
+    """
 
     def backward(ctx: FunctionCtx, *args: object) -> object:
         recording = grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in args)

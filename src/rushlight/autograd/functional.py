@@ -168,6 +168,10 @@ def vhp(
     """vhp(func, inputs, v=None, create_graph=False, strict=False) -> (output, vhp)
 
     The number `func` gives, and the product of `v` with its Hessian.
+
+    >>> v = torch.tensor([1.0, 2.0])
+    >>> torch.autograd.functional.vhp(lambda x: (x**3).sum(), torch.ones(2), v)
+    (tensor(2.), tensor([ 6., 12.]))
     """
     output, gradient, given, vectors, in_tuple = _second_order(
         func, inputs, v, "vhp", create_graph, strict
@@ -183,6 +187,10 @@ def hvp(
     """hvp(func, inputs, v=None, create_graph=False, strict=False) -> (output, hvp)
 
     The number `func` gives, and the product of its Hessian with `v`. `vhp` is faster.
+
+    >>> v = torch.tensor([1.0, 2.0])
+    >>> torch.autograd.functional.hvp(lambda x: (x**3).sum(), torch.ones(2), v)
+    (tensor(2.), tensor([ 6., 12.]))
     """
     output, gradient, given, vectors, in_tuple = _second_order(
         func, inputs, v, "hvp", create_graph, strict

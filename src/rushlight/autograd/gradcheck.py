@@ -11,6 +11,8 @@ from rushlight.autograd.engine import grad as autograd_grad
 
 GradcheckError = errors.GradcheckError
 
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
+
 
 def as_tuple(value: object) -> tuple:
     """A value or a sequence as a tuple."""
@@ -100,6 +102,10 @@ def gradcheck(
     Compare the gradients of ``func`` with central differences, for every input that requires grad
     (use float64).
     Raises GradcheckError (or returns False with ``raise_exception=False``) where they disagree.
+
+    >>> x = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(torch.sin, (x,))
+    True
     """
     refuse(bool(masked), "masked=True needs sparse gradients")
     inputs = as_tuple(inputs)
@@ -245,6 +251,10 @@ def gradgradcheck(
 
     Check gradients of gradients: gradcheck of the gradient of ``func``, also with respect to
     ``grad_outputs``.
+
+    >>> x = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(torch.sin, (x,))
+    True
     """
     inputs = as_tuple(inputs)
     count = len(inputs)

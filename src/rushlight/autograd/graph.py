@@ -55,7 +55,13 @@ Node.register(Leaf)
 
 
 class GradientEdge(NamedTuple):
-    """Where the gradient of one tensor goes: ``output_nr`` of ``node``."""
+    """Where the gradient of one tensor goes: ``output_nr`` of ``node``.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> edge = torch.autograd.graph.get_gradient_edge(x * 2)
+    >>> edge.output_nr, edge.node.name()
+    (0, 'MulBackward0')
+    """
 
     node: Any
     output_nr: int
@@ -132,6 +138,12 @@ class save_on_cpu(saved_tensors_hooks):
 
     Inside, saved tensors are moved to the CPU and come back to their device in backward. On the CPU
     itself nothing moves; ``pin_memory=True`` keeps copies, as in PyTorch, in ordinary memory.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> with torch.autograd.graph.save_on_cpu():
+    ...     y = x * x
+    >>> torch.autograd.grad(y, x)
+    (tensor(6.),)
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -150,6 +162,13 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
     """disable_saved_tensors_hooks(error_message)
 
     Inside, entering ``saved_tensors_hooks`` raises RuntimeError with this message.
+
+    >>> with torch.autograd.graph.disable_saved_tensors_hooks('not here'):
+    ...     with torch.autograd.graph.save_on_cpu():
+    ...         pass
+    Traceback (most recent call last):
+        ...
+    RuntimeError: not here
     """
     before = thread.saved_hooks_disabled
     if thread.saved_hooks:

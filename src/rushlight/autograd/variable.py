@@ -14,7 +14,11 @@ class _VariableMeta(_TensorMeta):
 
 
 class Variable(Tensor, metaclass=_VariableMeta):
-    """Variable(data, requires_grad=False) -> Tensor: a tensor on the same memory."""
+    """Variable(data, requires_grad=False) -> Tensor: a tensor on the same memory.
+
+    >>> torch.autograd.Variable(torch.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
 
     __slots__ = ()
     _execution_engine = engine  # programs reach queue_callback by this name

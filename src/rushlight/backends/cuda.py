@@ -32,5 +32,9 @@ matmul = _Matmul()
 
 
 def is_built() -> bool:
-    """is_built() -> bool: was CuPy found? It is looked for when a device is first asked for."""
+    """is_built() -> bool: was CuPy found? It is looked for when a device is asked for.
+
+    >>> torch.backends.cuda.is_built()
+    False
+    """
     return gpu.cuda.kind is not None

@@ -11,12 +11,20 @@ allow_tf32 = True
 
 
 def is_available() -> bool:
-    """is_available() -> bool: False without a GPU."""
+    """is_available() -> bool: False without a GPU.
+
+    >>> torch.backends.cudnn.is_available()
+    False
+    """
     return False
 
 
 def version() -> int | None:
-    """version() -> int or None: None without cuDNN."""
+    """version() -> int or None: None without cuDNN.
+
+    >>> print(torch.backends.cudnn.version())
+    None
+    """
     return None
 
 
@@ -28,7 +36,14 @@ def flags(
     deterministic: bool = False,
     allow_tf32: bool = True,
 ) -> Iterator[None]:
-    """flags(...): set the flags inside a ``with``."""
+    """flags(...): set the flags inside a ``with``.
+
+    >>> with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+    ...     torch.backends.cudnn.benchmark
+    True
+    >>> torch.backends.cudnn.benchmark
+    False
+    """
     new = {
         "enabled": enabled,
         "benchmark": benchmark,

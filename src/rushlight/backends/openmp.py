@@ -2,5 +2,9 @@
 
 
 def is_available() -> bool:
-    """is_available() -> bool: False."""
+    """is_available() -> bool: False.
+
+    >>> torch.backends.openmp.is_available()
+    False
+    """
     return False

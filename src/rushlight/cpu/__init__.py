@@ -22,43 +22,78 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """is_available() -> bool: True."""
+    """is_available() -> bool: True.
+
+    >>> torch.cpu.is_available()
+    True
+    """
     return True
 
 
 def is_initialized() -> bool:
-    """is_initialized() -> bool: True."""
+    """is_initialized() -> bool: True.
+
+    >>> torch.cpu.is_initialized()
+    True
+    """
     return True
 
 
 def device_count() -> int:
-    """device_count() -> int: 1."""
+    """device_count() -> int: 1.
+
+    >>> torch.cpu.device_count()
+    1
+    """
     return 1
 
 
 def current_device() -> str:
-    """current_device() -> str: 'cpu'."""
+    """current_device() -> str: 'cpu'.
+
+    >>> torch.cpu.current_device()
+    'cpu'
+    """
     return "cpu"
 
 
 def set_device(device: Any) -> None:
-    """set_device(device) -> None: there is one CPU, nothing changes."""
+    """set_device(device) -> None: there is one CPU, nothing changes.
+
+    >>> torch.cpu.set_device('cpu')
+    >>> torch.cpu.current_device()
+    'cpu'
+    """
 
 
 def synchronize(device: Any = None) -> None:
-    """synchronize(device=None) -> None: nothing is ever pending."""
+    """synchronize(device=None) -> None: nothing is ever pending.
+
+    >>> torch.cpu.synchronize()
+    >>> torch.cpu.device_count()
+    1
+    """
 
 
 _current: list[Stream] = [Stream("cpu")]
 
 
 def current_stream(device: Any = None) -> Stream:
-    """current_stream(device=None) -> Stream: the one that ``stream`` made current."""
+    """current_stream(device=None) -> Stream: the one that ``stream`` made current.
+
+    >>> torch.cpu.current_stream() == torch.cpu.current_stream()
+    True
+    """
     return _current[-1]
 
 
 class StreamContext:
-    """StreamContext(stream): a context in which a stream is current; None changes nothing."""
+    """StreamContext(stream): a context in which a stream is current; None changes nothing.
+
+    >>> with torch.cpu.StreamContext(None):
+    ...     torch.ones(2) + 1
+    tensor([2., 2.])
+    """
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
@@ -73,7 +108,12 @@ class StreamContext:
 
 
 def stream(stream: Stream | None) -> StreamContext:
-    """stream(stream) -> StreamContext"""
+    """stream(stream) -> StreamContext
+
+    >>> with torch.cpu.stream(None):
+    ...     torch.ones(2) + 1
+    tensor([2., 2.])
+    """
     return StreamContext(stream)
 
 

@@ -11,7 +11,7 @@ from rushlight._core import generator, gpu
 from rushlight.cuda._devices import index_of
 
 
-def _generator(device: Any = None) -> "torch.Generator":
+def _generator(device: Any = None) -> Any:
     gpu.engine()
     return generator.of_device(index_of(device))
 

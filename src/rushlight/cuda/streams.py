@@ -140,7 +140,12 @@ def default_stream(device: Any = None) -> Stream:
 
 
 class StreamContext:
-    """StreamContext(stream): inside, work goes to the stream; None changes nothing."""
+    """StreamContext(stream): inside, work goes to the stream; None changes nothing.
+
+    >>> with torch.cuda.StreamContext(None):
+    ...     torch.ones(1)
+    tensor([1.])
+    """
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream

@@ -51,6 +51,11 @@ class Constraint:
 
     ``is_discrete`` says that the region consists of isolated points, ``event_dim`` how many
     dimensions on the right make one event.
+
+    >>> torch.distributions.constraints.positive.check(torch.tensor([1.0, -1.0]))
+    tensor([ True, False])
+    >>> torch.distributions.constraints.simplex.event_dim
+    1
     """
 
     is_discrete: Any = False
@@ -81,7 +86,11 @@ class _Bounded(Constraint):
 
 
 class _Dependent(Constraint):
-    """A region that depends on other parameters; nothing can be checked before they are known."""
+    """A region that depends on other parameters; nothing can be checked before they are known.
+
+    >>> torch.distributions.constraints.dependent(event_dim=1).event_dim
+    1
+    """
 
     def __init__(
         self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented
@@ -122,12 +131,24 @@ def is_dependent(constraint: object) -> bool:
     """is_dependent(constraint) -> bool
 
     Whether the region depends on other parameters.
+
+    >>> constraints = torch.distributions.constraints
+    >>> constraints.is_dependent(constraints.dependent), constraints.is_dependent(constraints.real)
+    (True, False)
     """
     return isinstance(constraint, _Dependent)
 
 
 class _DependentProperty(property, _Dependent):
-    """A property whose value is a constraint: read from the class it is a dependent constraint."""
+    """A property whose value is a constraint: read from the class it is a dependent constraint.
+
+    >>> class Below(torch.distributions.Distribution):
+    ...     @torch.distributions.constraints.dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return torch.distributions.constraints.less_than(self.high)
+    >>> Below.support.is_discrete, Below.support.event_dim
+    (False, 0)
+    """
 
     def __init__(
         self,
@@ -161,7 +182,13 @@ def _whole_events(result: torch.Tensor, keep: int) -> torch.Tensor:
 
 
 class _IndependentConstraint(Constraint):
-    """The base region for every element of the last ``reinterpreted_batch_ndims`` dimensions."""
+    """The base region for every element of the last ``reinterpreted_batch_ndims`` dimensions.
+
+    >>> constraints = torch.distributions.constraints
+    >>> rows = constraints.independent(constraints.positive, 1)
+    >>> rows.check(torch.tensor([[1.0, 2.0], [1.0, -1.0]]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         _need_constraint(base_constraint)
@@ -200,7 +227,13 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """The base region, with the dimension of the mixture's components added for the check."""
+    """The base region, with the dimension of the mixture's components added for the check.
+
+    >>> constraints = torch.distributions.constraints
+    >>> region = constraints.MixtureSameFamilyConstraint(constraints.positive)
+    >>> region.check(torch.tensor([1.0, -1.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint) -> None:
         _need_constraint(base_constraint)
@@ -253,7 +286,13 @@ class _Pieces(Constraint):
 
 
 class _Cat(_Pieces):
-    """Regions for consecutive pieces of ``lengths`` elements along ``dim``."""
+    """Regions for consecutive pieces of ``lengths`` elements along ``dim``.
+
+    >>> constraints = torch.distributions.constraints
+    >>> both = constraints.cat([constraints.positive, constraints.real], lengths=[1, 2])
+    >>> both.check(torch.tensor([-1.0, -1.0, 0.0]))
+    tensor([False,  True,  True])
+    """
 
     def __init__(
         self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None
@@ -282,7 +321,13 @@ class _Cat(_Pieces):
 
 
 class _Stack(_Pieces):
-    """A region for each index along ``dim``."""
+    """A region for each index along ``dim``.
+
+    >>> constraints = torch.distributions.constraints
+    >>> both = constraints.stack([constraints.positive, constraints.real])
+    >>> both.check(torch.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
         self._take(cseq, dim)
@@ -313,6 +358,12 @@ class _Boolean(Constraint):
 
 
 class _IntegerInterval(_Bounded):
+    """integer_interval(lower_bound, upper_bound): whole numbers, both ends included.
+
+    >>> torch.distributions.constraints.integer_interval(0, 3).check(torch.tensor([0.0, 1.5, 3.0]))
+    tensor([ True, False,  True])
+    """
+
     is_discrete = True
     _bounds = ("lower_bound", "upper_bound")
 
@@ -356,6 +407,12 @@ class _Real(Constraint):
 
 
 class _GreaterThan(_Bounded):
+    """greater_than(lower_bound): numbers above a bound.
+
+    >>> torch.distributions.constraints.greater_than(1.0).check(torch.tensor([1.0, 2.0]))
+    tensor([False,  True])
+    """
+
     _bounds = ("lower_bound",)
 
     def __init__(self, lower_bound: Any) -> None:
@@ -367,6 +424,12 @@ class _GreaterThan(_Bounded):
 
 
 class _GreaterThanEq(_Bounded):
+    """greater_than_eq(lower_bound): a bound, and numbers above it.
+
+    >>> torch.distributions.constraints.greater_than_eq(1.0).check(torch.tensor([1.0, 0.5]))
+    tensor([ True, False])
+    """
+
     _bounds = ("lower_bound",)
 
     def __init__(self, lower_bound: Any) -> None:
@@ -378,6 +441,12 @@ class _GreaterThanEq(_Bounded):
 
 
 class _LessThan(_Bounded):
+    """less_than(upper_bound): numbers below a bound.
+
+    >>> torch.distributions.constraints.less_than(1.0).check(torch.tensor([0.5, 1.0]))
+    tensor([ True, False])
+    """
+
     _bounds = ("upper_bound",)
 
     def __init__(self, upper_bound: Any) -> None:
@@ -389,6 +458,12 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
+    """interval(lower_bound, upper_bound): numbers from one bound to the other, both included.
+
+    >>> torch.distributions.constraints.interval(0.0, 1.0).check(torch.tensor([0.0, 1.0, 2.0]))
+    tensor([ True,  True, False])
+    """
+
     _bounds = ("lower_bound", "upper_bound")
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
@@ -401,6 +476,13 @@ class _Interval(_Bounded):
 
 
 class _HalfOpenInterval(_Bounded):
+    """half_open_interval(lower_bound, upper_bound): as interval, without the upper bound.
+
+    >>> region = torch.distributions.constraints.half_open_interval(0.0, 1.0)
+    >>> region.check(torch.tensor([0.0, 1.0]))
+    tensor([ True, False])
+    """
+
     _bounds = ("lower_bound", "upper_bound")
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
@@ -432,6 +514,12 @@ class _Simplex(Constraint):
 
 
 class _Multinomial(Constraint):
+    """multinomial(upper_bound): counts (..., K), not negative, at most ``upper_bound`` in all.
+
+    >>> torch.distributions.constraints.multinomial(3).check(torch.tensor([[1.0, 2.0], [2.0, 2.0]]))
+    tensor([ True, False])
+    """
+
     is_discrete = True
     event_dim = 1
 

@@ -19,6 +19,14 @@ class Distribution:
     A sample has shape ``sample_shape + batch_shape + event_shape``. With ``validate_args`` (the
     default) parameters and the values given to ``log_prob`` are checked against
     ``arg_constraints`` and ``support``.
+
+    >>> d = torch.distributions.MultivariateNormal(torch.zeros(3, 2), torch.eye(2))
+    >>> d.batch_shape, d.event_shape, d.sample((5,)).shape
+    (torch.Size([3]), torch.Size([2]), torch.Size([5, 3, 2]))
+    >>> d.log_prob(torch.zeros(2))
+    tensor([-1.8379, -1.8379, -1.8379])
+    >>> d.expand((7, 3)).batch_shape
+    torch.Size([7, 3])
     """
 
     has_rsample: Any = False

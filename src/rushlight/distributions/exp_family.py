@@ -14,6 +14,11 @@ class ExponentialFamily(Distribution):
 
     A family that gives ``_natural_params``, ``_log_normalizer`` and ``_mean_carrier_measure``
     (the mean of k) has an entropy.
+
+    >>> isinstance(torch.distributions.Gamma(1.0, 1.0), torch.distributions.ExponentialFamily)
+    True
+    >>> torch.distributions.Gamma(torch.tensor(1.0), torch.tensor(1.0)).entropy()
+    tensor(1.)
     """
 
     @property

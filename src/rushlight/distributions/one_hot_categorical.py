@@ -107,6 +107,11 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
     """OneHotCategoricalStraightThrough(probs=None, logits=None, validate_args=None)
 
     One-hot samples through which the gradient passes as if they were the probabilities.
+
+    >>> probs = torch.tensor([0.2, 0.8], requires_grad=True)
+    >>> sample = torch.distributions.OneHotCategoricalStraightThrough(probs).rsample()
+    >>> sample.sum().item(), sample.requires_grad
+    (1.0, True)
     """
 
     has_rsample = True

@@ -20,6 +20,12 @@ class Transform:
     A family gives ``domain``, ``codomain``, ``_call``, ``_inverse`` and ``log_abs_det_jacobian``.
     With ``cache_size=1`` the last input and output are kept, so that the inverse of what was just
     computed is exact.
+
+    >>> t = torch.distributions.ComposeTransform(
+    ...     [torch.distributions.ExpTransform(), torch.distributions.AffineTransform(1.0, 2.0)]
+    ... )
+    >>> t(torch.tensor(0.0)), t.inv(torch.tensor(3.0)), t.bijective, t.domain
+    (tensor(3.), tensor(0.), True, Real())
     """
 
     bijective: Any = False
@@ -325,6 +331,11 @@ class IndependentTransform(Transform):
 
     The base transform with batch dimensions on the right taken as part of the event: its
     log |det Jacobian| is summed over them.
+
+    >>> t = torch.distributions.IndependentTransform(torch.distributions.ExpTransform(), 1)
+    >>> x = torch.tensor([1.0, 2.0])
+    >>> t.log_abs_det_jacobian(x, t(x))
+    tensor(3.)
     """
 
     def __init__(

@@ -57,7 +57,12 @@ identity_transform = ComposeTransform([])
 
 
 class ExpTransform(PlainTransform):
-    """y = exp(x)."""
+    """y = exp(x).
+
+    >>> t = torch.distributions.ExpTransform()
+    >>> t(torch.tensor([0.0, 1.0])), t.inv(torch.tensor([1.0, 2.0]))
+    (tensor([1.0000, 2.7183]), tensor([0.0000, 0.6931]))
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -76,7 +81,11 @@ class ExpTransform(PlainTransform):
 
 
 class PowerTransform(Transform):
-    """PowerTransform(exponent, cache_size=0): y = x ** exponent, of positive numbers."""
+    """PowerTransform(exponent, cache_size=0): y = x ** exponent, of positive numbers.
+
+    >>> torch.distributions.PowerTransform(torch.tensor(2.0))(torch.tensor([1.0, 3.0]))
+    tensor([1., 9.])
+    """
 
     domain = constraints.positive
     codomain = constraints.positive
@@ -126,7 +135,12 @@ def _clipped_sigmoid(x: torch.Tensor) -> torch.Tensor:
 
 
 class SigmoidTransform(PlainTransform):
-    """y = 1 / (1 + exp(-x))."""
+    """y = 1 / (1 + exp(-x)).
+
+    >>> t = torch.distributions.SigmoidTransform()
+    >>> t(torch.tensor([0.0, 1.0])), t.inv(torch.tensor(0.5))
+    (tensor([0.5000, 0.7311]), tensor(0.))
+    """
 
     domain = constraints.real
     codomain = constraints.unit_interval
@@ -147,7 +161,11 @@ class SigmoidTransform(PlainTransform):
 
 
 class SoftplusTransform(PlainTransform):
-    """y = log(1 + exp(x))."""
+    """y = log(1 + exp(x)).
+
+    >>> torch.distributions.SoftplusTransform()(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -166,7 +184,12 @@ class SoftplusTransform(PlainTransform):
 
 
 class TanhTransform(PlainTransform):
-    """y = tanh(x)."""
+    """y = tanh(x).
+
+    >>> t = torch.distributions.TanhTransform()
+    >>> t(torch.tensor([0.0, 1.0])), t.log_abs_det_jacobian(torch.tensor(0.0), torch.tensor(0.0))
+    (tensor([0.0000, 0.7616]), tensor(0.))
+    """
 
     domain = constraints.real
     codomain = constraints.interval(-1.0, 1.0)
@@ -185,7 +208,11 @@ class TanhTransform(PlainTransform):
 
 
 class AbsTransform(PlainTransform):
-    """y = |x|; its inverse gives the positive x."""
+    """y = |x|; its inverse gives the positive x.
+
+    >>> torch.distributions.AbsTransform()(torch.tensor([-2.0, 3.0]))
+    tensor([2., 3.])
+    """
 
     domain = constraints.real
     codomain = constraints.positive
@@ -198,7 +225,14 @@ class AbsTransform(PlainTransform):
 
 
 class AffineTransform(Transform):
-    """AffineTransform(loc, scale, event_dim=0, cache_size=0): y = loc + scale x."""
+    """AffineTransform(loc, scale, event_dim=0, cache_size=0): y = loc + scale x.
+
+    >>> t = torch.distributions.AffineTransform(loc=1.0, scale=2.0)
+    >>> x = torch.tensor([0.0, 3.0])
+    >>> y = t(x)
+    >>> y, t.inv(y), t.log_abs_det_jacobian(x, y)
+    (tensor([1., 7.]), tensor([0., 3.]), tensor([0.6931, 0.6931]))
+    """
 
     bijective = True
 
@@ -285,6 +319,10 @@ class CumulativeDistributionTransform(Transform):
     """CumulativeDistributionTransform(distribution, cache_size=0)
 
     y = distribution.cdf(x): samples of the distribution become uniform.
+
+    >>> normal = torch.distributions.Normal(0.0, 1.0)
+    >>> torch.distributions.CumulativeDistributionTransform(normal)(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.1587, 0.5000, 0.8413])
     """
 
     bijective = True
@@ -321,7 +359,12 @@ class CumulativeDistributionTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """ReshapeTransform(in_shape, out_shape, cache_size=0): the event in another shape."""
+    """ReshapeTransform(in_shape, out_shape, cache_size=0): the event in another shape.
+
+    >>> torch.distributions.ReshapeTransform((4,), (2, 2))(torch.arange(4))
+    tensor([[0, 1],
+            [2, 3]])
+    """
 
     bijective = True
 
@@ -377,7 +420,11 @@ class ReshapeTransform(Transform):
 
 
 class SoftmaxTransform(PlainTransform):
-    """y = softmax(x); its inverse, log(y), is one of many, so there is no Jacobian."""
+    """y = softmax(x); its inverse, log(y), is one of many, so there is no Jacobian.
+
+    >>> torch.distributions.SoftmaxTransform()(torch.tensor([1.0, 1.0]))
+    tensor([0.5000, 0.5000])
+    """
 
     domain = constraints.real_vector
     codomain = constraints.simplex
@@ -405,6 +452,9 @@ class StickBreakingTransform(PlainTransform):
 
     Each breaks a fraction, its sigmoid shifted so that zeros give equal pieces, off the stick that
     is left.
+
+    >>> torch.distributions.StickBreakingTransform()(torch.zeros(2))
+    tensor([0.3333, 0.3333, 0.3333])
     """
 
     domain = constraints.real_vector
@@ -448,6 +498,10 @@ class CorrCholeskyTransform(Transform):
     """D (D - 1) / 2 real numbers become the Cholesky factor of a D x D correlation matrix.
 
     Row by row, the tanh of each number takes its share of what is left of the row's unit length.
+
+    >>> factor = torch.distributions.CorrCholeskyTransform()(torch.tensor([0.1, 0.2, 0.3]))
+    >>> (factor @ factor.T).diagonal()
+    tensor([1.0000, 1.0000, 1.0000])
     """
 
     domain = constraints.real_vector
@@ -494,7 +548,12 @@ class CorrCholeskyTransform(Transform):
 
 
 class LowerCholeskyTransform(PlainTransform):
-    """Any square matrix becomes lower triangular with a positive diagonal, the exp of its own."""
+    """Any square matrix becomes lower triangular with a positive diagonal, the exp of its own.
+
+    >>> torch.distributions.LowerCholeskyTransform()(torch.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.lower_cholesky
@@ -507,7 +566,12 @@ class LowerCholeskyTransform(PlainTransform):
 
 
 class PositiveDefiniteTransform(PlainTransform):
-    """Any square matrix becomes positive definite: L Lᵀ of its lower Cholesky transform."""
+    """Any square matrix becomes positive definite: L Lᵀ of its lower Cholesky transform.
+
+    >>> torch.distributions.PositiveDefiniteTransform()(torch.tensor([[0.0, 9.0], [1.0, 0.0]]))
+    tensor([[1., 1.],
+            [1., 2.]])
+    """
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.positive_definite

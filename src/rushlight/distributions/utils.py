@@ -26,6 +26,9 @@ def broadcast_all(*values: Parameter) -> tuple[torch.Tensor, ...]:
 
     The values as tensors of one shape; numbers take dtype and device of the first tensor, or the
     default dtype. ValueError for what is neither a number nor a tensor.
+
+    >>> torch.distributions.utils.broadcast_all(torch.tensor([1.0, 2.0]), 3)
+    (tensor([1., 2.]), tensor([3., 3.]))
     """
     if not all(isinstance(v, torch.Tensor | Number) for v in values):
         raise ValueError(
@@ -64,6 +67,11 @@ def logits_to_probs(logits: torch.Tensor, is_binary: bool = False) -> torch.Tens
     """logits_to_probs(logits, is_binary=False) -> Tensor
 
     Probabilities of log odds: the sigmoid, or the softmax over the last dimension.
+
+    >>> torch.distributions.utils.logits_to_probs(torch.tensor([0.0, 0.0]))
+    tensor([0.5000, 0.5000])
+    >>> torch.distributions.utils.logits_to_probs(torch.tensor([0.0, 0.0]), is_binary=True)
+    tensor([0.5000, 0.5000])
     """
     return torch.sigmoid(logits) if is_binary else F.softmax(logits, dim=-1)
 
@@ -72,6 +80,9 @@ def clamp_probs(probs: torch.Tensor) -> torch.Tensor:
     """clamp_probs(probs) -> Tensor
 
     ``probs`` kept away from 0 and 1 by the dtype's epsilon.
+
+    >>> torch.distributions.utils.clamp_probs(torch.tensor([0.0, 0.5]))
+    tensor([1.1921e-07, 5.0000e-01])
     """
     eps = torch.finfo(probs.dtype).eps
     return probs.clamp(min=eps, max=1 - eps)
@@ -81,6 +92,11 @@ def probs_to_logits(probs: torch.Tensor, is_binary: bool = False) -> torch.Tenso
     """probs_to_logits(probs, is_binary=False) -> Tensor
 
     The inverse of ``logits_to_probs``, of clamped probabilities.
+
+    >>> torch.distributions.utils.probs_to_logits(torch.tensor([0.5, 0.5]))
+    tensor([-0.6931, -0.6931])
+    >>> torch.distributions.utils.probs_to_logits(torch.tensor([0.5, 0.5]), is_binary=True)
+    tensor([0., 0.])
     """
     clamped = clamp_probs(probs)
     if is_binary:
@@ -92,6 +108,18 @@ class lazy_property:
     """lazy_property(wrapped) -> descriptor
 
     A method's value as an attribute, computed (with gradients) when first read and kept.
+
+    >>> class Square:
+    ...     @torch.distributions.utils.lazy_property
+    ...     def area(self):
+    ...         print('computed')
+    ...         return 4
+    >>> s = Square()
+    >>> s.area
+    computed
+    4
+    >>> s.area
+    4
     """
 
     def __init__(self, wrapped: Callable[[Any], Any]) -> None:
@@ -119,6 +147,9 @@ def tril_matrix_to_vec(mat: torch.Tensor, diag: int = 0) -> torch.Tensor:
     """tril_matrix_to_vec(mat, diag=0) -> Tensor
 
     The elements of (..., D, D) on and below diagonal ``diag``, row by row.
+
+    >>> torch.distributions.utils.tril_matrix_to_vec(torch.tensor([[1, 0], [2, 3]]))
+    tensor([1, 2, 3])
     """
     n = mat.shape[-1]
     if not -n <= diag < n:
@@ -132,6 +163,10 @@ def vec_to_tril_matrix(vec: torch.Tensor, diag: int = 0) -> torch.Tensor:
 
     The matrices (..., D, D) whose elements on and below diagonal ``diag`` are (..., L), row by row.
     ValueError if no D fits L.
+
+    >>> torch.distributions.utils.vec_to_tril_matrix(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([[1., 0.],
+            [2., 3.]])
     """
     length = vec.shape[-1]
     n = (

@@ -360,7 +360,7 @@ def fractional_max_pool3d(
 
     The largest elements of windows of ``input`` ((N), C, D, H, W) at random, evenly spread places.
 
-    >>> torch.nn.functional.fractional_max_pool3d(torch.ones(1, 2, 2, 2), 1, output_size=2).shape
+    >>> torch.nn.functional.fractional_max_pool3d(torch.ones(1, 3, 3, 3), 1, output_size=2).shape
     torch.Size([1, 2, 2, 2])
     """
     pool = _primitive["fractional_max_pool3d_with_indices"]

@@ -36,6 +36,9 @@ def conv1d_input(
     """conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv1d with respect to an input of that size.
+
+    >>> torch.nn.grad.conv1d_input((1, 1, 4), torch.ones(1, 1, 2), torch.ones(1, 1, 3))
+    tensor([[[1., 2., 2., 1.]]])
     """
     weight = weight.detach()
     return _gradient(
@@ -57,6 +60,9 @@ def conv1d_weight(
     """conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv1d with respect to a weight of that size.
+
+    >>> torch.nn.grad.conv1d_weight(torch.arange(4.0).view(1, 1, 4), (1, 1, 2), torch.ones(1, 1, 3))
+    tensor([[[3., 6.]]])
     """
     input = input.detach()
     return _gradient(
@@ -78,6 +84,10 @@ def conv2d_input(
     """conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv2d with respect to an input of that size.
+
+    >>> torch.nn.grad.conv2d_input((1, 1, 2, 3), torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 2))
+    tensor([[[[1., 2., 1.],
+              [1., 2., 1.]]]])
     """
     weight = weight.detach()
     return _gradient(
@@ -99,6 +109,10 @@ def conv2d_weight(
     """conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv2d with respect to a weight of that size.
+
+    >>> torch.nn.grad.conv2d_weight(torch.ones(1, 1, 2, 3), (1, 1, 2, 2), torch.ones(1, 1, 1, 2))
+    tensor([[[[2., 2.],
+              [2., 2.]]]])
     """
     input = input.detach()
     return _gradient(
@@ -120,6 +134,10 @@ def conv3d_input(
     """conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv3d with respect to an input of that size.
+
+    >>> g = torch.ones(1, 2, 3, 3, 3)
+    >>> torch.nn.grad.conv3d_input((1, 1, 4, 4, 4), torch.ones(2, 1, 2, 2, 2), g).shape
+    torch.Size([1, 1, 4, 4, 4])
     """
     weight = weight.detach()
     return _gradient(
@@ -141,6 +159,10 @@ def conv3d_weight(
     """conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)
 
     The gradient of conv3d with respect to a weight of that size.
+
+    >>> g = torch.ones(1, 2, 3, 3, 3)
+    >>> torch.nn.grad.conv3d_weight(torch.ones(1, 1, 4, 4, 4), (2, 1, 2, 2, 2), g).shape
+    torch.Size([2, 1, 2, 2, 2])
     """
     input = input.detach()
     return _gradient(

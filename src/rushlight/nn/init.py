@@ -80,36 +80,62 @@ def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None)
     """uniform_(tensor, a=0.0, b=1.0, generator=None)
 
     Fill from the uniform distribution on [a, b).
+
+    >>> w = torch.nn.init.uniform_(torch.empty(10_000), -3.0, 3.0)
+    >>> w.min() >= -3, w.max() < 3
+    (tensor(True), tensor(True))
     """
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
-    """normal_(tensor, mean=0.0, std=1.0, generator=None): fill from the normal distribution."""
+    """normal_(tensor, mean=0.0, std=1.0, generator=None): fill from the normal distribution.
+
+    >>> w = torch.nn.init.normal_(torch.empty(10_000), mean=3.0, std=0.1)
+    >>> w.mean().round(decimals=2), w.std().round(decimals=2)
+    (tensor(3.), tensor(0.1000))
+    """
     with torch.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
 
 def constant_(tensor: Any, val: float) -> Any:
-    """constant_(tensor, val): fill with one value."""
+    """constant_(tensor, val): fill with one value.
+
+    >>> torch.nn.init.constant_(torch.empty(3), 0.3)
+    tensor([0.3000, 0.3000, 0.3000])
+    """
     with torch.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Any) -> Any:
-    """ones_(tensor): fill with ones."""
+    """ones_(tensor): fill with ones.
+
+    >>> torch.nn.init.ones_(torch.empty(3))
+    tensor([1., 1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Any) -> Any:
-    """zeros_(tensor): fill with zeros."""
+    """zeros_(tensor): fill with zeros.
+
+    >>> torch.nn.init.zeros_(torch.empty(3))
+    tensor([0., 0., 0.])
+    """
     with torch.no_grad():
         return tensor.zero_()
 
 
 def eye_(tensor: Any) -> Any:
-    """eye_(tensor): the identity matrix, as far as it fits a 2-D tensor."""
+    """eye_(tensor): the identity matrix, as far as it fits a 2-D tensor.
+
+    >>> torch.nn.init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with torch.no_grad():
@@ -120,6 +146,11 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     """dirac_(tensor, groups=1)
 
     A convolution weight (3-D to 5-D) that passes its input channels on.
+
+    >>> w = torch.nn.init.dirac_(torch.empty(3, 3, 3))
+    >>> x = torch.rand(1, 3, 8)
+    >>> torch.equal(torch.nn.functional.conv1d(x, w, padding=1), x)
+    True
     """
     if tensor.ndimension() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
@@ -140,6 +171,11 @@ def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> An
     """xavier_uniform_(tensor, gain=1.0, generator=None)
 
     Uniform in ±gain sqrt(6 / (fan_in + fan_out)).
+
+    Glorot and Bengio (2010).
+
+    >>> torch.nn.init.xavier_uniform_(torch.empty(300, 300)).abs().max().round(decimals=2)
+    tensor(0.1000)
     """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
@@ -151,6 +187,12 @@ def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any
     """xavier_normal_(tensor, gain=1.0, generator=None)
 
     Normal with std gain sqrt(2 / (fan_in + fan_out)).
+
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
+    (2010).
+
+    >>> torch.nn.init.xavier_normal_(torch.empty(300, 300)).std().round(decimals=3)
+    tensor(0.0580)
     """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
@@ -175,6 +217,12 @@ def kaiming_uniform_(
     """kaiming_uniform_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None)
 
     Uniform in ±gain sqrt(3 / fan); ``a`` is the slope of a leaky ReLU.
+
+    He et al., "Delving Deep into Rectifiers" (2015).
+
+    >>> w = torch.nn.init.kaiming_uniform_(torch.empty(1000, 6), nonlinearity='relu')
+    >>> w.abs().max().round(decimals=2)  # sqrt(6 / 6)
+    tensor(1.)
     """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     if std is None:
@@ -193,6 +241,12 @@ def kaiming_normal_(
     """kaiming_normal_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None)
 
     Std gain / sqrt(fan).
+
+    He et al., "Delving Deep into Rectifiers" (2015).
+
+    >>> w = torch.nn.init.kaiming_normal_(torch.empty(1000, 50), nonlinearity='relu')
+    >>> w.std().round(decimals=2)  # sqrt(2 / 50)
+    tensor(0.2000)
     """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else normal_(tensor, 0, std, generator)
@@ -202,6 +256,12 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     """orthogonal_(tensor, gain=1, generator=None)
 
     A (semi-)orthogonal matrix; later dimensions are joined.
+
+    Saxe, McClelland and Ganguli (2013).
+
+    >>> w = torch.nn.init.orthogonal_(torch.empty(3, 5))
+    >>> torch.allclose(w @ w.T, torch.eye(3), atol=1e-6)
+    True
     """
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -223,6 +283,10 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
     """sparse_(tensor, sparsity, std=0.01, generator=None)
 
     Normal, with that share of each column zero; 2-D only.
+
+    >>> w = torch.nn.init.sparse_(torch.empty(10, 4), sparsity=0.3)
+    >>> (w == 0).sum(0)
+    tensor([3, 3, 3, 3])
     """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -246,6 +310,9 @@ def trunc_normal_(
     """trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None)
 
     Normal, drawn again outside [a, b].
+
+    >>> torch.nn.init.trunc_normal_(torch.empty(10_000)).abs().max() <= 2
+    tensor(True)
     """
     if tensor.is_meta:
         return tensor

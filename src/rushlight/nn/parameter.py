@@ -19,6 +19,10 @@ __all__ = [
 class UninitializedTensorMixin:
     """What a tensor without a shape can do: hold a dtype and a device, be moved, and be
     materialized.
+
+    >>> p = torch.nn.LazyLinear(3).double().weight
+    >>> p.dtype, isinstance(p, torch.nn.parameter.UninitializedTensorMixin)
+    (torch.float64, True)
     """
 
     data: Any
@@ -87,7 +91,11 @@ class UninitializedTensorMixin:
 
 
 def is_lazy(param: Any) -> bool:
-    """is_lazy(param): is it a parameter or buffer whose shape is not known yet?"""
+    """is_lazy(param): is it a parameter or buffer whose shape is not known yet?
+
+    >>> torch.nn.parameter.is_lazy(torch.nn.LazyLinear(3).weight)
+    True
+    """
     return isinstance(param, UninitializedTensorMixin)
 
 
@@ -95,6 +103,15 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """UninitializedParameter(requires_grad=True, device=None, dtype=None)
 
     A parameter without a shape yet.
+
+    >>> p = torch.nn.UninitializedParameter()
+    >>> p.shape
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Can't access the shape of an uninitialized parameter or buffer. ...
+    >>> p.materialize((2, 3))
+    >>> p.shape
+    torch.Size([2, 3])
     """
 
     cls_to_become = Parameter
@@ -131,6 +148,11 @@ class Buffer(torch.Tensor, metaclass=_BufferMeta):
     """Buffer(data=None, *, persistent=True)
 
     A tensor that a module registers as a buffer when it is assigned.
+
+    >>> m = torch.nn.Module()
+    >>> m.count = torch.nn.Buffer(torch.zeros(2))
+    >>> list(m.state_dict()), list(m.parameters())
+    (['count'], [])
     """
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
@@ -147,6 +169,11 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
     """UninitializedBuffer(requires_grad=False, device=None, dtype=None, persistent=True)
 
     A buffer without a shape.
+
+    >>> buffer = torch.nn.UninitializedBuffer()
+    >>> buffer.materialize((2, 3))
+    >>> buffer.shape
+    torch.Size([2, 3])
     """
 
     cls_to_become = torch.Tensor

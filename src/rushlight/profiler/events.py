@@ -9,7 +9,14 @@ from typing import Any
 
 
 class Event:
-    """One operation, or one ``record_function`` range; times in nanoseconds."""
+    """One operation, or one ``record_function`` range; times in nanoseconds.
+
+    >>> with torch.profiler.profile() as prof:
+    ...     _ = torch.ones(2).exp()
+    >>> event = next(e for e in prof.events() if e.name == 'aten::exp')
+    >>> event.name, event.cpu_time_total > 0
+    ('aten::exp', True)
+    """
 
     __slots__ = ("end", "input_shapes", "inside", "name", "start", "thread", "user")
 
@@ -66,7 +73,15 @@ def _time(microseconds: float) -> str:
 
 
 class EventList(list):
-    """Events, or their averages."""
+    """Events, or their averages.
+
+    >>> with torch.profiler.profile() as prof:
+    ...     _ = torch.ones(2).exp()
+    >>> type(prof.events()).__name__
+    'EventList'
+    >>> 'aten::exp' in prof.key_averages().table()
+    True
+    """
 
     @property
     def self_cpu_time_total(self) -> float:

@@ -21,7 +21,12 @@ now = time.perf_counter_ns
 
 
 class ProfilerAction(enum.Enum):
-    """What a profile does in a step."""
+    """What a profile does in a step.
+
+    >>> schedule = torch.profiler.schedule(wait=1, warmup=1, active=2)
+    >>> [schedule(step).name for step in range(4)]
+    ['NONE', 'WARMUP', 'RECORD', 'RECORD_AND_SAVE']
+    """
 
     NONE = 0
     WARMUP = 1
@@ -30,7 +35,11 @@ class ProfilerAction(enum.Enum):
 
 
 class ProfilerActivity(enum.Enum):
-    """What can be recorded; of these rushlight has the CPU."""
+    """What can be recorded; of these rushlight has the CPU.
+
+    >>> torch.profiler.ProfilerActivity.CPU.name
+    'CPU'
+    """
 
     CPU = 0
     XPU = 1
@@ -39,7 +48,11 @@ class ProfilerActivity(enum.Enum):
 
 
 def supported_activities() -> set[ProfilerActivity]:
-    """supported_activities() -> set: the CPU's operations."""
+    """supported_activities() -> set: the CPU's operations.
+
+    >>> torch.profiler.ProfilerActivity.CPU in torch.profiler.supported_activities()
+    True
+    """
     return {ProfilerActivity.CPU}
 
 
@@ -90,6 +103,14 @@ def tensorboard_trace_handler(
     """tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False) -> function
 
     An ``on_trace_ready`` that writes each trace to a file of its own in ``dir_name``.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     handler = torch.profiler.tensorboard_trace_handler(folder, worker_name='me')
+    ...     with torch.profiler.profile(on_trace_ready=handler):
+    ...         _ = torch.ones(2).exp()
+    ...     [path.name.split('.')[0] for path in pathlib.Path(folder).iterdir()]
+    ['me']
     """
 
     def handler(prof: "profile") -> None:

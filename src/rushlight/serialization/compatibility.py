@@ -11,13 +11,20 @@ from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
 
 
 class SourceChangeWarning(Warning):
-    """The source text kept with a class in an old file is not that of the class now."""
+    """The source text kept with a class in an old file is not that of the class now.
+
+    >>> issubclass(torch.serialization.SourceChangeWarning, Warning)
+    True
+    """
 
 
 class StorageType:
     """StorageType(name)
 
     What a file means by the name of a storage class: the dtype of its elements.
+
+    >>> torch.serialization.StorageType('FloatStorage').dtype
+    torch.float32
     """
 
     def __init__(self, name: str) -> None:
@@ -36,6 +43,9 @@ def normalize_storage_type(storage_type: type) -> type:
     """normalize_storage_type(storage_type) -> type
 
     The storage class of that name in the namespace torch.
+
+    >>> torch.serialization.normalize_storage_type(torch.FloatStorage).__name__
+    'FloatStorage'
     """
     return CLASSES[storage_type.__name__]
 
@@ -44,6 +54,9 @@ def storage_to_tensor_type(storage: TypedStorage) -> type:
     """storage_to_tensor_type(storage) -> type
 
     The tensor type of a storage's elements, such as ``torch.FloatTensor``.
+
+    >>> torch.serialization.storage_to_tensor_type(torch.ones(1).storage()).__name__
+    'FloatTensor'
     """
     return TENSOR_TYPES[NAMES[storage.dtype].replace("Storage", "Tensor")]
 
@@ -53,6 +66,11 @@ def mkdtemp() -> Iterator[str]:
     """mkdtemp()
 
     Context manager: the path of a new folder, which is removed at the end.
+
+    >>> import os
+    >>> with torch.serialization.mkdtemp() as folder:
+    ...     os.listdir(folder)
+    []
     """
     with tempfile.TemporaryDirectory() as path:
         yield path
@@ -66,6 +84,11 @@ def check_module_version_greater_or_equal(
     Whether a module's version is at least the one asked for, compared part by part.
 
     RuntimeError for a version that cannot be compared, or True if `error_if_malformed` is False.
+
+    >>> import types
+    >>> module = types.SimpleNamespace(__name__='some', __version__='1.10.2')
+    >>> torch.serialization.check_module_version_greater_or_equal(module, (1, 9))
+    True
     """
     parts = module.__version__.split(".")
     try:

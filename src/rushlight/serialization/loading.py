@@ -57,6 +57,16 @@ def load(
 
     `map_location` says where storages go: a device, or a dict or function of the places they were
     saved from. ``mmap=True`` maps the file instead of reading it.
+
+    >>> import io
+    >>> buffer = io.BytesIO()
+    >>> torch.save({'w': torch.ones(2), 'steps': 3}, buffer)
+    >>> _ = buffer.seek(0)
+    >>> torch.load(buffer)
+    {'w': tensor([1., 1.]), 'steps': 3}
+    >>> _ = buffer.seek(0)
+    >>> torch.load(buffer, map_location='meta')['w'].device
+    device(type='meta')
     """
     mmap = config.load.mmap if mmap is None else mmap
     weights_only = _decide(weights_only, pickle_module)
@@ -267,6 +277,13 @@ def get_unsafe_globals_in_checkpoint(f: "str | os.PathLike | IO[bytes]") -> list
     The names in a file that ``load(f, weights_only=True)`` would refuse.
 
     ValueError if the file is not an archive written by `save`.
+
+    >>> import fractions, io
+    >>> buffer = io.BytesIO()
+    >>> torch.save([torch.ones(1), fractions.Fraction(1, 3)], buffer)
+    >>> _ = buffer.seek(0)
+    >>> torch.serialization.get_unsafe_globals_in_checkpoint(buffer)
+    ['fractions.Fraction']
     """
     with _opened(f) as file:
         if not is_zip(file):

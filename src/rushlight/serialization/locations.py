@@ -16,6 +16,12 @@ def register_package(priority: int, tagger: Callable, deserializer: Callable) ->
 
     Teach `save` and `load` a kind of location. `tagger(storage)` gives its tag or None,
     `deserializer(storage, tag)` the storage moved there or None; lower priorities are asked first.
+
+    >>> def no_tag(storage):
+    ...     return None
+    >>> torch.serialization.register_package(99, no_tag, lambda storage, tag: None)
+    >>> torch.serialization.location_tag(torch.ones(2).untyped_storage())
+    'cpu'
     """
     _packages.append((priority, tagger, deserializer))
     _packages.sort(key=lambda package: package[0])
@@ -25,6 +31,9 @@ def location_tag(storage: object) -> str:
     """location_tag(storage) -> str
 
     The text by which a file says where a storage lived: "cpu", "meta", "cuda:0".
+
+    >>> torch.serialization.location_tag(torch.ones(2).untyped_storage())
+    'cpu'
     """
     for _, tagger, _ in _packages:
         tag = tagger(storage)
@@ -37,6 +46,10 @@ def default_restore_location(storage: object, location: str) -> object:
     """default_restore_location(storage, location) -> storage
 
     The storage at the place its tag names; RuntimeError if nobody knows the tag.
+
+    >>> storage = torch.ones(2).untyped_storage()
+    >>> torch.serialization.default_restore_location(storage, 'cpu') is storage
+    True
     """
     for _, _, deserializer in _packages:
         found = deserializer(storage, location)
@@ -134,6 +147,11 @@ def validate_cuda_device(location: Any) -> int:
     """validate_cuda_device(location) -> int
 
     The number of the CUDA device that `location` names; RuntimeError where it is not there.
+
+    >>> torch.serialization.validate_cuda_device('cuda:0')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Attempting to deserialize object on a CUDA device but ...
     """
     if isinstance(location, str) and not location.startswith("cuda"):
         raise ValueError(f"Expected a cuda device, but got: {location}")
@@ -153,6 +171,11 @@ def validate_hpu_device(location: Any) -> int:
     """validate_hpu_device(location) -> int
 
     The number of the HPU device that `location` names; RuntimeError, since there is none.
+
+    >>> torch.serialization.validate_hpu_device('hpu:0')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: The HPU device module is not registered. If you are running on a ...
     """
     raise RuntimeError(_NOT_THERE["hpu"])
 

@@ -13,6 +13,15 @@ def add_safe_globals(safe_globals: list[Allowed]) -> None:
 
     An item is the object, known by its module and qualified name, or a pair of the object and the
     full name by which files call it.
+
+    >>> import fractions, io
+    >>> buffer = io.BytesIO()
+    >>> torch.save(fractions.Fraction(1, 3), buffer)
+    >>> _ = buffer.seek(0)
+    >>> torch.serialization.add_safe_globals([fractions.Fraction])
+    >>> torch.load(buffer)
+    Fraction(1, 3)
+    >>> torch.serialization.clear_safe_globals()
     """
     _allowed.update(safe_globals)
 
@@ -21,6 +30,10 @@ def get_safe_globals() -> list[Allowed]:
     """get_safe_globals() -> list
 
     What has been allowed by `add_safe_globals`.
+
+    >>> with torch.serialization.safe_globals([complex]):
+    ...     torch.serialization.get_safe_globals()
+    [<class 'complex'>]
     """
     return list(_allowed)
 
@@ -29,6 +42,11 @@ def clear_safe_globals() -> None:
     """clear_safe_globals()
 
     Take back everything allowed by `add_safe_globals`.
+
+    >>> torch.serialization.add_safe_globals([complex])
+    >>> torch.serialization.clear_safe_globals()
+    >>> torch.serialization.get_safe_globals()
+    []
     """
     _allowed.clear()
 
@@ -37,6 +55,14 @@ class safe_globals:
     """safe_globals(safe_globals)
 
     Context manager: `add_safe_globals` for the length of a block.
+
+    >>> import fractions, io
+    >>> buffer = io.BytesIO()
+    >>> torch.save(fractions.Fraction(1, 3), buffer)
+    >>> _ = buffer.seek(0)
+    >>> with torch.serialization.safe_globals([fractions.Fraction]):
+    ...     torch.load(buffer)
+    Fraction(1, 3)
     """
 
     def __init__(self, safe_globals: list[Allowed]) -> None:

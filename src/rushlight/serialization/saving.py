@@ -33,6 +33,7 @@ def save(
     after loading. A path is replaced in one step when everything is written: a program that dies
     while saving leaves the file that was there.
 
+    >>> import io
     >>> buffer = io.BytesIO()
     >>> torch.save({"weight": torch.ones(2)}, buffer)
     >>> torch.load(io.BytesIO(buffer.getvalue()))

@@ -12,7 +12,11 @@ MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", 2)
 
 
 class LoadEndianness(enum.Enum):
-    """The byte order of files that do not say theirs."""
+    """The byte order of files that do not say theirs.
+
+    >>> [order.name for order in torch.serialization.LoadEndianness]
+    ['NATIVE', 'LITTLE', 'BIG']
+    """
 
     NATIVE = 1
     LITTLE = 2
@@ -23,6 +27,9 @@ def get_crc32_options() -> bool:
     """get_crc32_options() -> bool
 
     Whether checksums are computed on saving and checked on loading.
+
+    >>> torch.serialization.get_crc32_options()
+    True
     """
     return config.save.compute_crc32
 
@@ -31,6 +38,11 @@ def set_crc32_options(compute_crc32: bool) -> None:
     """set_crc32_options(compute_crc32)
 
     Whether `save` writes checksums (tools that unzip need them) and `load` checks those it finds.
+
+    >>> torch.serialization.set_crc32_options(False)
+    >>> torch.serialization.get_crc32_options()
+    False
+    >>> torch.serialization.set_crc32_options(True)
     """
     config.save.compute_crc32 = compute_crc32
 
@@ -39,6 +51,9 @@ def get_default_load_endianness() -> LoadEndianness | None:
     """get_default_load_endianness() -> LoadEndianness or None
 
     The byte order taken for files that do not say theirs; None means little.
+
+    >>> print(torch.serialization.get_default_load_endianness())
+    None
     """
     return config.load.endianness
 
@@ -47,6 +62,11 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
     """set_default_load_endianness(endianness)
 
     Set the byte order taken for files that do not say theirs.
+
+    >>> torch.serialization.set_default_load_endianness(torch.serialization.LoadEndianness.BIG)
+    >>> torch.serialization.get_default_load_endianness().name
+    'BIG'
+    >>> torch.serialization.set_default_load_endianness(None)
     """
     if endianness is not None and not isinstance(endianness, LoadEndianness):
         raise TypeError("Invalid argument type in function set_default_load_endianness")
@@ -63,6 +83,10 @@ def get_default_mmap_options() -> int:
     """get_default_mmap_options() -> int
 
     The flag `load(mmap=True)` maps files with: ``mmap.MAP_PRIVATE`` or ``mmap.MAP_SHARED``.
+
+    >>> import mmap
+    >>> torch.serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
+    True
     """
     return config.load.mmap_flags
 
@@ -71,6 +95,11 @@ class set_default_mmap_options:
     """set_default_mmap_options(flags)
 
     Set how `load(mmap=True)` maps files; as a context manager, for the length of a block.
+
+    >>> import mmap
+    >>> with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+    ...     torch.serialization.get_default_mmap_options() == mmap.MAP_SHARED
+    True
     """
 
     def __init__(self, flags: int) -> None:
@@ -106,6 +135,14 @@ class skip_data:
     Context manager: `save` leaves zeros where the elements of tensors belong, `load` does not read
     them, so that both only handle the structure. `materialize_fake_tensors` must be False: there
     are no fake tensors here.
+
+    >>> import io
+    >>> buffer = io.BytesIO()
+    >>> with torch.serialization.skip_data():
+    ...     torch.save(torch.ones(3), buffer)
+    >>> _ = buffer.seek(0)
+    >>> torch.load(buffer)
+    tensor([0., 0., 0.])
     """
 
     def __init__(self, materialize_fake_tensors: bool = False) -> None:

@@ -51,11 +51,20 @@ SAC_IGNORED_OPS = ignored()
 
 
 class CheckpointError(RuntimeError):
-    """The second run of a checkpointed function did not save what the first one did."""
+    """The second run of a checkpointed function did not save what the first one did.
+
+    >>> issubclass(torch.utils.checkpoint.CheckpointError, RuntimeError)
+    True
+    """
 
 
 class DefaultDeviceType:
-    """The device whose generators checkpoint saves; here there is the CPU only."""
+    """The device whose generators checkpoint saves; here there is the CPU only.
+
+    >>> torch.utils.checkpoint.DefaultDeviceType.set_device_type('cpu')
+    >>> torch.utils.checkpoint.DefaultDeviceType.get_device_type()
+    'cpu'
+    """
 
     _type = "cpu"
 
@@ -76,6 +85,9 @@ def get_device_states(*args: object) -> tuple[list, list]:
 
     The generator states of the accelerators that hold ``args``: none. The CPU's state is saved by
     ``checkpoint`` itself.
+
+    >>> torch.utils.checkpoint.get_device_states(torch.ones(1), 'anything')
+    ([], [])
     """
     return [], []
 
@@ -84,6 +96,8 @@ def set_device_states(devices: list, states: list, *, device_type: str | None = 
     """set_device_states(devices, states, *, device_type=None) -> None
 
     Give accelerators back their generator states; there are none, so the lists must be empty.
+
+    >>> torch.utils.checkpoint.set_device_states([], [])
     """
     if list(devices) or list(states):
         raise NotImplementedError("rushlight has no accelerators: pass empty lists")
@@ -93,6 +107,11 @@ def detach_variable(inputs: tuple) -> tuple:
     """detach_variable(inputs) -> tuple
 
     The tensors without their history, with their ``requires_grad``; anything else as it is.
+
+    >>> x = torch.ones(1, requires_grad=True) * 2
+    >>> (y,) = torch.utils.checkpoint.detach_variable((x,))
+    >>> y.grad_fn is None, y.requires_grad
+    (True, True)
     """
     if not isinstance(inputs, tuple):
         raise RuntimeError(
@@ -111,7 +130,10 @@ def _detached(x: Any) -> Any:
 
 
 def check_backward_validity(inputs: Iterable) -> None:
-    """check_backward_validity(inputs) -> None: warns if no input requires grad."""
+    """check_backward_validity(inputs) -> None: warns if no input requires grad.
+
+    >>> torch.utils.checkpoint.check_backward_validity([torch.ones(1, requires_grad=True)])
+    """
     if not any(isinstance(x, torch.Tensor) and x.requires_grad for x in inputs):
         warnings.warn(
             "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
@@ -119,7 +141,13 @@ def check_backward_validity(inputs: Iterable) -> None:
 
 
 def noop_context_fn() -> tuple[contextlib.AbstractContextManager, ...]:
-    """noop_context_fn() -> (context, context): the default ``context_fn``, which does nothing."""
+    """noop_context_fn() -> (context, context): the default ``context_fn``, which does nothing.
+
+    >>> forward, again = torch.utils.checkpoint.noop_context_fn()
+    >>> with forward:
+    ...     torch.ones(1)
+    tensor([1.])
+    """
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
@@ -132,6 +160,12 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
 
     Inside, whether the second run of a checkpoint ends as soon as all is there that backward needs.
     Goes before the ``early_stop`` argument.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with torch.utils.checkpoint.set_checkpoint_early_stop(False):
+    ...     torch.utils.checkpoint.checkpoint(torch.exp, x, use_reentrant=False).sum().backward()
+    >>> x.grad
+    tensor([2.7183, 7.3891])
     """
     before = _early_stop[0]
     _early_stop[0] = enable
@@ -149,6 +183,12 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
     """set_checkpoint_debug_enabled(enabled)
 
     Inside, whether checkpoints note their operators. Goes before the ``debug`` argument.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with torch.utils.checkpoint.set_checkpoint_debug_enabled(False):
+    ...     torch.utils.checkpoint.checkpoint(torch.exp, x, use_reentrant=False).sum().backward()
+    >>> x.grad
+    tensor([2.7183, 7.3891])
     """
     before = _debug[0]
     _debug[0] = enabled
@@ -183,7 +223,14 @@ def _autocast_now() -> Callable[[], autocast]:
 
 
 class CheckpointFunction(Function):
-    """The reentrant variant: forward without history, backward by running it again with history."""
+    """The reentrant variant: forward without history, backward by running it again with history.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = torch.utils.checkpoint.CheckpointFunction.apply(torch.exp, True, x)
+    >>> y.sum().backward()
+    >>> torch.equal(x.grad, y)
+    True
+    """
 
     @staticmethod
     def forward(ctx: Any, run_function: Callable, preserve_rng_state: bool, *args: Any) -> Any:

@@ -17,7 +17,11 @@ Results = dict[str, list]
 
 
 class CheckpointPolicy(enum.Enum):
-    """What a selective checkpoint does with an operation's result."""
+    """What a selective checkpoint does with an operation's result.
+
+    >>> [p.name for p in torch.utils.checkpoint.CheckpointPolicy][:3]
+    ['MUST_SAVE', 'PREFER_SAVE', 'MUST_RECOMPUTE']
+    """
 
     MUST_SAVE = 0
     PREFER_SAVE = 1
@@ -35,6 +39,12 @@ class SelectiveCheckpointContext:
     """SelectiveCheckpointContext(*, is_recompute, op_output=None)
 
     What a policy is told: whether this is the second run, and, in the first, the result.
+
+    >>> def policy(ctx, op, *args, **kwargs):
+    ...     return torch.utils.checkpoint.CheckpointPolicy.MUST_SAVE
+    >>> context = torch.utils.checkpoint.SelectiveCheckpointContext(is_recompute=False)
+    >>> context.is_recompute, policy(context, torch.add).name
+    (False, 'MUST_SAVE')
     """
 
     def __init__(self, *, is_recompute: bool, op_output: Any = None) -> None:
@@ -188,6 +198,12 @@ class GraphExecGroup:
 
     A context for several walks backwards over one graph: what a checkpoint computes again in the
     first it still has in the others.
+
+    >>> x = torch.tensor(1.0, requires_grad=True)
+    >>> y = torch.utils.checkpoint.checkpoint(torch.exp, x, use_reentrant=False)
+    >>> with torch.utils.checkpoint.GraphExecGroup():
+    ...     torch.autograd.grad(y, x)
+    (tensor(2.7183),)
     """
 
     def __enter__(self) -> "GraphExecGroup":

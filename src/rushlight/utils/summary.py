@@ -13,7 +13,12 @@ __all__ = ["LayerInfo", "ModelSummary", "summary"]
 
 @dataclasses.dataclass
 class LayerInfo:
-    """One line of the table."""
+    """One line of the table.
+
+    >>> found = torch.utils.summary.summary(torch.nn.Linear(3, 4), (2, 3), verbose=0)
+    >>> found.layers[0].name, found.layers[0].output_size, found.layers[0].num_params
+    ('Linear', (2, 4), 16)
+    """
 
     name: str
     depth: int
@@ -24,7 +29,20 @@ class LayerInfo:
 
 @dataclasses.dataclass
 class ModelSummary:
-    """What ``summary`` found; ``str()`` is the table."""
+    """What ``summary`` found; ``str()`` is the table.
+
+    >>> torch.utils.summary.summary(torch.nn.Linear(3, 4), (2, 3), verbose=0)
+    ================================================
+    Layer (type)  Output Shape  Param #  Mult-Adds
+    ================================================
+    Linear        [2, 4]        16       24
+    ================================================
+    Total params: 16
+    Trainable params: 16
+    Non-trainable params: 0
+    Total mult-adds: 24
+    ================================================
+    """
 
     layers: list[LayerInfo]
     total_params: int

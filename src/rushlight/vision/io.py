@@ -25,7 +25,11 @@ __all__ = [
 
 
 class ImageReadMode(Enum):
-    """The channels that a reader returns; UNCHANGED: those of the file."""
+    """The channels that a reader returns; UNCHANGED: those of the file.
+
+    >>> vision.io.ImageReadMode.RGB.name
+    'RGB'
+    """
 
     UNCHANGED = 0
     GRAY = 1
@@ -43,12 +47,28 @@ _PILLOW_MODES = {
 
 
 def read_file(path: str | Path) -> torch.Tensor:
-    """Return the bytes of a file as a uint8 tensor of one dimension."""
+    """Return the bytes of a file as a uint8 tensor of one dimension.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, 'a.png')
+    ...     _ = path.write_bytes(b'abc')
+    ...     vision.io.read_file(path)
+    tensor([97, 98, 99], dtype=torch.uint8)
+    """
     return torch.from_numpy(np.frombuffer(bytearray(Path(path).read_bytes()), np.uint8))
 
 
 def write_file(filename: str | Path, data: torch.Tensor) -> None:
-    """Write the bytes in a uint8 tensor of one dimension to a file."""
+    """Write the bytes in a uint8 tensor of one dimension to a file.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, 'a.png')
+    ...     vision.io.write_file(path, torch.tensor([97, 98], dtype=torch.uint8))
+    ...     path.read_bytes()
+    b'ab'
+    """
     Path(filename).write_bytes(data.contiguous().numpy().tobytes())
 
 
@@ -71,6 +91,13 @@ def decode_image(
     Read an image file, or a uint8 tensor with its bytes, into a tensor (C, H, W). Needs Pillow.
 
     16-bit PNG files give uint16, all others uint8.
+
+    >>> data = vision.io.encode_png(torch.full((1, 2, 2), 7, dtype=torch.uint8))
+    >>> vision.io.decode_image(data)
+    tensor([[[7, 7],
+             [7, 7]]], dtype=torch.uint8)
+    >>> vision.io.decode_image(data, mode='RGB').shape
+    torch.Size([3, 2, 2])
     """
     pillow = image_module("decode_image")
     wanted = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
@@ -90,7 +117,15 @@ def read_image(
     mode: ImageReadMode | str = ImageReadMode.UNCHANGED,
     apply_exif_orientation: bool = False,
 ) -> torch.Tensor:
-    """Read an image file into a tensor (C, H, W); see ``decode_image``."""
+    """Read an image file into a tensor (C, H, W); see ``decode_image``.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, 'a.png')
+    ...     vision.io.write_png(torch.zeros(3, 4, 8, dtype=torch.uint8), path)
+    ...     vision.io.read_image(path).shape
+    torch.Size([3, 4, 8])
+    """
     return decode_image(path, mode, apply_exif_orientation)
 
 
@@ -111,14 +146,24 @@ def _as_bytes(data: bytes) -> torch.Tensor:
 
 
 def encode_png(input: torch.Tensor, compression_level: int = 6) -> torch.Tensor:
-    """Return the PNG file, as bytes in a uint8 tensor, of a uint8 image (1 or 3, H, W)."""
+    """Return the PNG file, as bytes in a uint8 tensor, of a uint8 image (1 or 3, H, W).
+
+    >>> data = vision.io.encode_png(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    >>> vision.io.decode_image(data).shape
+    torch.Size([3, 4, 8])
+    """
     if not 0 <= compression_level <= 9:
         raise RuntimeError("Compression level should be between 0 and 9")
     return _as_bytes(_png.encode_png(_pixels(input, (1, 3)), compression_level))
 
 
 def encode_jpeg(input: torch.Tensor, quality: int = 75) -> torch.Tensor:
-    """Return the JPEG file, as bytes in a uint8 tensor, of a uint8 image (1 or 3, H, W)."""
+    """Return the JPEG file, as bytes in a uint8 tensor, of a uint8 image (1 or 3, H, W).
+
+    >>> data = vision.io.encode_jpeg(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    >>> data[:2]
+    tensor([255, 216], dtype=torch.uint8)
+    """
     if not 1 <= quality <= 100:
         raise ValueError("Image quality should be a positive number between 1 and 100")
     pixels = _pixels(input, (1, 3))
@@ -129,10 +174,26 @@ def encode_jpeg(input: torch.Tensor, quality: int = 75) -> torch.Tensor:
 
 
 def write_png(input: torch.Tensor, filename: str | Path, compression_level: int = 6) -> None:
-    """Write a uint8 image (1 or 3, H, W) to a PNG file."""
+    """Write a uint8 image (1 or 3, H, W) to a PNG file.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, 'a.png')
+    ...     vision.io.write_png(torch.zeros(3, 4, 8, dtype=torch.uint8), path)
+    ...     path.read_bytes()[1:4]
+    b'PNG'
+    """
     write_file(filename, encode_png(input, compression_level))
 
 
 def write_jpeg(input: torch.Tensor, filename: str | Path, quality: int = 75) -> None:
-    """Write a uint8 image (1 or 3, H, W) to a JPEG file. Needs Pillow."""
+    """Write a uint8 image (1 or 3, H, W) to a JPEG file. Needs Pillow.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, 'a.jpg')
+    ...     vision.io.write_jpeg(torch.zeros(3, 4, 8, dtype=torch.uint8), path)
+    ...     vision.io.read_image(path).shape
+    torch.Size([3, 4, 8])
+    """
     write_file(filename, encode_jpeg(input, quality))

@@ -71,7 +71,7 @@ def make_grid(
     pixels of ``pad_value`` surround each image. ``normalize`` stretches ``value_range`` (or the
     least and greatest value; those of each image with ``scale_each``) to 0..1.
 
-    >>> make_grid(torch.zeros(10, 1, 8, 8), nrow=5).shape
+    >>> vision.utils.make_grid(torch.zeros(10, 1, 8, 8), nrow=5).shape
     torch.Size([3, 22, 52])
     """
     batch = _as_batch(tensor)
@@ -103,6 +103,12 @@ def save_image(
     Save an image, or a batch of them as ``make_grid(tensor, **kwargs)``; values 0..1 become 0..255.
 
     PNG needs nothing else installed; any other ``format`` (or ending of ``fp``) needs Pillow.
+
+    >>> import io
+    >>> buffer = io.BytesIO()
+    >>> vision.utils.save_image(torch.rand(3, 4, 8), buffer, format='png')
+    >>> buffer.getvalue()[1:4]
+    b'PNG'
     """
     grid = make_grid(tensor, **kwargs)
     pixels = grid.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8)

@@ -19,7 +19,12 @@ def _old(name: str) -> None:
 
 
 class autocast(_autocast):
-    """autocast(enabled=True, dtype=torch.bfloat16, cache_enabled=True): ``autocast('cpu', ...)``"""
+    """autocast(enabled=True, dtype=torch.bfloat16, cache_enabled=True): ``autocast('cpu', ...)``
+
+    >>> with torch.cpu.amp.autocast():
+    ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+    torch.bfloat16
+    """
 
     def __init__(
         self,
@@ -32,7 +37,11 @@ class autocast(_autocast):
 
 
 class GradScaler(_GradScaler):
-    """GradScaler(init_scale=65536.0, ...): ``torch.amp.GradScaler('cpu', ...)``"""
+    """GradScaler(init_scale=65536.0, ...): ``torch.amp.GradScaler('cpu', ...)``
+
+    >>> torch.cpu.amp.GradScaler().get_scale()
+    65536.0
+    """
 
     def __init__(
         self,

@@ -15,7 +15,11 @@ __all__ = ["GradScaler", "amp_definitely_not_available", "autocast", "custom_bwd
 
 
 def amp_definitely_not_available() -> bool:
-    """amp_definitely_not_available() -> bool: is there no GPU?"""
+    """amp_definitely_not_available() -> bool: is there no GPU?
+
+    >>> torch.cuda.amp.amp_definitely_not_available()
+    True
+    """
     return not gpu.is_available()
 
 
@@ -28,7 +32,12 @@ def _old(name: str, new: str) -> None:
 
 
 class autocast(_autocast):
-    """autocast(enabled=True, dtype=torch.float16, cache_enabled=True): ``autocast('cuda', ...)``"""
+    """autocast(enabled=True, dtype=torch.float16, cache_enabled=True): ``autocast('cuda', ...)``
+
+    >>> with torch.cuda.amp.autocast():
+    ...     torch.is_autocast_enabled('cuda')  # there is no GPU
+    False
+    """
 
     def __init__(
         self,
@@ -41,7 +50,11 @@ class autocast(_autocast):
 
 
 class GradScaler(_GradScaler):
-    """GradScaler(init_scale=65536.0, ...): ``torch.amp.GradScaler('cuda', ...)``"""
+    """GradScaler(init_scale=65536.0, ...): ``torch.amp.GradScaler('cuda', ...)``
+
+    >>> torch.cuda.amp.GradScaler().is_enabled()  # there is no GPU
+    False
+    """
 
     def __init__(
         self,
@@ -58,12 +71,26 @@ class GradScaler(_GradScaler):
 
 
 def custom_fwd(fwd: Callable | None = None, *, cast_inputs: torch.dtype | None = None) -> Callable:
-    """custom_fwd(fwd=None, *, cast_inputs=None): ``torch.amp.custom_fwd(device_type='cuda')``"""
+    """custom_fwd(fwd=None, *, cast_inputs=None): ``torch.amp.custom_fwd(device_type='cuda')``
+
+    >>> @torch.cuda.amp.custom_fwd
+    ... def forward(ctx, x):
+    ...     return 2 * x
+    >>> callable(forward)
+    True
+    """
     _old("custom_fwd", "custom_fwd(args..., device_type='cuda')")
     return functools.partial(_custom_fwd, device_type="cuda")(fwd=fwd, cast_inputs=cast_inputs)
 
 
 def custom_bwd(bwd: Callable) -> Callable:
-    """custom_bwd(bwd): ``torch.amp.custom_bwd(device_type='cuda')``"""
+    """custom_bwd(bwd): ``torch.amp.custom_bwd(device_type='cuda')``
+
+    >>> @torch.cuda.amp.custom_bwd
+    ... def backward(ctx, g):
+    ...     return 2 * g
+    >>> callable(backward)
+    True
+    """
     _old("custom_bwd", "custom_bwd(args..., device_type='cuda')")
     return functools.partial(_custom_bwd, device_type="cuda")(bwd)

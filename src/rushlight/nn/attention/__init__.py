@@ -8,7 +8,11 @@ __all__ = ["SDPBackend", "sdpa_kernel"]
 
 
 class SDPBackend(IntEnum):
-    """The implementations PyTorch has; here all of them are the same one."""
+    """The implementations PyTorch has; here all of them are the same one.
+
+    >>> torch.nn.attention.SDPBackend.MATH.name
+    'MATH'
+    """
 
     ERROR = -1
     MATH = 0
@@ -28,6 +32,11 @@ def sdpa_kernel(
     """sdpa_kernel(backends, set_priority=False): a context in which only these implementations run.
 
     They differ in speed and memory, not in the result; there is one here, and it always runs.
+
+    >>> q = torch.rand(1, 2, 5, 4)
+    >>> with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+    ...     torch.nn.functional.scaled_dot_product_attention(q, q, q).shape
+    torch.Size([1, 2, 5, 4])
     """
     if not isinstance(backends, list | SDPBackend):
         raise AssertionError(

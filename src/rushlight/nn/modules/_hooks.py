@@ -54,6 +54,11 @@ def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
     """register_module_buffer_registration_hook(hook)
 
     ``hook(module, name, buffer)`` at every register_buffer.
+
+    >>> register = torch.nn.modules.module.register_module_buffer_registration_hook
+    >>> with register(lambda module, name, buffer: print(name, buffer)):
+    ...     torch.nn.Module().register_buffer('count', torch.zeros(1))
+    count tensor([0.])
     """
     return _add(_global_buffer_registration_hooks, hook)
 
@@ -62,6 +67,11 @@ def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
     """register_module_module_registration_hook(hook)
 
     ``hook(module, name, child)`` at every registered child.
+
+    >>> register = torch.nn.modules.module.register_module_module_registration_hook
+    >>> with register(lambda module, name, child: print(name, child)):
+    ...     _ = torch.nn.Sequential(torch.nn.ReLU())
+    0 ReLU()
     """
     return _add(_global_module_registration_hooks, hook)
 
@@ -70,6 +80,12 @@ def register_module_parameter_registration_hook(hook: Callable) -> RemovableHand
     """register_module_parameter_registration_hook(hook)
 
     ``hook(module, name, param)`` at every parameter.
+
+    >>> register = torch.nn.modules.module.register_module_parameter_registration_hook
+    >>> with register(lambda module, name, param: print(name, param.shape)):
+    ...     _ = torch.nn.Linear(2, 3)
+    weight torch.Size([3, 2])
+    bias torch.Size([3])
     """
     return _add(_global_parameter_registration_hooks, hook)
 
@@ -78,6 +94,11 @@ def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
     """register_module_forward_pre_hook(hook)
 
     ``hook(module, args)`` before the forward of every module.
+
+    >>> register = torch.nn.modules.module.register_module_forward_pre_hook
+    >>> with register(lambda module, args: print(module, args)):
+    ...     _ = torch.nn.ReLU()(torch.tensor(-1.0))
+    ReLU() (tensor(-1.),)
     """
     return _add(_global_forward_pre_hooks, hook)
 
@@ -88,6 +109,11 @@ def register_module_forward_hook(
     """register_module_forward_hook(hook)
 
     ``hook(module, args, output)`` after the forward of every module.
+
+    >>> register = torch.nn.modules.module.register_module_forward_hook
+    >>> with register(lambda module, args, output: print(module, output)):
+    ...     _ = torch.nn.ReLU()(torch.tensor(-1.0))
+    ReLU() tensor(0.)
     """
     flags = (
         (_global_forward_hooks_with_kwargs, with_kwargs),
@@ -109,6 +135,12 @@ def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
     """register_module_full_backward_pre_hook(hook)
 
     ``hook(module, grad_output)`` of every module.
+
+    >>> m, x = torch.nn.ReLU(), torch.tensor([-1.0, 1.0], requires_grad=True)
+    >>> register = torch.nn.modules.module.register_module_full_backward_pre_hook
+    >>> with register(lambda module, grad_output: print(grad_output)):
+    ...     m(x).sum().backward()
+    (tensor([1., 1.]),)
     """
     return _add(_global_backward_pre_hooks, hook)
 
@@ -117,6 +149,12 @@ def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
     """register_module_full_backward_hook(hook)
 
     ``hook(module, grad_input, grad_output)`` of every module.
+
+    >>> m, x = torch.nn.ReLU(), torch.tensor([-1.0, 1.0], requires_grad=True)
+    >>> register = torch.nn.modules.module.register_module_full_backward_hook
+    >>> with register(lambda module, grad_input, grad_output: print(grad_input, grad_output)):
+    ...     m(x).sum().backward()
+    (tensor([0., 1.]),) (tensor([1., 1.]),)
     """
     global _global_is_full_backward_hook
     if _global_is_full_backward_hook is False:

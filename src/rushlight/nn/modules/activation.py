@@ -61,7 +61,11 @@ class _InPlace(Module):
 
 
 class Threshold(_InPlace):
-    """Threshold(threshold, value, inplace=False): x where x > threshold, else ``value``."""
+    """Threshold(threshold, value, inplace=False): x where x > threshold, else ``value``.
+
+    >>> torch.nn.Threshold(0.1, 20.0)(torch.tensor([0.0, 0.5]))
+    tensor([20.0000,  0.5000])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -78,7 +82,11 @@ class Threshold(_InPlace):
 
 
 class ReLU(_InPlace):
-    """ReLU(inplace=False): max(0, x)."""
+    """ReLU(inplace=False): max(0, x).
+
+    >>> torch.nn.ReLU()(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
 
     def forward(self, input: Any) -> Any:
         """max(0, x)."""
@@ -89,6 +97,10 @@ class RReLU(_InPlace):
     """RReLU(lower=1/8, upper=1/3, inplace=False)
 
     X, or a x where x < 0; a is random while training.
+
+    >>> m = torch.nn.RReLU()
+    >>> m.eval()(torch.tensor([-48.0, 1.0]))  # the mean slope, 11/48
+    tensor([-11.,   1.])
     """
 
     def __init__(
@@ -108,7 +120,11 @@ class RReLU(_InPlace):
 
 
 class Hardtanh(_InPlace):
-    """Hardtanh(min_val=-1.0, max_val=1.0, inplace=False): x clamped to the range."""
+    """Hardtanh(min_val=-1.0, max_val=1.0, inplace=False): x clamped to the range.
+
+    >>> torch.nn.Hardtanh(-2.0, 2.0)(torch.tensor([-3.0, 0.5, 3.0]))
+    tensor([-2.0000,  0.5000,  2.0000])
+    """
 
     def __init__(
         self,
@@ -150,7 +166,11 @@ def _warn_renamed(old: str, new: str) -> None:
 
 
 class ReLU6(Hardtanh):
-    """ReLU6(inplace=False): min(max(0, x), 6)."""
+    """ReLU6(inplace=False): min(max(0, x), 6).
+
+    >>> torch.nn.ReLU6()(torch.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -161,7 +181,11 @@ class ReLU6(Hardtanh):
 
 
 class Sigmoid(Module):
-    """Sigmoid(): 1 / (1 + exp(-x))."""
+    """Sigmoid(): 1 / (1 + exp(-x)).
+
+    >>> torch.nn.Sigmoid()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.2689, 0.5000, 0.7311])
+    """
 
     def forward(self, input: Any) -> Any:
         """1 / (1 + exp(-x))."""
@@ -169,7 +193,11 @@ class Sigmoid(Module):
 
 
 class Hardsigmoid(_InPlace):
-    """Hardsigmoid(inplace=False): x / 6 + 1/2, clamped to 0 ... 1."""
+    """Hardsigmoid(inplace=False): x / 6 + 1/2, clamped to 0 ... 1.
+
+    >>> torch.nn.Hardsigmoid()(torch.tensor([-4.0, 0.0, 1.5, 4.0]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
 
     def forward(self, input: Any) -> Any:
         """The activation."""
@@ -181,7 +209,11 @@ class Hardsigmoid(_InPlace):
 
 
 class Tanh(Module):
-    """Tanh(): the hyperbolic tangent."""
+    """Tanh(): the hyperbolic tangent.
+
+    >>> torch.nn.Tanh()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.7616,  0.0000,  0.7616])
+    """
 
     def forward(self, input: Any) -> Any:
         """tanh(x)."""
@@ -189,7 +221,11 @@ class Tanh(Module):
 
 
 class SiLU(_InPlace):
-    """SiLU(inplace=False): x sigmoid(x)."""
+    """SiLU(inplace=False): x sigmoid(x).
+
+    >>> torch.nn.SiLU()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
 
     def forward(self, input: Any) -> Any:
         """x sigmoid(x)."""
@@ -197,7 +233,11 @@ class SiLU(_InPlace):
 
 
 class Mish(_InPlace):
-    """Mish(inplace=False): x tanh(softplus(x))."""
+    """Mish(inplace=False): x tanh(softplus(x)).
+
+    >>> torch.nn.Mish()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
 
     def forward(self, input: Any) -> Any:
         """x tanh(softplus(x))."""
@@ -205,7 +245,11 @@ class Mish(_InPlace):
 
 
 class Hardswish(_InPlace):
-    """Hardswish(inplace=False): x relu6(x + 3) / 6."""
+    """Hardswish(inplace=False): x relu6(x + 3) / 6.
+
+    >>> torch.nn.Hardswish()(torch.tensor([-4.0, 0.0, 1.0, 4.0]))
+    tensor([-0.0000, 0.0000, 0.6667, 4.0000])
+    """
 
     def forward(self, input: Any) -> Any:
         """x relu6(x + 3) / 6."""
@@ -217,7 +261,11 @@ class Hardswish(_InPlace):
 
 
 class ELU(_InPlace):
-    """ELU(alpha=1.0, inplace=False): x, or alpha (exp(x) - 1) where x < 0."""
+    """ELU(alpha=1.0, inplace=False): x, or alpha (exp(x) - 1) where x < 0.
+
+    >>> torch.nn.ELU()(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -233,7 +281,11 @@ class ELU(_InPlace):
 
 
 class CELU(_InPlace):
-    """CELU(alpha=1.0, inplace=False): max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
+    """CELU(alpha=1.0, inplace=False): max(0, x) + min(0, alpha (exp(x / alpha) - 1)).
+
+    >>> torch.nn.CELU()(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -249,7 +301,13 @@ class CELU(_InPlace):
 
 
 class SELU(_InPlace):
-    """SELU(inplace=False): the scaled ELU whose networks normalize themselves."""
+    """SELU(inplace=False): the scaled ELU whose networks normalize themselves.
+
+    Klambauer et al., "Self-Normalizing Neural Networks" (2017).
+
+    >>> torch.nn.SELU()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.1113,  0.0000,  1.0507])
+    """
 
     def forward(self, input: Any) -> Any:
         """The activation."""
@@ -257,7 +315,11 @@ class SELU(_InPlace):
 
 
 class GLU(Module):
-    """GLU(dim=-1): a sigmoid(b), where a and b are the halves of the input along ``dim``."""
+    """GLU(dim=-1): a sigmoid(b), where a and b are the halves of the input along ``dim``.
+
+    >>> torch.nn.GLU()(torch.tensor([[1.0, 2.0, 0.0, 100.0]]))
+    tensor([[0.5000, 2.0000]])
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -276,6 +338,11 @@ class GELU(Module):
     """GELU(approximate='none')
 
     X times the normal distribution function at x; 'tanh' approximates it.
+
+    >>> torch.nn.GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    >>> torch.nn.GELU('tanh')(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1588,  0.0000,  0.8412])
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -292,7 +359,11 @@ class GELU(Module):
 
 
 class Hardshrink(Module):
-    """Hardshrink(lambd=0.5): x where abs(x) > lambd, else 0."""
+    """Hardshrink(lambd=0.5): x where abs(x) > lambd, else 0.
+
+    >>> torch.nn.Hardshrink()(torch.tensor([-1.0, 0.25, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -308,7 +379,11 @@ class Hardshrink(Module):
 
 
 class LeakyReLU(_InPlace):
-    """LeakyReLU(negative_slope=0.01, inplace=False): x, or negative_slope x where x < 0."""
+    """LeakyReLU(negative_slope=0.01, inplace=False): x, or negative_slope x where x < 0.
+
+    >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1000,  0.0000,  2.0000])
+    """
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -324,7 +399,11 @@ class LeakyReLU(_InPlace):
 
 
 class LogSigmoid(Module):
-    """LogSigmoid(): log(sigmoid(x))."""
+    """LogSigmoid(): log(sigmoid(x)).
+
+    >>> torch.nn.LogSigmoid()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.3133, -0.6931, -0.3133])
+    """
 
     def forward(self, input: Any) -> Any:
         """log(sigmoid(x))."""
@@ -335,6 +414,9 @@ class Softplus(Module):
     """Softplus(beta=1.0, threshold=20.0)
 
     Log(1 + exp(beta x)) / beta; x where beta x > threshold.
+
+    >>> torch.nn.Softplus()(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -352,7 +434,11 @@ class Softplus(Module):
 
 
 class Softshrink(Module):
-    """Softshrink(lambd=0.5): x moved towards 0 by lambd, and 0 in between."""
+    """Softshrink(lambd=0.5): x moved towards 0 by lambd, and 0 in between.
+
+    >>> torch.nn.Softshrink()(torch.tensor([-1.0, 0.25, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -372,6 +458,11 @@ class PReLU(Module):
     learnt.
 
     ``num_parameters`` is 1 or the number of channels (dimension 1 of the input).
+
+    >>> torch.nn.PReLU()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2500,  2.0000], grad_fn=<PreluKernelBackward0>)
+    >>> torch.nn.PReLU(3).weight.shape
+    torch.Size([3])
     """
 
     def __init__(
@@ -397,7 +488,11 @@ class PReLU(Module):
 
 
 class Softsign(Module):
-    """Softsign(): x / (1 + abs(x))."""
+    """Softsign(): x / (1 + abs(x)).
+
+    >>> torch.nn.Softsign()(torch.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
 
     def forward(self, input: Any) -> Any:
         """x / (1 + abs(x))."""
@@ -405,7 +500,11 @@ class Softsign(Module):
 
 
 class Tanhshrink(Module):
-    """Tanhshrink(): x - tanh(x)."""
+    """Tanhshrink(): x - tanh(x).
+
+    >>> torch.nn.Tanhshrink()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2384,  0.0000,  0.2384])
+    """
 
     def forward(self, input: Any) -> Any:
         """x - tanh(x)."""
@@ -431,7 +530,11 @@ class _AlongDim(Module):
 
 
 class Softmin(_AlongDim):
-    """Softmin(dim=None): softmax of -x along ``dim``."""
+    """Softmin(dim=None): softmax of -x along ``dim``.
+
+    >>> torch.nn.Softmin(dim=0)(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([0.6652, 0.2447, 0.0900])
+    """
 
     def forward(self, input: Any) -> Any:
         """softmax(-x)."""
@@ -439,7 +542,11 @@ class Softmin(_AlongDim):
 
 
 class Softmax(_AlongDim):
-    """Softmax(dim=None): exp(x) divided by its sum along ``dim``."""
+    """Softmax(dim=None): exp(x) divided by its sum along ``dim``.
+
+    >>> torch.nn.Softmax(dim=1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[0.0900, 0.2447, 0.6652]])
+    """
 
     def forward(self, input: Any) -> Any:
         """softmax(x)."""
@@ -447,7 +554,11 @@ class Softmax(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """LogSoftmax(dim=None): the logarithm of softmax along ``dim``."""
+    """LogSoftmax(dim=None): the logarithm of softmax along ``dim``.
+
+    >>> torch.nn.LogSoftmax(dim=1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[-2.4076, -1.4076, -0.4076]])
+    """
 
     def forward(self, input: Any) -> Any:
         """log(softmax(x))."""
@@ -455,7 +566,12 @@ class LogSoftmax(_AlongDim):
 
 
 class Softmax2d(Module):
-    """Softmax2d(): softmax over the channels of (N, C, H, W) or (C, H, W)."""
+    """Softmax2d(): softmax over the channels of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.Softmax2d()(torch.zeros(1, 4, 2, 2)).sum(1)
+    tensor([[[1., 1.],
+             [1., 1.]]])
+    """
 
     def forward(self, input: Any) -> Any:
         """softmax(x) over dimension -3."""
@@ -473,6 +589,12 @@ class MultiheadAttention(Module):
     Attention of several heads, from "Attention Is All You Need". Query (L, N, E), key (S, N, kdim),
     value (S, N, vdim); with ``batch_first`` N comes first; without a batch two dimensions.
     embed_dim must be divisible by num_heads.
+
+    >>> m = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    >>> query, memory = torch.rand(2, 5, 16), torch.rand(2, 7, 16)
+    >>> output, weights = m(query, memory, memory)
+    >>> output.shape, weights.shape  # weights: the mean over the heads
+    (torch.Size([2, 5, 16]), torch.Size([2, 5, 7]))
     """
 
     def __init__(

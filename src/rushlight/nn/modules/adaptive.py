@@ -23,6 +23,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     Classes are sorted from frequent to rare and cut into clusters at ``cutoffs``. The head decides
     between the first cluster's classes and the other clusters, which have ever smaller projections.
     Input (N, in_features), target (N).
+
+    >>> m = torch.nn.AdaptiveLogSoftmaxWithLoss(16, 100, cutoffs=[10, 50])
+    >>> output, loss = m(torch.ones(8, 16), torch.arange(8))
+    >>> output.shape, loss.shape
+    (torch.Size([8]), torch.Size([]))
+    >>> m.log_prob(torch.ones(8, 16)).shape
+    torch.Size([8, 100])
     """
 
     def __init__(

@@ -189,6 +189,15 @@ class BatchNorm1d(_BatchNorm):
 
     (x - mean) / sqrt(var + eps) * weight + bias, over the batch (and length) of (N, C) or (N, C,
     L). Evaluation uses the running statistics. ``momentum=None``: their plain average.
+
+    Ioffe and Szegedy, "Batch Normalization" (2015).
+
+    >>> m = torch.nn.BatchNorm1d(1)
+    >>> m(torch.tensor([[1.0], [3.0]]))
+    tensor([[-1.0000],
+            [ 1.0000]], grad_fn=<NativeBatchNormBackward0>)
+    >>> m.running_mean, m.num_batches_tracked
+    (tensor([0.2000]), tensor(1))
     """
 
     def _check_input_dim(self, input: Any) -> None:
@@ -200,6 +209,12 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
     """LazyBatchNorm1d(eps=1e-05, momentum=0.1, ...)
 
     A BatchNorm1d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyBatchNorm1d()
+    >>> m(torch.rand(4, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    >>> m
+    BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
     """
 
     cls_to_become = BatchNorm1d
@@ -212,6 +227,12 @@ class BatchNorm2d(_BatchNorm):
     bias=True)
 
     As BatchNorm1d, for (N, C, H, W).
+
+    >>> m = torch.nn.BatchNorm2d(100)
+    >>> m(torch.rand(20, 100, 35, 45)).shape
+    torch.Size([20, 100, 35, 45])
+    >>> m.running_var.shape
+    torch.Size([100])
     """
 
     def _check_input_dim(self, input: Any) -> None:
@@ -223,6 +244,12 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
     """LazyBatchNorm2d(eps=1e-05, momentum=0.1, ...)
 
     A BatchNorm2d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyBatchNorm2d()
+    >>> m(torch.rand(4, 3, 8, 8)).shape
+    torch.Size([4, 3, 8, 8])
+    >>> m
+    BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
     """
 
     cls_to_become = BatchNorm2d
@@ -235,6 +262,9 @@ class BatchNorm3d(_BatchNorm):
     bias=True)
 
     As BatchNorm1d, for (N, C, D, H, W).
+
+    >>> torch.nn.BatchNorm3d(4)(torch.rand(2, 4, 3, 5, 6)).shape
+    torch.Size([2, 4, 3, 5, 6])
     """
 
     def _check_input_dim(self, input: Any) -> None:
@@ -246,6 +276,12 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
     """LazyBatchNorm3d(eps=1e-05, momentum=0.1, ...)
 
     A BatchNorm3d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyBatchNorm3d()
+    >>> m(torch.rand(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 3, 8, 8, 8])
+    >>> m
+    BatchNorm3d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
     """
 
     cls_to_become = BatchNorm3d
@@ -259,6 +295,10 @@ class SyncBatchNorm(_BatchNorm):
 
     Batch normalization for distributed training. In one process it is ordinary batch normalization;
     statistics are not exchanged between processes here.
+
+    >>> m = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(m)[1]
+    SyncBatchNorm(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
     """
 
     def __init__(

@@ -9,7 +9,11 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(Module):
-    """ChannelShuffle(groups): divide the channels of (N, C, *) into groups and interleave them."""
+    """ChannelShuffle(groups): divide the channels of (N, C, *) into groups and interleave them.
+
+    >>> torch.nn.ChannelShuffle(2)(torch.arange(4.0).view(1, 4, 1, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()

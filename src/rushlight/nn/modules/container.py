@@ -82,6 +82,12 @@ class Sequential(_Numbered):
     """Sequential(*modules) or Sequential(OrderedDict)
 
     Each module is called with the output of the one before.
+
+    >>> m = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> m(torch.ones(3, 4)).shape
+    torch.Size([3, 2])
+    >>> m[1]
+    ReLU()
     """
 
     def __init__(self, *args: Any) -> None:
@@ -155,7 +161,15 @@ def _check_sequential(other: Any) -> None:
 
 
 class ModuleList(_Numbered):
-    """ModuleList(modules=None): a list of modules, all registered."""
+    """ModuleList(modules=None): a list of modules, all registered.
+
+    >>> m = torch.nn.ModuleList([torch.nn.Linear(4, 4) for _ in range(2)])
+    >>> m.append(torch.nn.ReLU())
+    ModuleList(
+      (0-1): 2 x Linear(in_features=4, out_features=4, bias=True)
+      (2): ReLU()
+    )
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -239,7 +253,14 @@ def _pairs(values: Any, name: str, mappings: tuple) -> Iterator[tuple]:
 
 
 class ModuleDict(Module):
-    """ModuleDict(modules=None): a dictionary of modules, all registered, in order of insertion."""
+    """ModuleDict(modules=None): a dictionary of modules, all registered, in order of insertion.
+
+    >>> m = torch.nn.ModuleDict({'act': torch.nn.ReLU(), 'out': torch.nn.Linear(2, 1)})
+    >>> m['act']
+    ReLU()
+    >>> list(m.state_dict())
+    ['out.weight', 'out.bias']
+    """
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
@@ -311,7 +332,12 @@ def _described(value: Any, dtype: Any) -> str:
 
 
 class ParameterList(Module):
-    """ParameterList(values=None): a list whose tensors become parameters, all registered."""
+    """ParameterList(values=None): a list whose tensors become parameters, all registered.
+
+    >>> m = torch.nn.ParameterList([torch.ones(2), torch.zeros(3, 3)])
+    >>> [p.shape for p in m.parameters()]
+    [torch.Size([2]), torch.Size([3, 3])]
+    """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -374,6 +400,10 @@ class ParameterDict(Module):
     """ParameterDict(parameters=None)
 
     A dictionary whose tensors become parameters, all registered.
+
+    >>> m = torch.nn.ParameterDict({'scale': torch.ones(2)})
+    >>> m['scale'].requires_grad, list(m.state_dict())
+    (True, ['scale'])
     """
 
     def __init__(self, parameters: Any = None) -> None:

@@ -1,16 +1,13 @@
 """Convolutions and transposed convolutions."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-from rushlight import _api as torch
 from rushlight.nn import functional as F
-from rushlight.nn import init
+from rushlight.nn.modules._conv import _ConvNd as _ConvNd
 from rushlight.nn.modules.lazy import LazyModuleMixin
-from rushlight.nn.modules.module import Module
-from rushlight.nn.modules.utils import _pair, _reverse_repeat_tuple, _single, _triple
-from rushlight.nn.parameter import Parameter, UninitializedParameter
+from rushlight.nn.modules.utils import _pair, _single, _triple
+from rushlight.nn.parameter import UninitializedParameter
 
 __all__ = [
     "Conv1d",
@@ -27,131 +24,6 @@ __all__ = [
     "LazyConvTranspose3d",
 ]
 
-_PADDING_STRINGS = {"same", "valid"}
-_PADDING_MODES = {"zeros", "reflect", "replicate", "circular"}
-
-
-def _check(
-    in_channels: int, out_channels: int, stride: tuple, padding: Any, groups: int, mode: str
-) -> None:
-    """Refuse sizes that make no convolution."""
-    if groups <= 0:
-        raise ValueError("groups must be a positive integer")
-    if in_channels % groups != 0:
-        raise ValueError("in_channels must be divisible by groups")
-    if out_channels % groups != 0:
-        raise ValueError("out_channels must be divisible by groups")
-    if isinstance(padding, str):
-        if padding not in _PADDING_STRINGS:
-            raise ValueError(
-                f"Invalid padding string {padding!r}, should be one of {_PADDING_STRINGS}"
-            )
-        if padding == "same" and any(s != 1 for s in stride):
-            raise ValueError("padding='same' is not supported for strided convolutions")
-    if mode not in _PADDING_MODES:
-        raise ValueError(
-            f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{mode}'"
-        )
-
-
-def _padding_for_pad(padding: Any, kernel_size: tuple, dilation: tuple) -> Any:
-    """The padding as F.pad wants it: (left, right) pairs, last dimension first."""
-    if not isinstance(padding, str):
-        return _reverse_repeat_tuple(padding, 2)
-    if padding == "valid":
-        return [0, 0] * len(kernel_size)
-    sizes = []
-    for d, k in zip(reversed(dilation), reversed(kernel_size), strict=True):
-        total = d * (k - 1)
-        sizes += [total // 2, total - total // 2]
-    return sizes
-
-
-class _ConvNd(Module):
-    """What convolutions share: the weight (out, in / groups, *kernel), transposed (in, out /
-    groups, *kernel).
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: tuple,
-        stride: tuple,
-        padding: Any,
-        dilation: tuple,
-        transposed: bool,
-        output_padding: tuple,
-        groups: int,
-        bias: bool,
-        padding_mode: str,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        if transposed and padding_mode != "zeros":
-            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
-        _check(in_channels, out_channels, stride, padding, groups, padding_mode)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
-        self.transposed = transposed
-        self.output_padding = output_padding
-        self.groups = groups
-        self.padding_mode = padding_mode
-        self._reversed_padding_repeated_twice = _padding_for_pad(padding, kernel_size, dilation)
-        self.weight = Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
-        if bias:
-            self.bias = Parameter(torch.empty(out_channels, device=device, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def _weight_shape(self) -> tuple:
-        first, second = self.out_channels, self.in_channels
-        if self.transposed:
-            first, second = second, first
-        return (first, second // self.groups, *self.kernel_size)
-
-    def reset_parameters(self) -> None:
-        """reset_parameters(): draw weight and bias anew, uniform in ±1/sqrt(fan_in)."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
-
-    def _padded(self, input: Any) -> Any:
-        return F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-
-    def extra_repr(self) -> str:
-        """The sizes; settings only where they are not the defaults."""
-        n = len(self.kernel_size)
-        text = (
-            f"{self.in_channels}, {self.out_channels}, "
-            f"kernel_size={self.kernel_size}, stride={self.stride}"
-        )
-        if self.padding != (0,) * len(self.padding):
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * n:
-            text += f", dilation={self.dilation}"
-        if self.output_padding != (0,) * n:
-            text += f", output_padding={self.output_padding}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode}"
-        return text
-
-    def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
-        self.__dict__.setdefault("padding_mode", "zeros")
-
 
 class Conv1d(_ConvNd):
     """Conv1d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
@@ -159,6 +31,12 @@ class Conv1d(_ConvNd):
 
     Cross-correlate (N, C, L) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> m = torch.nn.Conv1d(16, 33, 3, stride=2)
+    >>> m(torch.ones(20, 16, 50)).shape  # (50 - 3) // 2 + 1
+    torch.Size([20, 33, 24])
+    >>> m.weight.shape, m.bias.shape
+    (torch.Size([33, 16, 3]), torch.Size([33]))
     """
 
     def __init__(
@@ -208,6 +86,13 @@ class Conv2d(_ConvNd):
 
     Cross-correlate (N, C, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> torch.nn.Conv2d(16, 33, 3, stride=2)(torch.ones(20, 16, 50, 100)).shape
+    torch.Size([20, 33, 24, 49])
+    >>> torch.nn.Conv2d(16, 33, 5, padding='same')(torch.ones(20, 16, 50, 100)).shape
+    torch.Size([20, 33, 50, 100])
+    >>> torch.nn.Conv2d(8, 16, 3, groups=8).weight.shape
+    torch.Size([16, 1, 3, 3])
     """
 
     def __init__(
@@ -257,6 +142,9 @@ class Conv3d(_ConvNd):
 
     Cross-correlate (N, C, D, H, W) with learnt kernels. ``padding`` is a size, 'valid' or 'same';
     ``padding_mode`` one of 'zeros', 'reflect', 'replicate', 'circular'.
+
+    >>> torch.nn.Conv3d(4, 8, (3, 5, 2), padding=(4, 2, 0))(torch.ones(2, 4, 10, 12, 14)).shape
+    torch.Size([2, 8, 16, 12, 13])
     """
 
     def __init__(
@@ -372,6 +260,9 @@ class ConvTranspose1d(_ConvTransposeNd):
 
     The gradient of Conv1d with respect to its input, as a layer of its own: (N, C, L) grows by
     ``stride``.
+
+    >>> torch.nn.ConvTranspose1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
+    torch.Size([20, 33, 101])
     """
 
     def __init__(
@@ -416,6 +307,12 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     The gradient of Conv2d with respect to its input, as a layer of its own: (N, C, H, W) grows by
     ``stride``.
+
+    >>> up = torch.nn.ConvTranspose2d(16, 8, 3, stride=2, padding=1)
+    >>> up(torch.ones(1, 16, 6, 6)).shape
+    torch.Size([1, 8, 11, 11])
+    >>> up(torch.ones(1, 16, 6, 6), output_size=(12, 12)).shape
+    torch.Size([1, 8, 12, 12])
     """
 
     def __init__(
@@ -460,6 +357,9 @@ class ConvTranspose3d(_ConvTransposeNd):
 
     The gradient of Conv3d with respect to its input, as a layer of its own: (N, C, D, H, W) grows
     by ``stride``.
+
+    >>> torch.nn.ConvTranspose3d(4, 8, 3, stride=2)(torch.ones(1, 4, 5, 6, 7)).shape
+    torch.Size([1, 8, 11, 13, 15])
     """
 
     def __init__(
@@ -544,6 +444,12 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
     """LazyConv1d(out_channels, kernel_size, ...)
 
     A Conv1d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv1d(6, 3)
+    >>> m(torch.ones(4, 3, 8)).shape
+    torch.Size([4, 6, 6])
+    >>> m
+    Conv1d(3, 6, kernel_size=(3,), stride=(1,))
     """
 
     cls_to_become = Conv1d
@@ -585,6 +491,12 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
     """LazyConv2d(out_channels, kernel_size, ...)
 
     A Conv2d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv2d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8)).shape
+    torch.Size([4, 6, 6, 6])
+    >>> m
+    Conv2d(3, 6, kernel_size=(3, 3), stride=(1, 1))
     """
 
     cls_to_become = Conv2d
@@ -626,6 +538,12 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
     """LazyConv3d(out_channels, kernel_size, ...)
 
     A Conv3d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConv3d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 6, 6, 6, 6])
+    >>> m
+    Conv3d(3, 6, kernel_size=(3, 3, 3), stride=(1, 1, 1))
     """
 
     cls_to_become = Conv3d
@@ -667,6 +585,12 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
     """LazyConvTranspose1d(out_channels, kernel_size, ...)
 
     A ConvTranspose1d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose1d(6, 3)
+    >>> m(torch.ones(4, 3, 8)).shape
+    torch.Size([4, 6, 10])
+    >>> m
+    ConvTranspose1d(3, 6, kernel_size=(3,), stride=(1,))
     """
 
     cls_to_become = ConvTranspose1d
@@ -710,6 +634,12 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
     """LazyConvTranspose2d(out_channels, kernel_size, ...)
 
     A ConvTranspose2d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose2d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8)).shape
+    torch.Size([4, 6, 10, 10])
+    >>> m
+    ConvTranspose2d(3, 6, kernel_size=(3, 3), stride=(1, 1))
     """
 
     cls_to_become = ConvTranspose2d
@@ -753,6 +683,12 @@ class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
     """LazyConvTranspose3d(out_channels, kernel_size, ...)
 
     A ConvTranspose3d that learns in_channels at its first call.
+
+    >>> m = torch.nn.LazyConvTranspose3d(6, 3)
+    >>> m(torch.ones(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 6, 10, 10, 10])
+    >>> m
+    ConvTranspose3d(3, 6, kernel_size=(3, 3, 3), stride=(1, 1, 1))
     """
 
     cls_to_become = ConvTranspose3d

@@ -12,6 +12,9 @@ class PairwiseDistance(Module):
     """PairwiseDistance(p=2.0, eps=1e-06, keepdim=False)
 
     The p-norm of x1 - x2 + eps over the last dimension.
+
+    >>> torch.nn.PairwiseDistance(eps=0.0)(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2))
+    tensor([5.])
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
@@ -29,6 +32,9 @@ class CosineSimilarity(Module):
     """CosineSimilarity(dim=1, eps=1e-08)
 
     The cosine of the angle between x1 and x2 along ``dim``.
+
+    >>> torch.nn.CosineSimilarity()(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor([0.6000])
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:

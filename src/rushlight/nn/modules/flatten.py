@@ -8,7 +8,13 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Flatten(start_dim=1, end_dim=-1): join the dimensions from start_dim to end_dim into one."""
+    """Flatten(start_dim=1, end_dim=-1): join the dimensions from start_dim to end_dim into one.
+
+    >>> torch.nn.Flatten()(torch.ones(32, 1, 5, 5)).shape
+    torch.Size([32, 25])
+    >>> torch.nn.Flatten(0, 2)(torch.ones(32, 1, 5, 5)).shape
+    torch.Size([160, 5])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -28,6 +34,9 @@ class Unflatten(Module):
     """Unflatten(dim, unflattened_size): split one dimension into several.
 
     ``unflattened_size`` is a tuple of ints, one of which may be -1.
+
+    >>> torch.nn.Unflatten(1, (2, 5, -1))(torch.ones(3, 50)).shape
+    torch.Size([3, 2, 5, 5])
     """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:

@@ -13,6 +13,13 @@ class Fold(Module):
     image.
 
     Input (N, C * prod(kernel_size), L), output (N, C, *output_size).
+
+    >>> torch.nn.Fold((4, 5), kernel_size=(2, 2))(torch.ones(1, 3 * 2 * 2, 12)).shape
+    torch.Size([1, 3, 4, 5])
+    >>> torch.nn.Fold((3, 3), kernel_size=2)(torch.ones(1, 4, 4))  # how many patches meet
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
     """
 
     def __init__(
@@ -48,6 +55,14 @@ class Unfold(Module):
     """Unfold(kernel_size, dilation=1, padding=0, stride=1): the patches of an image as columns.
 
     Input (N, C, H, W), output (N, C * prod(kernel_size), L).
+
+    >>> torch.nn.Unfold(kernel_size=(2, 3))(torch.ones(2, 5, 3, 4)).shape
+    torch.Size([2, 30, 4])
+    >>> torch.nn.Unfold(2)(torch.arange(6.0).view(1, 1, 2, 3))
+    tensor([[[0., 1.],
+             [1., 2.],
+             [3., 4.],
+             [4., 5.]]])
     """
 
     def __init__(

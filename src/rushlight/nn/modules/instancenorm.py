@@ -130,6 +130,9 @@ class InstanceNorm1d(_InstanceNorm):
     track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, L) or (C, L).
+
+    >>> torch.nn.InstanceNorm1d(1)(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
 
     _space = 1
@@ -139,6 +142,12 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
     """LazyInstanceNorm1d(eps=1e-05, momentum=0.1, ...)
 
     An InstanceNorm1d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyInstanceNorm1d(affine=True)
+    >>> m(torch.rand(4, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    >>> m.weight.shape
+    torch.Size([3])
     """
 
     cls_to_become = InstanceNorm1d
@@ -150,6 +159,9 @@ class InstanceNorm2d(_InstanceNorm):
     track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.InstanceNorm2d(4)(torch.rand(2, 4, 35, 45)).shape
+    torch.Size([2, 4, 35, 45])
     """
 
     _space = 2
@@ -159,6 +171,12 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
     """LazyInstanceNorm2d(eps=1e-05, momentum=0.1, ...)
 
     An InstanceNorm2d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyInstanceNorm2d(affine=True)
+    >>> m(torch.rand(4, 3, 8, 8)).shape
+    torch.Size([4, 3, 8, 8])
+    >>> m.weight.shape
+    torch.Size([3])
     """
 
     cls_to_become = InstanceNorm2d
@@ -170,6 +188,9 @@ class InstanceNorm3d(_InstanceNorm):
     track_running_stats=False, *, bias=True)
 
     Normalize every channel of every sample of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.InstanceNorm3d(4, affine=True)(torch.rand(2, 4, 3, 5, 6)).shape
+    torch.Size([2, 4, 3, 5, 6])
     """
 
     _space = 3
@@ -179,6 +200,12 @@ class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
     """LazyInstanceNorm3d(eps=1e-05, momentum=0.1, ...)
 
     An InstanceNorm3d that learns num_features at its first call.
+
+    >>> m = torch.nn.LazyInstanceNorm3d(affine=True)
+    >>> m(torch.rand(4, 3, 8, 8, 8)).shape
+    torch.Size([4, 3, 8, 8, 8])
+    >>> m.weight.shape
+    torch.Size([3])
     """
 
     cls_to_become = InstanceNorm3d

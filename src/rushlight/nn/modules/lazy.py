@@ -15,6 +15,14 @@ class LazyModuleMixin:
 
     A subclass creates UninitializedParameters, defines ``initialize_parameters(*args, **kwargs)``
     and names in ``cls_to_become`` the class it turns into afterwards.
+
+    >>> m = torch.nn.LazyLinear(3)
+    >>> m.has_uninitialized_params()
+    True
+    >>> m(torch.ones(1, 2)).shape
+    torch.Size([1, 3])
+    >>> type(m).__name__, m.weight.shape
+    ('Linear', torch.Size([3, 2]))
     """
 
     cls_to_become: Any = None

@@ -14,7 +14,11 @@ __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 
 class Identity(Module):
-    """Identity(*args, **kwargs): returns its input; the arguments are ignored."""
+    """Identity(*args, **kwargs): returns its input; the arguments are ignored.
+
+    >>> torch.nn.Identity(54, anything=True)(torch.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -29,6 +33,12 @@ class Linear(Module):
 
     ``weight`` is (out_features, in_features), ``bias`` (out_features); both start uniform in
     ±1/sqrt(in_features). Input (*, in_features), output (*, out_features).
+
+    >>> m = torch.nn.Linear(20, 30)
+    >>> m(torch.ones(128, 20)).shape
+    torch.Size([128, 30])
+    >>> m.weight.shape, m.bias.shape
+    (torch.Size([30, 20]), torch.Size([30]))
     """
 
     in_features: int
@@ -84,6 +94,10 @@ class Bilinear(Module):
 
     ``weight`` is (out_features, in1_features, in2_features). Inputs (*, in1_features) and (*,
     in2_features).
+
+    >>> m = torch.nn.Bilinear(20, 30, 40)
+    >>> m(torch.ones(128, 20), torch.ones(128, 30)).shape
+    torch.Size([128, 40])
     """
 
     def __init__(
@@ -132,6 +146,12 @@ class LazyLinear(LazyModuleMixin, Linear):
     """LazyLinear(out_features, bias=True, device=None, dtype=None)
 
     A Linear that learns in_features at its first call.
+
+    >>> m = torch.nn.LazyLinear(30)
+    >>> m(torch.ones(128, 20)).shape
+    torch.Size([128, 30])
+    >>> m
+    Linear(in_features=20, out_features=30, bias=True)
     """
 
     cls_to_become = Linear

@@ -13,6 +13,11 @@ class LinearCrossEntropyOptions:
     """LinearCrossEntropyOptions(...): how PyTorch cuts the batch into chunks to save memory.
 
     The loss is the same for all of them; here it is computed in one piece.
+
+    >>> options = torch.nn.LinearCrossEntropyOptions()
+    >>> m = torch.nn.LinearCrossEntropyLoss(4, 5, options=options)
+    >>> m(torch.ones(3, 4), torch.arange(3)).shape
+    torch.Size([])
     """
 
     allow_retain_graph: bool = False

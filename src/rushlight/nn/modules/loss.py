@@ -67,7 +67,11 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """L1Loss(reduction='mean'): abs(input - target)."""
+    """L1Loss(reduction='mean'): abs(input - target).
+
+    >>> torch.nn.L1Loss()(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]))
+    tensor(2.)
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -78,6 +82,10 @@ class NLLLoss(_WeightedLoss):
     """NLLLoss(weight=None, ignore_index=-100, reduction='mean')
 
     Minus the log-probability (N, C, *) of the target class (N, *).
+
+    >>> log_probs = torch.tensor([[0.2, 0.8], [0.5, 0.5]]).log()
+    >>> torch.nn.NLLLoss()(log_probs, torch.tensor([1, 0]))
+    tensor(0.4581)
     """
 
     def __init__(
@@ -120,6 +128,9 @@ class PoissonNLLLoss(_Loss):
     """PoissonNLLLoss(log_input=True, full=False, eps=1e-8, reduction='mean')
 
     Exp(x) - target x, or x - target log(x + eps).
+
+    >>> torch.nn.PoissonNLLLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]))
+    tensor(0.8591)
     """
 
     def __init__(
@@ -152,6 +163,10 @@ class GaussianNLLLoss(_Loss):
     """GaussianNLLLoss(*, full=False, eps=1e-6, reduction='mean')
 
     (log(var) + (input - target)² / var) / 2.
+
+    >>> mean, target, var = torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([4.0])
+    >>> torch.nn.GaussianNLLLoss()(mean, target, var)
+    tensor(1.1931)
     """
 
     def __init__(
@@ -176,6 +191,10 @@ class KLDivLoss(_Loss):
     """KLDivLoss(reduction='mean', log_target=False)
 
     Target (log(target) - input); the input holds log-probabilities.
+
+    >>> loss = torch.nn.KLDivLoss(reduction='batchmean')
+    >>> loss(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
+    tensor(0.1308)
     """
 
     def __init__(
@@ -194,7 +213,13 @@ class KLDivLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    """MSELoss(reduction='mean'): (input - target)²."""
+    """MSELoss(reduction='mean'): (input - target)².
+
+    >>> torch.nn.MSELoss()(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]))
+    tensor(5.)
+    >>> torch.nn.MSELoss(reduction='none')(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]))
+    tensor([1., 9.])
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -202,7 +227,13 @@ class MSELoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """BCELoss(weight=None, reduction='mean'): cross entropy of probabilities and 0/1 targets."""
+    """BCELoss(weight=None, reduction='mean'): cross entropy of probabilities and 0/1 targets.
+
+    >>> torch.nn.BCELoss()(torch.tensor([0.5, 0.9]), torch.tensor([1.0, 1.0]))
+    tensor(0.3993)
+    >>> torch.nn.BCELoss(reduction='none')(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
+    tensor([0.6931, 0.6931])
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -213,6 +244,12 @@ class BCEWithLogitsLoss(_Loss):
     """BCEWithLogitsLoss(weight=None, reduction='mean', pos_weight=None)
 
     BCELoss of sigmoid(input), computed safely.
+
+    >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0]))
+    tensor(0.4100)
+    >>> weighted = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0), reduction='none')
+    >>> weighted(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0]))
+    tensor([2.0794, 0.6931])
     """
 
     def __init__(
@@ -238,6 +275,9 @@ class HingeEmbeddingLoss(_Loss):
     """HingeEmbeddingLoss(margin=1.0, reduction='mean')
 
     X where the target is 1, max(0, margin - x) where it is -1.
+
+    >>> torch.nn.HingeEmbeddingLoss()(torch.tensor([0.5, 0.25]), torch.tensor([1.0, -1.0]))
+    tensor(0.6250)
     """
 
     def __init__(
@@ -256,7 +296,15 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """MultiLabelMarginLoss(reduction='mean'): the hinge loss of several classes at once."""
+    """MultiLabelMarginLoss(reduction='mean'): the hinge loss of several classes at once.
+
+    The target's classes end at the first -1: ``max(0, 1 - (x[y] - x[i]))`` over its classes y and
+    the others i, divided by C. Input and target (N, C) or (C).
+
+    >>> loss = torch.nn.MultiLabelMarginLoss()
+    >>> loss(torch.tensor([[0.1, 0.2, 0.4, 0.8]]), torch.tensor([[3, 0, -1, 1]]))
+    tensor(0.8500)
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -264,7 +312,11 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """SmoothL1Loss(reduction='mean', beta=1.0): squares below ``beta``, absolute values above."""
+    """SmoothL1Loss(reduction='mean', beta=1.0): squares below ``beta``, absolute values above.
+
+    >>> torch.nn.SmoothL1Loss(reduction='none')(torch.tensor([0.5, 3.0]), torch.zeros(2))
+    tensor([0.1250, 2.5000])
+    """
 
     def __init__(
         self,
@@ -285,6 +337,9 @@ class HuberLoss(_Loss):
     """HuberLoss(reduction='mean', delta=1.0)
 
     Squares below ``delta``, ``delta`` times absolute values above.
+
+    >>> torch.nn.HuberLoss(reduction='none')(torch.tensor([0.5, 3.0]), torch.zeros(2))
+    tensor([0.1250, 2.5000])
     """
 
     def __init__(
@@ -303,7 +358,11 @@ class HuberLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """SoftMarginLoss(reduction='mean'): log(1 + exp(-target input)), targets ±1."""
+    """SoftMarginLoss(reduction='mean'): log(1 + exp(-target input)), targets ±1.
+
+    >>> torch.nn.SoftMarginLoss()(torch.tensor([0.0, 2.0]), torch.tensor([1.0, -1.0]))
+    tensor(1.4100)
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
@@ -315,6 +374,12 @@ class CrossEntropyLoss(_WeightedLoss):
     minus log softmax(input)[target].
 
     Input (N, C, *); target class indices (N, *) or probabilities (N, C, *).
+
+    >>> loss = torch.nn.CrossEntropyLoss()
+    >>> loss(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([2]))
+    tensor(0.4076)
+    >>> loss(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.0, 0.5, 0.5]]))
+    tensor(0.9076)
     """
 
     def __init__(
@@ -348,6 +413,12 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
     Input (N, in_features), target (N) class indices; with ``out_features`` (d1, ...) the target is
     (N, d1, ...).
+
+    >>> m = torch.nn.LinearCrossEntropyLoss(4, 5)
+    >>> m(torch.ones(3, 4), torch.tensor([0, 1, 4])).shape
+    torch.Size([])
+    >>> m.linear
+    Linear(in_features=4, out_features=5, bias=False)
     """
 
     def __init__(
@@ -412,6 +483,11 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
     """MultiLabelSoftMarginLoss(weight=None, reduction='mean')
 
     The mean over classes of their BCEWithLogits.
+
+    Input and target (N, C) or (C).
+
+    >>> torch.nn.MultiLabelSoftMarginLoss()(torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor(1.4100)
     """
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -425,6 +501,12 @@ class CosineEmbeddingLoss(_Loss):
     """CosineEmbeddingLoss(margin=0.0, reduction='mean')
 
     1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+
+    Inputs (N, D) or (D), target (N) or ().
+
+    >>> a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]])
+    >>> torch.nn.CosineEmbeddingLoss()(a, b, torch.tensor([1]))
+    tensor(0.2929)
     """
 
     def __init__(
@@ -448,6 +530,10 @@ class MarginRankingLoss(_Loss):
     """MarginRankingLoss(margin=0.0, reduction='mean')
 
     Max(0, -target (input1 - input2) + margin).
+
+    >>> loss = torch.nn.MarginRankingLoss(margin=0.5)
+    >>> loss(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 1.0]), torch.tensor([1.0, 1.0]))
+    tensor(0.7500)
     """
 
     def __init__(
@@ -471,6 +557,12 @@ class MultiMarginLoss(_WeightedLoss):
     """MultiMarginLoss(p=1, margin=1.0, weight=None, reduction='mean')
 
     The hinge loss of many classes.
+
+    ``max(0, margin - x[y] + x[i])^p`` over the other classes i, divided by C. Input (N, C) or (C),
+    target (N) or ().
+
+    >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.4, 0.8]]), torch.tensor([3]))
+    tensor(0.3250)
     """
 
     def __init__(
@@ -509,6 +601,13 @@ class TripletMarginLoss(_Loss):
     """TripletMarginLoss(margin=1.0, p=2.0, eps=1e-6, swap=False, reduction='mean')
 
     Max(0, d(anchor, positive) - d(anchor, negative) + margin).
+
+    Inputs (N, D) or (D).
+
+    >>> anchor = torch.zeros(1, 2)
+    >>> loss = torch.nn.TripletMarginLoss()
+    >>> loss(anchor, torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]]))  # 5 - 2 + 1
+    tensor(4.0000)
     """
 
     def __init__(
@@ -550,6 +649,12 @@ class TripletMarginWithDistanceLoss(_Loss):
     reduction='mean')
 
     TripletMarginLoss with a distance of one's own.
+
+    >>> def furthest(x, y):
+    ...     return (x - y).abs().amax(-1)
+    >>> loss = torch.nn.TripletMarginWithDistanceLoss(distance_function=furthest)
+    >>> loss(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]]))
+    tensor(3.)
     """
 
     def __init__(
@@ -590,6 +695,13 @@ class CTCLoss(_Loss):
     alignments.
 
     Input (T, N, C) log-probabilities; targets (N, S), or joined in one dimension.
+
+    Graves et al., "Connectionist Temporal Classification" (2006). Class ``blank`` stands for no
+    label; ``zero_infinity`` makes the loss of impossible alignments 0.
+
+    >>> log_probs = torch.zeros(4, 1, 3).log_softmax(2)  # 4 steps, 1 sequence, 3 classes
+    >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1, 2]]), torch.tensor([4]), torch.tensor([2]))
+    tensor(0.8432)
     """
 
     def __init__(

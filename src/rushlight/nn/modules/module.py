@@ -114,6 +114,19 @@ class Module(HookMethods, StateDictMethods):
 
     Parameters, buffers and modules assigned as attributes are registered: they are moved, saved and
     trained with the module.
+
+    >>> class Scale(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = torch.nn.Parameter(torch.tensor(3.0))
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> m = Scale()
+    >>> m(torch.ones(2))
+    tensor([3., 3.], grad_fn=<MulBackward0>)
+    >>> dict(m.named_parameters())
+    {'factor': Parameter containing:
+    tensor(3., requires_grad=True)}
     """
 
     dump_patches: bool = False

@@ -23,6 +23,9 @@ class LocalResponseNorm(Module):
     """LocalResponseNorm(size, alpha=0.0001, beta=0.75, k=1.0)
 
     Divide by (k + alpha mean(x²))^beta over ``size`` channels.
+
+    >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 4)).shape
+    torch.Size([1, 3, 4])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
@@ -45,6 +48,10 @@ class CrossMapLRN2d(Module):
     """CrossMapLRN2d(size, alpha=0.0001, beta=0.75, k=1)
 
     The Lua Torch form of LocalResponseNorm, for (N, C, H, W).
+
+    >>> m = torch.nn.CrossMapLRN2d(2, alpha=1.0)
+    >>> m(torch.ones(1, 3, 1, 1)).flatten()
+    tensor([0.7378, 0.5946, 0.5946])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
@@ -106,6 +113,14 @@ class LayerNorm(Module):
 
     (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, whose sizes are
     ``normalized_shape``.
+
+    Ba, Kiros and Hinton, "Layer Normalization" (2016).
+
+    >>> torch.nn.LayerNorm(2)(torch.tensor([[1.0, 3.0], [0.0, 10.0]]))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]], grad_fn=<NativeLayerNormBackward0>)
+    >>> torch.nn.LayerNorm([5, 10, 10])(torch.rand(20, 5, 10, 10)).shape
+    torch.Size([20, 5, 10, 10])
     """
 
     def __init__(
@@ -152,6 +167,11 @@ class GroupNorm(Module):
 
     Normalize each group of channels of each sample of (N, C, *). num_channels must be divisible by
     num_groups.
+
+    >>> torch.nn.GroupNorm(3, 6)(torch.rand(20, 6, 10, 10)).shape
+    torch.Size([20, 6, 10, 10])
+    >>> torch.nn.GroupNorm(1, 2)(torch.tensor([[1.0, 3.0]]))
+    tensor([[-1.0000,  1.0000]], grad_fn=<NativeGroupNormBackward0>)
     """
 
     def __init__(
@@ -203,6 +223,11 @@ class RMSNorm(Module):
 
     x / sqrt(mean(x²) + eps) * weight over the last dimensions; ``eps=None`` is the dtype's own
     epsilon.
+
+    Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019).
+
+    >>> torch.nn.RMSNorm(2)(torch.tensor([[1.0, 7.0]]))
+    tensor([[0.2000, 1.4000]], grad_fn=<MulBackward0>)
     """
 
     def __init__(

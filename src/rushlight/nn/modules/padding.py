@@ -86,13 +86,20 @@ class CircularPad1d(_CircularPadNd):
     """CircularPad1d(padding)
 
     Continue around from the other end, on all sides of (N, C, L) or (C, L).
+
+    >>> torch.nn.CircularPad1d((2, 1))(torch.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[2., 3., 1., 2., 3., 1.]]])
     """
 
     _space = 1
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """ConstantPad1d(padding, value): fill with ``value``, on all sides of (N, C, L) or (C, L)."""
+    """ConstantPad1d(padding, value): fill with ``value``, on all sides of (N, C, L) or (C, L).
+
+    >>> torch.nn.ConstantPad1d((2, 1), 9.0)(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[9., 9., 1., 2., 9.]]])
+    """
 
     _space = 1
 
@@ -101,19 +108,30 @@ class ReflectionPad1d(_ReflectionPadNd):
     """ReflectionPad1d(padding)
 
     Mirror at the edge, without repeating it, on all sides of (N, C, L) or (C, L).
+
+    >>> torch.nn.ReflectionPad1d((2, 1))(torch.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[3., 2., 1., 2., 3., 2.]]])
     """
 
     _space = 1
 
 
 class ReplicationPad1d(_ReplicationPadNd):
-    """ReplicationPad1d(padding): repeat the edge, on all sides of (N, C, L) or (C, L)."""
+    """ReplicationPad1d(padding): repeat the edge, on all sides of (N, C, L) or (C, L).
+
+    >>> torch.nn.ReplicationPad1d((2, 1))(torch.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[1., 1., 1., 2., 3., 3.]]])
+    """
 
     _space = 1
 
 
 class ZeroPad1d(ConstantPad1d):
-    """ZeroPad1d(padding): zeros on all sides of (N, C, L) or (C, L)."""
+    """ZeroPad1d(padding): zeros on all sides of (N, C, L) or (C, L).
+
+    >>> torch.nn.ZeroPad1d((2, 1))(torch.ones(1, 1, 3))
+    tensor([[[0., 0., 1., 1., 1., 0.]]])
+    """
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
@@ -127,6 +145,11 @@ class CircularPad2d(_CircularPadNd):
     """CircularPad2d(padding)
 
     Continue around from the other end, on all sides of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.CircularPad2d((1, 0, 1, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[4., 3., 4.],
+             [2., 1., 2.],
+             [4., 3., 4.]]])
     """
 
     _space = 2
@@ -136,6 +159,11 @@ class ConstantPad2d(_ConstantPadNd):
     """ConstantPad2d(padding, value)
 
     Fill with ``value``, on all sides of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.ConstantPad2d(1, 7.0)(torch.zeros(1, 1, 2))
+    tensor([[[7., 7., 7., 7.],
+             [7., 0., 0., 7.],
+             [7., 7., 7., 7.]]])
     """
 
     _space = 2
@@ -145,19 +173,34 @@ class ReflectionPad2d(_ReflectionPadNd):
     """ReflectionPad2d(padding)
 
     Mirror at the edge, without repeating it, on all sides of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.ReflectionPad2d((1, 1, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[2., 1., 2., 1.],
+             [4., 3., 4., 3.]]])
     """
 
     _space = 2
 
 
 class ReplicationPad2d(_ReplicationPadNd):
-    """ReplicationPad2d(padding): repeat the edge, on all sides of (N, C, H, W) or (C, H, W)."""
+    """ReplicationPad2d(padding): repeat the edge, on all sides of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.ReplicationPad2d((0, 2, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[1., 2., 2., 2.],
+             [3., 4., 4., 4.]]])
+    """
 
     _space = 2
 
 
 class ZeroPad2d(ConstantPad2d):
-    """ZeroPad2d(padding): zeros on all sides of (N, C, H, W) or (C, H, W)."""
+    """ZeroPad2d(padding): zeros on all sides of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.ZeroPad2d((1, 0, 1, 0))(torch.ones(1, 1, 2, 2))
+    tensor([[[[0., 0., 0.],
+              [0., 1., 1.],
+              [0., 1., 1.]]]])
+    """
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
@@ -171,6 +214,9 @@ class CircularPad3d(_CircularPadNd):
     """CircularPad3d(padding)
 
     Continue around from the other end, on all sides of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.CircularPad3d((3, 3, 2, 2, 1, 1))(torch.ones(16, 3, 8, 8, 10)).shape
+    torch.Size([16, 3, 10, 12, 16])
     """
 
     _space = 3
@@ -180,6 +226,9 @@ class ConstantPad3d(_ConstantPadNd):
     """ConstantPad3d(padding, value)
 
     Fill with ``value``, on all sides of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.ConstantPad3d((3, 3, 6, 6, 0, 1), 3.5)(torch.ones(16, 3, 10, 20, 30)).shape
+    torch.Size([16, 3, 11, 32, 36])
     """
 
     _space = 3
@@ -189,6 +238,9 @@ class ReflectionPad3d(_ReflectionPadNd):
     """ReflectionPad3d(padding)
 
     Mirror at the edge, without repeating it, on all sides of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.ReflectionPad3d(1)(torch.ones(1, 2, 2, 3, 4)).shape
+    torch.Size([1, 2, 4, 5, 6])
     """
 
     _space = 3
@@ -198,13 +250,20 @@ class ReplicationPad3d(_ReplicationPadNd):
     """ReplicationPad3d(padding)
 
     Repeat the edge, on all sides of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.ReplicationPad3d((3, 3, 6, 6, 1, 1))(torch.ones(1, 3, 8, 20, 30)).shape
+    torch.Size([1, 3, 10, 32, 36])
     """
 
     _space = 3
 
 
 class ZeroPad3d(ConstantPad3d):
-    """ZeroPad3d(padding): zeros on all sides of (N, C, D, H, W) or (C, D, H, W)."""
+    """ZeroPad3d(padding): zeros on all sides of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.ZeroPad3d((3, 3, 6, 6, 0, 1))(torch.ones(1, 3, 10, 20, 30)).shape
+    torch.Size([1, 3, 11, 32, 36])
+    """
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)

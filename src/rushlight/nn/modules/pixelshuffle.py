@@ -9,7 +9,14 @@ __all__ = ["PixelShuffle", "PixelUnshuffle"]
 
 
 class PixelShuffle(Module):
-    """PixelShuffle(upscale_factor): (*, C r², H, W) becomes (*, C, H r, W r)."""
+    """PixelShuffle(upscale_factor): (*, C r², H, W) becomes (*, C, H r, W r).
+
+    >>> torch.nn.PixelShuffle(3)(torch.ones(1, 9, 4, 4)).shape
+    torch.Size([1, 1, 12, 12])
+    >>> torch.nn.PixelShuffle(2)(torch.tensor([1.0, 2.0, 3.0, 4.0]).view(4, 1, 1))
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -25,7 +32,11 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """PixelUnshuffle(downscale_factor): (*, C, H r, W r) becomes (*, C r², H, W)."""
+    """PixelUnshuffle(downscale_factor): (*, C, H r, W r) becomes (*, C r², H, W).
+
+    >>> torch.nn.PixelUnshuffle(3)(torch.ones(1, 1, 12, 12)).shape
+    torch.Size([1, 9, 4, 4])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

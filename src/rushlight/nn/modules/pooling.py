@@ -165,6 +165,9 @@ class MaxPool1d(_MaxPoolNd):
     ceil_mode=False)
 
     The maximum of each window of (N, C, L) or (C, L); the stride defaults to the kernel size.
+
+    >>> torch.nn.MaxPool1d(3, stride=2)(torch.tensor([[[1.0, 2.0, 3.0, 4.0, 9.0, 6.0, 7.0]]]))
+    tensor([[[3., 9., 9.]]])
     """
 
     def forward(self, input: Any) -> Any:
@@ -185,6 +188,15 @@ class MaxPool2d(_MaxPoolNd):
     ceil_mode=False)
 
     The maximum of each window of (N, C, H, W) or (C, H, W); the stride defaults to the kernel size.
+
+    >>> torch.nn.MaxPool2d(3, stride=2)(torch.ones(20, 16, 50, 32)).shape
+    torch.Size([20, 16, 24, 15])
+    >>> m = torch.nn.MaxPool2d(2, return_indices=True)
+    >>> output, indices = m(torch.arange(16.0).view(1, 4, 4))
+    >>> output, indices
+    (tensor([[[ 5.,  7.],
+             [13., 15.]]]), tensor([[[ 5,  7],
+             [13, 15]]]))
     """
 
     def forward(self, input: Any) -> Any:
@@ -206,6 +218,9 @@ class MaxPool3d(_MaxPoolNd):
 
     The maximum of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel
     size.
+
+    >>> torch.nn.MaxPool3d((3, 2, 2), stride=(2, 1, 2))(torch.ones(2, 4, 9, 8, 8)).shape
+    torch.Size([2, 4, 4, 7, 4])
     """
 
     def forward(self, input: Any) -> Any:
@@ -225,6 +240,10 @@ class MaxUnpool1d(_MaxUnpoolNd):
     """MaxUnpool1d(kernel_size, stride=None, padding=0)
 
     Put maxima back where they stood, zeros elsewhere.
+
+    >>> pool, unpool = torch.nn.MaxPool1d(2, return_indices=True), torch.nn.MaxUnpool1d(2)
+    >>> unpool(*pool(torch.tensor([[[1.0, 2.0, 4.0, 3.0]]])))
+    tensor([[[0., 2., 4., 0.]]])
     """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -244,6 +263,11 @@ class MaxUnpool2d(_MaxUnpoolNd):
     """MaxUnpool2d(kernel_size, stride=None, padding=0)
 
     Put maxima back where they stood, zeros elsewhere.
+
+    >>> pool, unpool = torch.nn.MaxPool2d(2, return_indices=True), torch.nn.MaxUnpool2d(2)
+    >>> unpool(*pool(torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]])))
+    tensor([[[[0., 0.],
+              [4., 0.]]]])
     """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -263,6 +287,10 @@ class MaxUnpool3d(_MaxUnpoolNd):
     """MaxUnpool3d(kernel_size, stride=None, padding=0)
 
     Put maxima back where they stood, zeros elsewhere.
+
+    >>> pool, unpool = torch.nn.MaxPool3d(3, 2, return_indices=True), torch.nn.MaxUnpool3d(3, 2)
+    >>> unpool(*pool(torch.rand(2, 4, 9, 5, 7))).shape
+    torch.Size([2, 4, 9, 5, 7])
     """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -282,6 +310,9 @@ class AvgPool1d(_AvgPoolNd):
     """AvgPool1d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True)
 
     The mean of each window of (N, C, L) or (C, L); the stride defaults to the kernel size.
+
+    >>> torch.nn.AvgPool1d(3, stride=2)(torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]]]))
+    tensor([[[2., 4., 6.]]])
     """
 
     def __init__(
@@ -315,6 +346,12 @@ class AvgPool2d(_AvgPoolNd):
     divisor_override=None)
 
     The mean of each window of (N, C, H, W) or (C, H, W); the stride defaults to the kernel size.
+
+    >>> torch.nn.AvgPool2d(3, stride=2)(torch.ones(20, 16, 50, 32)).shape
+    torch.Size([20, 16, 24, 15])
+    >>> torch.nn.AvgPool2d(2)(torch.arange(16.0).view(1, 4, 4))
+    tensor([[[ 2.5000,  4.5000],
+             [10.5000, 12.5000]]])
     """
 
     def forward(self, input: Any) -> Any:
@@ -336,6 +373,9 @@ class AvgPool3d(_AvgPoolNd):
 
     The mean of each window of (N, C, D, H, W) or (C, D, H, W); the stride defaults to the kernel
     size.
+
+    >>> torch.nn.AvgPool3d((3, 2, 2), stride=(2, 1, 2))(torch.ones(2, 4, 9, 8, 8)).shape
+    torch.Size([2, 4, 4, 7, 4])
     """
 
     def forward(self, input: Any) -> Any:
@@ -355,6 +395,13 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """FractionalMaxPool2d(kernel_size, output_size=None, output_ratio=None, return_indices=False)
 
     The maximum of windows at random places of (N, C, H, W) or (C, H, W).
+
+    Graham, "Fractional Max-Pooling" (2014).
+
+    >>> torch.nn.FractionalMaxPool2d(3, output_size=(13, 12))(torch.ones(20, 16, 50, 32)).shape
+    torch.Size([20, 16, 13, 12])
+    >>> torch.nn.FractionalMaxPool2d(3, output_ratio=0.5)(torch.ones(20, 16, 50, 32)).shape
+    torch.Size([20, 16, 25, 16])
     """
 
     _space = 2
@@ -375,6 +422,9 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
     """FractionalMaxPool3d(kernel_size, output_size=None, output_ratio=None, return_indices=False)
 
     The maximum of windows at random places of (N, C, T, H, W) or (C, T, H, W).
+
+    >>> torch.nn.FractionalMaxPool3d(3, output_size=(4, 3, 5))(torch.ones(2, 4, 9, 8, 12)).shape
+    torch.Size([2, 4, 4, 3, 5])
     """
 
     _space = 3
@@ -407,6 +457,9 @@ class LPPool1d(_LPPoolNd):
     """LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)
 
     The p-norm of each window of (N, C, L) or (C, L).
+
+    >>> torch.nn.LPPool1d(2, 2)(torch.tensor([[[3.0, 4.0, 6.0, 8.0]]]))
+    tensor([[[ 5., 10.]]])
     """
 
     def forward(self, input: Any) -> Any:
@@ -420,6 +473,9 @@ class LPPool2d(_LPPoolNd):
     """LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)
 
     The p-norm of each window of (N, C, H, W) or (C, H, W).
+
+    >>> torch.nn.LPPool2d(2, 3, stride=2)(torch.ones(20, 16, 50, 32)).shape
+    torch.Size([20, 16, 24, 15])
     """
 
     def forward(self, input: Any) -> Any:
@@ -433,6 +489,9 @@ class LPPool3d(_LPPoolNd):
     """LPPool3d(norm_type, kernel_size, stride=None, ceil_mode=False)
 
     The p-norm of each window of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> torch.nn.LPPool3d(2, 3, stride=2)(torch.ones(2, 4, 9, 8, 12)).shape
+    torch.Size([2, 4, 4, 3, 5])
     """
 
     def forward(self, input: Any) -> Any:
@@ -446,6 +505,9 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """AdaptiveMaxPool1d(output_size, return_indices=False)
 
     Maxima of windows chosen to give ``output_size``.
+
+    >>> torch.nn.AdaptiveMaxPool1d(2)(torch.arange(6.0).view(1, 1, 6))
+    tensor([[[2., 5.]]])
     """
 
     def forward(self, input: Any) -> Any:
@@ -457,6 +519,10 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """AdaptiveMaxPool2d(output_size, return_indices=False)
 
     Maxima of windows chosen to give ``output_size``.
+
+    >>> output, indices = torch.nn.AdaptiveMaxPool2d(3, return_indices=True)(torch.rand(1, 4, 8, 9))
+    >>> output.shape, indices.dtype
+    (torch.Size([1, 4, 3, 3]), torch.int64)
     """
 
     def forward(self, input: Any) -> Any:
@@ -468,6 +534,9 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """AdaptiveMaxPool3d(output_size, return_indices=False)
 
     Maxima of windows chosen to give ``output_size``.
+
+    >>> torch.nn.AdaptiveMaxPool3d((5, 7, 9))(torch.ones(1, 4, 8, 9, 10)).shape
+    torch.Size([1, 4, 5, 7, 9])
     """
 
     def forward(self, input: Any) -> Any:
@@ -476,7 +545,11 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """AdaptiveAvgPool1d(output_size): means of windows chosen to give ``output_size``."""
+    """AdaptiveAvgPool1d(output_size): means of windows chosen to give ``output_size``.
+
+    >>> torch.nn.AdaptiveAvgPool1d(2)(torch.arange(6.0).view(1, 1, 6))  # (1, 1, 6) -> (1, 1, 2)
+    tensor([[[1., 4.]]])
+    """
 
     def forward(self, input: Any) -> Any:
         """The means."""
@@ -484,7 +557,13 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """AdaptiveAvgPool2d(output_size): means of windows chosen to give ``output_size``."""
+    """AdaptiveAvgPool2d(output_size): means of windows chosen to give ``output_size``.
+
+    >>> torch.nn.AdaptiveAvgPool2d((5, 7))(torch.ones(1, 64, 8, 9)).shape
+    torch.Size([1, 64, 5, 7])
+    >>> torch.nn.AdaptiveAvgPool2d((None, 1))(torch.ones(1, 64, 8, 9)).shape  # None: as it is
+    torch.Size([1, 64, 8, 1])
+    """
 
     def forward(self, input: Any) -> Any:
         """The means."""
@@ -492,7 +571,11 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """AdaptiveAvgPool3d(output_size): means of windows chosen to give ``output_size``."""
+    """AdaptiveAvgPool3d(output_size): means of windows chosen to give ``output_size``.
+
+    >>> torch.nn.AdaptiveAvgPool3d((5, 7, 9))(torch.ones(1, 4, 8, 9, 10)).shape
+    torch.Size([1, 4, 5, 7, 9])
+    """
 
     def forward(self, input: Any) -> Any:
         """The means."""

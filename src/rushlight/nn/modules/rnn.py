@@ -91,6 +91,12 @@ class RNNBase(Module):
 
     What RNN, LSTM and GRU share. Layer k has weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk
     (and weight_hr_lk with ``proj_size``), those of the backward direction end in _reverse.
+
+    >>> rnn = torch.nn.RNNBase('LSTM', 4, 3, bidirectional=True)
+    >>> list(rnn.state_dict())[:3]
+    ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0']
+    >>> rnn.all_weights[0][0].shape
+    torch.Size([12, 4])
     """
 
     def __init__(
@@ -340,6 +346,14 @@ class RNN(RNNBase):
     dropout=0.0, ...)
 
     h(t) = tanh(W x(t) + b + V h(t-1) + c), in several layers and directions.
+
+    Input (T, N, input_size), or (N, T, input_size) with ``batch_first``, or a PackedSequence;
+    state (num_layers * directions, N, hidden_size).
+
+    >>> rnn = torch.nn.RNN(10, 20, num_layers=2, bidirectional=True)
+    >>> output, h = rnn(torch.ones(5, 3, 10))
+    >>> output.shape, h.shape
+    (torch.Size([5, 3, 40]), torch.Size([4, 3, 20]))
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -364,6 +378,14 @@ class LSTM(RNNBase):
 
     Long short-term memory. The state is the pair (h, c); with ``proj_size`` h is projected to that
     size.
+
+    Hochreiter and Schmidhuber (1997). Input (T, N, input_size), or (N, T, input_size) with
+    ``batch_first``, or a PackedSequence; states (num_layers * directions, N, hidden_size).
+
+    >>> rnn = torch.nn.LSTM(10, 20, num_layers=2)
+    >>> output, (h, c) = rnn(torch.ones(5, 3, 10))
+    >>> output.shape, h.shape, c.shape
+    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]), torch.Size([2, 3, 20]))
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -418,6 +440,14 @@ class GRU(RNNBase):
     bidirectional=False, ...)
 
     Gated recurrent units, in several layers and directions.
+
+    Input (T, N, input_size), or (N, T, input_size) with ``batch_first``, or a PackedSequence;
+    state (num_layers * directions, N, hidden_size).
+
+    >>> rnn = torch.nn.GRU(10, 20, num_layers=2)
+    >>> output, h = rnn(torch.ones(5, 3, 10))
+    >>> output.shape, h.shape
+    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -430,6 +460,10 @@ class RNNCellBase(Module):
     """RNNCellBase(input_size, hidden_size, bias, num_chunks, device=None, dtype=None)
 
     What the cells share.
+
+    >>> cell = torch.nn.RNNCellBase(4, 3, bias=True, num_chunks=4)
+    >>> cell.weight_ih.shape, cell.weight_hh.shape
+    (torch.Size([12, 4]), torch.Size([12, 3]))
     """
 
     def __init__(
@@ -497,6 +531,9 @@ class RNNCell(RNNCellBase):
     one step of an RNN.
 
     Input (N, input_size) or (input_size), state and output (N, hidden_size) or (hidden_size).
+
+    >>> torch.nn.RNNCell(10, 20)(torch.ones(3, 10), torch.zeros(3, 20)).shape
+    torch.Size([3, 20])
     """
 
     def __init__(
@@ -523,6 +560,10 @@ class LSTMCell(RNNCellBase):
     """LSTMCell(input_size, hidden_size, bias=True, device=None, dtype=None): one step of an LSTM.
 
     The state is the pair (h, c), each (N, hidden_size) or (hidden_size).
+
+    >>> h, c = torch.nn.LSTMCell(10, 20)(torch.ones(3, 10))
+    >>> h.shape, c.shape
+    (torch.Size([3, 20]), torch.Size([3, 20]))
     """
 
     def __init__(
@@ -557,6 +598,12 @@ class GRUCell(RNNCellBase):
     """GRUCell(input_size, hidden_size, bias=True, device=None, dtype=None): one step of a GRU.
 
     Input (N, input_size) or (input_size), state and output (N, hidden_size) or (hidden_size).
+
+    >>> rnn, h = torch.nn.GRUCell(10, 20), torch.zeros(3, 20)
+    >>> for x in torch.ones(6, 3, 10):
+    ...     h = rnn(x, h)
+    >>> h.shape
+    torch.Size([3, 20])
     """
 
     def __init__(

@@ -52,6 +52,14 @@ class Embedding(_Table):
 
     Rows of a learnt table by index: integers (*) become (*, embedding_dim). The row ``padding_idx``
     gets no gradient.
+
+    >>> m = torch.nn.Embedding(10, 3, padding_idx=0)
+    >>> m(torch.tensor([[1, 2, 4, 5], [4, 3, 2, 9]])).shape
+    torch.Size([2, 4, 3])
+    >>> m(torch.tensor([0])).tolist()
+    [[0.0, 0.0, 0.0]]
+    >>> torch.nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))(torch.tensor(1))
+    tensor([3., 4.])
     """
 
     def __init__(
@@ -139,6 +147,12 @@ class EmbeddingBag(_Table):
 
     Sums, means or maxima of bags of rows. Input (B, N), or (N) with the starts of the bags in
     ``offsets``.
+
+    >>> table = torch.tensor([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]])
+    >>> m = torch.nn.EmbeddingBag.from_pretrained(table, mode='sum')
+    >>> m(torch.tensor([0, 1, 2]), offsets=torch.tensor([0, 2]))  # bags [0, 1] and [2]
+    tensor([[3., 3.],
+            [6., 6.]])
     """
 
     def __init__(

@@ -63,6 +63,13 @@ class Transformer(Module):
 
     An encoder and a decoder. Source (S, N, d_model), target and output (T, N, d_model); with
     ``batch_first`` N comes first; without a batch two dimensions.
+
+    >>> m = torch.nn.Transformer(d_model=16, nhead=4, num_encoder_layers=1, num_decoder_layers=1)
+    >>> m(torch.rand(10, 2, 16), torch.rand(7, 2, 16)).shape
+    torch.Size([7, 2, 16])
+    >>> m.generate_square_subsequent_mask(2)
+    tensor([[0., -inf],
+            [0., 0.]])
     """
 
     def __init__(
@@ -163,6 +170,11 @@ class TransformerEncoder(Module):
 
     ``num_layers`` copies of a layer, one after another. Nested tensors are not used: padding is
     computed with.
+
+    >>> layer = torch.nn.TransformerEncoderLayer(16, 4, dim_feedforward=32, batch_first=True)
+    >>> m = torch.nn.TransformerEncoder(layer, num_layers=2)
+    >>> m(torch.rand(2, 10, 16)).shape
+    torch.Size([2, 10, 16])
     """
 
     def __init__(
@@ -274,6 +286,13 @@ class TransformerDecoder(Module):
     """TransformerDecoder(decoder_layer, num_layers, norm=None)
 
     Copies of a layer, one after another.
+
+    Target and output (T, N, d_model), memory (S, N, d_model).
+
+    >>> layer = torch.nn.TransformerDecoderLayer(d_model=16, nhead=4, dim_feedforward=32)
+    >>> m = torch.nn.TransformerDecoder(layer, num_layers=2)
+    >>> m(torch.rand(7, 2, 16), torch.rand(10, 2, 16)).shape  # target, memory
+    torch.Size([7, 2, 16])
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
@@ -317,6 +336,10 @@ class TransformerEncoderLayer(Module):
 
     Self-attention, then a network of two linear layers, each added to its input and normalized.
     ``norm_first`` normalizes before instead of after.
+
+    >>> m = torch.nn.TransformerEncoderLayer(16, 4, dim_feedforward=32)
+    >>> m(torch.rand(10, 2, 16)).shape
+    torch.Size([10, 2, 16])
     """
 
     def __init__(
@@ -403,6 +426,10 @@ class TransformerDecoderLayer(Module):
 
     Self-attention, attention to the encoder's output, then a network of two linear layers, each
     added to its input and normalized.
+
+    >>> m = torch.nn.TransformerDecoderLayer(16, 4, dim_feedforward=32, batch_first=True)
+    >>> m(torch.rand(2, 7, 16), torch.rand(2, 10, 16)).shape
+    torch.Size([2, 7, 16])
     """
 
     def __init__(

@@ -14,6 +14,17 @@ class Upsample(Module):
 
     Resize (N, C, *) to ``size`` or by ``scale_factor``; modes 'nearest', 'linear', 'bilinear',
     'bicubic', 'trilinear'.
+
+    >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> torch.nn.Upsample(scale_factor=2)(x)
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.],
+              [3., 3., 4., 4.],
+              [3., 3., 4., 4.]]]])
+    >>> torch.nn.Upsample(size=(3, 3), mode='bilinear', align_corners=True)(x)
+    tensor([[[[1.0000, 1.5000, 2.0000],
+              [2.0000, 2.5000, 3.0000],
+              [3.0000, 3.5000, 4.0000]]]])
     """
 
     def __init__(
@@ -59,7 +70,12 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """UpsamplingNearest2d(size=None, scale_factor=None): nearest-neighbour upsampling of images."""
+    """UpsamplingNearest2d(size=None, scale_factor=None): nearest-neighbour upsampling of images.
+
+    >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
@@ -69,6 +85,9 @@ class UpsamplingBilinear2d(Upsample):
     """UpsamplingBilinear2d(size=None, scale_factor=None)
 
     Bilinear upsampling with aligned corners.
+
+    >>> torch.nn.UpsamplingBilinear2d(size=(1, 3))(torch.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1.0000, 1.5000, 2.0000]]]])
     """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:

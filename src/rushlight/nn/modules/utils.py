@@ -42,6 +42,9 @@ def factory_kwargs(kwargs: dict | None) -> dict:
         others.
 
     They may also stand in an entry ``factory_kwargs``.
+
+    >>> sorted(torch.nn.factory_kwargs({'device': 'cpu', 'dtype': torch.float64}))
+    ['device', 'dtype']
     """
     if kwargs is None:
         return {}

@@ -21,6 +21,12 @@ class DataParallel(Module):
 
     Here there is one device, so the call goes straight to ``module``; names in the state_dict begin
     with 'module.'.
+
+    >>> m = torch.nn.DataParallel(torch.nn.Linear(2, 3))
+    >>> m(torch.ones(4, 2)).shape
+    torch.Size([4, 3])
+    >>> list(m.state_dict())
+    ['module.weight', 'module.bias']
     """
 
     def __init__(
@@ -48,6 +54,9 @@ def data_parallel(
     """data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None)
 
     One such call.
+
+    >>> torch.nn.parallel.data_parallel(torch.nn.Linear(2, 3), torch.ones(4, 2)).shape
+    torch.Size([4, 3])
     """
     _check_devices(device_ids)
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)

@@ -17,7 +17,11 @@ def _check_one_device(parameters: list) -> None:
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
-    """parameters_to_vector(parameters): all elements, joined into one dimension."""
+    """parameters_to_vector(parameters): all elements, joined into one dimension.
+
+    >>> torch.nn.utils.parameters_to_vector(torch.nn.Linear(3, 4).parameters()).shape
+    torch.Size([16])
+    """
     parameters = list(parameters)
     _check_one_device(parameters)
     return torch.cat([p.view(-1) for p in parameters])
@@ -27,6 +31,13 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     """vector_to_parameters(vec, parameters)
 
     Make the parameters views of consecutive pieces of ``vec``.
+
+    >>> m = torch.nn.Linear(2, 1)
+    >>> torch.nn.utils.vector_to_parameters(torch.tensor([1.0, 2.0, 3.0]), m.parameters())
+    >>> m.weight, m.bias
+    (Parameter containing:
+    tensor([[1., 2.]], requires_grad=True), Parameter containing:
+    tensor([3.], requires_grad=True))
     """
     if not isinstance(vec, torch.Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {_typename(vec)}")

@@ -46,6 +46,12 @@ def fuse_conv_bn_weights(
     """fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False)
 
     (weight, bias).
+
+    >>> w, b = torch.ones(4, 3, 2), torch.zeros(4)
+    >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(w, b, b, b + 1, 0.0, b + 2, b + 3)
+    >>> weight[0, 0], bias
+    (tensor([2., 2.]), Parameter containing:
+    tensor([3., 3., 3., 3.]))
     """
     along = 1 if transpose else 0
     return _fused(conv_w, conv_b, (bn_rm, bn_rv, bn_w, bn_b), bn_eps, along)
@@ -57,6 +63,12 @@ def fuse_linear_bn_weights(
     """fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
 
     (weight, bias).
+
+    >>> w, b = torch.ones(4, 3), torch.zeros(4)
+    >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(w, b, b, b + 1, 0.0, b + 2, b + 3)
+    >>> weight[0], bias
+    (tensor([2., 2., 2.]), Parameter containing:
+    tensor([3., 3., 3., 3.]))
     """
     return _fused(linear_w, linear_b, (bn_rm, bn_rv, bn_w, bn_b), bn_eps, 0)
 
@@ -76,6 +88,11 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     """fuse_conv_bn_eval(conv, bn, transpose=False)
 
     One convolution that does both; both in evaluation mode.
+
+    >>> conv, bn = torch.nn.Conv2d(3, 4, 2).eval(), torch.nn.BatchNorm2d(4).eval()
+    >>> x = torch.rand(1, 3, 5, 5)
+    >>> torch.allclose(torch.nn.utils.fuse_conv_bn_eval(conv, bn)(x), bn(conv(x)), atol=1e-6)
+    True
     """
     return _fuse_eval(conv, bn, 1 if transpose else 0)
 
@@ -84,6 +101,11 @@ def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
     """fuse_linear_bn_eval(linear, bn): one linear layer that does both; both in evaluation mode.
 
     The features of ``bn`` are those of ``linear``, or one for all.
+
+    >>> linear, bn = torch.nn.Linear(3, 4).eval(), torch.nn.BatchNorm1d(4).eval()
+    >>> x = torch.rand(2, 3)
+    >>> torch.allclose(torch.nn.utils.fuse_linear_bn_eval(linear, bn)(x), bn(linear(x)), atol=1e-6)
+    True
     """
     if linear.out_features != bn.num_features and bn.num_features != 1:
         raise AssertionError(

@@ -13,6 +13,9 @@ def skip_init(module_cls: type, *args: Any, **kwargs: Any) -> Module:
     """skip_init(module_cls, *args, **kwargs): the module with uninitialised parameters.
 
     The class must take ``device``; RuntimeError otherwise.
+
+    >>> torch.nn.utils.skip_init(torch.nn.Linear, 3, 4).weight.shape
+    torch.Size([4, 3])
     """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

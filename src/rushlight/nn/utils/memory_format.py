@@ -21,6 +21,11 @@ def convert_conv2d_weight_memory_format(module: Module, memory_format: Any) -> M
     """convert_conv2d_weight_memory_format(module, memory_format)
 
     Lay out the weights of 2-D convolutions so.
+
+    >>> conv = torch.nn.Conv2d(3, 4, 2)
+    >>> conv = torch.nn.utils.convert_conv2d_weight_memory_format(conv, torch.channels_last)
+    >>> conv.weight.is_contiguous(memory_format=torch.channels_last)
+    True
     """
     return _convert(module, (Conv2d, ConvTranspose2d), memory_format)
 
@@ -29,5 +34,10 @@ def convert_conv3d_weight_memory_format(module: Module, memory_format: Any) -> M
     """convert_conv3d_weight_memory_format(module, memory_format)
 
     Lay out the weights of 3-D convolutions so.
+
+    >>> conv = torch.nn.Conv3d(3, 4, 2)
+    >>> conv = torch.nn.utils.convert_conv3d_weight_memory_format(conv, torch.channels_last_3d)
+    >>> conv.weight.is_contiguous(memory_format=torch.channels_last_3d)
+    True
     """
     return _convert(module, (Conv3d, ConvTranspose3d), memory_format)

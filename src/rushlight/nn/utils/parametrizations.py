@@ -32,6 +32,10 @@ def weight_norm(module: Module, name: str = "weight", dim: int = 0) -> Module:
     """weight_norm(module, name='weight', dim=0): split a parameter into magnitude and direction.
 
     States saved with the older torch.nn.utils.weight_norm load too.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> m.parametrizations.weight.original0.shape, m.parametrizations.weight.original1.shape
+    (torch.Size([4, 1]), torch.Size([4, 3]))
     """
     parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -122,6 +126,15 @@ def spectral_norm(
     """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None)
 
     Divide by the spectral norm.
+
+    Miyato et al. (2018), by power iteration.
+
+    >>> m = torch.nn.Linear(3, 4)
+    >>> m = torch.nn.utils.parametrizations.spectral_norm(m, n_power_iterations=50)
+    >>> torch.linalg.matrix_norm(m.weight, 2).round(decimals=3).item()
+    1.0
+    >>> list(m.state_dict())[:2]
+    ['bias', 'parametrizations.weight.original']
     """
     weight = _tensor(module, name)
     dim = output_dim(module) if dim is None else dim
@@ -242,6 +255,10 @@ def orthogonal(
 
     ``orthogonal_map``: 'matrix_exp' (default for square and complex matrices), 'cayley' or
     'householder'.
+
+    >>> m = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 4))
+    >>> torch.allclose(m.weight.T @ m.weight, torch.eye(3), atol=1e-6)
+    True
     """
     weight = _tensor(module, name)
     if weight.ndim < 2:

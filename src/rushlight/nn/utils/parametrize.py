@@ -26,7 +26,15 @@ _cache: dict[tuple[int, str], Any] = {}
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """cached(): inside this context every parametrized tensor is computed once."""
+    """cached(): inside this context every parametrized tensor is computed once.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> m.weight is m.weight
+    False
+    >>> with torch.nn.utils.parametrize.cached():
+    ...     m.weight is m.weight
+    True
+    """
     global _cache_enabled
     _cache_enabled += 1
     try:
@@ -72,6 +80,12 @@ class ParametrizationList(ModuleList):
 
     What they start from is ``original``, or ``original0``, ``original1``, ... where right_inverse
     returns several.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> m.parametrizations.weight
+    ParametrizationList(
+      (0): _WeightNorm()
+    )
     """
 
     unsafe: bool
@@ -242,6 +256,14 @@ def register_parametrization(
     From now on ``module.tensor_name`` is ``parametrization(original)``. Several may be registered
     one after another. ValueError where the parametrization changes dtype or shape (unless
     ``unsafe``), or there is no such tensor.
+
+    >>> class Symmetric(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).mT
+    >>> m = torch.nn.Linear(3, 3)
+    >>> m = torch.nn.utils.parametrize.register_parametrization(m, 'weight', Symmetric())
+    >>> torch.equal(m.weight, m.weight.T), list(m.state_dict())
+    (True, ['bias', 'parametrizations.weight.original'])
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -300,7 +322,14 @@ def _check_next(module: Module, tensor_name: str, parametrization: Module) -> No
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """is_parametrized(module, tensor_name=None): is this tensor (any, if None) parametrized?"""
+    """is_parametrized(module, tensor_name=None): is this tensor (any, if None) parametrized?
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> torch.nn.utils.parametrize.is_parametrized(m)
+    True
+    >>> torch.nn.utils.parametrize.is_parametrized(m, 'bias')
+    False
+    """
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -313,6 +342,10 @@ def remove_parametrizations(
     """remove_parametrizations(module, tensor_name, leave_parametrized=True) -> Module
 
     Make the tensor an ordinary one again, with its parametrized value, or its original one.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> sorted(torch.nn.utils.parametrize.remove_parametrizations(m, 'weight').state_dict())
+    ['bias', 'weight']
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
@@ -340,7 +373,12 @@ def remove_parametrizations(
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """type_before_parametrizations(module): the module's own class."""
+    """type_before_parametrizations(module): the module's own class.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> type(m).__name__, torch.nn.utils.parametrize.type_before_parametrizations(m).__name__
+    ('ParametrizedLinear', 'Linear')
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
@@ -350,6 +388,12 @@ def transfer_parametrizations_and_params(
     """transfer_parametrizations_and_params(from_module, to_module, tensor_name=None)
 
     Copy them to another module.
+
+    >>> m = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4))
+    >>> other = torch.nn.Linear(3, 4)
+    >>> other = torch.nn.utils.parametrize.transfer_parametrizations_and_params(m, other)
+    >>> torch.equal(m.weight, other.weight), torch.nn.utils.parametrize.is_parametrized(other)
+    (True, True)
     """
     if not is_parametrized(from_module):
         return to_module

@@ -34,7 +34,20 @@ __all__ = [
 
 
 class BasePruningMethod(ABC):
-    """A way to prune; subclasses define ``compute_mask`` and ``PRUNING_TYPE``."""
+    """A way to prune; subclasses define ``compute_mask`` and ``PRUNING_TYPE``.
+
+    >>> class Small(torch.nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = 'unstructured'
+    ...     def compute_mask(self, t, default_mask):
+    ...         return default_mask * (t.abs() > 0.5)
+    >>> m = torch.nn.Linear(2, 2)
+    >>> with torch.no_grad():
+    ...     _ = m.weight.copy_(torch.tensor([[1.0, 0.1], [0.2, 2.0]]))
+    >>> _ = Small.apply(m, 'weight')
+    >>> m.weight
+    tensor([[1., 0.],
+            [0., 2.]], grad_fn=<MulBackward0>)
+    """
 
     _tensor_name: str
     PRUNING_TYPE: str
@@ -142,7 +155,15 @@ def _prunes(hook: Any, name: str) -> bool:
 
 
 class PruningContainer(BasePruningMethod):
-    """PruningContainer(*methods): methods applied to one parameter, one after another."""
+    """PruningContainer(*methods): methods applied to one parameter, one after another.
+
+    >>> m = torch.nn.Linear(3, 4)
+    >>> _ = torch.nn.utils.prune.random_unstructured(m, 'weight', amount=2)
+    >>> _ = torch.nn.utils.prune.l1_unstructured(m, 'weight', amount=3)
+    >>> hook = next(iter(m._forward_pre_hooks.values()))
+    >>> type(hook).__name__, len(hook), (m.weight == 0).sum()
+    ('PruningContainer', 2, tensor(5))
+    """
 
     def __init__(self, *args: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -205,7 +226,11 @@ class PruningContainer(BasePruningMethod):
 
 
 class Identity(BasePruningMethod):
-    """Identity(): prunes nothing; for a mask to be changed later."""
+    """Identity(): prunes nothing; for a mask to be changed later.
+
+    >>> torch.nn.utils.prune.Identity().prune(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 2., 3.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -234,7 +259,11 @@ class _ByAmount(BasePruningMethod):
 
 
 class RandomUnstructured(_ByAmount):
-    """RandomUnstructured(amount): prunes elements at random."""
+    """RandomUnstructured(amount): prunes elements at random.
+
+    >>> (torch.nn.utils.prune.RandomUnstructured(amount=0.5).prune(torch.ones(10)) == 0).sum()
+    tensor(5)
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -248,7 +277,11 @@ class RandomUnstructured(_ByAmount):
 
 
 class L1Unstructured(_ByAmount):
-    """L1Unstructured(amount): prunes the elements of smallest absolute value."""
+    """L1Unstructured(amount): prunes the elements of smallest absolute value.
+
+    >>> torch.nn.utils.prune.L1Unstructured(amount=2).prune(torch.tensor([0.5, -2.0, 3.0, 0.1]))
+    tensor([ 0., -2.,  3.,  0.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -291,7 +324,12 @@ class _Structured(_ByAmount):
 
 
 class RandomStructured(_Structured):
-    """RandomStructured(amount, dim=-1): prunes channels at random."""
+    """RandomStructured(amount, dim=-1): prunes channels at random.
+
+    >>> method = torch.nn.utils.prune.RandomStructured(amount=1, dim=0)
+    >>> (method.prune(torch.ones(3, 2)) == 0).all(1).sum()
+    tensor(1)
+    """
 
     def compute_mask(self, t: Any, default_mask: Any) -> Any:
         """compute_mask(t, default_mask): zeros for random channels."""
@@ -304,7 +342,13 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """LnStructured(amount, n, dim=-1): prunes the channels of smallest n-norm."""
+    """LnStructured(amount, n, dim=-1): prunes the channels of smallest n-norm.
+
+    >>> method = torch.nn.utils.prune.LnStructured(amount=1, n=2, dim=0)
+    >>> method.prune(torch.tensor([[3.0, 4.0], [1.0, 1.0]]))
+    tensor([[3., 4.],
+            [0., 0.]])
+    """
 
     def __init__(self, amount: float, n: Any, dim: int = -1) -> None:
         super().__init__(amount, dim)
@@ -322,7 +366,12 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """CustomFromMask(mask): prunes where a given mask is zero."""
+    """CustomFromMask(mask): prunes where a given mask is zero.
+
+    >>> method = torch.nn.utils.prune.CustomFromMask(torch.tensor([1, 0, 1]))
+    >>> method.prune(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 3.])
+    """
 
     PRUNING_TYPE = "global"
 
@@ -352,13 +401,23 @@ def _check_amount(amount: Any) -> None:
 
 
 def identity(module: Any, name: str) -> Any:
-    """identity(module, name): a mask of ones, to be changed later."""
+    """identity(module, name): a mask of ones, to be changed later.
+
+    >>> m = torch.nn.utils.prune.identity(torch.nn.Linear(2, 3), 'bias')
+    >>> m.bias_mask
+    tensor([1., 1., 1.])
+    """
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module: Any, name: str, amount: float) -> Any:
-    """random_unstructured(module, name, amount): prune elements at random."""
+    """random_unstructured(module, name, amount): prune elements at random.
+
+    >>> m = torch.nn.utils.prune.random_unstructured(torch.nn.Linear(4, 5), 'weight', amount=1)
+    >>> m.weight_mask.sum()
+    tensor(19.)
+    """
     RandomUnstructured.apply(module, name, amount)
     return module
 
@@ -367,13 +426,22 @@ def l1_unstructured(module: Any, name: str, amount: float, importance_scores: An
     """l1_unstructured(module, name, amount, importance_scores=None)
 
     Prune the smallest elements.
+
+    >>> m = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(4, 5), 'weight', amount=0.2)
+    >>> (m.weight == 0).sum(), sorted(m.state_dict())
+    (tensor(4), ['bias', 'weight_mask', 'weight_orig'])
     """
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
 
 def random_structured(module: Any, name: str, amount: float, dim: int) -> Any:
-    """random_structured(module, name, amount, dim): prune channels along ``dim`` at random."""
+    """random_structured(module, name, amount, dim): prune channels along ``dim`` at random.
+
+    >>> m = torch.nn.utils.prune.random_structured(torch.nn.Linear(6, 5), 'weight', amount=3, dim=1)
+    >>> (m.weight == 0).all(0).sum()  # three of the six columns
+    tensor(3)
+    """
     RandomStructured.apply(module, name, amount, dim)
     return module
 
@@ -384,13 +452,24 @@ def ln_structured(
     """ln_structured(module, name, amount, n, dim, importance_scores=None)
 
     Prune the channels of smallest n-norm.
+
+    >>> m = torch.nn.Conv2d(3, 4, 2)
+    >>> m = torch.nn.utils.prune.ln_structured(m, 'weight', amount=0.5, n=2, dim=0)
+    >>> (m.weight == 0).flatten(1).all(1).sum()  # two of the four filters
+    tensor(2)
     """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
 def custom_from_mask(module: Any, name: str, mask: Any) -> Any:
-    """custom_from_mask(module, name, mask): prune where ``mask`` is zero."""
+    """custom_from_mask(module, name, mask): prune where ``mask`` is zero.
+
+    >>> mask = torch.tensor([0, 1, 0])
+    >>> m = torch.nn.utils.prune.custom_from_mask(torch.nn.Linear(2, 3), 'bias', mask)
+    >>> (m.bias == 0).tolist(), sorted(m.state_dict())
+    ([True, False, True], ['bias_mask', 'bias_orig', 'weight'])
+    """
     CustomFromMask.apply(module, name, mask)
     return module
 
@@ -401,6 +480,13 @@ def global_unstructured(
     """global_unstructured(parameters, pruning_method, importance_scores=None, **kwargs)
 
     Prune several parameters, given as (module, name) pairs, as if they were one tensor.
+
+    >>> m = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    >>> weights = [(m[0], 'weight'), (m[1], 'weight')]
+    >>> prune = torch.nn.utils.prune
+    >>> prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=0.25)
+    >>> (m[0].weight == 0).sum() + (m[1].weight == 0).sum()
+    tensor(8)
     """
     if not isinstance(parameters, Iterable):
         raise TypeError("global_unstructured(): parameters is not an Iterable")
@@ -433,7 +519,13 @@ def global_unstructured(
 
 
 def remove(module: Any, name: str) -> Any:
-    """remove(module, name): make pruning permanent; ValueError where there is none."""
+    """remove(module, name): make pruning permanent; ValueError where there is none.
+
+    >>> m = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(4, 5), 'weight', amount=3)
+    >>> m = torch.nn.utils.prune.remove(m, 'weight')
+    >>> sorted(m.state_dict()), (m.weight == 0).sum()
+    (['bias', 'weight'], tensor(3))
+    """
     for key, hook in module._forward_pre_hooks.items():
         if _prunes(hook, name):
             hook.remove(module)
@@ -445,7 +537,15 @@ def remove(module: Any, name: str) -> Any:
 
 
 def is_pruned(module: Any) -> bool:
-    """is_pruned(module): is any parameter in it or below pruned?"""
+    """is_pruned(module): is any parameter in it or below pruned?
+
+    >>> m = torch.nn.Sequential(torch.nn.Linear(2, 3))
+    >>> torch.nn.utils.prune.is_pruned(m)
+    False
+    >>> _ = torch.nn.utils.prune.identity(m[0], 'bias')
+    >>> torch.nn.utils.prune.is_pruned(m)
+    True
+    """
     return any(
         isinstance(hook, BasePruningMethod)
         for part in module.modules()

@@ -35,6 +35,10 @@ class PackedSequence(PackedSequence_):
     """PackedSequence(data, batch_sizes=None, sorted_indices=None, unsorted_indices=None)
 
     A packed batch, as pack_sequence and pack_padded_sequence make it.
+
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
     """
 
     def __new__(
@@ -129,6 +133,9 @@ def invert_permutation(permutation: Any) -> Any:
     """invert_permutation(permutation)
 
     The 1-D permutation that undoes this one; None stays None.
+
+    >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
+    tensor([1, 2, 0])
     """
     if permutation is None:
         return None
@@ -178,6 +185,11 @@ def pack_padded_sequence(
 
     Leave out the padding of (T, B, *), or (B, T, *) if ``batch_first``. ``lengths`` must be in
     decreasing order unless ``enforce_sorted`` is False. RuntimeError for lengths that do not fit.
+
+    >>> padded = torch.tensor([[1, 2, 3], [4, 5, 0]])  # (B, T)
+    >>> packed = torch.nn.utils.rnn.pack_padded_sequence(padded, [3, 2], batch_first=True)
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
     """
     if isinstance(lengths, torch.Tensor):
         lengths = lengths.to(dtype=torch.int64)
@@ -208,6 +220,11 @@ def pad_packed_sequence(
 
     The inverse of pack_padded_sequence: (T, B, *), or (B, T, *) if ``batch_first``, in the original
     order.
+
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2, 3],
+            [4, 5, 0]]), tensor([3, 2]))
     """
     longest = sequence.batch_sizes.size(0)
     if total_length is not None:
@@ -239,6 +256,14 @@ def pad_sequence(
     """pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side='right') -> Tensor
 
     Stack tensors (L, *) of different lengths: (T, B, *), or (B, T, *) if ``batch_first``.
+
+    >>> sequences = [torch.tensor([1, 2, 3]), torch.tensor([4, 5])]
+    >>> torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+    tensor([[1, 2, 3],
+            [4, 5, 0]])
+    >>> torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_side='left')
+    tensor([[1, 2, 3],
+            [0, 4, 5]])
     """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(
@@ -268,6 +293,10 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     """unpad_sequence(padded_sequences, lengths, batch_first=False)
 
     The sequences without their padding, as a list.
+
+    >>> padded = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    >>> torch.nn.utils.rnn.unpad_sequence(padded, torch.tensor([3, 2]), batch_first=True)
+    [tensor([1, 2, 3]), tensor([4, 5])]
     """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
@@ -275,12 +304,21 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
 
 
 def pack_sequence(sequences: list, enforce_sorted: bool = True) -> PackedSequence:
-    """pack_sequence(sequences, enforce_sorted=True): pack a list of tensors (L, *)."""
+    """pack_sequence(sequences, enforce_sorted=True): pack a list of tensors (L, *).
+
+    >>> torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])]).data
+    tensor([1, 4, 2, 5, 3])
+    """
     lengths = torch.as_tensor([s.size(0) for s in sequences])
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list:
-    """unpack_sequence(packed_sequences): the list of tensors that were packed."""
+    """unpack_sequence(packed_sequences): the list of tensors that were packed.
+
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> torch.nn.utils.rnn.unpack_sequence(packed)
+    [tensor([1, 2, 3]), tensor([4, 5])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

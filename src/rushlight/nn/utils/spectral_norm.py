@@ -29,6 +29,11 @@ class SpectralNorm:
 
     Weight = name_orig / σ, where σ, its largest singular value, is estimated with name_u and
     name_v.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> hook = next(iter(m._forward_pre_hooks.values()))
+    >>> type(hook).__name__, hook.name, hook.n_power_iterations, m.weight_u.shape
+    ('SpectralNorm', 'weight', 1, torch.Size([4]))
     """
 
     _version: int = 1
@@ -131,7 +136,12 @@ class SpectralNorm:
 
 
 class SpectralNormLoadStateDictPreHook:
-    """Completes states saved by version 0, which kept the weight but not v."""
+    """Completes states saved by version 0, which kept the weight but not v.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> [type(hook).__name__ for hook in m._load_state_dict_pre_hooks.values()] != []
+    True
+    """
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -168,7 +178,12 @@ class SpectralNormLoadStateDictPreHook:
 
 
 class SpectralNormStateDictHook:
-    """Notes the version in the state's metadata."""
+    """Notes the version in the state's metadata.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> [type(hook).__name__ for hook in m._state_dict_hooks.values()]
+    ['SpectralNormStateDictHook']
+    """
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -191,6 +206,17 @@ def spectral_norm(
     """spectral_norm(module, name='weight', n_power_iterations=1, eps=1e-12, dim=None)
 
     Divide by the spectral norm.
+
+    Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (2018): one step of
+    power iteration a call.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4), n_power_iterations=50)
+    >>> m(torch.ones(2, 3)).shape
+    torch.Size([2, 4])
+    >>> torch.linalg.matrix_norm(m.weight, 2).round(decimals=3).item()
+    1.0
+    >>> list(m.state_dict())
+    ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
     dim = output_dim(module) if dim is None else dim
     SpectralNorm.apply(module, name, n_power_iterations, dim, eps)
@@ -210,6 +236,10 @@ def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
     """remove_spectral_norm(module, name='weight')
 
     Undo spectral_norm; ValueError where there is none.
+
+    >>> m = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4))
+    >>> list(torch.nn.utils.remove_spectral_norm(m).state_dict())
+    ['bias', 'weight']
     """
     hook = _drop(
         module._forward_pre_hooks, lambda h: isinstance(h, SpectralNorm) and h.name == name

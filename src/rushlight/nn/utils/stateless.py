@@ -137,6 +137,11 @@ def functional_call(
 
     ``module(*args, **kwargs)`` with the given tensors, by dotted name, in place of the module's
     own. ``strict``: all must be given. The old place of torch.func.functional_call.
+
+    >>> m = torch.nn.Linear(2, 1)
+    >>> tensors = {'weight': torch.tensor([[1.0, 2.0]]), 'bias': torch.tensor([0.5])}
+    >>> torch.nn.utils.stateless.functional_call(m, tensors, torch.ones(1, 2))
+    tensor([[3.5000]])
     """
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 "

@@ -30,6 +30,11 @@ class WeightNorm:
     """WeightNorm(name, dim)
 
     The hook that recomputes ``name`` from name_g and name_v before each call.
+
+    >>> m = torch.nn.utils.weight_norm(torch.nn.Linear(3, 4))
+    >>> hook = next(iter(m._forward_pre_hooks.values()))
+    >>> type(hook).__name__, hook.name, hook.dim
+    ('WeightNorm', 'weight', 0)
     """
 
     def __init__(self, name: str, dim: int | None) -> None:
@@ -86,6 +91,12 @@ def weight_norm(module: Any, name: str = "weight", dim: int = 0) -> Any:
     """weight_norm(module, name='weight', dim=0)
 
     Split a parameter into magnitude (name_g) and direction (name_v).
+
+    Salimans and Kingma, "Weight Normalization" (2016): weight = g v / |v|.
+
+    >>> m = torch.nn.utils.weight_norm(torch.nn.Linear(3, 4))
+    >>> m.weight_g.shape, m.weight_v.shape
+    (torch.Size([4, 1]), torch.Size([4, 3]))
     """
     WeightNorm.apply(module, name, dim)
     return module
@@ -95,6 +106,10 @@ def remove_weight_norm(module: Any, name: str = "weight") -> Any:
     """remove_weight_norm(module, name='weight')
 
     Undo weight_norm; ValueError where there is none.
+
+    >>> m = torch.nn.utils.weight_norm(torch.nn.Linear(3, 4))
+    >>> list(torch.nn.utils.remove_weight_norm(m).state_dict())
+    ['bias', 'weight']
     """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:

@@ -9,6 +9,14 @@ class Compare:
     """Compare(results)
 
     A table: one row per sub-label (or statement), one column per description; ``print()`` shows it.
+
+    >>> Timer = torch.utils.benchmark.Timer
+    >>> x = {'x': torch.ones(9)}
+    >>> add = Timer('x + x', globals=x, label='sums', sub_label='9 elements', description='add')
+    >>> sub = Timer('x - x', globals=x, label='sums', sub_label='9 elements', description='sub')
+    >>> table = torch.utils.benchmark.Compare([add.timeit(2), sub.timeit(2)])
+    >>> '9 elements' in str(table)
+    True
     """
 
     def __init__(self, results: Iterable[Measurement]) -> None:

@@ -14,7 +14,12 @@ def unit_of(seconds: float) -> tuple[str, float]:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """``raw_times``: the seconds that each block of ``number_per_run`` runs took."""
+    """``raw_times``: the seconds that each block of ``number_per_run`` runs took.
+
+    >>> m = torch.utils.benchmark.Timer('x + x', globals={'x': torch.ones(2)}).timeit(100)
+    >>> m.number_per_run, len(m.times), m.median > 0
+    (100, 1, True)
+    """
 
     number_per_run: int
     raw_times: list[float]

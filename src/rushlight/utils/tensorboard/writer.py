@@ -35,6 +35,13 @@ class SummaryWriter:
 
     Writes events into ``log_dir`` (``runs/<time>_<host><comment>`` by default) for TensorBoard.
     Needs the optional package ``tensorboard``.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with torch.utils.tensorboard.SummaryWriter(folder) as writer:
+    ...         writer.add_scalar('loss', 0.5, global_step=1)
+    ...     len(list(pathlib.Path(folder).iterdir()))
+    1
     """
 
     def __init__(

@@ -47,6 +47,11 @@ class CIFAR10(VisionDataset):
     The batches stand in ``root/cifar-10-batches-py``; ``download=True`` fetches them. A sample is a
     pair of a Pillow image in mode ``RGB`` and an int; ``data`` is a uint8 array (N, 32, 32, 3),
     ``targets`` a list.
+
+    >>> vision.datasets.CIFAR10('nowhere')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dataset not found or corrupted. You can use download=True to ...
     """
 
     base_folder = "cifar-10-batches-py"
@@ -135,6 +140,11 @@ class CIFAR100(CIFAR10):
     """CIFAR100(root, train=True, transform=None, target_transform=None, download=False)
 
     CIFAR-10's sibling with a hundred classes of 600 pictures each; targets are the fine labels.
+
+    >>> vision.datasets.CIFAR100('nowhere')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dataset not found or corrupted. You can use download=True to ...
     """
 
     base_folder = "cifar-100-python"

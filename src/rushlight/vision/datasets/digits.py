@@ -37,7 +37,7 @@ class Digits(VisionDataset):
     ``ToTensor`` makes of it what it makes of an MNIST image. ``data`` (uint8) and ``targets``
     (int64) hold all of them.
 
-    >>> Digits().data.shape
+    >>> vision.datasets.Digits().data.shape
     torch.Size([1797, 8, 8])
     """
 

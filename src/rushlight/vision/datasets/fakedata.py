@@ -12,6 +12,10 @@ class FakeData(VisionDataset):
     """FakeData(size=1000, image_size=(3, 224, 224), num_classes=10, transform=None, ...)
 
     ``size`` random Pillow images and classes; the same index always gives the same pair.
+
+    >>> image, target = vision.datasets.FakeData(size=2, image_size=(3, 4, 8))[0]
+    >>> image.size, target.dtype
+    ((8, 4), torch.int64)
     """
 
     def __init__(

@@ -102,6 +102,16 @@ class DatasetFolder(VisionDataset):
 
     Attributes: ``classes``, ``class_to_idx``, ``samples`` (pairs of path and number) and
     ``targets``.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for name in ('cat', 'dog'):
+    ...         pathlib.Path(root, name).mkdir()
+    ...         _ = pathlib.Path(root, name, '1.txt').write_text(name.upper())
+    ...     read = lambda path: pathlib.Path(path).read_text()
+    ...     files = vision.datasets.DatasetFolder(root, read, ('.txt',))
+    ...     files.classes, files[1]
+    (['cat', 'dog'], ('DOG', 1))
     """
 
     def __init__(
@@ -153,6 +163,15 @@ class ImageFolder(DatasetFolder):
     """ImageFolder(root, transform=None, target_transform=None, loader=..., is_valid_file=None)
 
     The image files below ``root/<class>/`` as Pillow images, with the class's number as the target.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     pathlib.Path(root, 'cat').mkdir()
+    ...     image = torch.zeros(3, 4, 8, dtype=torch.uint8)
+    ...     vision.io.write_png(image, pathlib.Path(root, 'cat', '1.png'))
+    ...     image, target = vision.datasets.ImageFolder(root)[0]
+    ...     image.size, target
+    ((8, 4), 0)
     """
 
     def __init__(

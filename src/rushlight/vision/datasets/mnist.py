@@ -68,6 +68,11 @@ class MNIST(VisionDataset):
     The files stand in ``root/MNIST/raw``; ``download=True`` fetches them. A sample is a pair of a
     Pillow image in mode ``L`` and an int; ``data`` (uint8) and ``targets`` (int64) hold all of
     them.
+
+    >>> vision.datasets.MNIST('nowhere')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dataset not found. You can use download=True to download it
     """
 
     mirrors: ClassVar[list[str]] = [
@@ -164,6 +169,11 @@ class FashionMNIST(MNIST):
     """FashionMNIST(root, train=True, transform=None, target_transform=None, download=False)
 
     Zalando's 70,000 pictures of clothes, 28x28 pixels in ten classes, in MNIST's form.
+
+    >>> vision.datasets.FashionMNIST('nowhere')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dataset not found. You can use download=True to download it
     """
 
     mirrors: ClassVar[list[str]] = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"]
@@ -191,6 +201,11 @@ class KMNIST(MNIST):
     """KMNIST(root, train=True, transform=None, target_transform=None, download=False)
 
     70,000 cursive Japanese characters, 28x28 pixels in ten classes, in MNIST's form.
+
+    >>> vision.datasets.KMNIST('nowhere')
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Dataset not found. You can use download=True to download it
     """
 
     mirrors: ClassVar[list[str]] = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]

@@ -45,6 +45,14 @@ class VisionDataset(Dataset):
 
     Give either ``transforms``, a function of (image, target), or ``transform`` and
     ``target_transform``.
+
+    >>> class Squares(vision.datasets.VisionDataset):
+    ...     def __getitem__(self, index):
+    ...         return index**2
+    ...     def __len__(self):
+    ...         return 3
+    >>> list(zip(range(3), Squares()))
+    [(0, 0), (1, 1), (2, 4)]
     """
 
     def __init__(

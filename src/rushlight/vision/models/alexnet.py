@@ -11,6 +11,10 @@ class AlexNet(nn.Module):
     """AlexNet(num_classes=1000, dropout=0.5)
 
     Five convolutions and three linear layers, for images (N, 3, 224, 224).
+
+    >>> model = vision.models.AlexNet(num_classes=10)
+    >>> model.classifier[-1]
+    Linear(in_features=4096, out_features=10, bias=True)
     """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
@@ -48,6 +52,12 @@ class AlexNet(nn.Module):
 
 
 def alexnet(*, weights: Any = None, **kwargs: Any) -> AlexNet:
-    """Return an AlexNet with random weights."""
+    """Return an AlexNet with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.alexnet()
+    >>> sum(p.numel() for p in model.parameters())
+    61100840
+    """
     refuse_weights(weights)
     return AlexNet(**kwargs)

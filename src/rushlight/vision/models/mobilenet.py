@@ -62,6 +62,10 @@ class MobileNetV2(nn.Module):
     """MobileNetV2(num_classes=1000, width_mult=1.0, round_nearest=8, dropout=0.2)
 
     Seventeen inverted residuals, for images (N, 3, 224, 224).
+
+    >>> model = vision.models.MobileNetV2(num_classes=10, width_mult=0.25)
+    >>> model(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
 
     def __init__(
@@ -108,6 +112,12 @@ class MobileNetV2(nn.Module):
 
 
 def mobilenet_v2(*, weights: Any = None, **kwargs: Any) -> MobileNetV2:
-    """Return MobileNet V2 with random weights."""
+    """Return MobileNet V2 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.mobilenet_v2()
+    >>> sum(p.numel() for p in model.parameters())
+    3504872
+    """
     refuse_weights(weights)
     return MobileNetV2(**kwargs)

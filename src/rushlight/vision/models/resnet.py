@@ -113,6 +113,11 @@ class ResNet(nn.Module):
     """ResNet(block, layers, num_classes=1000, zero_init_residual=False, groups=1, ...)
 
     Four stages of ``layers`` blocks each, for images (N, 3, 224, 224).
+
+    >>> from rushlight.vision.models.resnet import BasicBlock
+    >>> model = vision.models.ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
+    >>> model(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
 
     def __init__(
@@ -205,42 +210,84 @@ class ResNet(nn.Module):
 
 
 def resnet18(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNet-18 with random weights."""
+    """Return ResNet-18 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnet18()
+    >>> sum(p.numel() for p in model.parameters())
+    11689512
+    """
     refuse_weights(weights)
     return ResNet(BasicBlock, [2, 2, 2, 2], **kwargs)
 
 
 def resnet34(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNet-34 with random weights."""
+    """Return ResNet-34 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnet34()
+    >>> sum(p.numel() for p in model.parameters())
+    21797672
+    """
     refuse_weights(weights)
     return ResNet(BasicBlock, [3, 4, 6, 3], **kwargs)
 
 
 def resnet50(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNet-50 with random weights."""
+    """Return ResNet-50 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnet50()
+    >>> sum(p.numel() for p in model.parameters())
+    25557032
+    """
     refuse_weights(weights)
     return ResNet(Bottleneck, [3, 4, 6, 3], **kwargs)
 
 
 def resnet101(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNet-101 with random weights."""
+    """Return ResNet-101 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnet101()
+    >>> sum(p.numel() for p in model.parameters())
+    44549160
+    """
     refuse_weights(weights)
     return ResNet(Bottleneck, [3, 4, 23, 3], **kwargs)
 
 
 def resnet152(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNet-152 with random weights."""
+    """Return ResNet-152 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnet152()
+    >>> sum(p.numel() for p in model.parameters())
+    60192808
+    """
     refuse_weights(weights)
     return ResNet(Bottleneck, [3, 8, 36, 3], **kwargs)
 
 
 def resnext50_32x4d(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return ResNeXt-50 (32 groups of 4 channels) with random weights."""
+    """Return ResNeXt-50 (32 groups of 4 channels) with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.resnext50_32x4d()
+    >>> sum(p.numel() for p in model.parameters())
+    25028904
+    """
     refuse_weights(weights)
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"groups": 32, "width_per_group": 4, **kwargs})
 
 
 def wide_resnet50_2(*, weights: Any = None, **kwargs: Any) -> ResNet:
-    """Return Wide ResNet-50-2 with random weights."""
+    """Return Wide ResNet-50-2 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.wide_resnet50_2()
+    >>> sum(p.numel() for p in model.parameters())
+    68883240
+    """
     refuse_weights(weights)
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"width_per_group": 128, **kwargs})

@@ -42,6 +42,11 @@ class VGG(nn.Module):
     """VGG(features, num_classes=1000, init_weights=True, dropout=0.5)
 
     Convolutions ``features`` and three linear layers, for images (N, 3, 224, 224).
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.VGG(torch.nn.Sequential(), num_classes=10, init_weights=False)
+    >>> model.classifier[0].weight.shape
+    torch.Size([4096, 25088])
     """
 
     def __init__(
@@ -79,40 +84,88 @@ def _vgg(layers: int, batch_norm: bool, weights: Any, kwargs: dict[str, Any]) ->
 
 
 def vgg11(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-11 with random weights."""
+    """Return VGG-11 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg11()
+    >>> sum(p.numel() for p in model.parameters())
+    132863336
+    """
     return _vgg(11, False, weights, kwargs)
 
 
 def vgg11_bn(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-11 with batch normalization and random weights."""
+    """Return VGG-11 with batch normalization and random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg11_bn()
+    >>> sum(p.numel() for p in model.parameters())
+    132868840
+    """
     return _vgg(11, True, weights, kwargs)
 
 
 def vgg13(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-13 with random weights."""
+    """Return VGG-13 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg13()
+    >>> sum(p.numel() for p in model.parameters())
+    133047848
+    """
     return _vgg(13, False, weights, kwargs)
 
 
 def vgg13_bn(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-13 with batch normalization and random weights."""
+    """Return VGG-13 with batch normalization and random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg13_bn()
+    >>> sum(p.numel() for p in model.parameters())
+    133053736
+    """
     return _vgg(13, True, weights, kwargs)
 
 
 def vgg16(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-16 with random weights."""
+    """Return VGG-16 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg16()
+    >>> sum(p.numel() for p in model.parameters())
+    138357544
+    """
     return _vgg(16, False, weights, kwargs)
 
 
 def vgg16_bn(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-16 with batch normalization and random weights."""
+    """Return VGG-16 with batch normalization and random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg16_bn()
+    >>> sum(p.numel() for p in model.parameters())
+    138365992
+    """
     return _vgg(16, True, weights, kwargs)
 
 
 def vgg19(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-19 with random weights."""
+    """Return VGG-19 with random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg19()
+    >>> sum(p.numel() for p in model.parameters())
+    143667240
+    """
     return _vgg(19, False, weights, kwargs)
 
 
 def vgg19_bn(*, weights: Any = None, **kwargs: Any) -> VGG:
-    """Return VGG-19 with batch normalization and random weights."""
+    """Return VGG-19 with batch normalization and random weights.
+
+    >>> with torch.device('meta'):
+    ...     model = vision.models.vgg19_bn()
+    >>> sum(p.numel() for p in model.parameters())
+    143678248
+    """
     return _vgg(19, True, weights, kwargs)

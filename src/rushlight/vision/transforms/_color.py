@@ -35,6 +35,9 @@ class ColorJitter(Module):
     Change brightness, contrast, saturation and hue by random factors, in a random order.
 
     A number ``x`` means a factor out of (1 - x, 1 + x) (``hue``: (-x, x)); a pair gives the bounds.
+
+    >>> vision.transforms.ColorJitter(brightness=0.5, hue=0.1)(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(
@@ -81,6 +84,9 @@ class Grayscale(Module):
     """Grayscale(num_output_channels=1)
 
     Make an image grey, with one or three channels.
+
+    >>> vision.transforms.Grayscale()(torch.rand(3, 8, 8)).shape
+    torch.Size([1, 8, 8])
     """
 
     def __init__(self, num_output_channels: int = 1) -> None:
@@ -99,6 +105,10 @@ class RandomGrayscale(Module):
     """RandomGrayscale(p=0.1)
 
     Make an image grey with probability ``p``; the number of channels stays.
+
+    >>> grey = vision.transforms.RandomGrayscale(p=1.0)(torch.rand(3, 8, 8))
+    >>> grey.shape, torch.equal(grey[0], grey[1])
+    (torch.Size([3, 8, 8]), True)
     """
 
     def __init__(self, p: float = 0.1) -> None:
@@ -120,6 +130,9 @@ class GaussianBlur(Module):
     """GaussianBlur(kernel_size, sigma=(0.1, 2.0))
 
     Blur with a bell curve over ``kernel_size`` odd pixels, its deviation drawn from ``sigma``.
+
+    >>> vision.transforms.GaussianBlur(3)(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(self, kernel_size: int | Sequence[int], sigma: Any = (0.1, 2.0)) -> None:
@@ -172,6 +185,9 @@ class RandomErasing(Module):
     Overwrite a random rectangle of a tensor with probability ``p``.
 
     ``value`` is a number, one number per channel, or ``"random"``: normal noise.
+
+    >>> vision.transforms.RandomErasing(p=1.0)(torch.ones(1, 8, 8)).min()
+    tensor(0.)
     """
 
     def __init__(

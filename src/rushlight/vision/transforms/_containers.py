@@ -17,6 +17,7 @@ class Compose:
 
     Apply ``transforms`` one after the other.
 
+    >>> from rushlight.vision.transforms import Compose, Normalize, ToTensor
     >>> print(Compose([ToTensor(), Normalize((0.5,), (0.5,))]))
     Compose(
         ToTensor()
@@ -41,6 +42,9 @@ class Lambda:
     """Lambda(lambd)
 
     Apply a function of yours.
+
+    >>> vision.transforms.Lambda(lambda x: 1 - x)(torch.tensor([0.25, 1.0]))
+    tensor([0.7500, 0.0000])
     """
 
     def __init__(self, lambd: Callable) -> None:
@@ -76,6 +80,11 @@ class RandomOrder(RandomTransforms):
     """RandomOrder(transforms)
 
     Apply ``transforms`` in an order drawn anew each time, by Python's ``random``.
+
+    >>> pad, grey = vision.transforms.Pad(1), vision.transforms.Grayscale()
+    >>> both = vision.transforms.RandomOrder([pad, grey])
+    >>> both(torch.rand(3, 8, 8)).shape
+    torch.Size([1, 10, 10])
     """
 
     def __call__(self, img: Any) -> Any:
@@ -91,6 +100,10 @@ class RandomChoice(RandomTransforms):
     """RandomChoice(transforms, p=None)
 
     Apply one of ``transforms``, drawn with weights ``p`` by Python's ``random``.
+
+    >>> crops = [vision.transforms.CenterCrop(n) for n in (2, 2)]
+    >>> vision.transforms.RandomChoice(crops)(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 2, 2])
     """
 
     def __init__(self, transforms: Sequence[Callable], p: Sequence[float] | None = None) -> None:
@@ -111,6 +124,10 @@ class RandomApply(Module):
     """RandomApply(transforms, p=0.5)
 
     Apply all of ``transforms`` with probability ``p``, else none.
+
+    >>> flip = vision.transforms.RandomHorizontalFlip(1.0)
+    >>> vision.transforms.RandomApply([flip], p=1.0)(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
     """
 
     def __init__(self, transforms: Sequence[Callable], p: float = 0.5) -> None:

@@ -13,6 +13,9 @@ class ToTensor:
 
     Make a float tensor (C, H, W) in 0..1 of a Pillow image or a uint8 array; other arrays keep
     their numbers.
+
+    >>> vision.transforms.ToTensor()(numpy.full((1, 2, 1), 255, numpy.uint8))
+    tensor([[[1., 1.]]])
     """
 
     def __call__(self, pic: Any) -> torch.Tensor:
@@ -27,6 +30,10 @@ class PILToTensor:
     """PILToTensor()
 
     Make a tensor (C, H, W) of a Pillow image, its numbers unchanged.
+
+    >>> from PIL import Image
+    >>> vision.transforms.PILToTensor()(Image.new('L', (2, 1), 9))
+    tensor([[[9, 9]]], dtype=torch.uint8)
     """
 
     def __call__(self, pic: Any) -> torch.Tensor:
@@ -41,6 +48,10 @@ class ToPILImage:
     """ToPILImage(mode=None)
 
     Make a Pillow image of a tensor (C, H, W) or an array (H, W, C).
+
+    >>> image = vision.transforms.ToPILImage()(torch.rand(3, 4, 8))
+    >>> image.size, image.mode
+    ((8, 4), 'RGB')
     """
 
     def __init__(self, mode: str | None = None) -> None:
@@ -58,6 +69,9 @@ class ConvertImageDtype(Module):
     """ConvertImageDtype(dtype)
 
     Convert a tensor to ``dtype``, scaled so that white (1.0, 255, ...) stays white.
+
+    >>> vision.transforms.ConvertImageDtype(torch.uint8)(torch.tensor([[[0.0, 1.0]]]))
+    tensor([[[  0, 255]]], dtype=torch.uint8)
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -75,6 +89,9 @@ class Normalize(Module):
     """Normalize(mean, std, inplace=False)
 
     Return ``(tensor - mean) / std`` with one mean and one deviation per channel.
+
+    >>> vision.transforms.Normalize(mean=(0.5,), std=(0.5,))(torch.tensor([[[0.0, 1.0]]]))
+    tensor([[[-1.,  1.]]])
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:

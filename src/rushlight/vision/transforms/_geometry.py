@@ -58,6 +58,9 @@ class Resize(Module):
     """Resize(size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True)
 
     Resize to ``size`` (height, width); one number is the length of the smaller edge.
+
+    >>> vision.transforms.Resize(4)(torch.rand(3, 8, 16)).shape
+    torch.Size([3, 4, 8])
     """
 
     def __init__(
@@ -93,6 +96,10 @@ class CenterCrop(Module):
     """CenterCrop(size)
 
     Cut ``size`` (height, width) out of the middle, after padding with 0 where the image is smaller.
+
+    >>> vision.transforms.CenterCrop(2)(torch.arange(16.0).view(1, 4, 4))
+    tensor([[[ 5.,  6.],
+             [ 9., 10.]]])
     """
 
     def __init__(self, size: int | Sequence[int]) -> None:
@@ -111,6 +118,10 @@ class FiveCrop(Module):
     """FiveCrop(size)
 
     Return the four corners and the middle of an image, each of ``size``.
+
+    >>> crops = vision.transforms.FiveCrop(2)(torch.rand(3, 5, 5))
+    >>> len(crops), crops[0].shape
+    (5, torch.Size([3, 2, 2]))
     """
 
     def __init__(self, size: int | Sequence[int]) -> None:
@@ -129,6 +140,9 @@ class Pad(Module):
     """Pad(padding, fill=0, padding_mode="constant")
 
     Add pixels at the sides: all, (left-right, top-bottom) or (left, top, right, bottom).
+
+    >>> vision.transforms.Pad((1, 0))(torch.ones(1, 1, 2))
+    tensor([[[0., 1., 1., 0.]]])
     """
 
     def __init__(
@@ -165,6 +179,9 @@ class RandomCrop(Module):
     """RandomCrop(size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant")
 
     Cut ``size`` (height, width) out at a random place, after padding as ``Pad`` does.
+
+    >>> vision.transforms.RandomCrop(4, padding=1)(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 4, 4])
     """
 
     def __init__(
@@ -218,6 +235,9 @@ class RandomHorizontalFlip(Module):
     """RandomHorizontalFlip(p=0.5)
 
     Mirror left and right with probability ``p``.
+
+    >>> vision.transforms.RandomHorizontalFlip(p=1.0)(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -236,6 +256,10 @@ class RandomVerticalFlip(Module):
     """RandomVerticalFlip(p=0.5)
 
     Mirror top and bottom with probability ``p``.
+
+    >>> vision.transforms.RandomVerticalFlip(p=1.0)(torch.tensor([[[1.0], [2.0]]]))
+    tensor([[[2.],
+             [1.]]])
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -255,6 +279,9 @@ class RandomResizedCrop(Module):
 
     Cut out a rectangle of random area (``scale`` of the image's) and shape (``ratio``), and resize
     it.
+
+    >>> vision.transforms.RandomResizedCrop(4)(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 4, 4])
     """
 
     def __init__(
@@ -315,6 +342,10 @@ class RandomRotation(Module):
     """RandomRotation(degrees, interpolation=NEAREST, expand=False, center=None, fill=0)
 
     Turn by a random angle out of (-degrees, degrees), or out of the two bounds given.
+
+    >>> vision.transforms.RandomRotation((90, 90))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[2., 4.],
+             [1., 3.]]])
     """
 
     def __init__(
@@ -360,6 +391,9 @@ class RandomAffine(Module):
     """RandomAffine(degrees, translate=None, scale=None, shear=None, interpolation=NEAREST, ...)
 
     Turn, move (``translate``: fractions of width and height), scale and shear by random amounts.
+
+    >>> vision.transforms.RandomAffine(10, translate=(0.1, 0.1))(torch.rand(3, 8, 8)).shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(

@@ -19,6 +19,9 @@ class InterpolationMode(Enum):
 
     Tensors take NEAREST, NEAREST_EXACT, BILINEAR and (``resize`` only) BICUBIC; Pillow images also
     the others.
+
+    >>> vision.transforms.InterpolationMode.BILINEAR.value
+    'bilinear'
     """
 
     NEAREST = "nearest"
@@ -41,7 +44,12 @@ _BY_PILLOW_NUMBER = {
 
 
 def as_interpolation(value: InterpolationMode | int) -> InterpolationMode:
-    """Return the mode; Pillow's numbers mean Pillow's modes."""
+    """Return the mode; Pillow's numbers mean Pillow's modes.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.as_interpolation(2).value
+    'bilinear'
+    """
     if isinstance(value, int):
         value = _BY_PILLOW_NUMBER[value]
     if not isinstance(value, InterpolationMode):
@@ -58,7 +66,12 @@ def _check_pil(image: Any) -> None:
 
 
 def get_dimensions(img: Image) -> list[int]:
-    """Return [channels, height, width]."""
+    """Return [channels, height, width].
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.get_dimensions(torch.rand(3, 4, 8))
+    [3, 4, 8]
+    """
     if isinstance(img, torch.Tensor):
         _tensor.check_image(img)
         return [img.shape[-3] if img.ndim > 2 else 1, *img.shape[-2:]]
@@ -68,12 +81,22 @@ def get_dimensions(img: Image) -> list[int]:
 
 
 def get_image_size(img: Image) -> list[int]:
-    """Return [width, height]."""
+    """Return [width, height].
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.get_image_size(torch.rand(3, 4, 8))
+    [8, 4]
+    """
     return get_dimensions(img)[:0:-1]
 
 
 def get_image_num_channels(img: Image) -> int:
-    """Return the number of channels."""
+    """Return the number of channels.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.get_image_num_channels(torch.rand(3, 4, 8))
+    3
+    """
     return get_dimensions(img)[0]
 
 
@@ -88,7 +111,7 @@ def to_tensor(pic: Any) -> torch.Tensor:
     Make a tensor (C, H, W) of a Pillow image or an array (H, W) or (H, W, C); uint8 becomes 0..1
     floats.
 
-    >>> to_tensor(numpy.full((2, 2), 255, numpy.uint8))
+    >>> vision.transforms.functional.to_tensor(numpy.full((2, 2), 255, numpy.uint8))
     tensor([[[1., 1.],
              [1., 1.]]])
     """
@@ -110,7 +133,13 @@ def to_tensor(pic: Any) -> torch.Tensor:
 
 
 def pil_to_tensor(pic: Any) -> torch.Tensor:
-    """Make a tensor (C, H, W) of a Pillow image, its numbers unchanged."""
+    """Make a tensor (C, H, W) of a Pillow image, its numbers unchanged.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> from PIL import Image
+    >>> F.pil_to_tensor(Image.new('L', (2, 1), 9))
+    tensor([[[9, 9]]], dtype=torch.uint8)
+    """
     if not is_pil_image(pic):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
     pixels = np.array(pic).reshape(pic.height, pic.width, len(pic.getbands()))
@@ -118,7 +147,12 @@ def pil_to_tensor(pic: Any) -> torch.Tensor:
 
 
 def convert_image_dtype(image: torch.Tensor, dtype: Any = torch.float) -> torch.Tensor:
-    """Convert a tensor to ``dtype``, scaled so that white (1.0, 255, ...) stays white."""
+    """Convert a tensor to ``dtype``, scaled so that white (1.0, 255, ...) stays white.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.convert_image_dtype(torch.tensor([[[0, 255]]], dtype=torch.uint8))
+    tensor([[[0., 1.]]])
+    """
     if not isinstance(image, torch.Tensor):
         raise TypeError("Input img should be Tensor Image")
     return _tensor.convert_dtype(image, dtype)
@@ -154,7 +188,12 @@ def _pic_array(pic: Any, mode: str | None) -> np.ndarray:
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
-    """Make a Pillow image of a tensor (C, H, W) or an array (H, W, C); 0..1 becomes 0..255."""
+    """Make a Pillow image of a tensor (C, H, W) or an array (H, W, C); 0..1 becomes 0..255.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.to_pil_image(torch.rand(3, 4, 8)).size
+    (8, 4)
+    """
     pixels = _pic_array(pic, mode)
     channels = pixels.shape[2]
     module = image_module("to_pil_image")
@@ -180,7 +219,12 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
 def normalize(
     tensor: torch.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False
 ) -> torch.Tensor:
-    """Return ``(tensor - mean) / std`` with one mean and one deviation per channel."""
+    """Return ``(tensor - mean) / std`` with one mean and one deviation per channel.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.normalize(torch.tensor([[[0.0, 1.0]]]), mean=[0.5], std=[0.5])
+    tensor([[[-1.,  1.]]])
+    """
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
     return _tensor.normalize(tensor, mean, std, inplace)
@@ -215,6 +259,10 @@ def resize(
     """Resize to ``size`` (height, width); one number is the length of the smaller edge.
 
     ``antialias`` matters to tensors only: Pillow always smooths what it shrinks.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.resize(torch.rand(3, 8, 16), [4, 4]).shape
+    torch.Size([3, 4, 4])
     """
     mode = as_interpolation(interpolation)
     sizes = [size] if isinstance(size, int) else list(size)
@@ -261,6 +309,12 @@ def pad(
     """Add pixels at the sides: all, (left-right, top-bottom) or (left, top, right, bottom).
 
     ``padding_mode`` is ``constant`` (of ``fill``), ``edge``, ``reflect`` or ``symmetric``.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.pad(torch.ones(1, 1, 2), [1, 0])
+    tensor([[[0., 1., 1., 0.]]])
+    >>> F.pad(torch.tensor([[[1.0, 2.0, 3.0]]]), [2, 0], padding_mode='reflect')
+    tensor([[[3., 2., 1., 2., 3., 2., 1.]]])
     """
     sides = _four_sides(padding)
     if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
@@ -276,7 +330,13 @@ def pad(
 
 
 def crop(img: Image, top: int, left: int, height: int, width: int) -> Image:
-    """Cut a rectangle out; what of it lies outside the image is 0."""
+    """Cut a rectangle out; what of it lies outside the image is 0.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.crop(torch.arange(9.0).view(1, 3, 3), top=1, left=1, height=2, width=2)
+    tensor([[[4., 5.],
+             [7., 8.]]])
+    """
     if isinstance(img, torch.Tensor):
         return _tensor.crop(img, top, left, height, width)
     _check_pil(img)
@@ -290,7 +350,13 @@ def _pair(size: int | float | Sequence[int]) -> tuple[int, int]:
 
 
 def center_crop(img: Image, output_size: int | Sequence[int]) -> Image:
-    """Cut (height, width) out of the middle, after padding with 0 where the image is smaller."""
+    """Cut (height, width) out of the middle, after padding with 0 where the image is smaller.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.center_crop(torch.arange(16.0).view(1, 4, 4), 2)
+    tensor([[[ 5.,  6.],
+             [ 9., 10.]]])
+    """
     height, width = _pair(output_size)
     _, rows, columns = get_dimensions(img)
     if width > columns or height > rows:
@@ -312,12 +378,22 @@ def resized_crop(
     interpolation: InterpolationMode | int = InterpolationMode.BILINEAR,
     antialias: bool | None = True,
 ) -> Image:
-    """Cut a rectangle out and resize it."""
+    """Cut a rectangle out and resize it.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.resized_crop(torch.rand(3, 8, 8), 0, 0, 4, 4, [2, 2]).shape
+    torch.Size([3, 2, 2])
+    """
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
 def five_crop(img: Image, size: int | Sequence[int]) -> tuple[Image, ...]:
-    """Return the four corners and the middle, each of ``size``."""
+    """Return the four corners and the middle, each of ``size``.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> [tuple(x.shape) for x in F.five_crop(torch.rand(3, 5, 5), 2)][:2]
+    [(3, 2, 2), (3, 2, 2)]
+    """
     height, width = _pair(size)
     _, rows, columns = get_dimensions(img)
     if width > columns or height > rows:
@@ -328,7 +404,12 @@ def five_crop(img: Image, size: int | Sequence[int]) -> tuple[Image, ...]:
 
 
 def hflip(img: Image) -> Image:
-    """Mirror left and right."""
+    """Mirror left and right.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.hflip(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
+    """
     if isinstance(img, torch.Tensor):
         _tensor.check_image(img)
         return img.flip(-1)
@@ -337,7 +418,13 @@ def hflip(img: Image) -> Image:
 
 
 def vflip(img: Image) -> Image:
-    """Mirror top and bottom."""
+    """Mirror top and bottom.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.vflip(torch.tensor([[[1.0], [2.0]]]))
+    tensor([[[2.],
+             [1.]]])
+    """
     if isinstance(img, torch.Tensor):
         _tensor.check_image(img)
         return img.flip(-2)
@@ -390,6 +477,11 @@ def rotate(
 
     ``expand`` makes the result large enough to hold all of the image; ``fill`` colours what is
     outside it.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.rotate(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 90)
+    tensor([[[2., 4.],
+             [1., 3.]]])
     """
     mode = as_interpolation(interpolation).value
     if center is not None and not isinstance(center, (list, tuple)):
@@ -414,7 +506,13 @@ def affine(
     fill: Any = None,
     center: Sequence[float] | None = None,
 ) -> Image:
-    """Turn clockwise by ``angle`` degrees, then shear (x, y degrees), scale and move (x, y)."""
+    """Turn clockwise by ``angle`` degrees, then shear (x, y degrees), scale and move (x, y).
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> F.affine(x, angle=0.0, translate=[1, 0], scale=1.0, shear=[0.0])
+    tensor([[[0., 1., 2.]]])
+    """
     if not isinstance(angle, (int, float)):
         raise TypeError("Argument angle should be int or float")
     if not isinstance(translate, (list, tuple)):
@@ -441,14 +539,25 @@ def affine(
 
 
 def rgb_to_grayscale(img: Image, num_output_channels: int = 1) -> Image:
-    """Make a colour image grey, with one or three channels."""
+    """Make a colour image grey, with one or three channels.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.rgb_to_grayscale(torch.ones(3, 1, 2))
+    tensor([[[0.9999, 0.9999]]])
+    """
     if isinstance(img, torch.Tensor):
         return _tensor.grayscale(img, num_output_channels)
     return to_grayscale(img, num_output_channels)
 
 
 def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
-    """Make a Pillow image grey, with one or three channels."""
+    """Make a Pillow image grey, with one or three channels.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> from PIL import Image
+    >>> F.to_grayscale(Image.new('RGB', (2, 1))).mode
+    'L'
+    """
     _check_pil(img)
     return _pil.grayscale(img, num_output_channels)
 
@@ -464,33 +573,60 @@ def _colour_operations(img: Image, factor: float, name: str) -> Any:
 
 
 def adjust_brightness(img: Image, brightness_factor: float) -> Image:
-    """Scale all values: 0 gives black, 1 the image itself, 2 twice as bright."""
+    """Scale all values: 0 gives black, 1 the image itself, 2 twice as bright.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.adjust_brightness(torch.full((3, 1, 1), 0.25), 2.0).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
+    """
     room = _colour_operations(img, brightness_factor, "brightness")
     return room.adjust_brightness(img, brightness_factor)
 
 
 def adjust_contrast(img: Image, contrast_factor: float) -> Image:
-    """Move values away from their mean: 0 gives plain grey, 1 the image itself."""
+    """Move values away from their mean: 0 gives plain grey, 1 the image itself.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.adjust_contrast(torch.tensor([[[0.2, 0.6]]]), 0.5)
+    tensor([[[0.3000, 0.5000]]])
+    """
     return _colour_operations(img, contrast_factor, "contrast").adjust_contrast(
         img, contrast_factor
     )
 
 
 def adjust_saturation(img: Image, saturation_factor: float) -> Image:
-    """Move colours away from grey: 0 gives a grey image, 1 the image itself."""
+    """Move colours away from grey: 0 gives a grey image, 1 the image itself.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
+    >>> F.adjust_saturation(red, 0.0).flatten()
+    tensor([0.2989, 0.2989, 0.2989])
+    """
     room = _colour_operations(img, saturation_factor, "saturation")
     return room.adjust_saturation(img, saturation_factor)
 
 
 def adjust_hue(img: Image, hue_factor: float) -> Image:
-    """Turn the colour circle by ``hue_factor`` (-0.5 to 0.5) of a full turn."""
+    """Turn the colour circle by ``hue_factor`` (-0.5 to 0.5) of a full turn.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
+    >>> F.adjust_hue(red, 0.5).flatten()
+    tensor([0., 1., 1.])
+    """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")
     return _colour_operations(img, hue_factor, "hue").adjust_hue(img, hue_factor)
 
 
 def adjust_gamma(img: Image, gamma: float, gain: float = 1) -> Image:
-    """Return ``gain * img ** gamma`` on the scale 0..1."""
+    """Return ``gain * img ** gamma`` on the scale 0..1.
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.adjust_gamma(torch.tensor([[[0.25, 1.0]]]), gamma=0.5)
+    tensor([[[0.5000, 1.0000]]])
+    """
     if gamma < 0:
         raise ValueError("Gamma should be a non-negative real number")
     return _colour_operations(img, 1, "gamma").adjust_gamma(img, gamma, gain)
@@ -499,7 +635,12 @@ def adjust_gamma(img: Image, gamma: float, gain: float = 1) -> Image:
 def gaussian_blur(
     img: Image, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
 ) -> Image:
-    """Blur with a bell curve: ``kernel_size`` odd pixels, deviation ``sigma``, each (x, y)."""
+    """Blur with a bell curve: ``kernel_size`` odd pixels, deviation ``sigma``, each (x, y).
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.gaussian_blur(torch.ones(3, 8, 8), 3).shape
+    torch.Size([3, 8, 8])
+    """
     sizes = list(_pair(kernel_size))
     if any(size % 2 == 0 or size < 0 for size in sizes):
         raise ValueError(f"kernel_size should have odd and positive integers. Got {sizes}")
@@ -519,7 +660,13 @@ def gaussian_blur(
 def erase(
     img: torch.Tensor, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False
 ) -> torch.Tensor:
-    """Write ``v`` over the rectangle of ``h`` rows and ``w`` columns whose corner is (i, j)."""
+    """Write ``v`` over the rectangle of ``h`` rows and ``w`` columns whose corner is (i, j).
+
+    >>> from rushlight.vision.transforms import functional as F
+    >>> F.erase(torch.ones(1, 2, 3), 0, 1, 2, 1, torch.tensor(0.0))
+    tensor([[[1., 0., 1.],
+             [1., 0., 1.]]])
+    """
     if not isinstance(img, torch.Tensor):
         raise TypeError(f"img should be Tensor Image. Got {type(img)}")
     return _tensor.erase(img, i, j, h, w, v, inplace)
