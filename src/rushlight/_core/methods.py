@@ -424,8 +424,8 @@ def array_there(self, force):
         return self._data.plain()
     if not force:
         raise TypeError(
-            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the "
-            "tensor to host memory first."
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+            "the tensor to host memory first."
         )
     return gpu.to_host(self._data)
 
