@@ -47,8 +47,6 @@ FROM = {
 
 # What PyTorch has and rushlight has not: why, for the error.
 ABSENT = {
-    "sparse_bsr_tensor": "sparse tensors are COO, CSR or CSC",
-    "sparse_bsc_tensor": "sparse tensors are COO, CSR or CSC",
     "jit": "models run eagerly",
     "fx": "models run eagerly",
     "export": "models run eagerly",

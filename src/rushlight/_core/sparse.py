@@ -40,8 +40,8 @@ class SparseArray:
     """Indices and values in place of elements; the shape is that of the dense array it stands for.
 
     ``indices`` holds one array (sparse dimensions, n) in the COO layout; in CSR and CSC two, where
-    each row's (column's) stretch begins, and the columns (rows). BSR and BSC are the same with blocks
-    (n, height, width) for values.
+    each row's (column's) stretch begins, and the columns (rows). BSR and BSC are the same with
+    blocks (n, height, width) for values.
     """
 
     __slots__ = ("coalesced", "indices", "layout", "shape", "values")

@@ -401,10 +401,14 @@ def to_blocks(x, layout, blocksize):
     height, width = size = _checked_blocks(x, layout, blocksize)
     if x.layout is layout:
         return x
-    x, axis = to_sparse(x).coalesce(), COMPRESSED[layout]
+    given, axis = x, COMPRESSED[layout]
+    x = to_sparse(x).coalesce()
     rows, columns = coordinates(x).unbind(0)
     grid = (x.shape[0] // height, x.shape[1] // width)
-    down, across = rows.div(height, rounding_mode="floor"), columns.div(width, rounding_mode="floor")
+    down, across = (
+        rows.div(height, rounding_mode="floor"),
+        columns.div(width, rounding_mode="floor"),
+    )
     outer, inner = (across, down) if axis else (down, across)
     count = max(grid[1 - axis], 1)
     blocks, where = (outer * count + inner).unique(return_inverse=True)
@@ -413,7 +417,10 @@ def to_blocks(x, layout, blocksize):
     values = added(n * height * width, where, SparseValues.call(x)).reshape(n, *size)
     starts = starts_of(blocks.div(count, rounding_mode="floor"), grid[axis])
     label = "ToSparseBscBackward0" if axis else "ToSparseBsrBackward0"
-    return SparseBlocks.call(values, starts, blocks % count, layout, x.shape, size, label)
+    made = compressed(values, starts, blocks % count, layout, x.shape, label)
+    if is_sparse(given):
+        return made
+    return with_values(made.detach(), values_at(given, made), label)  # zeros in a block count too
 
 
 def _checked_blocks(x, layout, blocksize):
@@ -422,15 +429,11 @@ def _checked_blocks(x, layout, blocksize):
     kind = str(layout).partition(".")[2]
     name = f"sparse_compressed_to_{kind}" if is_sparse(x) else f"dense_to_{kind}"
     if x.ndim < 2:
-        raise IndexError(
-            "Dimension out of range (expected to be in range of [-1, 0], but got -2)"
-        )
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got -2)")
     if x.ndim > 2:
         raise NotImplementedError(f"{layout} tensors have two dimensions here, got {x.ndim}")
     if len(size) != 2:
-        raise RuntimeError(
-            f"{name}: blocksize needs to be a tuple of size 2, but got {len(size)}"
-        )
+        raise RuntimeError(f"{name}: blocksize needs to be a tuple of size 2, but got {len(size)}")
     if min(size) <= 0:
         raise RuntimeError(f"{name}: blocksize needs to be positive, but got {list(size)}")
     if x.layout is layout and tuple(SparseValues.call(x).shape[1:]) != size:

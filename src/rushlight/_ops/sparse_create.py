@@ -5,11 +5,12 @@ import itertools
 from rushlight._core import device as devices
 from rushlight._core import dtypes
 from rushlight._core.op import public
+from rushlight._core.sparse import BLOCKED, COMPRESSED
 from rushlight._core.tensor import Tensor
 from rushlight._ops.create import zeros
 from rushlight._ops.factory import check_options
 from rushlight._ops.from_data import tensor
-from rushlight._ops.sparse import CSC, CSR, SparseAssemble, coo
+from rushlight._ops.sparse import BSC, BSR, CSC, CSR, LAYOUT_NAMES, compressed, coo
 
 _checking = [False]  # torch.sparse.check_sparse_tensor_invariants
 
@@ -67,7 +68,10 @@ def _place(device):
 def _only(expected, layout):
     """The layout that a function makes, which its argument may repeat."""
     if layout not in (None, expected):
-        raise RuntimeError(f"only layout {expected} is supported, got {layout}")
+        name = str(expected).partition(".")[2]
+        raise RuntimeError(
+            f"{name}_tensor: layout must be {LAYOUT_NAMES[expected]} but got {LAYOUT_NAMES[layout]}"
+        )
     return expected
 
 
@@ -190,7 +194,8 @@ def sparse_compressed_tensor(
     layout, device=None, requires_grad=False, check_invariants=None) -> Tensor
 
     A matrix in the layout torch.sparse_csr or torch.sparse_csc: where the rows (columns) begin, the
-    column (row) of each value, and the values.
+    column (row) of each value, and the values. In torch.sparse_bsr and torch.sparse_bsc the values
+    are blocks (n, height, width).
 
     >>> starts, columns, layout = torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.sparse_csr
     >>> values = torch.tensor([3.0, 4.0])
@@ -201,30 +206,43 @@ def sparse_compressed_tensor(
     """
     check_options(None, pin_memory)
     _place(device)
-    if layout not in (CSR, CSC):
+    if layout not in COMPRESSED:
         raise NotImplementedError(f"no layout {layout} here: use torch.sparse_csr or sparse_csc")
     starts, plain = _tensor_of(compressed_indices), _tensor_of(plain_indices)
     values = _tensor_of(values, dtype)
-    if starts.ndim != 1 or plain.ndim != 1 or values.ndim != 1:
+    block_dims = 2 if layout in BLOCKED else 0
+    if values.ndim <= block_dims:
+        raise RuntimeError(
+            "values must have dimensionality > sum of batch and block dimensionalities "
+            f"(=0 + {block_dims}) but got {values.ndim}"
+        )
+    if starts.ndim != 1 or plain.ndim != 1 or values.ndim != 1 + block_dims:
         raise NotImplementedError(
             "batches of sparse matrices and dense dimensions are not there: one matrix at a time"
         )
     if size is None:
-        inner = int(plain.max()) + 1 if plain.numel() else 0
-        size = (len(starts) - 1, inner) if layout is CSR else (inner, len(starts) - 1)
+        size = _compressed_size(starts, plain, values, layout)
     if _checking[0] if check_invariants is None else check_invariants:
         _check_compressed(starts, plain, values, tuple(size), layout)
     label = "SparseCompressedTensorBackward0"
-    return _finish(
-        SparseAssemble.call(values, starts, plain, layout, tuple(size), True, label), requires_grad
-    )
+    made = compressed(values, starts, plain, layout, tuple(size), label)
+    return _finish(made, requires_grad)
+
+
+def _compressed_size(starts, plain, values, layout):
+    """The smallest size that holds the values."""
+    outer, inner = len(starts) - 1, int(plain.max()) + 1 if plain.numel() else 0
+    rows, columns = (inner, outer) if COMPRESSED[layout] else (outer, inner)
+    if layout not in BLOCKED:
+        return rows, columns
+    return rows * values.shape[1], columns * values.shape[2]
 
 
 def _check_compressed(starts, plain, values, size, layout):
     """PyTorch's invariants of a compressed matrix, in its words."""
     cname, pname, outer, inner = (
         ("crow_indices", "col_indices", "row", "col")
-        if layout is CSR
+        if not COMPRESSED[layout]
         else ("ccol_indices", "row_indices", "column", "row")
     )
     if len(size) != 2:
@@ -232,12 +250,15 @@ def _check_compressed(starts, plain, values, size, layout):
             "tensor dimensionality must be sum of batch, base, and dense dimensionalities "
             f"(=0 + 2 + 0) but got {len(size)}"
         )
-    count, width = size if layout is CSR else size[::-1]
+    unit = ""
+    if layout in BLOCKED:
+        unit, size = " block", _grid(values, size)
+    count, width = size[::-1] if COMPRESSED[layout] else size
     n = values.shape[0]
     if starts.shape[0] != count + 1:
         raise RuntimeError(
-            f"{cname}.shape[-1] must be equal to the number of {outer}s + 1 (={count + 1}), but "
-            f"got {starts.shape[0]}"
+            f"{cname}.shape[-1] must be equal to the number of {outer}{unit}s + 1 (={count + 1}), "
+            f"but got {starts.shape[0]}"
         )
     if plain.shape[0] != n:
         raise RuntimeError(
@@ -262,6 +283,17 @@ def _check_compressed(starts, plain, values, size, layout):
                 f"n{outer}s are sorted and distinct along the last dimension values` is not "
                 "satisfied."
             )
+
+
+def _grid(values, size):
+    """How many blocks of these values stand below and beside each other."""
+    for dim, (length, block) in enumerate(zip(size, values.shape[1:], strict=True)):
+        if length % block:
+            raise RuntimeError(
+                f"tensor shape[{dim}] (={length}) must be divisible with blocksize[{dim}] "
+                f"(={block}) as defined by values shape"
+            )
+    return tuple([length // block for length, block in zip(size, values.shape[1:], strict=True)])
 
 
 @public("torch", out=False)
@@ -332,6 +364,86 @@ def sparse_csc_tensor(
         size,
         dtype=dtype,
         layout=_only(CSC, layout),
+        device=device,
+        pin_memory=pin_memory,
+        requires_grad=requires_grad,
+        check_invariants=check_invariants,
+    )
+
+
+@public("torch", out=False)
+def sparse_bsr_tensor(
+    crow_indices,
+    col_indices,
+    values,
+    size=None,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    check_invariants=None,
+):
+    """sparse_bsr_tensor(crow_indices, col_indices, values, size=None, *, dtype=None, device=None,
+    requires_grad=False, check_invariants=None) -> Tensor
+
+    A matrix stored in blocks by rows: where each row of blocks begins, the column of each block,
+    and the blocks (n, height, width).
+
+    >>> starts, places, blocks = torch.tensor([0, 1]), torch.tensor([1]), torch.ones(1, 2, 2)
+    >>> torch.sparse_bsr_tensor(starts, places, blocks, (2, 4)).to_dense()
+    tensor([[0., 0., 1., 1.],
+            [0., 0., 1., 1.]])
+    """
+    return sparse_compressed_tensor(
+        crow_indices,
+        col_indices,
+        values,
+        size,
+        dtype=dtype,
+        layout=_only(BSR, layout),
+        device=device,
+        pin_memory=pin_memory,
+        requires_grad=requires_grad,
+        check_invariants=check_invariants,
+    )
+
+
+@public("torch", out=False)
+def sparse_bsc_tensor(
+    ccol_indices,
+    row_indices,
+    values,
+    size=None,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    check_invariants=None,
+):
+    """sparse_bsc_tensor(ccol_indices, row_indices, values, size=None, *, dtype=None, device=None,
+    requires_grad=False, check_invariants=None) -> Tensor
+
+    A matrix stored in blocks by columns: where each column of blocks begins, the row of each
+    block, and the blocks (n, height, width).
+
+    >>> starts, places, blocks = torch.tensor([0, 1]), torch.tensor([1]), torch.ones(1, 2, 2)
+    >>> torch.sparse_bsc_tensor(starts, places, blocks, (4, 2)).to_dense()
+    tensor([[0., 0.],
+            [0., 0.],
+            [1., 1.],
+            [1., 1.]])
+    """
+    return sparse_compressed_tensor(
+        ccol_indices,
+        row_indices,
+        values,
+        size,
+        dtype=dtype,
+        layout=_only(BSC, layout),
         device=device,
         pin_memory=pin_memory,
         requires_grad=requires_grad,
