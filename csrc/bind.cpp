@@ -91,6 +91,7 @@ static bool (*const families[])(PyObject *) = {
     add_compare,
     add_conv,
     add_copy,
+    add_crc,
     add_engine,
     add_front,
     add_gather,

@@ -72,7 +72,7 @@ def test_saving_for_backward_is_refused(made):
     (w + inside).sum().backward()  # an addition saves nothing
     assert w.grad.tolist() == [1.0, 1.0, 1.0]
     for use in (lambda: w * inside, lambda: torch.dot(w, inside), lambda: w.double() * inside):
-        with pytest.raises(RuntimeError, match="cannot be saved for backward|version counter"):
+        with pytest.raises(RuntimeError, match=r"cannot be saved for backward|version counter"):
             use().sum().backward()
     (w * inside.clone()).sum().backward()
 

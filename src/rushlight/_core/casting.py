@@ -4,6 +4,8 @@ import numpy as np
 
 from rushlight._core.extension import C
 
+F2, F4, F8, U1 = (np.dtype(d) for d in (np.float16, np.float32, np.float64, np.uint8))
+
 
 def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """``x.astype(dtype)``."""
@@ -11,6 +13,10 @@ def astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         made = C.cast(x, dtype)
         if made is not NotImplemented:
             return made
+    if x.dtype == F8 and dtype == F2:  # PyTorch rounds twice
+        return x.astype(F4).astype(F2)
+    if x.dtype.kind == "f" and dtype == U1:  # wraps around, which C leaves open
+        return x.astype(np.int64).astype(U1)
     return x.astype(dtype)
 
 

@@ -3,8 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from rushlight._core import dtypes, fronts
 from rushlight._core.autocast import casts
+from rushlight._core.backend import kernel_for
+from rushlight._core.casting import astype
 from rushlight._core.dispatch import write_out
 from rushlight._core.entries import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
@@ -45,10 +49,13 @@ def cannot_multiply(x, y):
 
 def _product(xp, multiply, x, y):
     """Half arrays are multiplied in float32 and rounded once."""
-    if x.dtype in dtypes.HALF:
-        wide = dtypes.float32.numpy
-        return multiply(x.astype(wide), y.astype(wide)).astype(x.dtype)
-    return multiply(x, y)
+    if x.dtype not in dtypes.HALF:
+        return multiply(x, y)
+    wide = dtypes.float32.numpy
+    a, b = astype(x, wide), astype(y, wide)
+    native = kernel_for("batched_matmul") if x.ndim > 1 and y.ndim > 1 else None
+    r = NotImplemented if native is None or xp is not np else native(a, b)
+    return astype(multiply(a, b) if r is NotImplemented else r, x.dtype)
 
 
 # ---- the primitives ------------------------------------------------------------------------------

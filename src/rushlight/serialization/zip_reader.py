@@ -6,6 +6,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from rushlight.serialization.checksum import crc32
+
 _U32 = 0xFFFFFFFF
 _TAIL = 22 + 0xFFFF  # the end record and the longest comment after it
 _LARGE = 32 << 20  # bytes that a record may unpack to, whatever its ratio
@@ -70,7 +72,7 @@ class ZipReader:
             raw = np.frombuffer(bytearray(_inflate(raw, record.size, name)), np.uint8)
         elif record.packed != record.size:
             raise _broken(f"the sizes of {name} disagree")
-        if self._check_crc and record.crc and zlib.crc32(raw.data) != record.crc:
+        if self._check_crc and record.crc and crc32(raw.data) != record.crc:
             raise _broken("CRC-32 check failed", f"reading file {name}")
         return raw
 

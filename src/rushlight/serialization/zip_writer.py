@@ -4,11 +4,11 @@ The layout of every byte is PyTorch's, so that the same objects give the same fi
 """
 
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rushlight.serialization.checksum import crc32
 from rushlight.serialization.serialization_id import serialization_id
 
 _U32 = 0xFFFFFFFF
@@ -51,7 +51,7 @@ class ZipWriter:
             name=f"{self._folder}/{name}".encode(),
             offset=self._position,
             size=size,
-            crc=zlib.crc32(view) if self._compute_crc else 0,
+            crc=crc32(view) if self._compute_crc else 0,
             flags=_UTF8 | _DESCRIPTOR if size else _UTF8,
         )
         self._put(self._local_header(entry))
