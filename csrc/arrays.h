@@ -22,10 +22,17 @@ inline int type_of(PyObject *x) { return PyArray_TYPE((PyArrayObject *)x); }
 inline size_t size_of(PyObject *x) { return (size_t)PyArray_SIZE((PyArrayObject *)x); }
 template <typename T> T *data_of(PyObject *x) { return (T *)PyArray_DATA((PyArrayObject *)x); }
 
+// New arrays in C order, their memory ours (allocator.cpp): as it was found, zeros, or a copy.
+PyObject *new_array(int ndim, const npy_intp *dims, int type);
+PyObject *new_zeros(int ndim, const npy_intp *dims, int type);
+PyObject *new_copy(PyObject *array);
+// Of this type (its reference is stolen; null: x's), in C order or, with `keep`, that of x's memory.
+PyObject *new_like(PyArrayObject *x, PyArray_Descr *type, bool keep);
+
 // A new array of x's shape and type, C order.
 inline PyObject *like(PyObject *x) {
   PyArrayObject *a = (PyArrayObject *)x;
-  return PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_TYPE(a));
+  return new_array(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_TYPE(a));
 }
 
 // Calls work(first, last) for pieces of [0, n), by several threads and without the GIL if there are elements enough
@@ -48,6 +55,7 @@ inline PyObject *not_implemented() {
 PyObject *quiet(PyObject *function);
 
 // Each family adds its functions to the module.
+bool add_allocator(PyObject *module);
 bool add_cast(PyObject *module);
 bool add_choose(PyObject *module);
 bool add_compare(PyObject *module);

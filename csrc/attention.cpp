@@ -255,9 +255,9 @@ PyObject *make(PyObject *x, size_t rows, size_t items, bool between) {
   std::copy_n(PyArray_DIMS(a), ndim, dims);
   dims[ndim - 2] = (npy_intp)rows;
   dims[ndim - 1] = (npy_intp)items;
-  if (ndim < 3 || !between) return PyArray_SimpleNew(ndim, dims, PyArray_TYPE(a));
+  if (ndim < 3 || !between) return new_array(ndim, dims, PyArray_TYPE(a));
   std::swap(dims[ndim - 2], dims[ndim - 3]);
-  PyObject *made = PyArray_SimpleNew(ndim, dims, PyArray_TYPE(a));
+  PyObject *made = new_array(ndim, dims, PyArray_TYPE(a));
   PyObject *view = made ? PyArray_SwapAxes((PyArrayObject *)made, ndim - 2, ndim - 3) : nullptr;
   Py_XDECREF(made);
   return view;

@@ -139,7 +139,7 @@ PyObject *broadcast(PyObject *given, PyObject *x, PyObject *y, const Forms &f) {
                 PyArray_NDIM((PyArrayObject *)given) == n && PyArray_CompareLists(PyArray_DIMS((PyArrayObject *)given), shape, n);
     if (fits) out = Py_NewRef(given);
   } else {
-    out = PyArray_SimpleNew(n, shape, type_of(x));
+    out = new_array(n, shape, type_of(x));
   }
   if (!out) return nullptr;
   Loop loop = xstep && ystep ? f.both : xstep ? f.right : f.left;

@@ -5,9 +5,6 @@
 #include "kernels.h"
 
 #include <cstring>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <vector>
 
 namespace rushlight {
@@ -39,15 +36,6 @@ static std::vector<Kernels> usable() { return {kernels_generic()}; }
 #endif
 
 static std::vector<Kernels> *tables = nullptr;
-
-// glibc gives large blocks back to the system at once, and every page of the next one faults again: two live arrays of
-// 16 MB cost four times their arithmetic. Kept blocks (up to half a gigabyte of them) do not.
-static void keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-#endif
-}
 
 static PyObject *use(PyObject *, PyObject *name) {
   const char *wanted = PyUnicode_AsUTF8(name);
@@ -83,6 +71,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rushlight._C", "Native 
 
 // One a line, in the order of the alphabet.
 static bool (*const families[])(PyObject *) = {
+    add_allocator,
     add_attention,
     add_binary,
     add_cast,
@@ -128,7 +117,6 @@ PyObject *quiet(PyObject *function) {
 PyMODINIT_FUNC PyInit__C(void) {
   using namespace rushlight;
   import_array();
-  keep_freed_memory();
   tables = new std::vector<Kernels>(usable());
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);

@@ -76,10 +76,10 @@ PyObject *cast(PyObject *, PyObject *const *args, Py_ssize_t given) {
   int from = type_index(PyArray_TYPE(x)), to = type_index(wanted->type_num);
   if (from < 0 || to < 0 || from == to || !PyArray_ISNBO(wanted->byteorder)) return not_implemented();
   Py_INCREF(wanted);
-  Held out(PyArray_NewLikeArray(x, NPY_KEEPORDER, wanted, 0)), copy;
+  Held out(new_like(x, wanted, true)), copy;
   if (!out) return nullptr;
   if (!dense(x)) {  // the gaps first
-    copy.set(PyArray_NewLikeArray(x, NPY_KEEPORDER, nullptr, 0));
+    copy.set(new_like(x, nullptr, true));
     if (!copy) return nullptr;
     PyArrayObject *c = (PyArrayObject *)copy.get();
     copy_strided(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_BYTES(x), PyArray_STRIDES(x), PyArray_BYTES(c),

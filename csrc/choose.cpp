@@ -176,7 +176,7 @@ PyObject *nonzero(PyObject *, PyObject *const *args, Py_ssize_t given) {
   const uint8_t *holds = data_of<uint8_t>(mask.get());
   Pieces p(holds, size_of(args[0]));
   npy_intp dims[2] = {(npy_intp)p.total(), ndim};
-  PyObject *out = PyArray_SimpleNew(2, dims, NPY_INT64);
+  PyObject *out = new_array(2, dims, NPY_INT64);
   if (!out) return nullptr;
   int64_t *to = data_of<int64_t>(out);
   const npy_intp *sizes = PyArray_DIMS(x);

@@ -16,7 +16,7 @@ using Loop = void (*)(const void *, const void *, void *, size_t);
 // One contiguous array and one number.
 PyObject *with_number(Loop loop, PyObject *x, const Number &value) {
   PyArrayObject *a = (PyArrayObject *)x;
-  PyObject *out = PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), NPY_BOOL);
+  PyObject *out = new_array(PyArray_NDIM(a), PyArray_DIMS(a), NPY_BOOL);
   if (!out) return nullptr;
   const char *from = PyArray_BYTES(a);
   char *to = data_of<char>(out);
@@ -29,7 +29,7 @@ PyObject *with_number(Loop loop, PyObject *x, const Number &value) {
 PyObject *arrays(const Forms &f, PyObject *const *args, int type, size_t scale) {
   Broadcast b;
   if (!b.of(args, 2)) return nullptr;
-  PyObject *out = PyArray_SimpleNew(b.ndim, b.dims, type);
+  PyObject *out = new_array(b.ndim, b.dims, type);
   if (!out) return nullptr;
   Loop loop = b.single(0) ? f.left : b.single(1) ? f.right : f.both;
   size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out);

@@ -20,7 +20,7 @@ struct Held {
       Py_INCREF(x);
       array = x;
     } else {
-      array = PyArray_NewCopy(a, NPY_CORDER);
+      array = new_copy(x);
     }
   }
   ~Held() { Py_XDECREF(array); }
@@ -71,7 +71,7 @@ bool fits(const ConvCall &c, bool open) {
 PyObject *array_of(size_t first, size_t second, const size_t *rest, int n) {
   npy_intp dims[5] = {(npy_intp)first, (npy_intp)second};
   for (int i = 0; i < n; i++) dims[2 + i] = (npy_intp)rest[3 - n + i];
-  return PyArray_SimpleNew(n + 2, dims, NPY_FLOAT32);
+  return new_array(n + 2, dims, NPY_FLOAT32);
 }
 
 void sizes(const Held &x, size_t *to) {

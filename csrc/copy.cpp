@@ -159,7 +159,7 @@ PyObject *clone(PyObject *, PyObject *const *args, Py_ssize_t given) {
   bool keep = PyUnicode_READ_CHAR(args[1], 0) == 'K';
   for (int d = 0; d < PyArray_NDIM(x); d++)
     if (!PyArray_STRIDE(x, d)) keep = false;  // expanded: no order to keep
-  Held out(PyArray_NewLikeArray(x, keep ? NPY_KEEPORDER : NPY_CORDER, nullptr, 0));
+  Held out(new_like(x, nullptr, keep));
   if (!out) return nullptr;
   PyArrayObject *to = (PyArrayObject *)out.get();
   copy_strided(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_BYTES(x), PyArray_STRIDES(x), PyArray_BYTES(to),

@@ -1,7 +1,7 @@
 // Copies between strided arrays, for the families that need an array laid out otherwise.
 #pragma once
 
-#include "arrays.h"
+#include "allocator.h"
 
 #include <cstring>
 
@@ -49,7 +49,7 @@ inline bool movable(PyObject *x) {
 inline PyObject *empty(PyObject *x, int ndim, const npy_intp *dims) {
   PyArray_Descr *d = PyArray_DESCR((PyArrayObject *)x);
   Py_INCREF(d);
-  return PyArray_NewFromDescr(&PyArray_Type, d, ndim, dims, nullptr, nullptr, 0, nullptr);
+  return new_array_of(d, ndim, dims);
 }
 
 // An array that goes when its owner does.

@@ -23,7 +23,7 @@ inline PyObject *as_indices(PyObject *x) {
   Held from(contiguous(x));
   if (!from) return nullptr;
   PyArrayObject *a = (PyArrayObject *)from.get();
-  PyObject *out = PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), NPY_INT64);
+  PyObject *out = new_array(PyArray_NDIM(a), PyArray_DIMS(a), NPY_INT64);
   if (!out) return nullptr;
   const int32_t *f = data_of<int32_t>(from.get());
   int64_t *t = data_of<int64_t>(out);

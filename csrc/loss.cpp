@@ -25,7 +25,7 @@ bool served(PyObject *x) { return plain(x) && type_of(x) == NPY_FLOAT32 && size_
 bool alike(PyObject *x, PyObject *y) { return served(y) && PyArray_SAMESHAPE((PyArrayObject *)x, (PyArrayObject *)y); }
 
 PyObject *scalar(double value) {
-  PyObject *out = PyArray_SimpleNew(0, nullptr, NPY_FLOAT32);
+  PyObject *out = new_array(0, nullptr, NPY_FLOAT32);
   if (out) *data_of<float>(out) = (float)value;
   return out;
 }
@@ -160,7 +160,7 @@ PyObject *picked(const Classes &c, const float *logs, Reduction how) {
   };
   if (how == NONE) {
     npy_intp n = (npy_intp)c.rows;
-    PyObject *out = PyArray_SimpleNew(1, &n, NPY_FLOAT32);
+    PyObject *out = new_array(1, &n, NPY_FLOAT32);
     for (size_t r = 0; out && r < c.rows; r++) data_of<float>(out)[r] = loss(r);
     return out;
   }
@@ -250,7 +250,7 @@ PyObject *nll_loss_backward(PyObject *, PyObject *const *args, Py_ssize_t given)
   if (!dims[0] || !dims[1] || !fits(args[0], how, (size_t)dims[0]) ||
       !read_classes((size_t)dims[0], (size_t)dims[1], args[1], args[2], args[5], c))
     return not_implemented();
-  PyObject *out = PyArray_ZEROS(2, dims, NPY_FLOAT32, 0);
+  PyObject *out = new_zeros(2, dims, NPY_FLOAT32);
   if (!out) return nullptr;
   const float *g = data_of<float>(args[0]);
   for (size_t r = 0; r < c.rows; r++)

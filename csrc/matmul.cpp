@@ -95,7 +95,7 @@ void multiply(int type, const Matrix &x, const Matrix &y, const void *bias, void
 // Into `out`, or a new array with these dimensions. Null without an error: not served.
 PyObject *product(int type, const Matrix &x, const Matrix &y, const void *bias, int ndim, const npy_intp *dims) {
   if (x.columns != y.rows) return nullptr;
-  PyObject *r = PyArray_SimpleNew(ndim, dims, type);
+  PyObject *r = new_array(ndim, dims, type);
   if (!r) return nullptr;
   void *out = data_of<void>(r);
   if (x.rows * x.columns * y.columns <= WITHOUT_GIL) {
@@ -233,7 +233,7 @@ PyObject *batched_matmul(PyObject *, PyObject *const *args, Py_ssize_t given) {
   npy_intp rows = dims[n - 2] = PyArray_DIM(a, na - 2), columns = dims[n - 1] = PyArray_DIM(b, nb - 1);
   npy_intp depth = PyArray_DIM(a, na - 1);
   if (depth != PyArray_DIM(b, nb - 2)) return not_implemented();
-  PyObject *r = PyArray_SimpleNew(n, dims, type);
+  PyObject *r = new_array(n, dims, type);
   if (!r || !count) return r;
   char *out = data_of<char>(r);
   npy_intp size = rows * columns * PyArray_ITEMSIZE(a), work = rows * columns * depth;

@@ -61,7 +61,7 @@ PyObject *norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
       !vector_or_none(args[1], s.channels) || !vector_or_none(args[2], s.channels))
     return not_implemented();
   PyObject *made[4] = {like(args[0])};
-  for (int i = 1; i < 4; i++) made[i] = PyArray_SimpleNew(s.ndim, s.shape, NPY_FLOAT32);
+  for (int i = 1; i < 4; i++) made[i] = new_array(s.ndim, s.shape, NPY_FLOAT32);
   if (!made[0] || !made[1] || !made[2] || !made[3]) {
     for (PyObject *m : made) Py_XDECREF(m);
     return nullptr;
@@ -91,7 +91,7 @@ PyObject *norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // The three results of a gradient: like x, and two like weight. False with an error.
 bool make_gradients(PyObject *x, PyObject *weight, PyObject **made) {
   made[0] = like(x);
-  for (int i = 1; i < 3; i++) made[i] = PyArray_ZEROS(PyArray_NDIM((PyArrayObject *)weight), PyArray_DIMS((PyArrayObject *)weight), NPY_FLOAT32, 0);
+  for (int i = 1; i < 3; i++) made[i] = new_zeros(PyArray_NDIM((PyArrayObject *)weight), PyArray_DIMS((PyArrayObject *)weight), NPY_FLOAT32);
   if (made[0] && made[1] && made[2]) return true;
   for (int i = 0; i < 3; i++) Py_XDECREF(made[i]);
   return false;

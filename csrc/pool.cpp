@@ -32,7 +32,7 @@ PyObject *shaped(PyObject *x, const Pooling &p, int type) {
   for (int i = 0; i < n - 2; i++) dims[i] = PyArray_DIM(a, i);
   dims[n - 2] = (npy_intp)p.out_height;
   dims[n - 1] = (npy_intp)p.out_width;
-  return PyArray_SimpleNew(n, dims, type);
+  return new_array(n, dims, type);
 }
 
 // max_pool2d(x, ten ints) -> array

@@ -58,7 +58,7 @@ PyObject *planes_like(PyObject *x, size_t rows, size_t columns) {
   for (int i = 0; i < n - 2; i++) dims[i] = PyArray_DIM(a, i);
   dims[n - 2] = (npy_intp)rows;
   dims[n - 1] = (npy_intp)columns;
-  return PyArray_SimpleNew(n, dims, NPY_FLOAT32);
+  return new_array(n, dims, NPY_FLOAT32);
 }
 
 // Means of all planes (height, width), or, backwards, their gradients' shares.
@@ -139,7 +139,7 @@ PyObject *plane_scatter(PyObject *, PyObject *const *args, Py_ssize_t given) {
   for (size_t i = 0; i < planes * count; i++)
     if (at[i] < 0 || (size_t)at[i] >= size) return not_implemented();
   npy_intp dims[2] = {(npy_intp)planes, (npy_intp)size};
-  PyObject *out = PyArray_SimpleNew(2, dims, NPY_FLOAT32);
+  PyObject *out = new_array(2, dims, NPY_FLOAT32);
   if (!out) return nullptr;
   float *to = data_of<float>(out);
   share(planes, size, [=](size_t i, size_t last) {

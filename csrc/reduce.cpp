@@ -135,7 +135,7 @@ template <int OP> PyObject *call(PyObject *, PyObject *const *args, Py_ssize_t g
   int kept = 0;
   for (int i = 0; i < ndim; i++)
     if (!reduced[i] || keep) shape[kept++] = reduced[i] ? 1 : dims[i];
-  PyObject *out = PyArray_SimpleNew(kept, shape, type_of(x));
+  PyObject *out = new_array(kept, shape, type_of(x));
   if (!out) return nullptr;
   const Reduction &r = table(OP);
   const ReductionLoops &loops = type_of(x) == NPY_FLOAT32 ? r.f32 : r.f64;

@@ -58,7 +58,7 @@ size_t total_of(const std::vector<Span> &steps) {
 
 PyObject *empty(size_t rows, size_t columns) {
   npy_intp dims[2] = {(npy_intp)rows, (npy_intp)columns};
-  return PyArray_SimpleNew(2, dims, NPY_FLOAT32);
+  return new_array(2, dims, NPY_FLOAT32);
 }
 
 size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -187,8 +187,8 @@ PyObject *rnn_forward(PyObject *, PyObject *const *args, Py_ssize_t given) {
       !vector_or_none(args[2], count * hidden) || !vector_or_none(args[6], count * hidden))
     return not_implemented();
   bool cells = f.kind == LSTM;
-  PyObject *out = empty(total, hidden), *last_h = PyArray_NewCopy((PyArrayObject *)h, NPY_CORDER);
-  PyObject *last_c = cells ? PyArray_NewCopy((PyArrayObject *)c, NPY_CORDER) : Py_NewRef(Py_None);
+  PyObject *out = empty(total, hidden), *last_h = new_copy(h);
+  PyObject *last_c = cells ? new_copy(c) : Py_NewRef(Py_None);
   PyObject *kept = f.kind == GRU ? empty(total, 4 * hidden) : Py_NewRef(gates), *before_h = empty(total, hidden);
   PyObject *before_c = cells ? empty(total, hidden) : Py_NewRef(Py_None);
   if (!out || !last_h || !last_c || !kept || !before_h || !before_c) {
@@ -368,9 +368,9 @@ struct Backward {
 };
 
 PyObject *copy_or_zeros(PyObject *x, size_t rows, size_t columns) {
-  if (x != Py_None) return PyArray_NewCopy((PyArrayObject *)x, NPY_CORDER);
+  if (x != Py_None) return new_copy(x);
   npy_intp dims[2] = {(npy_intp)rows, (npy_intp)columns};
-  return PyArray_ZEROS(2, dims, NPY_FLOAT32, 0);
+  return new_zeros(2, dims, NPY_FLOAT32);
 }
 
 // rnn_backward(kind, g_out, g_h, g_c, activations, before_h, before_c, w_hh, sizes, reverse)

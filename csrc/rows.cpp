@@ -82,7 +82,7 @@ PyObject *logsumexp(PyObject *, PyObject *const *args, Py_ssize_t given) {
   npy_intp dims[NPY_MAXDIMS];
   std::copy_n(PyArray_DIMS(a), ndim, dims);
   dims[ndim - 1] = 1;
-  PyObject *out = PyArray_SimpleNew(args[2] == Py_True ? ndim : ndim - 1, dims, NPY_FLOAT32);
+  PyObject *out = new_array(args[2] == Py_True ? ndim : ndim - 1, dims, NPY_FLOAT32);
   if (!out) return nullptr;
   const float *x = data_of<float>(args[0]);
   float *to = data_of<float>(out);
@@ -114,8 +114,8 @@ PyObject *layer_norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
     return not_implemented();
   size_t rows = size_of(args[0]) / columns;
   npy_intp n = (npy_intp)rows;
-  PyObject *out = like(args[0]), *mean = PyArray_SimpleNew(1, &n, NPY_FLOAT32),
-           *rstd = PyArray_SimpleNew(1, &n, NPY_FLOAT32);
+  PyObject *out = like(args[0]), *mean = new_array(1, &n, NPY_FLOAT32),
+           *rstd = new_array(1, &n, NPY_FLOAT32);
   if (!out || !mean || !rstd) {
     Py_XDECREF(out);
     Py_XDECREF(mean);

@@ -132,7 +132,7 @@ PyObject *extreme(const Extreme &table, PyObject *const *args, Py_ssize_t given)
   PyObject *x = in_order(args[0], type_of(args[0]));
   if (!x) return nullptr;
   PyArrayObject *a = (PyArrayObject *)x;
-  PyObject *out = like(x), *index = PyArray_SimpleNew(PyArray_NDIM(a), PyArray_DIMS(a), NPY_INT64);
+  PyObject *out = like(x), *index = new_array(PyArray_NDIM(a), PyArray_DIMS(a), NPY_INT64);
   if (out && index) {
     size_t item = (size_t)PyArray_ITEMSIZE(a);
     const char *from = data_of<char>(x);

@@ -78,7 +78,7 @@ PyObject *searchsorted(PyObject *, PyObject *const *args, Py_ssize_t given) {
     count *= (size_t)PyArray_DIM(a, i);
   }
   bool narrow = PyObject_IsTrue(args[2]) == 1, right = PyObject_IsTrue(args[3]) == 1;
-  PyObject *out = PyArray_SimpleNew(PyArray_NDIM(b), PyArray_DIMS(b), narrow ? NPY_INT32 : NPY_INT64);
+  PyObject *out = new_array(PyArray_NDIM(b), PyArray_DIMS(b), narrow ? NPY_INT32 : NPY_INT64);
   if (!out || !size_of(out)) return out;
   switch (type) {
     case NPY_FLOAT32: search_typed<float>(rows, values, out, count, n, right); break;
@@ -98,7 +98,7 @@ template <typename T, typename Range> PyObject *count(const T *x, size_t n, size
   if (most > static_cast<uint64_t>(std::numeric_limits<T>::max())) return not_implemented();
   size_t size = std::max(minimum, n ? static_cast<size_t>(most) + 1 : 0);
   npy_intp shape[] = {(npy_intp)size};
-  PyObject *out = PyArray_ZEROS(1, shape, NPY_INT64, 0);
+  PyObject *out = new_zeros(1, shape, NPY_INT64);
   if (!out) return nullptr;
   int64_t *counts = data_of<int64_t>(out);
   size_t i = 0;
@@ -146,7 +146,7 @@ template <typename T, typename Item> PyObject *distinct(PyObject *array, ToKeys 
     if (!i || a[i].key() != a[i - 1].key() || v != v) starts.push_back(i);  // no nan equals another
   }
   npy_intp shape[] = {(npy_intp)starts.size()};
-  PyObject *values = PyArray_SimpleNew(1, shape, type_of(array));
+  PyObject *values = new_array(1, shape, type_of(array));
   if (!values) return nullptr;
   for (size_t j = 0; j < starts.size(); j++) data_of<T>(values)[j] = x[a[starts[j]].place()];
   if (!details) {
@@ -155,8 +155,8 @@ template <typename T, typename Item> PyObject *distinct(PyObject *array, ToKeys 
     return result;
   }
   PyArrayObject *source = (PyArrayObject *)array;
-  PyObject *inverse = PyArray_SimpleNew(PyArray_NDIM(source), PyArray_DIMS(source), NPY_INT64);
-  PyObject *counts = PyArray_SimpleNew(1, shape, NPY_INT64);
+  PyObject *inverse = new_array(PyArray_NDIM(source), PyArray_DIMS(source), NPY_INT64);
+  PyObject *counts = new_array(1, shape, NPY_INT64);
   if (inverse && counts)
     for (size_t j = 0; j < starts.size(); j++) {
       size_t end = j + 1 < starts.size() ? starts[j + 1] : n;

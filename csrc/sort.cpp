@@ -146,7 +146,7 @@ PyObject *along(PyObject *x, long dim, Task t, bool keep) {
     if (i != dim) shape[kept++] = size;
     else if (keep) shape[kept++] = (npy_intp)t.results;
   }
-  PyObject *values = PyArray_SimpleNew(kept, shape, type_of(x)), *places = PyArray_SimpleNew(kept, shape, NPY_INT64);
+  PyObject *values = new_array(kept, shape, type_of(x)), *places = new_array(kept, shape, NPY_INT64);
   if (values && places && t.n && t.results && outer && inner) runs(x, values, places, outer, inner, t);
   PyObject *pair = values && places ? PyTuple_Pack(2, values, places) : nullptr;
   Py_XDECREF(values);
@@ -205,7 +205,7 @@ template <What WHAT> PyObject *median(PyObject *const *args, Py_ssize_t given) {
 template <What WHAT> PyObject *median_of_all(PyObject *const *args, Py_ssize_t) {
   PyObject *x = args[0];
   if (!served(x) || !no_bool(x) || !size_of(x)) return not_implemented();
-  PyObject *value = PyArray_SimpleNew(0, nullptr, type_of(x)), *place = PyArray_SimpleNew(0, nullptr, NPY_INT64);
+  PyObject *value = new_array(0, nullptr, type_of(x)), *place = new_array(0, nullptr, NPY_INT64);
   Task t{WHAT, size_of(x), 1, 0, false, nullptr};
   if (value && place) runs(x, value, place, 1, 1, t);
   Py_XDECREF(place);
@@ -218,7 +218,7 @@ PyObject *copied(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (!given || given > 5 || !PyArray_CheckExact(args[0]) || plain(args[0])) return FUNCTION(args, given);
   PyObject *own[5];
   std::copy(args, args + given, own);
-  own[0] = PyArray_NewCopy((PyArrayObject *)args[0], NPY_CORDER);
+  own[0] = new_copy(args[0]);
   if (!own[0]) return nullptr;
   PyObject *result = FUNCTION(own, given);
   Py_DECREF(own[0]);

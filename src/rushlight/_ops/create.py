@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core.backend import meta_array
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
@@ -32,7 +32,7 @@ from rushlight._ops.ranges import arange as arange
 from rushlight._ops.ranges import linspace as linspace
 from rushlight._ops.ranges import logspace as logspace
 
-np_zeros, np_ones, np_empty = np.zeros, np.ones, np.empty
+new_zeros_array, new_ones_array, new_array = memory.zeros, memory.ones, memory.empty
 default_dtype, default_device, CPU = (
     dtypes.get_default_dtype,
     devices.get_default_device,
@@ -70,11 +70,13 @@ def zeros(
         and default_device() is CPU
     ):
         try:
-            return wrap(np_zeros(shape, default_dtype().numpy))
+            return wrap(new_zeros_array(shape, default_dtype().numpy))
         except (TypeError, ValueError, MemoryError):
             pass  # explained below
     shape = shape_of("zeros", shape, size)
-    return build("zeros", np_zeros, shape, dtype, out, layout, device, pin_memory, requires_grad)
+    return build(
+        "zeros", new_zeros_array, shape, dtype, out, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("torch")
@@ -97,7 +99,9 @@ def ones(
     tensor([1, 1])
     """
     shape = shape_of("ones", shape, size)
-    return build("ones", np_ones, shape, dtype, out, layout, device, pin_memory, requires_grad)
+    return build(
+        "ones", new_ones_array, shape, dtype, out, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("torch")
@@ -122,7 +126,7 @@ def empty(
     """
     shape = shape_of("empty", shape, size)
     if memory_format is None:
-        make = np_empty
+        make = new_array
     else:
 
         def make(shape, d):
@@ -162,7 +166,7 @@ def full(
         dtype = dtypes.scalar_dtype(value)
 
     def make(shape, d):
-        result = np_empty(shape, d)
+        result = new_array(shape, d)
         result.fill(number_as(value, dtypes.BY_NUMPY[d]))
         return result
 
@@ -494,7 +498,7 @@ def new_zeros(
     """
     shape = shape_of("new_zeros", shape, size)
     return _new(
-        "new_zeros", np_zeros, self, shape, dtype, layout, device, pin_memory, requires_grad
+        "new_zeros", new_zeros_array, self, shape, dtype, layout, device, pin_memory, requires_grad
     )
 
 
@@ -518,7 +522,9 @@ def new_ones(
             [1]])
     """
     shape = shape_of("new_ones", shape, size)
-    return _new("new_ones", np_ones, self, shape, dtype, layout, device, pin_memory, requires_grad)
+    return _new(
+        "new_ones", new_ones_array, self, shape, dtype, layout, device, pin_memory, requires_grad
+    )
 
 
 @public("Tensor", out=False)
@@ -541,7 +547,7 @@ def new_empty(
     """
     shape = shape_of("new_empty", shape, size)
     return _new(
-        "new_empty", np_empty, self, shape, dtype, layout, device, pin_memory, requires_grad
+        "new_empty", new_array, self, shape, dtype, layout, device, pin_memory, requires_grad
     )
 
 
@@ -567,7 +573,9 @@ def new_full(
     value = as_number("new_full", "fill_value", 2, fill_value)
 
     def make(shape, d):
-        return np.full(shape, number_as(value, dtypes.BY_NUMPY[d]), d)
+        result = new_array(shape, d)
+        result.fill(number_as(value, dtypes.BY_NUMPY[d]))
+        return result
 
     shape = shape_of("new_full", (size,))
     return _new("new_full", make, self, shape, dtype, layout, device, pin_memory, requires_grad)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight._core import dtypes, gpu
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.looking import seen
@@ -26,7 +26,7 @@ def _noise(x: np.ndarray, keep: float) -> np.ndarray:
     check_kind("bernoulli_scalar_cpu_", x.dtype, "fiub")
     if type(x) is gpu.cuda.kind:
         return draws.drawn_there(lambda out, gen: draws.bernoulli(gen, out, keep), None, x.copy())
-    noise = np.empty_like(x, subok=False)
+    noise = memory.empty_like(x)
     return noise if type(x) is MetaArray else draws.bernoulli(None, noise, keep)
 
 
@@ -255,7 +255,7 @@ def native_dropout(input, p, train):
     x = input._data
     if not train or not x.size:
         return input * 1, wrap(np.ones(x.shape, np.bool_))
-    mask = draws.bernoulli(None, np.empty_like(x, np.bool_, subok=False), 1 - p)
+    mask = draws.bernoulli(None, memory.empty_like(x, np.bool_), 1 - p)
     scale = 0.0 if p == 1 else 1.0 / (1.0 - p)
     return input * wrap(mask) * scale, wrap(mask)
 

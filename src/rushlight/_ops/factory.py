@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core.backend import meta_array
 from rushlight._core.dispatch import write_out
 from rushlight._core.tensor import Tensor, wrap
@@ -150,7 +150,7 @@ def build(
     return finish(array, True) if requires_grad else wrap(array)
 
 
-_SAME_NAME = (np.zeros, np.ones, np.empty)
+_SAME_NAME = (memory.zeros, memory.ones, memory.empty)
 
 
 def build_there(make: Callable, shape: tuple[int, ...], d: np.dtype, place: devices.device) -> Any:
@@ -215,14 +215,14 @@ def build_out(
 def empty_format(shape: tuple[int, ...], d: np.dtype, memory_format: object = None) -> np.ndarray:
     """An uninitialised array in a memory format: contiguous, or channels last."""
     if memory_format is None or memory_format is devices.contiguous_format:
-        return np.empty(shape, d)
+        return memory.empty(shape, d)
     if memory_format not in _CHANNELS_LAST:
         raise RuntimeError("unsupported memory format Preserve")
     rank, order = _CHANNELS_LAST[memory_format]
     if len(shape) != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {memory_format.name} format")
     stored = (shape[0], *shape[2:], shape[1])
-    return np.empty(stored, d).transpose(order)
+    return memory.empty(stored, d).transpose(order)
 
 
 def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = None) -> np.ndarray:
@@ -231,7 +231,7 @@ def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = N
         order: Any = "C" if 0 in x.strides else "K"  # an expanded tensor has no order to keep
         if type(x) is gpu.cuda.kind:
             return gpu.to_device(np.empty(x.shape, d or x.dtype), gpu.place_of(x))
-        return np.empty_like(x, d, order, subok=False)
+        return memory.empty_like(x, d, order)
     return empty_format(x.shape, d or x.dtype, memory_format)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.generator import Generator
@@ -21,7 +21,7 @@ from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
 
-np_empty = np.empty
+np_empty = memory.empty
 default_dtype, default_device, CPU = (
     dtypes.get_default_dtype,
     devices.get_default_device,
@@ -103,7 +103,7 @@ def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None) -> np.ndarray:
     which numbers are drawn.
     """
     if not isinstance(out, Tensor) or out.shape != shape or out._data.flags.c_contiguous:
-        return np.empty(shape, d)
+        return memory.empty(shape, d)
     steps = out._data.strides
     order = sorted(range(len(shape)), key=lambda i: -abs(steps[i]))
     spread = np.empty((*[shape[i] for i in order], 2), d)[..., 0]
