@@ -107,3 +107,35 @@ def test_creation_is_cheap():
 
     assert best(lambda: rushlight.zeros(10, 4)) < 5e-6
     assert best(lambda: rushlight.tensor([[1.0, 2.0], [3.0, 4.0]])) < 12e-6
+
+
+REFUSED_IN_OTHER_WORDS = {
+    "step must be nonzero": lambda: rushlight.arange(0, 64, 0.5, dtype=rushlight.int64),
+    "received an invalid combination of arguments - got (int, int, float": lambda: (
+        rushlight.linspace(0, 1, 2.5)
+    ),
+    "Duplicate dim not allowed": lambda: rushlight.empty_permuted((2, 3), (0, 0)),
+    "Dimension out of range (expected to be between 0 and 1, but got 2 at index 1)": lambda: (
+        rushlight.empty_permuted((2, 3), (0, 2))
+    ),
+    "start (1) + length (-1) exceeds dimension size (2).": lambda: rushlight.ones(2, 3).narrow_copy(
+        0, -1, -1
+    ),
+    "Expected dim < static_cast": lambda: rushlight.ones(2).narrow_copy(1, 0, 1),
+    "multinomial expects Long tensor out, got: Double": lambda: rushlight.multinomial(
+        rushlight.ones(3), 1, out=rushlight.empty(1, dtype=rushlight.double)
+    ),
+    "encountering probability entry < 0": lambda: rushlight.multinomial(
+        rushlight.tensor([1.0, -1.0]), 2, True
+    ),
+    "Expected object of scalar type ComplexFloat but got scalar type Float for argument": lambda: (
+        rushlight.complex(rushlight.ones(2), rushlight.ones(2), out=rushlight.empty(2))
+    ),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED_IN_OTHER_WORDS)
+def test_refusals_with_words_of_their_own(words):
+    with pytest.raises((RuntimeError, ValueError, TypeError)) as raised:
+        REFUSED_IN_OTHER_WORDS[words]()
+    assert words in str(raised.value)

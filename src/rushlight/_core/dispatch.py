@@ -466,7 +466,7 @@ def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: A
 
 
 def write_out(
-    name: str, result: Tensor, out: Tensor, same: bool = False, apart: Sequence = ()
+    name: str, result: Tensor, out: Tensor, same: bool | str = False, apart: Sequence = ()
 ) -> Tensor:
     """Put a result into ``out``: resized if its shape differs, cast if its kind allows.
 
@@ -489,8 +489,8 @@ def write_out(
         )
     check_inference(out)
     if same and out.dtype is not result.dtype:
-        want, got = dtypes.cpp_name(result.dtype), dtypes.cpp_name(out.dtype)
-        raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")
+        named = dtypes.scalar_name if same == "object" else dtypes.cpp_name
+        raise errors.other_dtype(named(result.dtype), named(out.dtype), same)
     if out._data.size > 1 and 0 in out._data.strides and overlaps(out._data):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "

@@ -132,6 +132,15 @@ def cannot_cast(source: object, target: object) -> RuntimeError:
     return RuntimeError(f"result type {source} can't be cast to the desired output type {target}")
 
 
+def other_dtype(want: str, got: str, how: bool | str) -> RuntimeError:
+    """An ``out=`` of another dtype than the result's, in one of PyTorch's two ways."""
+    if how == "object":
+        return RuntimeError(
+            f"Expected object of scalar type {want} but got scalar type {got} for argument 'out'"
+        )
+    return RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")
+
+
 def unexpected_keyword(name: str, keyword: str) -> TypeError:
     """A keyword argument the operator does not have."""
     return TypeError(f"{name}() got an unexpected keyword argument '{keyword}'")

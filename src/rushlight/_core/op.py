@@ -91,7 +91,9 @@ class Op:
     differentiable = True
     autocast: dict[str, Any] | None = None  # device type -> policy: see _ops/autocast.py
     linear = False
-    out_same = False  # ``out=`` must have the result's own dtype
+    out_same: bool | str = (
+        False  # ``out=`` must have the result's own dtype; "object": says so otherwise
+    )
     out_apart = False  # ``out=`` must not share memory with an input
     edge_order: tuple[int, ...] | None = (
         None  # next_functions, where PyTorch's differ from `tensors`

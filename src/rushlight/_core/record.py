@@ -29,7 +29,7 @@ class Record(Protocol):
     variadic: bool
     numbers: bool | tuple[str, ...]
     of_numbers: bool
-    out_same: bool
+    out_same: bool | str
     out_apart: bool
     # The signature: arguments in order, defaults, which must be given, where each name stands.
     params: tuple[str, ...]

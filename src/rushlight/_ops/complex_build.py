@@ -36,6 +36,7 @@ class Complex(Op):
     tensors = ("real", "imag")
     promote = "keep"
     numbers = False
+    out_same = "object"
     public = ("torch",)
 
     def forward(xp, real, imag):
@@ -63,6 +64,7 @@ class Polar(Op):
     tensors = ("abs", "angle")
     promote = "keep"
     numbers = False
+    out_same = "object"
     public = ("torch",)
 
     def forward(xp, abs, angle):

@@ -278,8 +278,15 @@ def empty_permuted(
             "len(size) = "
             f"{len(shape)} is not equal to len(physical_layout) = {len(physical_layout)}"
         )
-    if sorted(physical_layout) != list(range(len(shape))):
-        raise RuntimeError("Duplicate or out of range dim not allowed in physical_layout")
+    for i, dim in enumerate(physical_layout):
+        if not 0 <= dim < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got "
+                f"{dim} at index {i}).  NB: negative dims not currently supported; file an issue "
+                "if you want it."
+            )
+        if dim in physical_layout[:i]:
+            raise RuntimeError("Duplicate dim not allowed")
 
     def make(shape, d):
         stored = np.empty([shape[i] for i in physical_layout], d)

@@ -170,7 +170,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """
     reduction = chosen(size_average, reduce, reduction)
     warn_other_size(input, target)
-    if weight is None and input.shape == target.shape and input.is_floating_point():
+    plain = input.dtype is target.dtype and input.is_floating_point()
+    if weight is None and plain and input.shape == target.shape:
         return L1Loss.call(input, target, reduction)
     loss = (input - target).abs()
     return reduced(loss, reduction) if weight is None else _weighted(loss, weight, reduction)

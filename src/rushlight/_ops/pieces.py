@@ -292,11 +292,27 @@ def unbind(input, dim=0):
 # ---- derived: copies of views, and views in place ------------------------------------------------
 
 
+def _check_narrow(input, dim, start, length):
+    """narrow_copy refuses a high dimension and a negative length with errors of its own."""
+    if input.ndim and dim >= input.ndim:
+        raise RuntimeError(
+            "Expected dim < static_cast<int64_t>(self_sizes.size()) to be true, but got false.  "
+            "(Could this error message be improved?  If so, please report an enhancement request "
+            "to PyTorch.)"
+        )
+    size = input.shape[dim] if -input.ndim <= dim < input.ndim else -1
+    if length < 0 and -size <= start <= size:
+        start = int(start) + (size if start < 0 else 0)
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+
+
 def _copying(name):
     """``X_copy``: what the view X shows, as a tensor of its own."""
     view = named(name)
 
     def call(*args, **kw):
+        if name == "narrow":
+            _check_narrow(*args, **kw)
         result = view(*args, **kw)
         return tuple([r.clone() for r in result]) if type(result) is tuple else result.clone()
 

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight._core import dtypes, gpu
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.dispatch import write_out
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
@@ -102,7 +103,7 @@ def binomial(count, prob, generator=None):
 
 
 @public("torch", "Tensor")
-def multinomial(input, num_samples, replacement=False, *, generator=None):
+def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> LongTensor
 
     ``num_samples`` indices into each row of ``input``, drawn in proportion to its weights.
@@ -116,6 +117,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     """
     need_tensor("multinomial", "input", input)
     check_generator("multinomial", generator)
+    if out is not None and out.dtype is not dtypes.int64:
+        got = dtypes.scalar_name(out.dtype)
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {got}")
     w = input._data
     if S.special and thread.levels:
         found = thread.levels[-1].by_example(multinomial, input, num_samples, replacement)
@@ -131,7 +135,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
         result = _with_replacement(rows, num_samples, generator)
     else:
         result = _without_replacement(rows, num_samples, generator)
-    return wrap(result.reshape(*w.shape[:-1], num_samples))
+    made = wrap(result.reshape(*w.shape[:-1], num_samples))
+    return made if out is None else write_out("multinomial", made, out)
 
 
 def _check_weights(input: Tensor, w: np.ndarray, count: int, replacement: bool) -> None:
@@ -151,7 +156,14 @@ def _check_weights(input: Tensor, w: np.ndarray, count: int, replacement: bool) 
     if w.shape[-1] > 2**24:
         raise RuntimeError("number of categories cannot exceed 2^24")
     wide = w.astype(np.float32, copy=False) if w.dtype.itemsize < 4 else w
-    if not bool((np.isfinite(wide) & (wide >= 0)).all()):
+    served = np.isfinite(wide) & (wide >= 0)
+    if not bool(served.all()):
+        if replacement and count > 1:
+            first = wide.flat[int(served.argmin())]
+            entry = "= infinity or NaN" if first > 0 else "< 0"
+            raise RuntimeError(
+                f"invalid multinomial distribution (encountering probability entry {entry})"
+            )
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if w.size and not bool((wide.sum(-1) > 0).all()):
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")

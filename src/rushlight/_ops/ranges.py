@@ -6,7 +6,7 @@ multiply-adds, and so do these formulas.
 
 import math
 import warnings
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def arange(
         name = dtypes.scalar_name(dtypes.BY_NUMPY[d])
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{name}'")
     if d.kind in "iu":
-        start, end, step = int(start), _integer_end(start, end, step), int(step)
+        start, end, step = int(start), _integer_end(start, end, step, dtype), int(step)
     else:
         start, end, step = float(start), float(end), float(step)
     count = _count(start, end, step)
@@ -114,9 +114,11 @@ def _bounds(args: tuple, start: Any, end: Any, step: Any) -> tuple:
     return tuple(values)
 
 
-def _integer_end(start: Any, end: Any, step: Any) -> int:
-    """Integer dtypes truncate their bounds first."""
+def _integer_end(start: Any, end: Any, step: Any, dtype: dtypes.dtype) -> int:
+    """Integer dtypes truncate their bounds first; int64 refuses a step that becomes zero."""
     _count(start, end, step)
+    if dtype is dtypes.int64 and not int(step):
+        raise ValueError("step must be nonzero")
     return int(end)
 
 
@@ -217,6 +219,12 @@ def _endpoint(name: str, argument: str, value: object) -> object:
 
 
 def _space(name: str, start: Any, end: Any, steps: Any, dtype: Any, out: Any) -> tuple:
+    if not isinstance(steps, SupportsIndex) or isinstance(steps, bool):
+        given = ", ".join(type(value).__name__ for value in (start, end, steps))
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({given}), but steps "
+            "must be an int"
+        )
     start, end = _endpoint(name, "start", start), _endpoint(name, "end", end)
     steps = as_integer(name, "steps", 3, steps)
     if steps < 0:
