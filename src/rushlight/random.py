@@ -10,6 +10,8 @@ from rushlight._api import initial_seed as initial_seed
 from rushlight._api import manual_seed as manual_seed
 from rushlight._api import seed as seed
 from rushlight._api import set_rng_state as set_rng_state
+from rushlight._core import gpu
+from rushlight._core.generator import of_device
 
 default_generator = torch.default_generator
 
@@ -24,8 +26,8 @@ def fork_rng(
 ) -> Iterator[None]:
     """fork_rng(devices=None, enabled=True, device_type='cuda')
 
-    A context at whose end the default generator is back where it was. There are no devices here
-    whose generators could be forked, so ``devices`` must be empty.
+    A context at whose end the default generator, and those of the ``devices`` (all, if None), are
+    back where they were.
 
     >>> _ = torch.manual_seed(1)
     >>> with torch.random.fork_rng():
@@ -33,16 +35,21 @@ def fork_rng(
     >>> bool(inside == torch.rand(1))
     True
     """
-    if devices is not None and list(devices):
-        raise AssertionError("Torch not compiled with CUDA enabled")
     if not enabled:
         yield
         return
-    state = get_rng_state()
+    places = range(gpu.cuda.count) if devices is None else devices
+    forked = [
+        of_device(gpu.resolve(torch.device("cuda", p) if isinstance(p, int) else p).index or 0)
+        for p in places
+    ]
+    state, states = get_rng_state(), [g.state_bytes() for g in forked]
     try:
         yield
     finally:
         set_rng_state(state)
+        for generator, before in zip(forked, states, strict=True):
+            generator.set_state_bytes(before)
 
 
 def thread_safe_generator() -> Generator | None:

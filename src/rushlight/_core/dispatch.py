@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, return_types
+from rushlight._core import dtypes, errors, gpu, return_types
 from rushlight._core.backend import MODULES, MetaArray, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
@@ -260,6 +260,8 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
     """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs."""
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
+    if gpu.cuda.kind in kinds:
+        return compute_on_device(op, given, params)
     meta = MetaArray in kinds
     if meta:
         if op.promote != "keep":
@@ -281,6 +283,51 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
     if op.outputs and type(result) is not ndarray:
         return tuple(None if r is None else settle(r, back, meta) for r in result)
     return settle(result, back, meta)
+
+
+def compute_on_device(op: Record, given: list, params: tuple) -> Any:
+    """``compute`` for arrays of a CUDA device: all on the same one, and the result there too."""
+    with gpu.on(gpu.common(given)):
+        arrays = gpu.moved(given, by_value=op.ufunc is not None)
+        back = None
+        if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
+            back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
+            if back is not None:
+                arrays = [
+                    a.astype(np.float32) if a is not None and a.dtype in HALF else a for a in arrays
+                ]
+        try:
+            xp = gpu.cuda.xp
+            result = op.run(xp, arrays, *params) if op.variadic else op.run(xp, *arrays, *params)
+        except (TypeError, AttributeError, NotImplementedError, ValueError):
+            result = detour(op, given, params)
+        except Exception as error:
+            better = errors.translate(error, arrays)
+            if better is error:
+                raise
+            raise better from None
+        if op.outputs and isinstance(result, (tuple, list)):
+            return tuple([None if r is None else settle_on_device(r, back) for r in result])
+        return settle_on_device(result, back)
+
+
+def detour(op: Record, given: list, params: tuple) -> Any:
+    """An op whose forward is not made for a device's arrays, on copies of the host.
+
+    What it refuses there it refuses as on the CPU.
+    """
+    if hasattr(op, "finish_view"):  # a copy would not be a view
+        raise NotImplementedError(f"{op.name}: this view of a CUDA tensor is not supported")
+    arrays = [gpu.to_host(a) for a in given]
+    result = compute(op, [arrays] if op.variadic else arrays, gpu.all_to_host(params))
+    gpu.count_detour(op.name)
+    return result
+
+
+def settle_on_device(r: Any, back: np.dtype | None) -> Any:
+    """What a forward returned as a device's array of the right dtype."""
+    r = gpu.settle(r)
+    return r.astype(back) if back is not None and r.dtype == np.float32 else r
 
 
 def check_places(arrays: Any) -> None:
@@ -430,7 +477,7 @@ def write_out(
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if S.special and thread.levels and thread.levels[-1].write_out(result, out):
         return out
-    if (type(out._data) is MetaArray) != (type(result._data) is MetaArray):
+    if type(out._data) is not type(result._data) and out.device is not result.device:
         raise RuntimeError(
             f"Attempting to copy from device {result.device} to device {out.device}, but "
             "cross-device copies are not allowed!"
@@ -472,7 +519,7 @@ def write_out(
                 UserWarning,
                 stacklevel=4,
             )
-        out._data = np.empty(result._data.shape, out._data.dtype)
+        out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
     out._data[...] = result._data
     if out._ver is None:
         out._ver = [0]

@@ -9,11 +9,12 @@ import math
 import os
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import twister
+from rushlight._core import gpu, twister
 from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 from rushlight._core.state import S, thread
@@ -59,7 +60,9 @@ class Generator:
 
     def __init__(self, device: "str | int | devices.device" = "cpu") -> None:
         place = device if isinstance(device, devices.device) else devices.device(device)
-        if place.type != "cpu":
+        if place.type == "cuda":
+            place = devices.resolve(place)
+        elif place.type != "cpu":
             raise RuntimeError(
                 f"Cannot get {place.type.upper()} generator: rushlight draws random numbers on "
                 "the CPU here."
@@ -149,6 +152,50 @@ def _first_key(seed: int) -> np.ndarray:
 
 default_generator = Generator()
 default_generator.seed()
+
+
+# ---- on devices ----------------------------------------------------------------------------------
+
+_of_devices: dict[int, Generator] = {}
+
+
+def of_device(index: int) -> Generator:
+    """The default generator of a CUDA device."""
+    found = _of_devices.get(index)
+    if found is None:
+        found = _of_devices[index] = Generator(devices.device("cuda", index))
+        found.manual_seed(default_generator.initial_seed())
+    return found
+
+
+def of_devices() -> list[Generator]:
+    """The default generators of the CUDA devices that drew numbers."""
+    return list(_of_devices.values())
+
+
+def for_place(gen: Generator | None, device: Any) -> Generator | None:
+    """What draws for a ``device=`` argument: the generator given, or the device's own."""
+    if gen is None and device is None and devices.get_default_device() is devices.CPU:
+        return None
+    place = devices.resolve(device)
+    if place.type != "cuda":
+        return gen
+    if gen is not None:
+        if gen.device.type != "cuda":
+            raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
+        return gen
+    return of_device(place.index or 0)
+
+
+def drawn_there(draw: Callable, gen: Generator | None, out: Any) -> Any:
+    """``draw(array, generator)`` for a device's array: on the host in its layout, then copied."""
+    place = gpu.place_of(out)
+    stored, back = gpu.by_memory(out)
+    host = np.empty(stored.shape, out.dtype).transpose(back)
+    draw(host, for_place(gen, place))
+    with gpu.on(place.index or 0):
+        out[...] = gpu.to_device(host, place)
+    return out
 
 
 # ---- filling arrays ------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import numpy as np
 
 from rushlight._core import device as devices
 from rushlight._core import dtypes
-from rushlight._core.methods import TYPE_NAMES
 from rushlight._core.tensor import Tensor, _TensorMeta, new
+from rushlight._core.type_names import TYPE_NAMES
 
 
 def construct(dtype, args, kind=Tensor):

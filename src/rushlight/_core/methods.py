@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, storage, typed_storage
+from rushlight._core import dtypes, gpu, storage, typed_storage
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import disabled_torch_function, torch_function
 from rushlight._core.printing import tensor_str
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import InferenceVersion
 from rushlight._core.tensor import Leaf, Parameter, Tensor, add_hook, cell, live_node, new, wrap
+from rushlight._core.type_names import BY_TYPE_NAME, TYPE_NAMES
 
 ndarray = np.ndarray
 
@@ -126,7 +127,10 @@ def data_ptr(self):
     >>> x.data_ptr() == x[:1].data_ptr()
     True
     """
-    return self._data.ctypes.data if self._data.size else 0
+    x = self._data
+    if type(x) is gpu.cuda.kind:
+        return x.data.ptr if x.size else 0
+    return x.ctypes.data if x.size else 0
 
 
 Tensor.untyped_storage = storage.untyped_storage
@@ -192,7 +196,7 @@ def is_set_to(self, tensor):
     >>> x.is_set_to(x.view(2))
     True
     """
-    same = self._data.ctypes.data == tensor._data.ctypes.data
+    same = self.device == tensor.device and self.data_ptr() == tensor.data_ptr()
     return same and self.shape == tensor.shape and self.stride() == tensor.stride()
 
 
@@ -248,12 +252,12 @@ def pin_memory(self, device=None):
 def get_device(self):
     """get_device() -> int
 
-    -1 on the CPU.
+    The index of the CUDA device, -1 on the CPU.
 
     >>> torch.ones(2).get_device()
     -1
     """
-    return -1
+    return gpu.index_of(self._data) if type(self._data) is gpu.cuda.kind else -1
 
 
 @method
@@ -269,7 +273,6 @@ def dim_order(self):
 
 
 for _name, _value in {
-    "is_cuda": False,
     "is_sparse": False,
     "is_sparse_csr": False,
     "is_quantized": False,
@@ -298,7 +301,17 @@ def is_cpu(self):
     >>> torch.ones(2).is_cpu
     True
     """
-    return type(self._data) is not MetaArray
+    return type(self._data) is not MetaArray and type(self._data) is not gpu.cuda.kind
+
+
+@attribute
+def is_cuda(self):
+    """Whether the elements live on a CUDA device.
+
+    >>> torch.ones(2).is_cuda
+    False
+    """
+    return gpu.cuda.kind is type(self._data)
 
 
 @attribute
@@ -400,7 +413,21 @@ def tolist(self):
     [[1, 2], [3, 4]]
     """
     x = self._data
+    if type(x) is not ndarray:
+        x = gpu.to_host(x)
     return (x.astype(np.float32) if x.dtype.kind == "V" or x.dtype in dtypes.HALF else x).tolist()
+
+
+def array_there(self, force):
+    """The host's array of what is on a device, or seen through vmap or jvp."""
+    if type(self._data) is not gpu.cuda.kind:
+        return self._data.plain()
+    if not force:
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+            "the tensor to host memory first."
+        )
+    return gpu.to_host(self._data)
 
 
 @method
@@ -427,8 +454,8 @@ def numpy(self, *, force=False):
             "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
             "to host memory first."
         )
-    if type(x) is not ndarray:  # seen through vmap or jvp
-        x = x.plain()
+    if type(x) is not ndarray:
+        x = array_there(self, force)
     if x.dtype.kind == "V" or x.dtype == dtypes.bfloat16.numpy:
         raise TypeError(f"Got unsupported ScalarType {dtypes.scalar_name(self.dtype)}")
     cell(self)
@@ -452,7 +479,7 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
 @method
 def __bool__(self):
     x = self._data
-    if type(x) is not ndarray and type(x) is not MetaArray:
+    if type(x) is not ndarray and type(x) not in (MetaArray, gpu.cuda.kind):
         return bool(x)  # a batch has no one answer
     if x.size != 1:
         if x.size == 0:
@@ -565,24 +592,8 @@ Parameter.__torch_function__ = staticmethod(disabled_torch_function)
 @method
 def _type_name(self):
     """'torch.FloatTensor': the legacy name of a dtype's tensors."""
-    return TYPE_NAMES.get(self.dtype.name, f"torch.{self.dtype.name}")
-
-
-TYPE_NAMES = {
-    "float32": "torch.FloatTensor",
-    "float64": "torch.DoubleTensor",
-    "float16": "torch.HalfTensor",
-    "bfloat16": "torch.BFloat16Tensor",
-    "uint8": "torch.ByteTensor",
-    "int8": "torch.CharTensor",
-    "int16": "torch.ShortTensor",
-    "int32": "torch.IntTensor",
-    "int64": "torch.LongTensor",
-    "bool": "torch.BoolTensor",
-    "complex64": "torch.ComplexFloatTensor",
-    "complex128": "torch.ComplexDoubleTensor",
-}
-BY_TYPE_NAME = {name: dtypes.BY_NAME[d] for d, name in TYPE_NAMES.items()}
+    name = TYPE_NAMES.get(self.dtype.name, f"torch.{self.dtype.name}")
+    return name.replace("torch.", "torch.cuda.", 1) if self.is_cuda else name
 
 
 def tensor_type(self, dtype=None, non_blocking=False):
@@ -626,7 +637,7 @@ def __deepcopy__(self, memo):
         memo[id(self)] = self.__class__(self.data.clone(), self.requires_grad)
         return memo[id(self)]
     t = new(self.__class__)
-    t._data, t._node, t._ver, t._view = copy_array(self._data, memo), None, None, None
+    t._data, t._node, t._ver, t._view = storage.copy_array(self._data, memo), None, None, None
     memo[id(self)] = t
     if self.requires_grad:
         t._node = Leaf(t)
@@ -637,27 +648,10 @@ def __deepcopy__(self, memo):
     return t
 
 
-def copy_array(x, memo):
-    """A copy of an array that keeps its strides, and shares its storage with other copies made with
-    ``memo``.
-    """
-    if x.__class__ is MetaArray:
-        return x
-    root = storage.root_of(x)
-    if not root.flags.forc:  # memory with gaps: its copy would have another layout
-        return x.copy(order="K")
-    made = memo.get(id(root))
-    if made is None:
-        made = memo[id(root)] = root.copy(order="K")
-        memo.setdefault("_kept", []).append(root)
-    if root is x:
-        return made
-    offset = storage.storage_of(x)[1] * x.itemsize
-    return ndarray(x.shape, x.dtype, storage.memory_of(made), offset, x.strides)
-
-
-def rebuild(cls, array, requires_grad, state):
-    """A tensor from its pickled parts."""
+def rebuild(cls, array, requires_grad, state, place=None):
+    """A tensor from its pickled parts; ``place``: the CUDA device it was on."""
+    if place is not None:
+        array = gpu.to_device(array, place)
     t = new(cls)
     t._data, t._node, t._ver, t._view = array, None, None, None
     if requires_grad:
@@ -677,7 +671,10 @@ def __reduce_ex__(self, protocol):
             "on the tensor "
             "before serializing (e.g., putting it on the queue)."
         )
-    return rebuild, (self.__class__, self._data, self.requires_grad, dict(self.__dict__))
+    parts = (self.__class__, self._data, self.requires_grad, dict(self.__dict__))
+    if type(self._data) is gpu.cuda.kind:
+        return rebuild, (parts[0], gpu.to_host(self._data), *parts[2:], self.device)
+    return rebuild, parts
 
 
 @method
@@ -775,7 +772,7 @@ def retain_grad(self):
     def keep(g):
         t = me()
         if t is not None:
-            t._grad = wrap(g._data.copy(), g._node) if t.grad is None else t.grad + g
+            t._grad = wrap(gpu.copied(g._data), g._node) if t.grad is None else t.grad + g
 
     add_hook(n, "tensor", keep)
 

@@ -225,7 +225,9 @@ def complete_ufunc(cls: "type[Op]", name: str) -> None:
         reduce = getattr(np, name).reduce
 
         def over(xp, x, dim=None, keepdim=False):
-            return (reduce if xp is np else getattr(xp, name).reduce)(x, dim, None, None, keepdim)
+            if xp is np:
+                return reduce(x, dim, None, None, keepdim)
+            return getattr(xp, name).reduce(x, dim, None, None, keepdim)
 
         forward = over
     elif len(cls.tensors) == 2:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 
 from rushlight._core import dtypes
+from rushlight._core.gpu import to_host
 from rushlight._core.tensor import Parameter, Tensor
 
 
@@ -182,8 +183,7 @@ def _sparse_body(tensor, layout, indent, suffixes):
 
 def _host_array(tensor):
     """The tensor's numbers as a NumPy array, from whatever device."""
-    array = tensor._data
-    return array if isinstance(array, numpy.ndarray) else array.get()
+    return to_host(tensor._data)
 
 
 def _evident(dtype):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import shared
+from rushlight._core import gpu, shared
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.tensor import Tensor, wrap
 
@@ -24,6 +24,8 @@ from rushlight._core.tensor import Tensor, wrap
 
 def root_of(array: np.ndarray) -> np.ndarray:
     """The array whose memory `array` looks at."""
+    if type(array) is gpu.cuda.kind:
+        return array if array.base is None else array.base
     while type(array.base) is np.ndarray:
         array = array.base
     return array
@@ -36,6 +38,8 @@ def storage_of(array: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _address(array):
+    if type(array) is gpu.cuda.kind:
+        return array.data.ptr
     return array.__array_interface__["data"][0]
 
 
@@ -54,7 +58,37 @@ def memory_of(root: np.ndarray) -> np.ndarray:
     forward = root[tuple(slice(None, None, -1 if s < 0 else 1) for s in root.strides)]
     span = sum((n - 1) * s for n, s in zip(root.shape, forward.strides, strict=True))
     first = forward[(slice(0, 1),) * root.ndim].reshape(1).view(np.uint8)
-    return np.lib.stride_tricks.as_strided(first, (span + root.itemsize,), (1,))
+    return gpu.strided(first, (span + root.itemsize,), (1,))
+
+
+def look_at(memory: np.ndarray, size: Any, dtype: np.dtype, start: int, strides: Any) -> np.ndarray:
+    """The array of this layout, in bytes, over the memory of an array of bytes."""
+    if type(memory) is gpu.cuda.kind:
+        first = memory[start : start + dtype.itemsize].view(dtype)
+        return gpu.strided(first, tuple(size), tuple(strides))
+    return np.ndarray(size, dtype, memory, start, strides)
+
+
+def copy_array(x, memo):
+    """A copy of an array that keeps its strides, and shares its storage with other copies made with
+    ``memo``.
+    """
+    if x.__class__ is MetaArray:
+        return x
+    if type(x) is gpu.cuda.kind:
+        made = memo[id(x)] = gpu.copied(x)
+        return made
+    root = root_of(x)
+    if not root.flags.forc:  # memory with gaps: its copy would have another layout
+        return x.copy(order="K")
+    made = memo.get(id(root))
+    if made is None:
+        made = memo[id(root)] = root.copy(order="K")
+        memo.setdefault("_kept", []).append(root)
+    if root is x:
+        return made
+    offset = storage_of(x)[1] * x.itemsize
+    return np.ndarray(x.shape, x.dtype, memory_of(made), offset, x.strides)
 
 
 # One wrapper per root, for as long as somebody holds it: `is` then tells shared storages.
@@ -112,6 +146,8 @@ def rebuild_array(storage: Any, dtype: Any, offset: int, size: Any, stride: Any)
         )
     if storage.device.type == "meta":
         return meta_array(size, dtype.numpy, (offset, stride))
+    if storage.device.type == "cuda" and 0 in size:
+        return gpu.to_device(np.empty(size, dtype.numpy), storage.device)
     if needed == 0:  # nothing to look at, and NumPy refuses offsets past the end
         return (
             np.ndarray(size, dtype.numpy, storage._root, 0)
@@ -119,8 +155,10 @@ def rebuild_array(storage: Any, dtype: Any, offset: int, size: Any, stride: Any)
             else np.empty(size, dtype.numpy)
         )
     buffer, strides = storage._root, [s * item for s in stride]
-    if not buffer.flags.c_contiguous:
+    if not buffer.flags.c_contiguous or storage.device.type == "cuda":
         buffer = storage._bytes
+    if storage.device.type == "cuda":
+        return look_at(buffer, size, dtype.numpy, offset * item, strides)
     return np.ndarray(size, dtype.numpy, buffer, offset * item, strides)
 
 
@@ -154,7 +192,7 @@ class UntypedStorage:
     """
 
     __slots__ = ("__weakref__", "_bytes", "_file", "_nbytes", "_root", "device")
-    is_cuda = is_hpu = is_sparse = is_sparse_csr = False
+    is_hpu = is_sparse = is_sparse_csr = False
     _root: Any
     _bytes: Any
     _file: str | None
@@ -169,7 +207,14 @@ class UntypedStorage:
             self._nbytes = data if isinstance(data, int) else len(data)
         else:
             values = np.zeros(data, np.uint8) if isinstance(data, int) else _byte_values(data)
-            self._look_at(values)
+            self._look_at(
+                values if self.device.type == "cpu" else gpu.to_device(values, self.device)
+            )
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is a CUDA device's."""
+        return self.device.type == "cuda"
 
     @classmethod
     def _of(cls, root: np.ndarray) -> "UntypedStorage":
@@ -181,7 +226,8 @@ class UntypedStorage:
     def _over(cls, root: np.ndarray) -> "UntypedStorage":
         """The storage whose memory is that of `root`."""
         self = object.__new__(cls)
-        self.device, self._file = devices.CPU, None
+        self.device = devices.CPU if type(root) is np.ndarray else gpu.place_of(root)
+        self._file = None
         self._look_at(root)
         return self
 
@@ -247,7 +293,7 @@ class UntypedStorage:
 
     def get_device(self) -> int:
         """The device's index, -1 on the CPU."""
-        return -1
+        return (self.device.index or 0) if self.is_cuda else -1
 
     def __getitem__(self, index: int | slice) -> "int | UntypedStorage":
         self._check_index(index)
@@ -303,7 +349,7 @@ class UntypedStorage:
                 f"size does not match, self was {self._nbytes} bytes but src was {source.nbytes()} "
                 "bytes"
             )
-        self._here()[...] = source._here()
+        self._here()[...] = source.to(device=self.device)._here()
         return self
 
     def clone(self) -> "UntypedStorage":
@@ -411,10 +457,15 @@ class UntypedStorage:
     def to(self, *, device: Any, non_blocking: bool = False) -> "UntypedStorage":
         """The storage on `device`: itself if it is there."""
         target = devices.resolve(device)
-        if target.type == self.device.type:
+        if target == self.device:
             return self
         if target.type == "meta":
             return UntypedStorage(self._nbytes, device="meta")
+        if self.device.type != "meta":
+            there = target.type == "cuda"
+            return UntypedStorage._over(
+                gpu.to_device(self._bytes, target) if there else gpu.to_host(self._bytes)
+            )
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
 
     def type(self, dtype: str | None = None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
+from rushlight._core.gpu import place_of
 from rushlight._core.handle import RemovableHandle
 from rushlight._core.shape import Size
 from rushlight._core.state import InferenceVersion, S, fresh_version, set_grad, thread
@@ -144,7 +145,10 @@ class Tensor(metaclass=_TensorMeta):
         >>> torch.ones(2).device
         device(type='cpu')
         """
-        return devices.META if type(self._data) is MetaArray else devices.CPU
+        kind = type(self._data)
+        if kind is ndarray:
+            return devices.CPU
+        return devices.META if kind is MetaArray else place_of(self._data)
 
     @property
     def layout(self) -> devices.layout:

@@ -37,7 +37,7 @@ class Relu(Unary):
     def forward(xp, x):
         if x.dtype.kind in "bc":
             raise RuntimeError(_no_relu(x.dtype))
-        return xp.maximum(x, ZEROS[x.dtype])
+        return xp.maximum(x, ZEROS[x.dtype] if xp is np else 0)
 
     def vjp(g, result):
         return ReluBackward.call(g, result)

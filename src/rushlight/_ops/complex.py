@@ -2,7 +2,7 @@
 
 import math
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.op import Unary, View, public
 from rushlight._ops.domain import also, zeros
 
@@ -90,7 +90,7 @@ class ViewAsReal(View):
         if x.dtype.kind != "c":
             raise RuntimeError("view_as_real is only supported for complex tensors")
         part = x.real
-        return xp.lib.stride_tricks.as_strided(part, (*x.shape, 2), (*x.strides, part.itemsize))
+        return gpu.strided(part, (*x.shape, 2), (*x.strides, part.itemsize))
 
     def vjp(g):
         return ViewAsComplex.call(g.contiguous())

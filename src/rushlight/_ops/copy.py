@@ -3,13 +3,22 @@
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, inplace
+from rushlight._core import dtypes, gpu, inplace
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
 from rushlight._core.state import S, grad_enabled, thread
-from rushlight._core.tensor import Parameter, Tensor, cell, check_inference, live_node, new, wrap
+from rushlight._core.tensor import (
+    Node,
+    Parameter,
+    Tensor,
+    cell,
+    check_inference,
+    live_node,
+    new,
+    wrap,
+)
 
 
 class Clone(Op):
@@ -145,7 +154,7 @@ class Copy(Op):
 def broadcast(y, shape):
     """``y`` broadcast to ``shape``, or PyTorch's error."""
     try:
-        return np.broadcast_to(y, shape)
+        return gpu.module_of(y).broadcast_to(y, shape)
     except ValueError:
         lead = len(shape) - y.ndim
         at = next(
@@ -204,6 +213,8 @@ def copy_(self, src, non_blocking=False):
         or (self._view is not None and self._seen < 0)  # refused if its base has history
     )
     if recorded or type(self._data) is not np.ndarray or type(src._data) is not np.ndarray:
+        if type(self._data) is not MetaArray and src.device != self.device:
+            src = src.to(self.device)
         return _copy(self, src, non_blocking)
     x, y = self._data, src._data
     if x.shape != y.shape:
@@ -307,8 +318,10 @@ def to(self, *args, **kw):
         return cast(self, args[0])
     dtype, device, copy, memory_format = parse_to(args, dict(kw))
     result = self
-    if device is not None and devices.resolve(device).type != self.device.type:
-        result = to_device(result, devices.resolve(device))
+    if device is not None:
+        place = devices.resolve(device)
+        if place != self.device:
+            result = to_device(result, place)
     if dtype is not None:
         result = cast(result, dtype)
     if memory_format is not None and memory_format is not devices.preserve_format:
@@ -349,11 +362,34 @@ def parse_to(args, kw):
     return dtype, device, copy, memory_format
 
 
+class Move:
+    """The history of a tensor that was copied to another device."""
+
+    grad_name = "ToCopyBackward0"
+    grad_outputs = (0,)
+
+    @staticmethod
+    def backward(node, g, need):
+        """The gradient, back where the input is."""
+        return (to_device(g, node.params[0]),)
+
+
 def to_device(input, device):
-    """A tensor on the meta device; back from it there is nothing to copy."""
+    """A tensor on another device; from the meta device there is nothing to copy."""
+    x = input._data
     if device.type == "meta":
-        return wrap(meta_array(input._data.shape, input._data.dtype))
-    raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+        return wrap(meta_array(x.shape, x.dtype))
+    if type(x) is MetaArray:
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if input.layout is not devices.strided or type(x) not in (np.ndarray, gpu.cuda.kind):
+        raise NotImplementedError(
+            f"moving a tensor of layout {input.layout} to {device}: move its dense parts"
+        )
+    result = wrap(gpu.to_host(x) if device.type == "cpu" else gpu.to_device(x, device))
+    node = live_node(input)
+    if node is not None and grad_enabled():
+        result._node = Node(Move, (node,), (), x.shape, x.dtype, (input.device,))
+    return result
 
 
 def _caster(name, dtype):
@@ -417,7 +453,14 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
     >>> torch.ones(1).cuda() if torch.cuda.is_available() else torch.ones(1)
     tensor([1.])
     """
-    return self.to(devices.device("cuda", device if isinstance(device, int) else None))
+    if device is not None and not isinstance(device, (int, str, devices.device)):
+        raise TypeError(
+            f"cuda(): argument 'device' must be torch.device, not {type(device).__name__}"
+        )
+    place = devices.device("cuda" if device is None else device)
+    if place.type != "cuda":
+        raise RuntimeError(f"Invalid device, must be cuda device, but got {place}")
+    return self.to(place)
 
 
 @public("torch", "Tensor", out=False)

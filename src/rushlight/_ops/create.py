@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, memory
-from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core import dtypes, gpu, memory
+from rushlight._core.backend import meta_array
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import Tensor, wrap
@@ -335,13 +335,31 @@ def _like(
     check_options(layout, pin_memory)
     x = input._data
     d = x.dtype if dtype is None else numpy_dtype(name, dtype)
-    meta = type(x) is MetaArray if device is None else devices.resolve(device).type == "meta"
-    if meta:
-        return finish(meta_array(x.shape, d), requires_grad)
-    result = empty_as(x, d, memory_format)
+    if device is None and type(x) is np.ndarray:
+        result = empty_as(x, d, memory_format)
+    else:
+        place = input.device if device is None else devices.resolve(device)
+        if place.type == "meta":
+            return finish(meta_array(x.shape, d), requires_grad)
+        there = type(x) is gpu.cuda.kind or place.type == "cuda"
+        result = (
+            like_elsewhere(x, d, memory_format, place) if there else empty_as(x, d, memory_format)
+        )
     if fill is not None:
         result.fill(number_as(fill, dtypes.BY_NUMPY[d]) if fill else fill)
     return finish(result, requires_grad)
+
+
+def like_elsewhere(x: Any, d: np.dtype, memory_format: object, place: devices.device) -> Any:
+    """An uninitialised array on ``place``, in the memory layout of ``x`` of any device."""
+    stored, back = gpu.by_memory(x)
+    if memory_format is not None and memory_format is not devices.preserve_format:
+        made = empty_format(x.shape, d, memory_format)
+        return made if place.type == "cpu" else gpu.to_device(made, place)
+    if place.type == "cpu":
+        return np.empty(stored.shape, d).transpose(back)
+    with gpu.on(place.index or 0):
+        return gpu.engine().empty(stored.shape, d).transpose(back)
 
 
 @public("torch", out=False)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight._core import dtypes, memory
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.looking import seen
@@ -24,6 +24,8 @@ def _validate(p: float, kind: type[Exception]) -> None:
 def _noise(x: np.ndarray, keep: float) -> np.ndarray:
     """1 with probability ``keep``, else 0, in the layout and dtype of ``x``."""
     check_kind("bernoulli_scalar_cpu_", x.dtype, "fiub")
+    if type(x) is gpu.cuda.kind:
+        return draws.drawn_there(lambda out, gen: draws.bernoulli(gen, out, keep), None, x.copy())
     noise = memory.empty_like(x)
     return noise if type(x) is MetaArray else draws.bernoulli(None, noise, keep)
 
@@ -32,7 +34,7 @@ def _channels(x: np.ndarray) -> np.ndarray:
     """A stand-in of shape (N, C, 1, ...): one draw for each channel."""
     if x.ndim < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return np.empty((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype)
+    return gpu.module_of(x).empty((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype)
 
 
 def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) -> Tensor:
@@ -46,7 +48,7 @@ def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) ->
         name = dtypes.scalar_name(input.dtype)
         raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
     if p == 1:
-        factor = wrap(np.zeros((), x.dtype))
+        factor = wrap(gpu.module_of(x).zeros((), x.dtype))
     else:
         noise = _noise(shape, 1 - p)
         t = np.dtype(np.float32) if x.dtype in dtypes.HALF else x.dtype
@@ -67,7 +69,7 @@ def _drop_alpha(input: Tensor, p: float, train: bool, feature: bool, inplace: bo
     if p == 0 or not train or not x.size:
         return input
     if p == 1:
-        zero = wrap(np.zeros((), x.dtype))
+        zero = wrap(gpu.module_of(x).zeros((), x.dtype))
         return input.mul_(zero) if inplace else input * zero
     noise = wrap(_noise(shape, 1 - p))
     a = 1.0 / ((ALPHA * ALPHA * p + 1) * (1 - p)) ** 0.5
@@ -315,7 +317,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not seen(input):
         raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
-    noise = wrap(_slopes(input._data, float(lower), float(upper), training))
+    noise = wrap(_slopes(gpu.to_host(input._data), float(lower), float(upper), training))
+    noise = noise.to(input.device)
     result = RreluWithNoise.call(input, noise)
     return input.copy_(result) if inplace else result
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, memory
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core.backend import meta_array
 from rushlight._core.dispatch import write_out
 from rushlight._core.tensor import Tensor, wrap
@@ -142,10 +142,25 @@ def build(
     if out is not None:
         return build_out(name, make, shape, dtype, out, device, requires_grad)
     d = default_dtype().numpy if dtype is None else numpy_dtype(name, dtype)
-    if (device is not None or default_device() is not CPU) and resolve(device).type == "meta":
-        return finish(meta_array(shape, d), requires_grad)
+    if device is not None or default_device() is not CPU:
+        place = resolve(device)
+        if place.type != "cpu":
+            return finish(build_there(make, shape, d, place), requires_grad)
     array = allocate(make, shape, d)
     return finish(array, True) if requires_grad else wrap(array)
+
+
+_SAME_NAME = (memory.zeros, memory.ones, memory.empty)
+
+
+def build_there(make: Callable, shape: tuple[int, ...], d: np.dtype, place: devices.device) -> Any:
+    """An array of the meta device, or what ``make`` gives on a CUDA device."""
+    if place.type == "meta":
+        return meta_array(shape, d)
+    if make in _SAME_NAME:
+        with gpu.on(place.index or 0):
+            return getattr(gpu.engine(), make.__name__)(shape, d)
+    return gpu.to_device(allocate(make, shape, d), place)
 
 
 def allocate(make: Callable, shape: tuple[int, ...], d: np.dtype) -> np.ndarray:
@@ -190,7 +205,10 @@ def build_out(
             "parameter "
             f"({out.device.type})"
         )
-    write_out(f"aten::{name}", wrap(allocate(make, shape, out.dtype.numpy)), out)
+    array: Any = allocate(make, shape, out.dtype.numpy)
+    if out.is_cuda:
+        array = gpu.to_device(array, out.device)
+    write_out(f"aten::{name}", wrap(array), out)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -211,6 +229,8 @@ def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = N
     """An uninitialised array shaped like ``x``, by default in its memory layout."""
     if memory_format is None or memory_format is devices.preserve_format:
         order: Any = "C" if 0 in x.strides else "K"  # an expanded tensor has no order to keep
+        if type(x) is gpu.cuda.kind:
+            return gpu.to_device(np.empty(x.shape, d or x.dtype), gpu.place_of(x))
         return memory.empty_like(x, d, order)
     return empty_format(x.shape, d or x.dtype, memory_format)
 

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.op import public
 from rushlight._core.state import grad_enabled
@@ -45,6 +45,8 @@ def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_m
     d = None if dtype is None else numpy_dtype("tensor", dtype)
     if isinstance(data, Tensor):
         _warn_copy("torch.tensor(sourceTensor)")
+        if device is None and data.is_cuda:
+            device = data.device
     return place(copied(data, d), device, requires_grad, pin_memory)
 
 
@@ -52,10 +54,12 @@ def place(array: np.ndarray, device: Any, requires_grad: bool, pin_memory: bool 
     """Wrap a new array as a leaf on ``device``."""
     if pin_memory:
         check_options(None, True)
-    if (device is not None or devices.get_default_device() is not devices.CPU) and (
-        devices.resolve(device).type == "meta"
-    ):
-        array = meta_array(array.shape, array.dtype)
+    if device is not None or devices.get_default_device() is not devices.CPU:
+        place = devices.resolve(device)
+        if place.type == "meta":
+            array = meta_array(array.shape, array.dtype)
+        elif place.type == "cuda":
+            array = gpu.to_device(array, place)
     return finish(array, True) if requires_grad else wrap(array)
 
 
@@ -77,7 +81,7 @@ def copied(data: Any, d: np.dtype | None) -> np.ndarray:
     if kind in _NUMBERS:
         return from_numbers(data, {kind}, d)
     if isinstance(data, Tensor):
-        return np.array(data._data, d, order="K", subok=False)
+        return np.array(gpu.to_host(data._data), d, order="K", subok=False)
     if isinstance(data, np.ndarray):
         return cast(checked(data), d, copy=True)
     if isinstance(data, np.generic):
@@ -523,4 +527,4 @@ def new(self, *data, device=None):
         array = np.empty(data or (0,), d)
     if type(self._data) is MetaArray:
         return wrap(meta_array(array.shape, d))
-    return place(array, device, False)
+    return place(array, self.device if device is None else device, False)

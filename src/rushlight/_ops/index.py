@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, fronts, inplace
+from rushlight._core import dtypes, fronts, gpu, inplace
 from rushlight._core.backend import MetaArray
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
@@ -102,8 +102,10 @@ class IndexBackward(Op):
 
 def add_at(xp, out, index, x):
     """``out[index] += x`` that counts repeated places; masks cannot repeat."""
-    if all(not isinstance(i, ndarray) or i.dtype == bool for i in index):
+    if all(not hasattr(i, "dtype") or i.dtype == bool for i in index):
         out[index] += x
+    elif xp is not np:
+        xp.add.at(out, index, x)
     elif len(index) == 1 and out.ndim > 1 and index[0].ndim == 1 and index[0].size:
         add_rows(xp, out, index[0], x)
     else:
@@ -192,12 +194,15 @@ def getitem(self, index):
             return Select.call(self, index)
     if kind is Tensor and index._data.dtype.kind == "i" and index._data.ndim and self._data.ndim:
         try:
-            return IndexRows.call(self, index._data)
+            rows: Any = index._data
+            if type(rows) is not ndarray or type(self._data) is not ndarray:
+                rows = gpu.beside(rows, self._data)
+            return IndexRows.call(self, rows)
         except (IndexError, TypeError):
             pass  # out of bounds: the general way tells where
     elif kind is list and set(map(type, index)) == {int} and self._data.ndim:
         try:
-            return IndexRows.call(self, np.array(index))
+            return IndexRows.call(self, gpu.beside(np.array(index), self._data))
         except IndexError:
             pass  # the general way tells where
     elif kind is list and any(
@@ -215,7 +220,7 @@ def getitem(self, index):
     if advanced is None:
         return Slice.call(self, (Ellipsis,)) if basic is None else view
     check_bounds(view, advanced)
-    return Index.call(view, advanced)
+    return Index.call(view, gpu.beside(advanced, self._data))
 
 
 def slice_ints(s):
@@ -248,7 +253,7 @@ def setitem(self, index, value):
         place(target, value)
         return
     check_bounds(target, advanced)
-    put(target, advanced, value, False)
+    put(target, gpu.beside(advanced, self._data), value, False)
 
 
 def delitem(self, index):
@@ -292,6 +297,9 @@ def place(target, value):
 
 def put(target, index, value, accumulate):
     """``target[index] = value`` for an index with arrays, history included."""
+    plain = type(value._data) is ndarray and type(target._data) is ndarray
+    if not plain and value.device != target.device:
+        value = value.to(target.device)
     if value.dtype is not target.dtype:
         if value._data.ndim == 0:
             value = value.to(target.dtype)
@@ -450,7 +458,11 @@ def as_int(p):
     if type(p) is int:
         return p
     if isinstance(p, Tensor):
-        plain = type(p._data) in (ndarray, MetaArray)  # else a batch has an index for each example
+        plain = type(p._data) in (
+            ndarray,
+            MetaArray,
+            gpu.cuda.kind,
+        )  # else a batch has an index for each example
         return int(p._data) if plain and p._data.ndim == 0 and p._data.dtype.kind in "iu" else None
     if isinstance(p, ndarray):
         return int(p) if p.ndim == 0 and p.dtype.kind in "iu" else None
@@ -469,9 +481,9 @@ def as_int(p):
 def as_index(p):
     """An index tensor, array or list as an integer or bool array."""
     if isinstance(p, Tensor):
-        array = p._data
+        array = gpu.to_host(p._data)
     elif isinstance(p, (list, tuple, range)):
-        items = [i._data if isinstance(i, Tensor) else i for i in p]
+        items = [gpu.to_host(i._data) if isinstance(i, Tensor) else i for i in p]
         array = np.asarray(items, dtype=np.int64) if not items else np.asarray(items)
     else:
         array = p
@@ -531,7 +543,7 @@ def index_arrays(self, indices):
             f"too many indices for tensor of dimension {self._data.ndim} (got {len(advanced)})"
         )
     check_bounds(self, advanced)
-    return advanced
+    return gpu.beside(advanced, self._data)
 
 
 @public("torch", "Tensor", out=False)

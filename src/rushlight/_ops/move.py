@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import errors
+from rushlight._core import errors, gpu
 from rushlight._core.op import ListOp, Meta, Op, public
 from rushlight._core.shape import Size, wrap_dim, wrap_dims
 from rushlight._core.shape import broadcast_shapes as common_shape
@@ -320,20 +320,21 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         counts = input
         if counts.ndim != 1:
             raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-        return from_array(np.repeat(np.arange(len(counts)), counts.numpy()))
+        index = np.repeat(np.arange(len(counts)), counts.cpu().numpy())
+        return from_array(index).to(input.device)
     source = input.flatten() if dim is None else input
     at = wrap_dim(0 if dim is None else dim, source.ndim)
     size = source.shape[at] if source.ndim else 1
     if isinstance(repeats, Tensor):
         if repeats.ndim > 1 or (repeats.ndim == 1 and len(repeats) not in (1, size)):
             raise RuntimeError("repeats must have the same size as input along dim")
-        counts = repeats.numpy()
+        counts = repeats.cpu().numpy()
     else:
         counts = np.asarray(repeats)
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     index = np.repeat(np.arange(size), counts)
-    return source.index_select(at, from_array(index))
+    return source.index_select(at, from_array(index).to(input.device))
 
 
 def from_array(array):
@@ -531,7 +532,7 @@ class DiagEmbed(Op):
         if a > b:  # the offset counts from dim1 to dim2
             offset, a, b = -offset, b, a
         place = out.diagonal(offset, a, b)
-        place.flags.writeable = True
+        gpu.make_writeable(place)
         place[...] = x
         return out
 
@@ -662,7 +663,7 @@ def combinations(input, r=2, with_replacement=False):
     index = np.indices((len(input),) * r).reshape(r, -1)
     keep = ((index[:-1] <= index[1:]) if with_replacement else (index[:-1] < index[1:])).all(0)
     chosen = index[:, keep].T
-    return input[from_array(np.ascontiguousarray(chosen))]
+    return input[from_array(np.ascontiguousarray(chosen)).to(input.device)]
 
 
 @public("Tensor", out=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, memory
+from rushlight._core import dtypes, gpu, memory
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.generator import Generator
@@ -110,7 +110,9 @@ def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None) -> np.ndarray:
     return spread.transpose(sorted(range(len(shape)), key=order.__getitem__))
 
 
-def _uniform(generator: Any, out: Any):
+def _uniform(generator: Any, out: Any, device: Any):
+    generator = draws.for_place(generator, device)
+
     def make(shape, d):
         check_kind("check_uniform_bounds", d)
         return draws.uniform(generator, blank(shape, d, out))
@@ -118,7 +120,9 @@ def _uniform(generator: Any, out: Any):
     return make
 
 
-def _normal(generator: Any, out: Any, mean: float = 0.0, std: float = 1.0):
+def _normal(generator: Any, out: Any, device: Any, mean: float = 0.0, std: float = 1.0):
+    generator = draws.for_place(generator, device)
+
     def make(shape, d):
         check_kind("normal_kernel_cpu", d)
         return draws.normal(generator, blank(shape, d, out), mean, std)
@@ -162,7 +166,7 @@ def rand(
         else:
             return wrap(draws.uniform(generator, array))
     shape = shape_of("rand", shape, size)
-    make = _uniform(generator, out)
+    make = _uniform(generator, out, device)
     return build("rand", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
 
@@ -203,8 +207,16 @@ def randn(
         else:
             return wrap(draws.normal(generator, array))
     shape = shape_of("randn", shape, size)
-    make = _normal(generator, out)
+    make = _normal(generator, out, device)
     return build("randn", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
+
+
+def on_host(draw: Callable, x: Any, generator: Any = None) -> None:
+    """``draw(array)`` on an array of the host; on a device's, by way of a copy there."""
+    if type(x) is gpu.cuda.kind:
+        draws.drawn_there(draw, generator, x)
+    else:
+        draw(x)
 
 
 def _like(
@@ -231,7 +243,7 @@ def _like(
         memory_format=memory_format,
     )
     if type(result._data) is not MetaArray:
-        draw(result._data)
+        on_host(draw, result._data, generator)
     return result.requires_grad_() if requires_grad else result
 
 
@@ -256,7 +268,7 @@ def rand_like(
     torch.Size([2, 3])
     """
 
-    def draw(x):
+    def draw(x, generator=generator):
         check_kind("check_uniform_bounds", x.dtype)
         draws.uniform(generator, x)
 
@@ -294,7 +306,7 @@ def randn_like(
     torch.Size([2, 3])
     """
 
-    def draw(x):
+    def draw(x, generator=generator):
         check_kind("normal_kernel_cpu", x.dtype)
         draws.normal(generator, x)
 
@@ -350,7 +362,7 @@ def normal(
             + (")" if size is None else f", {type(size).__name__})")
         )
     check_std(std)
-    make = _normal(generator, out, float(mean), float(std))
+    make = _normal(generator, out, device, float(mean), float(std))
     shape = shape_of("normal", (size,))
     return build("normal", make, shape, dtype, out, layout, device, pin_memory, requires_grad)
 
@@ -364,6 +376,10 @@ def _normal_of_tensors(mean: Any, std: Any, generator: Any, out: Any = None) -> 
     it.
     """
     like = mean if isinstance(mean, Tensor) else std
+    if like.is_cuda:
+        mean, std = (t.cpu() if isinstance(t, Tensor) else t for t in (mean, std))
+        drawn = _normal_of_tensors(mean, std, draws.for_place(generator, like.device))
+        return drawn.to(like.device)
     d = like._data.dtype
     check_kind("normal_kernel_cpu", d)
     if S.special and thread.levels and thread.levels[-1].check_parameters(mean, std):
@@ -522,6 +538,8 @@ def randint(
     if dtype is None:
         dtype = dtypes.int64 if out is None else out.dtype
 
+    generator = draws.for_place(generator, device)
+
     def make(shape, d):
         first, end = check_bounds(low, high, dtypes.BY_NUMPY[d])
         return draws.integers(generator, blank(shape, d, out), end - first, first)
@@ -553,7 +571,7 @@ def randint_like(
     """
     low, high = _low_high("randint_like", list(args), low, high, 2)
 
-    def draw(x):
+    def draw(x, generator=generator):
         first, end = check_bounds(low, high, dtypes.BY_NUMPY[x.dtype])
         draws.integers(generator, x, end - first, first)
 
@@ -592,6 +610,7 @@ def randperm(
     tensor([0, 1, 3, 2])
     """
     check_generator("randperm", generator)
+    generator = draws.for_place(generator, device)
     n = as_integer("randperm", "n", 1, n)
     d = dtypes.BY_NUMPY[numpy_dtype("randperm", dtype)] if out is None else out.dtype
     if d is dtypes.bool_ or d.is_complex:

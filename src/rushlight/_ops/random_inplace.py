@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import make_node
@@ -24,6 +24,7 @@ from rushlight._ops.random import (
     check_kind,
     check_std,
     int64,
+    on_host,
 )
 from rushlight._ops.random_parameter import check_chances, check_probability
 
@@ -65,7 +66,7 @@ def _overwrite(t: Tensor, name: str, generator: Any, draw: Callable) -> Tensor:
             "single memory "
             "location. Please clone() the tensor before performing the operation."
         )
-    draw(x)
+    on_host(draw, x, generator)
     bump(t)
     if node is not None and grad_enabled():  # no gradient goes further back
         grad_name = _GRAD_NAMES[name]
@@ -96,7 +97,12 @@ def uniform_(self, from_=0, to=1, *, generator=None, **kw):
             "and "
             f"from={from_:g} which result in to-from to exceed the limit"
         )
-    return _overwrite(self, "uniform_", generator, lambda x: draws.uniform(generator, x, from_, to))
+    return _overwrite(
+        self,
+        "uniform_",
+        generator,
+        lambda x, generator=generator: draws.uniform(generator, x, from_, to),
+    )
 
 
 def _from(name: str, value: object, kw: dict) -> object:
@@ -118,7 +124,12 @@ def normal_(self, mean=0, std=1, *, generator=None):
     """
     check_kind("normal_kernel_cpu", self._data.dtype)
     check_std(std)
-    return _overwrite(self, "normal_", generator, lambda x: draws.normal(generator, x, mean, std))
+    return _overwrite(
+        self,
+        "normal_",
+        generator,
+        lambda x, generator=generator: draws.normal(generator, x, mean, std),
+    )
 
 
 @public("Tensor", out=False)
@@ -144,7 +155,10 @@ def random_(self, *args, generator=None, **kw):
         )
     low, high = check_bounds(low, high, d)
     return _overwrite(
-        self, "random_", generator, lambda x: draws.integers(generator, x, high - low, low)
+        self,
+        "random_",
+        generator,
+        lambda x, generator=generator: draws.integers(generator, x, high - low, low),
     )
 
 
@@ -200,17 +214,17 @@ def bernoulli_(self, p=0.5, *, generator=None):
     tensor([1., 1., 1.])
     """
     if isinstance(p, Tensor):
-        chances = p.expand(self.shape)._data
+        chances = gpu.to_host(p.expand(self.shape)._data)
         check_chances(chances)
 
-        def draw(x):
+        def draw(x, generator=generator):
             draws.bernoulli_each(generator, x, chances)
 
     else:
         check_probability(p)
         check_kind("bernoulli_scalar_cpu_", self._data.dtype, "fiub")
 
-        def draw(x):
+        def draw(x, generator=generator):
             draws.bernoulli(generator, x, p)
 
     return _overwrite(self, "bernoulli_", generator, draw)
@@ -237,7 +251,7 @@ def exponential_(self, lambd=1, *, generator=None):
         self,
         "exponential_",
         generator,
-        lambda x: draws.in_float64(generator, "exponential", x, float(lambd)),
+        lambda x, generator=generator: draws.in_float64(generator, "exponential", x, float(lambd)),
     )
 
 
@@ -257,7 +271,7 @@ def geometric_(self, p, *, generator=None):
         self,
         "geometric_",
         generator,
-        lambda x: draws.in_float64(generator, "geometric", x, float(p)),
+        lambda x, generator=generator: draws.in_float64(generator, "geometric", x, float(p)),
     )
 
 
@@ -283,7 +297,9 @@ def cauchy_(self, median=0, sigma=1, *, generator=None):
         self,
         "cauchy_",
         generator,
-        lambda x: draws.in_float64(generator, "cauchy", x, float(median), float(sigma)),
+        lambda x, generator=generator: draws.in_float64(
+            generator, "cauchy", x, float(median), float(sigma)
+        ),
     )
 
 
@@ -303,5 +319,7 @@ def log_normal_(self, mean=1, std=2, *, generator=None):
         self,
         "log_normal_",
         generator,
-        lambda x: draws.in_float64(generator, "log_normal", x, float(mean), float(std)),
+        lambda x, generator=generator: draws.in_float64(
+            generator, "log_normal", x, float(mean), float(std)
+        ),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.dispatch import write_out
@@ -48,6 +48,9 @@ def bernoulli(input, p=None, *, generator=None):
     x = input._data
     if type(x) is MetaArray:
         return wrap(meta_array(x.shape, x.dtype))
+    if type(x) is gpu.cuda.kind:
+        drawn = bernoulli(input.cpu(), p, generator=draws.for_place(generator, input.device))
+        return Drawn.call(input, drawn.to(input.device), f"BernoulliBackward{int(p is not None)}")
     result = np.empty(x.shape, x.dtype)
     if p is not None:
         check_probability(p)
@@ -122,6 +125,10 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         found = thread.levels[-1].by_example(multinomial, input, num_samples, replacement)
         if found is not NotImplemented:
             return found
+    if type(w) is gpu.cuda.kind:
+        generator = draws.for_place(generator, input.device)
+        found = multinomial(input.cpu(), num_samples, replacement, generator=generator)
+        return found.to(input.device)
     _check_weights(input, w, num_samples, replacement)
     rows = w.reshape(-1, w.shape[-1])
     if replacement and num_samples > 1:

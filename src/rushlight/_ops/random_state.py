@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight._core import dtypes
 from rushlight._core.generator import Generator, default_generator
+from rushlight._core.generator import of_devices as generators_of_devices
 from rushlight._core.op import public
 from rushlight._core.tensor import Tensor, wrap
 
@@ -20,6 +21,8 @@ def manual_seed(seed):
     >>> torch.rand(2)
     tensor([0.4963, 0.7682])
     """
+    for generator in generators_of_devices():
+        generator.manual_seed(int(seed))
     return default_generator.manual_seed(int(seed))
 
 

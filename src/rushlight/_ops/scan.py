@@ -1,7 +1,7 @@
 """Scans along one dimension: cumulative sums, products, extrema, logsumexp; differences and
 trapezoids."""
 
-from numpy import empty
+from numpy import empty_like
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
@@ -28,7 +28,7 @@ def _accumulate(name, ufunc, x, dim, dtype):
         return x.copy()
     wide = _WIDER.get(x.dtype, x.dtype)
     # the result's layout is C order whatever the input's, as in PyTorch
-    result = empty(x.shape, wide)
+    result = empty_like(x, wide, "C")
     ufunc.accumulate(x, axis, wide, result)
     if ufunc.__name__ == "add" and x.dtype.kind == "f":
         result += 0  # the sum begins with 0, and 0 + -0.0 is 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, fronts, storage
+from rushlight._core import dtypes, fronts, gpu, storage
 from rushlight._core.methods import element_strides
 from rushlight._core.op import PUBLIC, Meta, Op, View, public
 from rushlight._core.shape import infer_shape, wrap_dim, wrap_dims
@@ -20,8 +20,8 @@ def strided(x, shape, strides):
     NumPy's as_strided,
     and the chain of bases stays one of arrays.
     """
-    if not x.size or 0 in shape:
-        return np.lib.stride_tricks.as_strided(x, shape, strides)
+    if type(x) is not np.ndarray or not x.size or 0 in shape:
+        return gpu.strided(x, shape, strides)
     if x.flags.c_contiguous:
         return np.ndarray(shape, x.dtype, x, 0, strides)
     root, offset = storage.storage_of(x)
@@ -106,7 +106,8 @@ class ViewDtype(View):
         _check_other_size(x, dtype)
         if x.size:
             return x.view(target)
-        return np.empty((*x.shape[:-1], x.shape[-1] * x.dtype.itemsize // target.itemsize), target)
+        last = x.shape[-1] * x.dtype.itemsize // target.itemsize
+        return gpu.module_of(x).empty((*x.shape[:-1], last), target)
 
 
 def _check_other_size(x, dtype):
@@ -523,7 +524,7 @@ class Diagonal(View):
         if a == b:
             raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
         r = x.diagonal(offset, a, b)
-        r.flags.writeable = x.flags.writeable
+        gpu.make_writeable(r)
         return r
 
     def vjp(g: Any, input: Meta, offset, dim1, dim2):
@@ -541,7 +542,7 @@ class DiagonalScatter(Op):
     def forward(xp, x, shape, offset, dim1, dim2):
         out = xp.zeros(shape, x.dtype)
         d = out.diagonal(offset, dim1, dim2)
-        d.flags.writeable = True
+        gpu.make_writeable(d)
         d[...] = x
         return out
 
@@ -628,7 +629,7 @@ class AsStrided(View):
                 f"{list(stride)}"
             )
         if 0 in size:
-            return np.empty(size, x.dtype)
+            return gpu.module_of(x).empty(size, x.dtype)
         memory = storage.memory_of(root)
         needed = (offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1) * item
         if needed > memory.size:
@@ -638,7 +639,7 @@ class AsStrided(View):
                 f"{item} requiring a storage size of {needed} are out of bounds for storage of "
                 f"size {memory.size}"
             )
-        return np.ndarray(size, x.dtype, memory, offset * item, [s * item for s in stride])
+        return storage.look_at(memory, size, x.dtype, offset * item, [s * item for s in stride])
 
     def vjp(g, input, size, stride, storage_offset):
         here = input.storage_offset()
@@ -657,9 +658,9 @@ class AsStridedBackward(Op):
     def forward(xp, x, shape, steps, here, size, stride, offset):
         low = min(here, offset)
         read, wrote = cells(shape, steps, here - low), cells(size, stride, offset - low)
-        memory = np.zeros(max(read.max(initial=0), wrote.max(initial=0)) + 1, x.dtype)
-        np.add.at(memory, wrote.ravel(), x.ravel())
-        return memory[read]
+        memory = xp.zeros(max(read.max(initial=0), wrote.max(initial=0)) + 1, x.dtype)
+        xp.add.at(memory, xp.asarray(wrote.ravel()), x.ravel())
+        return memory[xp.asarray(read)]
 
     def vjp(g, shape, steps, here, size, stride, offset):
         return AsStridedBackward.call(g, size, stride, offset, shape, steps, here)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from rushlight import _api as torch
+from rushlight._core import gpu
 from rushlight.amp import _state
 from rushlight.amp._cast import DTYPES, LOW, eligible
 
@@ -80,7 +81,7 @@ class autocast:
                 stacklevel=3,
             )
             return False
-        if self.device == "cuda":
+        if self.device == "cuda" and not gpu.is_available():
             warnings.warn(
                 "CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=3
             )

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight._core import gpu
 
 __all__ = ["GradScaler", "OptState"]
 
@@ -55,7 +56,7 @@ class GradScaler:
     ) -> None:
         self._device = device
         self._enabled = enabled
-        if enabled and device == "cuda":
+        if enabled and device == "cuda" and not gpu.is_available():
             warnings.warn(
                 "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
                 stacklevel=2,

@@ -1,178 +1,48 @@
-"""torch.cuda without a GPU: seeds and queries are accepted, everything that needs a device raises
-PyTorch's error.
+"""torch.cuda: NVIDIA GPUs, by way of CuPy, which is imported when a device is first asked for.
+
+Without ``rushlight[cuda]`` or a GPU, queries say so and all else raises PyTorch's error.
 """
 
 import importlib
 from typing import Any
 
-from rushlight import _api as torch
-
-MESSAGE = "Torch not compiled with CUDA enabled"
-
-
-def is_available() -> bool:
-    """is_available() -> bool: False, this build computes on the CPU.
-
-    >>> torch.cuda.is_available()
-    False
-    """
-    return False
-
-
-def is_initialized() -> bool:
-    """is_initialized() -> bool: False.
-
-    >>> torch.cuda.is_initialized()
-    False
-    """
-    return False
-
-
-def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """is_bf16_supported() -> bool: False.
-
-    >>> torch.cuda.is_bf16_supported()
-    False
-    """
-    return False
-
-
-def device_count() -> int:
-    """device_count() -> int: 0.
-
-    >>> torch.cuda.device_count()
-    0
-    """
-    return 0
-
-
-def manual_seed(seed: int) -> None:
-    """manual_seed(seed) -> None: accepted and ignored, as PyTorch does without a GPU.
-
-    >>> torch.cuda.manual_seed(0)  # without a GPU, nothing happens
-    """
-    int(seed)
-
-
-def manual_seed_all(seed: int) -> None:
-    """manual_seed_all(seed) -> None: accepted and ignored, as PyTorch does without a GPU.
-
-    >>> torch.cuda.manual_seed_all(0)  # without a GPU, nothing happens
-    """
-    int(seed)
-
-
-def seed() -> None:
-    """seed() -> None: accepted and ignored without a GPU.
-
-    >>> torch.cuda.seed()  # without a GPU, nothing happens
-    """
-
-
-def seed_all() -> None:
-    """seed_all() -> None: accepted and ignored without a GPU.
-
-    >>> torch.cuda.seed_all()  # without a GPU, nothing happens
-    """
-
-
-def empty_cache() -> None:
-    """empty_cache() -> None: there is no cache to empty.
-
-    >>> torch.cuda.empty_cache()
-    >>> torch.cuda.memory_reserved()
-    0
-    """
-
-
-def memory_allocated(device: object = None) -> int:
-    """memory_allocated(device=None) -> int: 0 bytes.
-
-    >>> torch.cuda.memory_allocated()
-    0
-    """
-    return 0
-
-
-def max_memory_allocated(device: object = None) -> int:
-    """max_memory_allocated(device=None) -> int: 0 bytes.
-
-    >>> torch.cuda.max_memory_allocated()
-    0
-    """
-    return 0
-
-
-def memory_reserved(device: object = None) -> int:
-    """memory_reserved(device=None) -> int: 0 bytes.
-
-    >>> torch.cuda.memory_reserved()
-    0
-    """
-    return 0
-
-
-def get_rng_state_all() -> list:
-    """get_rng_state_all() -> list: no device, no state.
-
-    >>> torch.cuda.get_rng_state_all()
-    []
-    """
-    return []
-
-
-def _needs_gpu(name: str) -> object:
-    def call(*args: object, **kw: object) -> None:
-        raise AssertionError(MESSAGE)
-
-    call.__name__ = call.__qualname__ = name
-    given = "0" if name.startswith("set_") else ""
-    call.__doc__ = f"""{name}(...): needs a GPU; raises AssertionError, as PyTorch's CPU build does.
-
-    >>> torch.cuda.{name}({given})
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled
-    """
-    return call
-
-
-for _name in (
-    "current_device",
-    "set_device",
-    "get_device_name",
-    "get_device_properties",
-    "get_device_capability",
-    "synchronize",
-    "current_stream",
-    "get_rng_state",
-    "set_rng_state",
-    "initial_seed",
-    "reset_peak_memory_stats",
-    "mem_get_info",
-):
-    globals()[_name] = _needs_gpu(_name)
-
-
-class device:
-    """device(index)
-
-    A context in which a GPU is current; None or a negative index changes nothing.
-
-    >>> with torch.cuda.device(None):
-    ...     torch.ones(1).device
-    device(type='cpu')
-    """
-
-    def __init__(self, device: object) -> None:
-        self.index = -1 if device is None else getattr(torch.device(device), "index", -1)
-
-    def __enter__(self) -> None:
-        if self.index is not None and self.index >= 0:
-            raise AssertionError(MESSAGE)
-
-    def __exit__(self, *exc: object) -> None:
-        return None
+from rushlight._core.stream import OutOfMemoryError as OutOfMemoryError
+from rushlight.cuda._devices import current_device as current_device
+from rushlight.cuda._devices import device as device
+from rushlight.cuda._devices import device_count as device_count
+from rushlight.cuda._devices import device_of as device_of
+from rushlight.cuda._devices import get_device_capability as get_device_capability
+from rushlight.cuda._devices import get_device_name as get_device_name
+from rushlight.cuda._devices import get_device_properties as get_device_properties
+from rushlight.cuda._devices import init as init
+from rushlight.cuda._devices import is_available as is_available
+from rushlight.cuda._devices import is_bf16_supported as is_bf16_supported
+from rushlight.cuda._devices import is_initialized as is_initialized
+from rushlight.cuda._devices import set_device as set_device
+from rushlight.cuda._devices import synchronize as synchronize
+from rushlight.cuda.memory import empty_cache as empty_cache
+from rushlight.cuda.memory import max_memory_allocated as max_memory_allocated
+from rushlight.cuda.memory import mem_get_info as mem_get_info
+from rushlight.cuda.memory import memory_allocated as memory_allocated
+from rushlight.cuda.memory import memory_reserved as memory_reserved
+from rushlight.cuda.memory import memory_summary as memory_summary
+from rushlight.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats
+from rushlight.cuda.random import get_rng_state as get_rng_state
+from rushlight.cuda.random import get_rng_state_all as get_rng_state_all
+from rushlight.cuda.random import initial_seed as initial_seed
+from rushlight.cuda.random import manual_seed as manual_seed
+from rushlight.cuda.random import manual_seed_all as manual_seed_all
+from rushlight.cuda.random import seed as seed
+from rushlight.cuda.random import seed_all as seed_all
+from rushlight.cuda.random import set_rng_state as set_rng_state
+from rushlight.cuda.random import set_rng_state_all as set_rng_state_all
+from rushlight.cuda.streams import Event as Event
+from rushlight.cuda.streams import Stream as Stream
+from rushlight.cuda.streams import StreamContext as StreamContext
+from rushlight.cuda.streams import current_stream as current_stream
+from rushlight.cuda.streams import default_stream as default_stream
+from rushlight.cuda.streams import set_stream as set_stream
+from rushlight.cuda.streams import stream as stream
 
 
 def __getattr__(name: str) -> Any:

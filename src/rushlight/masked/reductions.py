@@ -192,7 +192,8 @@ def mean(
 def _count(input, dim, keepdim, mask):
     """How many elements each result is made of."""
     if mask is None:
-        return sum(torch.ones(input.shape, dtype=torch.int64), dim, keepdim=keepdim)
+        ones = torch.ones(input.shape, dtype=torch.int64, device=input.device)
+        return sum(ones, dim, keepdim=keepdim)
     return sum(input_mask(input, mask), dim, keepdim=keepdim)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight._core import device as devices
+from rushlight._core import gpu
 from rushlight._core.storage import UntypedStorage
 
 # (priority, tagger: storage -> tag or None, deserializer: (storage, tag) -> storage or None)
@@ -129,16 +130,23 @@ _NOT_THERE = {
 }
 
 
+def _cuda_tag(storage):
+    return str(storage.device) if storage.device.type == "cuda" else None
+
+
 def _not_there(storage, location):
+    if location.startswith("cuda") and gpu.is_available():
+        return storage.to(device=devices.device("cuda", validate_cuda_device(location)))
     for kind, text in _NOT_THERE.items():
         if location.startswith(kind):
             raise RuntimeError(text)
+    return None
 
 
 def validate_cuda_device(location: Any) -> int:
     """validate_cuda_device(location) -> int
 
-    The number of the CUDA device that `location` names; RuntimeError, since there is none.
+    The number of the CUDA device that `location` names; RuntimeError where it is not there.
 
     >>> torch.serialization.validate_cuda_device('cuda:0')
     Traceback (most recent call last):
@@ -147,6 +155,15 @@ def validate_cuda_device(location: Any) -> int:
     """
     if isinstance(location, str) and not location.startswith("cuda"):
         raise ValueError(f"Expected a cuda device, but got: {location}")
+    if gpu.is_available():
+        index = devices.device(location).index or 0
+        if index >= gpu.cuda.count:
+            raise RuntimeError(
+                f"Attempting to deserialize object on CUDA device {index} but "
+                f"torch.cuda.device_count() is {gpu.cuda.count}. Please use torch.load with "
+                "map_location to map your storages to an existing device."
+            )
+        return index
     raise RuntimeError(_NOT_THERE["cuda"])
 
 
@@ -164,5 +181,5 @@ def validate_hpu_device(location: Any) -> int:
 
 
 register_package(10, _cpu_tag, _cpu_restore)
-register_package(20, lambda storage: None, _not_there)
+register_package(20, _cuda_tag, _not_there)
 register_package(22, _meta_tag, _meta_restore)

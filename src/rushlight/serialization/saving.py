@@ -105,6 +105,6 @@ def _write_archive(obj, file, folder, pickle_module, protocol, without_byte_orde
         writer.write_record("byteorder", sys.byteorder.encode())
     for key, storage in table.storages.items():
         skip = settings.thread.skip_data or storage.device.type == "meta"
-        content = bytes(storage.nbytes()) if skip else storage._here()
+        content = bytes(storage.nbytes()) if skip else storage.cpu()._here()
         writer.write_record(f"data/{key}", content)
     writer.finish()

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 
 from rushlight import _api as torch
+from rushlight._core import gpu
 from rushlight.amp import GradScaler as _GradScaler
 from rushlight.amp import autocast as _autocast
 from rushlight.amp import custom_bwd as _custom_bwd
@@ -14,12 +15,12 @@ __all__ = ["GradScaler", "amp_definitely_not_available", "autocast", "custom_bwd
 
 
 def amp_definitely_not_available() -> bool:
-    """amp_definitely_not_available() -> bool: True, there is no GPU.
+    """amp_definitely_not_available() -> bool: is there no GPU?
 
     >>> torch.cuda.amp.amp_definitely_not_available()
     True
     """
-    return True
+    return not gpu.is_available()
 
 
 def _old(name: str, new: str) -> None:

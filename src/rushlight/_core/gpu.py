@@ -1,0 +1,236 @@
+"""CUDA devices: CuPy, imported when a device is first asked for, and the way of arrays to and fro.
+
+Nothing here runs for tensors of the CPU. ``cuda.kind`` is None until CuPy was imported, and no
+array has that type.
+"""
+
+import contextlib
+import importlib
+from typing import Any
+
+import numpy as np
+
+from rushlight._core import device as devices
+from rushlight._core.backend import MODULES
+from rushlight._core.gpu_module import Module, detours
+from rushlight._core.once import warn_once
+
+NO_CUPY = "Torch not compiled with CUDA enabled"
+NO_DRIVER = (
+    "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed "
+    "a driver from http://www.nvidia.com/Download/index.aspx"
+)
+NO_GPU = "No CUDA GPUs are available"
+
+
+class Cuda:
+    """What there is of CUDA: CuPy's module, its array type, and how many devices it sees."""
+
+    def __init__(self) -> None:
+        self.module: Any = None
+        self.xp: Any = None  # it as a forward sees it
+        self.kind: Any = None  # its array type
+        self.count = 0
+        self.looked = False  # was CuPy looked for?
+        self.missing: Exception = AssertionError(NO_CUPY)
+        self.places: list[devices.device] = []
+
+
+cuda = Cuda()
+
+
+def load() -> Cuda:
+    """CuPy and its devices; looked for once."""
+    if not cuda.looked:
+        cuda.looked = True
+        try:
+            found = importlib.import_module("cupy")
+        except ImportError:
+            return cuda
+        install(found)
+    return cuda
+
+
+def install(module: Any) -> None:
+    """Compute on the devices of this array module: CuPy, or one of its shape; None: on none."""
+    if cuda.kind is not None:
+        MODULES.pop(cuda.kind, None)
+    cuda.__init__()  # type: ignore[misc]  # everything as it was
+    cuda.looked = True
+    if module is None:
+        return
+    try:
+        count = module.cuda.runtime.getDeviceCount()
+    except RuntimeError as error:  # CUDARuntimeError is one
+        none = "NoDevice" in str(error)
+        cuda.missing = RuntimeError(NO_GPU if none else NO_DRIVER)
+        return
+    if not count:
+        cuda.missing = RuntimeError(NO_GPU)
+        return
+    cuda.module, cuda.kind, cuda.count = module, module.ndarray, count
+    cuda.places = [devices.device("cuda", i) for i in range(count)]
+    cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
+
+
+def is_available() -> bool:
+    """Is there a device to compute on?"""
+    return load().kind is not None
+
+
+def engine() -> Any:
+    """CuPy; PyTorch's error where there is no device."""
+    if load().kind is None:
+        raise cuda.missing.with_traceback(None)
+    return cuda.module
+
+
+def current() -> int:
+    """The index of the current device."""
+    return engine().cuda.runtime.getDevice()
+
+
+def resolve(place: devices.device) -> devices.device:
+    """A device that is there, with its index."""
+    engine()
+    index = current() if place.index is None else place.index
+    if index >= cuda.count:
+        raise RuntimeError(
+            "CUDA error: invalid device ordinal: there are "
+            f"{cuda.count} CUDA devices, and device {index} was asked for"
+        )
+    return cuda.places[index]
+
+
+devices.RESOLVERS["cuda"] = resolve
+
+
+def index_of(array: Any) -> int:
+    """The index of the device that an array is on."""
+    return array.device.id
+
+
+def place_of(array: Any) -> devices.device:
+    """The device of an array that is neither NumPy's nor of the meta device."""
+    return cuda.places[array.device.id] if type(array) is cuda.kind else devices.CPU
+
+
+def on(index: int) -> Any:
+    """A context in which a device is current."""
+    if current() == index:
+        return contextlib.nullcontext()
+    return cuda.module.cuda.Device(index)
+
+
+def to_device(array: Any, place: devices.device) -> Any:
+    """An array, of the host or of any device, copied to a device; itself if it is there."""
+    target = resolve(place)
+    if type(array) is cuda.kind and index_of(array) == target.index:
+        return array
+    stored, back = by_memory(array)
+    with on(target.index or 0):
+        return cuda.module.array(stored, order="C").transpose(back)
+
+
+def to_host(array: Any) -> np.ndarray:
+    """A device's array copied to the host, its strides kept; others as they are."""
+    if type(array) is not cuda.kind:
+        return array
+    with on(index_of(array)):
+        stored, back = by_memory(array)
+        return np.asarray(stored.get()).transpose(back)
+
+
+def copied(array: Any) -> Any:
+    """A copy on the device that the array is on."""
+    if type(array) is not cuda.kind:
+        return array.copy()
+    with on(index_of(array)):
+        return array.copy()
+
+
+def make_writeable(view: Any) -> None:
+    """Let a view be written to that NumPy made read-only; a device's arrays always can be."""
+    if type(view) is np.ndarray:
+        view.flags.writeable = True
+
+
+def strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """A look at the memory of an array, of the host or a device, with strides in bytes."""
+    if type(array) is not cuda.kind:
+        return np.lib.stride_tricks.as_strided(array, shape, strides)
+    with on(index_of(array)):
+        return cuda.module.lib.stride_tricks.as_strided(array, shape, strides)
+
+
+def all_to_host(value: Any) -> Any:
+    """Parameters with a device's arrays, in tuples and lists too, copied to the host."""
+    if type(value) in (tuple, list):
+        return type(value)(all_to_host(v) for v in value)
+    return to_host(value)
+
+
+def beside(value: Any, array: Any) -> Any:
+    """Arrays of an index on the device of the array that they index."""
+    if type(array) is not cuda.kind:
+        return all_to_host(value) if cuda.kind is not None else value
+    if type(value) in (tuple, list):
+        return type(value)(beside(v, array) for v in value)
+    if type(value) in (np.ndarray, cuda.kind):
+        return to_device(value, place_of(array))
+    return value
+
+
+def count_detour(name: str) -> None:
+    """Note that an operator was computed on the host; the first time it is said aloud."""
+    detours[name] += 1
+    warn_once(
+        f"The operator '{name}' is not made for CUDA devices yet: it is computed on the CPU, "
+        "with copies to and fro."
+    )
+
+
+def by_memory(array: Any) -> tuple[Any, list[int]]:
+    """An array with its dimensions in the order of memory, and the order that undoes it; CuPy's
+    copies keep no other.
+    """
+    steps = array.strides
+    order = list(range(array.ndim))
+    if 0 not in steps:
+        order.sort(key=lambda i: -abs(steps[i]))
+    return array.transpose(order), sorted(order, key=order.__getitem__)
+
+
+def common(arrays: list) -> int:
+    """The device that arrays are on together; 0-d ones of the CPU go with any."""
+    places = [
+        devices.CPU if type(a) is np.ndarray else place_of(a)
+        for a in arrays
+        if a is not None and (type(a) is not np.ndarray or a.ndim)
+    ]
+    first = next(p for p in places if p is not devices.CPU)
+    other = next((p for p in places if p is not first), None)
+    if other is not None:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{first} and {other}!"
+        )
+    return first.index or 0
+
+
+def moved(arrays: list, by_value: bool) -> list:
+    """Arrays for a forward on the current device: 0-d ones of the CPU are brought there, or passed
+    by value to a function that takes numbers.
+    """
+    asarray = cuda.module.asarray
+    return [(a[()] if by_value else asarray(a)) if type(a) is np.ndarray else a for a in arrays]
+
+
+def settle(result: Any) -> Any:
+    """What a forward returned as an array of the current device."""
+    return result if type(result) is cuda.kind else cuda.module.asarray(result)
+
+
+def module_of(array: Any) -> Any:
+    """The array module that makes arrays where this one is."""
+    return MODULES.get(type(array), np)

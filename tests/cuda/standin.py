@@ -1,0 +1,551 @@
+"""A module shaped like CuPy whose "device memory" is NumPy's, behind a class that lets nobody in.
+
+Where there is no GPU, the CUDA half of rushlight is tested on it: what stands on a device can only
+be reached by what CuPy offers (``asnumpy``, ``get``, ``item``), names that CuPy 14.2 has not are
+missing, arrays of the host are refused beside a device's, and each array knows its device.
+``copies`` counts what crossed to the host. Two devices are there.
+"""
+
+import sys
+import types
+from collections import Counter
+
+import numpy as np
+
+# Of NumPy's public names, what CuPy 14.2.0 has not (read from the package, on 2026-11-21).
+MISSING = set(
+    """
+    asmatrix block bmat busday_count busday_offset busdaycalendar bytes_ character clongdouble
+    complex256 datetime64 datetime_as_string datetime_data einsum_path errstate flexible float128
+    frompyfunc fromregex geomspace get_include getbufsize geterr geterrcall histogram_bin_edges
+    info insert is_busday isnat longdouble matrix matvec memmap nanpercentile nanquantile
+    ndenumerate nditer nested_iters object_ polyder polydiv polyint recarray record setbufsize
+    seterr seterrcall show_runtime spacing str_ test timedelta64 unstack vecdot vecmat void
+    """.split()  # noqa: SIM905  # a list of eighty strings is no clearer
+)
+MISSING_LINALG = {"matrix_norm", "multi_dot", "svdvals", "vector_norm"} | {
+    *("diagonal", "outer", "tensordot", "trace", "vecdot")
+}
+# What CuPy's ufuncs can do besides being called.
+REDUCE = {"add", "multiply"}
+AT = {"add", "maximum", "minimum"}
+FROM_HOST = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
+
+copies: Counter = Counter()  # "to host", "to device"
+DEVICES = 2
+_current = [0]
+
+
+# ---- devices, streams, memory --------------------------------------------------------------------
+
+
+class Device:
+    """cupy.cuda.Device."""
+
+    def __init__(self, device=None):
+        self.id = _current[0] if device is None else int(device)
+        self._before = []
+
+    def use(self):
+        _current[0] = self.id
+
+    def __enter__(self):
+        self._before.append(_current[0])
+        self.use()
+        return self
+
+    def __exit__(self, *exc):
+        _current[0] = self._before.pop()
+
+    def synchronize(self):
+        copies["synchronize"] += 1
+
+    @property
+    def compute_capability(self):
+        return "90"
+
+    @property
+    def mem_info(self):
+        return 10**9, 2 * 10**9
+
+    def __eq__(self, other):
+        return isinstance(other, Device) and other.id == self.id
+
+    def __hash__(self):
+        return hash(self.id)
+
+
+class Event:
+    """cupy.cuda.Event: its time is the number of events recorded before it."""
+
+    recorded = 0
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self.disable_timing, self.time, self.done = disable_timing, None, True
+
+    def record(self, stream=None):
+        Event.recorded += 1
+        self.time = Event.recorded
+
+    def synchronize(self):
+        pass
+
+    ptr = 1
+
+
+def get_elapsed_time(start, end):
+    """Milliseconds between two events."""
+    return float(end.time - start.time)
+
+
+class Stream:
+    """cupy.cuda.Stream."""
+
+    stack: list = []  # noqa: RUF012  # one for the process, as CuPy has one for each thread
+
+    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
+        self.ptr, self.priority, self.done, self.device_id = id(self), priority or 0, True, 0
+        if null:
+            self.ptr = 0
+
+    def use(self):
+        Stream.stack[:] = [self]
+
+    def __enter__(self):
+        Stream.stack.append(self)
+        return self
+
+    def __exit__(self, *exc):
+        Stream.stack.pop()
+
+    def record(self, event=None):
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event):
+        assert isinstance(event, Event)
+
+    def synchronize(self):
+        copies["synchronize"] += 1
+
+
+Stream.null = Stream(null=True)
+
+
+class MemoryPool:
+    """cupy.cuda.MemoryPool, as far as it can be asked."""
+
+    def used_bytes(self):
+        return 0
+
+    def total_bytes(self):
+        return 0
+
+    def free_all_blocks(self, stream=None):
+        copies["freed"] += 1
+
+
+class MemoryPointer:
+    """cupy.cuda.MemoryPointer."""
+
+    def __init__(self, host):
+        self.ptr = host.__array_interface__["data"][0]
+        self.mem = self
+        self.device_id = 0
+
+
+# ---- arrays --------------------------------------------------------------------------------------
+
+
+class Flags:
+    """cupy's flags: two of NumPy's and who owns the memory."""
+
+    def __init__(self, x):
+        self.c_contiguous, self.f_contiguous = x._a.flags.c_contiguous, x._a.flags.f_contiguous
+        self.owndata = x.base is None
+        self.forc = self.c_contiguous or self.f_contiguous
+
+
+class ndarray:
+    """cupy.ndarray."""
+
+    __slots__ = ("__weakref__", "_a", "base", "device")
+    __array_priority__ = 100
+
+    def __new__(cls, shape, dtype=float, memptr=None, strides=None, order="C"):
+        assert memptr is None
+        return made(np.empty(shape, dtype, order))
+
+    shape = property(lambda self: self._a.shape)
+    dtype = property(lambda self: self._a.dtype)
+    ndim = property(lambda self: self._a.ndim)
+    size = property(lambda self: self._a.size)
+    nbytes = property(lambda self: self._a.nbytes)
+    itemsize = property(lambda self: self._a.itemsize)
+    strides = property(lambda self: self._a.strides)
+    flags = property(Flags)
+    data = property(lambda self: MemoryPointer(self._a))
+    T = property(lambda self: made(self._a.T, self))
+    flat = property(lambda self: made(self._a.reshape(-1), self))
+
+    @property
+    def real(self):
+        return made(self._a.real, self) if self._a.dtype.kind == "c" else self
+
+    @real.setter
+    def real(self, value):
+        self._a.real = inner(value)
+
+    @property
+    def imag(self):
+        return made(self._a.imag, self)
+
+    @imag.setter
+    def imag(self, value):
+        self._a.imag = inner(value)
+
+    @property
+    def __cuda_array_interface__(self):
+        facts = dict(self._a.__array_interface__)
+        facts["version"] = 3
+        return facts
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        copies["to host"] += 1
+        return self._a.copy(order)
+
+    def set(self, arr, stream=None):
+        copies["to device"] += 1
+        self._a[...] = arr
+
+    def item(self, *args):
+        copies["to host"] += 1
+        return self._a.item(*args)
+
+    def tolist(self):
+        copies["to host"] += 1
+        return self._a.tolist()
+
+    def tobytes(self, order="C"):
+        copies["to host"] += 1
+        return self._a.tobytes(order)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct "
+            "a NumPy array explicitly."
+        )
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        function = getattr(sys.modules[__name__], ufunc.__name__, None)
+        if method != "__call__" or function is None or ufunc.signature is not None:
+            return NotImplemented
+        out = kwargs.pop("out", None)
+        if out is not None:
+            kwargs["out"] = out[0] if len(out) == 1 else out
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, func, kinds, args, kwargs):
+        place = sys.modules[__name__]
+        for part in func.__module__.split(".")[1:]:
+            place = getattr(place, part, None)
+        function = getattr(place, func.__name__, None)
+        if function is None or function is func:
+            return NotImplemented
+        return function(*args, **kwargs)
+
+    def __getitem__(self, index):
+        basic = not arrays_in(index if type(index) is tuple else (index,))
+        return made(self._a[index if basic else inner(index)], self)
+
+    def __setitem__(self, index, value):
+        self._a[inner(index)] = inner(value)
+
+    def __len__(self):
+        return len(self._a)
+
+    def __iter__(self):
+        if not self._a.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self._a)))
+
+    def __bool__(self):
+        copies["to host"] += 1
+        return bool(self._a)
+
+    def __int__(self):
+        copies["to host"] += 1
+        return int(self._a)
+
+    def __float__(self):
+        copies["to host"] += 1
+        return float(self._a)
+
+    def __complex__(self):
+        copies["to host"] += 1
+        return complex(self._a)
+
+    def __repr__(self):
+        return repr(self._a)
+
+    def __reduce__(self):
+        return lifted(np.array, "array"), (self._a,)
+
+    __hash__ = None
+
+
+def made(host, owner=None):
+    """A device array over NumPy memory; ``owner``: one whose memory it may be."""
+    x = object.__new__(ndarray)
+    x._a = host if type(host) is np.ndarray else np.asarray(host)
+    x.base = None
+    x.device = Device()
+    if owner is not None and x._a.size and np.may_share_memory(x._a, owner._a):
+        x.base = owner if owner.base is None else owner.base
+        x.device = owner.device
+    return x
+
+
+def inner(value):
+    """Arguments as NumPy takes them; arrays of the host, and of another device, are refused."""
+    kind = type(value)
+    if kind is ndarray:
+        if value.device.id != _current[0]:
+            raise ValueError(
+                f"Array device must be same as the current device: array device = "
+                f"{value.device.id} while current = {_current[0]}"
+            )
+        return value._a
+    if kind is np.ndarray:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    if kind in (tuple, list):
+        return kind([inner(v) for v in value])
+    return value
+
+
+def outer(value, given):
+    """Results as a device's arrays: what was written to is the same object, looks have owners."""
+    if isinstance(value, np.generic):
+        return made(np.asarray(value))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*[outer(v, given) for v in value])
+    if isinstance(value, (tuple, list)):
+        return type(value)(outer(v, given) for v in value)
+    if not isinstance(value, np.ndarray):
+        return value
+    for x in given:
+        if x._a is value:
+            return x
+    for x in given:
+        if x._a.size and value.size and np.may_share_memory(value, x._a):
+            return made(value, x)
+    return made(value)
+
+
+def arrays_in(value):
+    """The device arrays among arguments."""
+    if type(value) is ndarray:
+        return [value]
+    return [x for v in value for x in arrays_in(v)] if type(value) in (tuple, list) else []
+
+
+def lifted(function, name):
+    """One of NumPy's functions on device arrays."""
+
+    def call(*args, **kwargs):
+        if name in FROM_HOST and type(args[0]) is np.ndarray:
+            copies["to device"] += 1
+            return made(function(args[0], *args[1:], **kwargs).copy("K"))
+        given = arrays_in(args) + arrays_in(tuple(kwargs.values()))
+        if name in FROM_HOST and given and type(args[0]) is ndarray:
+            args = (args[0]._a, *args[1:])  # from another device, too
+        else:
+            args = inner(args)
+        result = function(*args, **{k: inner(v) for k, v in kwargs.items()})
+        return outer(result, given)
+
+    call.__name__ = name
+    return call
+
+
+class ufunc:
+    """cupy.ufunc."""
+
+    def __init__(self, name):
+        self._f, self.__name__ = getattr(np, name), name
+        self.nin, self.nout, self.nargs = self._f.nin, self._f.nout, self._f.nargs
+        self.types = self._f.types
+
+    def __call__(self, *args, **kwargs):
+        out = args[self.nin] if len(args) > self.nin else None
+        if out is not None and type(out) is not ndarray and type(out) is not tuple:
+            raise TypeError("Output arguments type must be cupy.ndarray")
+        return lifted(self._f, self.__name__)(*args, **kwargs)
+
+    def _method(self, method, allowed, args, kwargs):
+        if self.__name__ not in allowed:
+            raise NotImplementedError(f"`cupy_{self.__name__}.{method}` is not supported yet")
+        return lifted(getattr(self._f, method), method)(*args, **kwargs)
+
+    def at(self, *args, **kwargs):
+        return self._method("at", AT, args, kwargs)
+
+    def reduce(self, *args, **kwargs):
+        return self._method("reduce", REDUCE, args, kwargs)
+
+    def accumulate(self, *args, **kwargs):
+        return self._method("accumulate", REDUCE, args, kwargs)
+
+    def reduceat(self, *args, **kwargs):
+        return self._method("reduceat", {"add"}, args, kwargs)
+
+    def outer(self, a, b, **kwargs):
+        return lifted(self._f.outer, "outer")(a, b, **kwargs)
+
+
+# ---- the module ----------------------------------------------------------------------------------
+
+
+def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
+    """A copy on the host."""
+    return a.get(order=order) if type(a) is ndarray else np.asarray(a)
+
+
+def __getattr__(name):
+    if name in MISSING or name.startswith("__"):
+        raise AttributeError(f"module 'cupy' has no attribute '{name}'")
+    value = getattr(np, name)
+    if isinstance(value, np.ufunc):
+        value = ufunc(name)
+    elif isinstance(value, types.ModuleType):
+        value = Room(name)
+    elif callable(value) and not isinstance(value, type):
+        value = lifted(value, name)
+    globals()[name] = value
+    return value
+
+
+class Room:
+    """A submodule: cupy.linalg, cupy.fft, cupy.lib."""
+
+    def __init__(self, path):
+        self._path = path
+        value = np
+        for part in path.split("."):
+            value = getattr(value, part)
+        self._module = value
+
+    def __getattr__(self, name):
+        if self._path == "linalg" and name in MISSING_LINALG:
+            raise AttributeError(f"module 'cupy.linalg' has no attribute '{name}'")
+        value = getattr(self._module, name)
+        if isinstance(value, types.ModuleType):
+            return Room(f"{self._path}.{name}")
+        return value if isinstance(value, type) else lifted(value, name)
+
+
+def _operators():
+    two = {
+        "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide",
+        "floordiv": "floor_divide", "mod": "remainder", "pow": "power", "and": "bitwise_and",
+        "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift",
+        "matmul": "matmul",
+    }  # fmt: skip
+    compare = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+               "eq": "equal", "ne": "not_equal"}  # fmt: skip
+    one = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+    def attach(method, name, swapped=False, inplace=False):
+        def call(self, *other):
+            f = getattr(sys.modules[__name__], name)
+            if inplace:
+                return f(self, *other, self)
+            return f(*other, self) if swapped else f(self, *other)
+
+        setattr(ndarray, f"__{method}__", call)
+
+    for method, name in two.items():
+        attach(method, name)
+        attach("r" + method, name, swapped=True)
+        if method != "matmul":
+            attach("i" + method, name, inplace=True)
+    for method, name in (compare | one).items():
+        attach(method, name)
+    plain = """
+        all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy
+        cumprod cumsum diagonal dot fill flatten max mean min nonzero partition prod put ravel
+        repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var
+        view byteswap
+    """.split()  # noqa: SIM905  # as above
+    for name in plain:
+        attach_method(name)
+
+
+# Methods that launch nothing: they do not ask which device is current.
+LOOKS = {"reshape", "view", "transpose", "swapaxes", "squeeze", "diagonal", "ravel"}
+
+
+def attach_method(name):
+    """One of NumPy's methods."""
+
+    def call(self, *args, **kwargs):
+        if name in ("copy", "astype"):
+            result = getattr(self._a, name)(*args, **kwargs)  # CuPy copies from other devices too
+            return self if result is self._a else made(result)
+        given = [self, *arrays_in(args), *arrays_in(tuple(kwargs.values()))]
+        mine = self._a if name in LOOKS else inner(self)
+        result = getattr(mine, name)(*inner(args), **{k: inner(v) for k, v in kwargs.items()})
+        if name == "diagonal":  # CuPy's can be written to
+            result.flags.writeable = True
+        return outer(result, given)
+
+    setattr(ndarray, name, call)
+
+
+_operators()
+
+
+def get_default_memory_pool():
+    """The pool of the current device."""
+    return _pool
+
+
+def get_default_pinned_memory_pool():
+    """The pool of pinned memory."""
+    return _pool
+
+
+def is_available():
+    """Always."""
+    return True
+
+
+_pool = MemoryPool()
+__version__ = "14.2.0"
+cuda = types.SimpleNamespace(
+    Device=Device,
+    Stream=Stream,
+    Event=Event,
+    ExternalStream=Stream,
+    MemoryPool=MemoryPool,
+    get_elapsed_time=get_elapsed_time,
+    get_current_stream=lambda device_id=None: Stream.stack[-1] if Stream.stack else Stream.null,
+    runtime=types.SimpleNamespace(
+        getDeviceCount=lambda: DEVICES,
+        getDevice=lambda: _current[0],
+        setDevice=lambda i: _current.__setitem__(0, i),
+        deviceSynchronize=lambda: copies.update(["synchronize"]),
+        memGetInfo=lambda: (10**9, 2 * 10**9),
+        getDeviceProperties=lambda i: {
+            "name": b"stand-in",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": 2 * 10**9,
+            "multiProcessorCount": 1,
+            "warpSize": 32,
+        },
+        runtimeGetVersion=lambda: 13000,
+        driverGetVersion=lambda: 13000,
+    ),
+)

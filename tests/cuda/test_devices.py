@@ -1,0 +1,197 @@
+"""Tensors on CUDA devices, on the stand-in: where things are, what is refused, in which words."""
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import rushlight as torch
+from rushlight._core import gpu
+
+TWO = "Expected all tensors to be on the same device, but found at least two devices, "
+
+
+def test_importing_does_not_look_for_cupy():
+    program = "import sys, rushlight as torch; torch.ones(2) + 1; print('cupy' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
+
+
+def test_no_device_no_cuda():
+    gpu.install(None)
+    assert not torch.cuda.is_available()
+    assert torch.cuda.device_count() == 0
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+        torch.ones(2).cuda()
+
+
+def test_cupy_without_a_driver(cupy, monkeypatch):
+    def fails():
+        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", fails)
+    gpu.install(cupy)
+    assert not torch.cuda.is_available()
+    with pytest.raises(RuntimeError, match="Found no NVIDIA driver on your system"):
+        torch.ones(2, device="cuda")
+
+
+def test_where_tensors_are():
+    x = torch.arange(6.0).reshape(2, 3).cuda()
+    assert x.device == torch.device("cuda", 0)
+    assert x.is_cuda
+    assert not x.is_cpu
+    assert x.get_device() == 0
+    assert (x @ x.t()).sum(0).device == x.device
+    assert x[0].is_cuda
+    assert torch.zeros(1, device="cuda:1").get_device() == 1
+    assert x.to("cuda:1").to("cpu").device.type == "cpu"
+    assert x.cuda() is x
+    assert x.to("cuda") is x
+    assert x.new_zeros(2).is_cuda
+    assert torch.ones_like(x).is_cuda
+    assert x.type() == "torch.cuda.FloatTensor"
+    assert torch.randn(2, device="cuda").is_cuda
+
+
+def test_what_is_printed():
+    assert repr(torch.tensor([1, 2], device="cuda")) == "tensor([1, 2], device='cuda:0')"
+    w = torch.ones(1, device="cuda:1", requires_grad=True)
+    assert repr(w) == "tensor([1.], device='cuda:1', requires_grad=True)"
+
+
+def test_strides_survive_the_way():
+    x = torch.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
+    assert x.cuda().stride() == x.stride()
+    assert x.cuda().cpu().stride() == x.stride()
+
+
+def test_different_devices_are_refused():
+    x, y, z = torch.ones(2), torch.ones(2, device="cuda"), torch.ones(2, device="cuda:1")
+    for call in (lambda: x + y, lambda: y + x, lambda: torch.cat([y, x]), lambda: x @ y):
+        with pytest.raises(RuntimeError, match=TWO + "cuda:0 and cpu!"):
+            call()
+    with pytest.raises(RuntimeError, match=TWO + "cuda:1 and cuda:0!"):
+        z * y
+    assert (y * torch.tensor(2.0)).tolist() == [2.0, 2.0]  # a 0-d tensor of the CPU goes with any
+
+
+def test_out_on_another_device():
+    with pytest.raises(RuntimeError, match="cross-device copies are not allowed"):
+        torch.add(torch.ones(2), 1, out=torch.ones(2, device="cuda"))
+
+
+def test_to_the_host():
+    x = torch.tensor([[1.5, 2.0]], device="cuda")
+    with pytest.raises(
+        TypeError, match=r"can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu\(\)"
+    ):
+        x.numpy()
+    assert x.cpu().numpy().tolist() == x.tolist() == [[1.5, 2.0]]
+    assert x[0, 0].item() == 1.5
+    assert float(x[0, 1]) == 2.0
+    assert bool(x[0, 0] > 1)
+    assert x.numpy(force=True).tolist() == [[1.5, 2.0]]
+
+
+def test_computing_copies_nothing(cupy):
+    x = torch.ones(3, 3, device="cuda", requires_grad=True)
+    cupy.copies.clear()
+    ((x * 2 + x.exp()).softmax(-1) @ x).mean().backward()
+    x.grad[0] += 1
+    assert not cupy.copies["to host"]
+
+
+def test_gradients_come_back_over_devices():
+    w = torch.ones(2, requires_grad=True)
+    (w.cuda() * 3).to("cuda:1").sum().backward()
+    assert w.grad.device.type == "cpu"
+    assert w.grad.tolist() == [3.0, 3.0]
+
+
+def test_writing():
+    x = torch.zeros(2, 2, device="cuda")
+    x[0] = torch.tensor([1.0, 2.0])  # from the CPU
+    x[1, 1] = 5
+    x[torch.tensor([True, False])] = 7.0
+    x[:, 0].add_(1)
+    assert x.tolist() == [[8.0, 7.0], [1.0, 5.0]]
+    assert torch.ones(2).copy_(x[1]).tolist() == [1.0, 5.0]
+
+
+def test_indexing():
+    x = torch.arange(6.0, device="cuda").reshape(3, 2)
+    for index in (torch.tensor([2, 0]), torch.tensor([2, 0], device="cuda"), [2, 0]):
+        assert x[index].tolist() == [[4.0, 5.0], [0.0, 1.0]]
+    assert x[x > 3].tolist() == [4.0, 5.0]
+    with pytest.raises(IndexError, match="index 7 is out of bounds for dimension 0 with size 3"):
+        x[:, None][torch.tensor([7]), 0]
+
+
+def test_invalid_devices():
+    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+        torch.ones(1, device="cuda:7")
+    with pytest.raises(RuntimeError, match="Invalid device, must be cuda device, but got cpu"):
+        torch.ones(1).cuda("cpu")
+
+
+def test_default_device():
+    torch.set_default_device("cuda")
+    try:
+        assert torch.ones(2).is_cuda
+        assert torch.tensor([1.0]).is_cuda
+        assert torch.randn(2).is_cuda
+        assert torch.nn.Linear(2, 2).weight.is_cuda
+    finally:
+        torch.set_default_device(None)
+    with torch.device("cuda:1"):
+        assert torch.arange(3).get_device() == 1
+    assert not torch.ones(1).is_cuda
+
+
+def test_files():
+    state = {"w": torch.tensor([1.0, 2.0], device="cuda"), "n": torch.ones(2)[1:]}
+
+    def loaded(**how):
+        file = io.BytesIO()
+        torch.save(state, file)
+        file.seek(0)
+        return torch.load(file, **how)
+
+    assert loaded()["w"].device == torch.device("cuda", 0)
+    assert loaded(map_location="cpu")["w"].device.type == "cpu"
+    assert loaded(map_location="cuda:1")["n"].get_device() == 1
+    assert loaded(map_location={"cuda:0": "cuda:1"})["w"].get_device() == 1
+    assert loaded()["w"].tolist() == [1.0, 2.0]
+
+
+def test_copies():
+    x = torch.tensor([1.0, 2.0], device="cuda:1", requires_grad=True)
+    for made in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert made.get_device() == 1
+        assert made.tolist() == [1.0, 2.0]
+        assert made.requires_grad
+
+
+def test_storages():
+    x = torch.arange(4.0, device="cuda")
+    assert x[2:].storage_offset() == 2
+    assert x[2:].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert x.untyped_storage().device == x.device
+    assert x.as_strided((2, 2), (1, 2)).tolist() == [[0.0, 2.0], [1.0, 3.0]]
+
+
+def test_views_share_memory_and_history():
+    x = torch.zeros(4, device="cuda")
+    x.view(2, 2)[1].fill_(3)
+    assert x.tolist() == [0.0, 0.0, 3.0, 3.0]
+    w = torch.ones(4, device="cuda", requires_grad=True)
+    y = w * 1
+    y[1:3] *= 5
+    y.sum().backward()
+    assert w.grad.tolist() == [1.0, 5.0, 5.0, 1.0]
