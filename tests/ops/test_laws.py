@@ -304,6 +304,7 @@ FURTHER = (
 GUMBEL = "what gumbel_softmax draws with; tests/ops/test_random.py has it"
 UNREACHED = {
     "noise_log": GUMBEL,
+    "sparse_blocks": "block-sparse layouts; tests/sparse has them",
     "sample_softmax": GUMBEL,
     "embedding_lookup": "the second derivative of an embedding; tests/ops/test_embedding.py has it",
     "segment_reduce": "no sample in PyTorch's tables; tests/parity/test_smaller_names.py has them",
