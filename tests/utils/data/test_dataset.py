@@ -165,7 +165,7 @@ def test_shares_of_processes(count, world, drop_last):
         ValueError, match=r"Invalid rank 3, rank should be in the interval \[0, 2\]"
     ):
         data.DistributedSampler(range(5), 3, 3)
-    with pytest.raises(RuntimeError, match="Requires distributed package"):
+    with pytest.raises(ValueError, match="Default process group has not been initialized"):
         data.DistributedSampler(range(5))
 
 

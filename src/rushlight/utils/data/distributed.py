@@ -12,7 +12,7 @@ __all__ = ["DistributedSampler"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-# The number of processes and the number of this one. A package that starts processes sets it.
+# The number of processes and the number of this one; rushlight.distributed sets it on joining.
 process_group: Callable[[], tuple[int, int]] | None = None
 
 
@@ -79,6 +79,9 @@ class DistributedSampler(Sampler[T_co]):
 def _world(num_replicas: int | None, rank: int | None) -> tuple[int, int]:
     """What was not said, from the process group."""
     if process_group is None:
-        raise RuntimeError("Requires distributed package to be available")
+        raise ValueError(
+            "Default process group has not been initialized, "
+            "please make sure to call init_process_group."
+        )
     size, own = process_group()
     return size if num_replicas is None else num_replicas, own if rank is None else rank
