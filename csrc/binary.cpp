@@ -1,7 +1,7 @@
 // Python's side of x + y and its like. Unlike the other kernels these serve every call: what the fast loops do not
 // take (other dtypes, strides, broadcasting other than by rows, columns and scalars) goes to NumPy's ufunc.
-#include "arrays.h"
-#include "kernels.h"
+#include "around.h"
+#include "copy.h"
 
 namespace rushlight {
 namespace {
@@ -72,8 +72,8 @@ using Loop = void (*)(const void *, const void *, void *, size_t);
 
 // The array to write into: `given`, if it is like `shaped`, or a new one. Null without an error: not served.
 PyObject *target(PyObject *given, PyObject *shaped) {
-  if (!given) return like(shaped);
-  bool fits = plain(given) && PyArray_ISWRITEABLE((PyArrayObject *)given) && type_of(given) == type_of(shaped) &&
+  if (!given) return new_like((PyArrayObject *)shaped, nullptr, true);
+  bool fits = plain(given) && plain(shaped) && PyArray_ISWRITEABLE((PyArrayObject *)given) && type_of(given) == type_of(shaped) &&
               Shape(given).same(Shape(shaped));
   return fits ? Py_NewRef(given) : nullptr;
 }
@@ -86,7 +86,8 @@ PyObject *elementwise(PyObject *given, PyObject *shaped, Loop loop, size_t xs, s
   size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out), n = size_of(out);
   char *to = data_of<char>(out);
   const char *from = static_cast<const char *>(a), *with = static_cast<const char *>(b);
-  share(n, 1, [=](size_t i, size_t j) { loop(from + i * xs, with + i * ys, to + i * item, j - i); });
+  if (given) share(n, 1, [=](size_t i, size_t j) { loop(from + i * xs, with + i * ys, to + i * item, j - i); });
+  else share_out(n, 1, item, to, [=](size_t i, size_t j, char *at) { loop(from + i * xs, with + i * ys, at, j - i); });
   return out;
 }
 
@@ -159,6 +160,17 @@ PyObject *broadcast(PyObject *given, PyObject *x, PyObject *y, const Forms &f) {
   return out;
 }
 
+// One behind the other in memory, in whatever order of the dimensions?
+bool flat(PyObject *x) { return PyArray_CheckExact(x) && PyArray_ISBEHAVED_RO((PyArrayObject *)x) && dense((PyArrayObject *)x); }
+
+bool same_layout(PyObject *x, PyObject *y) {
+  PyArrayObject *a = (PyArrayObject *)x, *b = (PyArrayObject *)y;
+  if (!Shape(x).same(Shape(y))) return false;
+  for (int i = 0; i < PyArray_NDIM(a); i++)
+    if (PyArray_DIM(a, i) > 1 && PyArray_STRIDE(a, i) != PyArray_STRIDE(b, i)) return false;
+  return true;
+}
+
 bool strided(PyObject *x) { return PyArray_CheckExact(x) && PyArray_ISBEHAVED_RO((PyArrayObject *)x); }
 
 // The bytes an array's elements lie in.
@@ -182,8 +194,20 @@ bool in_the_way(PyObject *given, PyObject *y) {
   return !(plain(given) && plain(y) && a == c && Shape(given).same(Shape(y)));
 }
 
+PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given = nullptr);
+
+// Operands whose last dimension is far apart: a copy is a block transpose, cheaper than jumping.
+PyObject *laid_out_anew(int op, PyObject *x, PyObject *y, PyObject *given) {
+  constexpr size_t SMALL = 1 << 12;
+  auto far = [](PyObject *a) { return !plain(a) && size_of(a) >= SMALL && dense((PyArrayObject *)a); };
+  bool first = far(x), second = far(y);
+  if (!first && !second) return nullptr;
+  Held a(first ? contiguous(x) : Py_NewRef(x)), b(second ? contiguous(y) : Py_NewRef(y));
+  return a && b ? attempt(op, a.get(), b.get(), given) : nullptr;
+}
+
 // nullptr without an error: not served. `given` is an array to write into, or null for a new one.
-PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given = nullptr) {
+PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given) {
   if (in_the_way(given, x) || in_the_way(given, y)) return nullptr;
   bool px = plain(x), py = plain(y);
   if (px && py) {
@@ -199,6 +223,8 @@ PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given = nullptr) {
     return broadcast(given, x, y, *f);
   }
   Scalar s;
+  px = px || flat(x);
+  py = py || flat(y);
   if (px && !PyArray_Check(y)) {
     int type = type_of(x);
     if (!number(y, type, s)) return nullptr;
@@ -213,7 +239,13 @@ PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given = nullptr) {
   }
   if (strided(x) && strided(y) && type_of(x) == type_of(y)) {
     const Forms *f = forms_of(op, type_of(x));
-    return f ? broadcast(given, x, y, *f) : nullptr;
+    if (!f) return nullptr;
+    if (px && py && same_layout(x, y)) {
+      size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)x);
+      return elementwise(given, x, f->both, item, item, data_of<char>(x), data_of<char>(y));
+    }
+    PyObject *out = broadcast(given, x, y, *f);
+    return out || PyErr_Occurred() ? out : laid_out_anew(op, x, y, given);
   }
   return nullptr;
 }
@@ -233,7 +265,7 @@ template <int OP> PyObject *gradient(PyObject *, PyObject *const *args, Py_ssize
   return out || PyErr_Occurred() ? out : not_implemented();
 }
 
-bool floats(PyObject *x) { return plain(x) && (type_of(x) == NPY_FLOAT32 || type_of(x) == NPY_FLOAT64); }
+bool floats(PyObject *x) { return flat(x) && (type_of(x) == NPY_FLOAT32 || type_of(x) == NPY_FLOAT64); }
 
 PyObject *neg(PyObject *, PyObject *x) {
   static PyObject *minus = PyFloat_FromDouble(-1);
@@ -249,7 +281,7 @@ PyObject *absolute(PyObject *, PyObject *x) {
 
 PyObject *relu(PyObject *, PyObject *x) {
   static PyObject *zero = PyFloat_FromDouble(0);
-  PyObject *out = plain(x) ? attempt(MAXIMUM, x, zero) : nullptr;
+  PyObject *out = flat(x) ? attempt(MAXIMUM, x, zero) : nullptr;
   return out || PyErr_Occurred() ? out : not_implemented();
 }
 

@@ -81,6 +81,7 @@ static bool (*const families[])(PyObject *) = {
     add_conv,
     add_copy,
     add_crc,
+    add_curves,
     add_engine,
     add_front,
     add_gather,
@@ -101,6 +102,7 @@ static bool (*const families[])(PyObject *) = {
     add_sort,
     add_scatter,
     add_threads,
+    add_ufuncs,
     add_views,
 };
 

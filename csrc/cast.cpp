@@ -1,4 +1,5 @@
 // Arrays in another type. Half precision goes through float32, a few thousand elements at a time.
+#include "around.h"
 #include "copy.h"
 #include "kernels.h"
 
@@ -50,24 +51,6 @@ void convert(int from, int to, const char *x, size_t x_item, char *out, size_t o
   }
 }
 
-// Do the elements fill their memory without gaps, in whatever order of the dimensions?
-bool dense(PyArrayObject *x) {
-  if (PyArray_IS_C_CONTIGUOUS(x) || PyArray_IS_F_CONTIGUOUS(x)) return true;
-  npy_intp step = PyArray_ITEMSIZE(x);
-  for (int seen = 0; seen < PyArray_NDIM(x);) {  // find what comes next; sizes of 1 are anywhere
-    int before = seen;
-    for (int d = 0; d < PyArray_NDIM(x); d++) {
-      if (PyArray_DIM(x, d) == 1) continue;
-      if (PyArray_STRIDE(x, d) == step) {
-        step *= PyArray_DIM(x, d);
-        seen++;
-      }
-    }
-    if (seen == before) break;
-  }
-  return step == PyArray_SIZE(x) * PyArray_ITEMSIZE(x);
-}
-
 // cast(x, dtype): x.astype(dtype), in the same order of memory; always a new array.
 PyObject *cast(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 2 || !movable(args[0]) || !PyArray_DescrCheck(args[1])) return not_implemented();
@@ -78,19 +61,14 @@ PyObject *cast(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Py_INCREF(wanted);
   Held out(new_like(x, wanted, true)), copy;
   if (!out) return nullptr;
-  if (!dense(x)) {  // the gaps first
-    copy.set(new_like(x, nullptr, true));
-    if (!copy) return nullptr;
-    PyArrayObject *c = (PyArrayObject *)copy.get();
-    copy_strided(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_BYTES(x), PyArray_STRIDES(x), PyArray_BYTES(c),
-                 PyArray_STRIDES(c), (size_t)PyArray_ITEMSIZE(x));
-    x = c;
-  }
+  copy.set(without_gaps(args[0]));
+  if (!copy) return nullptr;
+  x = (PyArrayObject *)copy.get();
   const char *f = PyArray_BYTES(x);
   char *t = data_of<char>(out.get());
   size_t x_item = (size_t)PyArray_ITEMSIZE(x), out_item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out.get());
-  share(size_of(out.get()), 1, [=](size_t i, size_t j) {
-    convert(from, to, f + i * x_item, x_item, t + i * out_item, out_item, j - i);
+  share_out(size_of(out.get()), 1, out_item, t, [=](size_t i, size_t j, char *at) {
+    convert(from, to, f + i * x_item, x_item, at, out_item, j - i);
   });
   return out.release();
 }

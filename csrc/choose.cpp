@@ -1,4 +1,5 @@
 // Choosing elements by masks and bounds: where, masked_fill, clamp, x[mask], nonzero.
+#include "around.h"
 #include "broadcast.h"
 #include "kernels.h"
 
@@ -60,7 +61,7 @@ PyObject *masked_fill(PyObject *, PyObject *const *args, Py_ssize_t given) {
 
 // clamp_numbers(x, min, max): Python numbers or None
 PyObject *clamp_numbers(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  if (given != 3 || !plain(args[0])) return not_implemented();
+  if (given != 3 || !movable(args[0]) || !dense((PyArrayObject *)args[0])) return not_implemented();
   int type = type_of(args[0]), k = compared_index(type);
   if (k < 0 || k >= (int)COMPARED_TYPES - 1) return not_implemented();
   Number numbers[2];
@@ -73,14 +74,14 @@ PyObject *clamp_numbers(PyObject *, PyObject *const *args, Py_ssize_t given) {
     bounds[i] = &numbers[i];
   }
   if (!bounds[0] && !bounds[1]) return not_implemented();
-  PyObject *out = like(args[0]);
+  PyObject *out = new_like((PyArrayObject *)args[0], nullptr, true);
   if (!out) return nullptr;
   auto loop = kernels->comparisons.clamp[k];
   const char *from = data_of<char>(args[0]);
   char *to = data_of<char>(out);
   size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out);
   const Number *low = bounds[0], *high = bounds[1];
-  share(size_of(out), 1, [=](size_t i, size_t j) { loop(from + i * item, low, high, to + i * item, j - i); });
+  share_out(size_of(out), 1, item, to, [=](size_t i, size_t j, char *at) { loop(from + i * item, low, high, at, j - i); });
   return out;
 }
 

@@ -13,10 +13,10 @@ PyObject *ufuncs[COUNT];
 
 using Loop = void (*)(const void *, const void *, void *, size_t);
 
-// One contiguous array and one number.
+// One dense array and one number.
 PyObject *with_number(Loop loop, PyObject *x, const Number &value) {
   PyArrayObject *a = (PyArrayObject *)x;
-  PyObject *out = new_array(PyArray_NDIM(a), PyArray_DIMS(a), NPY_BOOL);
+  PyObject *out = new_like(a, PyArray_DescrFromType(NPY_BOOL), true);
   if (!out) return nullptr;
   const char *from = PyArray_BYTES(a);
   char *to = data_of<char>(out);
@@ -46,7 +46,7 @@ PyObject *compare(int op, PyObject *const *args) {
   const Forms &f = kernels->comparisons.of[op][k];
   if (PyArray_CheckExact(y)) return type == type_of(y) ? arrays(f, args, NPY_BOOL, 1) : nullptr;
   Number value;
-  return plain(x) && number_as(y, type, value) ? with_number(f.right, x, value) : nullptr;
+  return movable(x) && dense((PyArrayObject *)x) && number_as(y, type, value) ? with_number(f.right, x, value) : nullptr;
 }
 
 PyObject *bits(int op, PyObject *const *args) {

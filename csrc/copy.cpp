@@ -1,9 +1,13 @@
 // Copies of arrays with strides: rows by memcpy, transposed ones by cache blocks, the rest element by element.
 #include "copy.h"
 
+#include "around.h"
 #include "kernels.h"
 
 #include <cstring>
+#ifdef __linux__
+#include <unistd.h>
+#endif
 
 namespace rushlight {
 namespace {
@@ -234,6 +238,45 @@ void copy_strided(int ndim, const npy_intp *dims, const char *from, const npy_in
     Odometer o(p.ndim - 1, p.sides, i);
     for (; i < j; i++, o.next()) line(from + o.from, inner.from, to + o.to, inner.to, inner.n, item);
   });
+}
+
+bool dense(PyArrayObject *x) {
+  if (PyArray_IS_C_CONTIGUOUS(x) || PyArray_IS_F_CONTIGUOUS(x)) return true;
+  npy_intp step = PyArray_ITEMSIZE(x);
+  for (int seen = 0; seen < PyArray_NDIM(x);) {  // find what comes next; sizes of 1 are anywhere
+    int before = seen;
+    for (int d = 0; d < PyArray_NDIM(x); d++) {
+      if (PyArray_DIM(x, d) == 1) continue;
+      if (PyArray_STRIDE(x, d) == step) {
+        step *= PyArray_DIM(x, d);
+        seen++;
+      }
+    }
+    if (seen == before) break;
+  }
+  return step == PyArray_SIZE(x) * PyArray_ITEMSIZE(x);
+}
+
+PyObject *without_gaps(PyObject *x) {
+  PyArrayObject *a = (PyArrayObject *)x;
+  if (dense(a)) return Py_NewRef(x);
+  PyObject *out = new_like(a, nullptr, true);
+  if (!out) return nullptr;
+  PyArrayObject *to = (PyArrayObject *)out;
+  copy_strided(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_BYTES(a), PyArray_STRIDES(a), PyArray_BYTES(to),
+               PyArray_STRIDES(to), (size_t)PyArray_ITEMSIZE(a));
+  return out;
+}
+
+size_t around_from() {
+  static const size_t bytes = [] {
+#if defined(__linux__) && defined(_SC_LEVEL3_CACHE_SIZE)
+    long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (size > 0) return (size_t)size;
+#endif
+    return (size_t)1 << 25;
+  }();
+  return bytes;
 }
 
 PyObject *contiguous(PyObject *x) {

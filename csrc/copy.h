@@ -38,6 +38,12 @@ inline void copy_row(char *__restrict to, const char *__restrict from, size_t n)
 // one, if it is not an array of plain elements.
 PyObject *contiguous(PyObject *x);
 
+// Do the elements fill their memory without gaps, in whatever order of the dimensions?
+bool dense(PyArrayObject *x);
+
+// The array itself if it is dense, else a dense copy in the same order of memory; a new reference, null with an error.
+PyObject *without_gaps(PyObject *x);
+
 // An exact ndarray, aligned, in native order, of elements that are just bytes?
 inline bool movable(PyObject *x) {
   if (!PyArray_CheckExact(x)) return false;

@@ -13,9 +13,8 @@
 
 namespace rushlight {
 
-// (n) -> (n), and (n), (n) -> (n).
+// (n) -> (n)
 using Map = void (*)(const float *x, float *out, size_t n);
-using Map2 = void (*)(const float *x, const float *y, float *out, size_t n);
 // Row by row: (rows, columns) -> (rows, columns).
 using RowMap = void (*)(const float *x, float *out, size_t rows, size_t columns);
 using RowMap2 = void (*)(const float *x, const float *y, float *out, size_t rows, size_t columns);
@@ -24,8 +23,29 @@ using ColumnMap = void (*)(const float *x, float *out, size_t n, size_t inner, s
 using ColumnMap2 = void (*)(const float *x, const float *y, float *out, size_t n, size_t inner, size_t first, size_t last);
 
 struct Pointwise {
-  Map exp, log, sigmoid, erf, gelu, gelu_tanh, silu, softplus;
-  Map2 gelu_backward, silu_backward;  // (gradient, input)
+  Map exp, log, sigmoid, erf, gelu, gelu_tanh, silu;
+};
+
+// Functions with up to three numbers, and slopes (gradient, input or result); null where there is no loop.
+using Curve = void (*)(const void *x, void *out, size_t n, const double *numbers);
+using Slope = void (*)(const void *g, const void *x, void *out, size_t n, const double *numbers);
+struct CurveForms {
+  const char *name;
+  int numbers;
+  Curve f32, f64;
+  Slope slope_f32, slope_f64;
+};
+// The same of three arrays.
+using Slope3 = void (*)(const void *g, const void *x, const void *y, void *out, size_t n, const double *numbers);
+struct Slope3Forms {
+  const char *name;
+  int numbers;
+  Slope3 f32, f64;
+};
+constexpr size_t CURVES = 40, SLOPES3 = 12;  // room; what has no name is not there
+struct Curves {
+  CurveForms of[CURVES];
+  Slope3Forms of3[SLOPES3];
 };
 
 struct Rows {
@@ -38,6 +58,12 @@ struct Rows {
   void (*standardize_backward)(const float *g, const float *x, const float *mean, const float *rstd, float *out,
                                size_t rows, size_t columns);
   RowMap log_sums;  // (rows, columns) -> (rows)
+  ColumnMap log_sums_columns;
+  // x / sqrt(mean(x^2) + eps) times weight (or null); rstd has one entry per row.
+  void (*rms_norm)(const float *x, const float *weight, float eps, float *out, float *rstd, size_t rows, size_t columns);
+  // The gradient of x; that of weight is added to to_weight (or null).
+  void (*rms_norm_backward)(const float *g, const float *x, const float *weight, const float *rstd, float *out,
+                            float *to_weight, size_t rows, size_t columns);
   ColumnMap softmax_columns, log_softmax_columns;
   ColumnMap2 softmax_backward_columns, log_softmax_backward_columns;
 };
@@ -91,15 +117,26 @@ struct BinaryTable {
 };
 
 struct ReductionLoops {
-  void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n) -> (rows)
-  // (n, inner) -> (inner), its columns from first to last
-  void (*columns)(const void *x, void *out, size_t n, size_t inner, size_t first, size_t last);
+  void (*rows)(const void *x, void *out, size_t rows, size_t n, size_t pitch);  // (rows, pitch)[:, :n] -> (rows)
+  // (n, pitch) -> (pitch), its columns from first to last
+  void (*columns)(const void *x, void *out, size_t n, size_t pitch, size_t first, size_t last);
 };
 struct Reduction {
-  ReductionLoops f32, f64;
+  ReductionLoops f32, f64, i64, i32, u8;  // null where there is none
+};
+struct BestLoops {  // extrema with their places
+  void (*rows)(const void *x, void *out, int64_t *index, size_t rows, size_t n, size_t pitch);
+  void (*columns)(const void *x, void *out, int64_t *index, size_t n, size_t pitch, size_t first, size_t last);
+};
+struct Best {
+  BestLoops f32, f64, i64, i32, u8;
 };
 struct ReductionTable {
-  Reduction sum, max, min;
+  Reduction sum, max, min, product, squares, magnitudes, largest, smallest;  // the last four of magnitudes
+  // The mean and the sum of squared distances from it; of float32, of float64.
+  void (*moments[2])(const void *x, size_t n, double *mean, double *squares);
+  void (*moments_columns[2])(const void *x, size_t n, size_t pitch, size_t first, size_t last, double *means, double *squares);
+  Best larger, smaller;
 };
 
 struct Pooling {
@@ -204,6 +241,7 @@ struct Moves {
   // The elements where the mask holds, `count` of them.
   void (*compress[SIZES])(const uint8_t *mask, const void *x, void *out, size_t count);
   size_t (*count)(const uint8_t *mask, size_t n);  // how many bytes are not 0
+  void (*stream)(const char *from, char *to, size_t n);  // bytes, written around the cache
 };
 
 // Of float32, float64, int32, int64 and bytes.
@@ -235,6 +273,7 @@ struct Kernels {
   SortTable sorts;
   Losses losses;
   Norms norms;
+  Curves curves;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -1,7 +1,7 @@
 // Elements moved about, by their size: transposed in blocks, chosen, compressed.
 #include "kernels.h"
 
-#if defined(__AVX512F__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -148,6 +148,27 @@ template <typename T> void compress(const uint8_t *mask, const void *x, void *ou
   }
 }
 
+// `from` begins where a vector may; others after it see all of it.
+void stream(const char *from, char *to, size_t n) {
+#if defined(__x86_64__)
+  size_t lead = (size_t)(-(uintptr_t)to & (BYTES - 1)), i = lead < n ? lead : n;
+  __builtin_memcpy(to, from, i);
+  for (; i + BYTES <= n; i += BYTES) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((__m512i *)(to + i), _mm512_loadu_si512(from + i));
+#elif defined(__AVX2__)
+    _mm256_stream_si256((__m256i *)(to + i), _mm256_loadu_si256((const __m256i *)(from + i)));
+#else
+    _mm_stream_si128((__m128i *)(to + i), _mm_loadu_si128((const __m128i *)(from + i)));
+#endif
+  }
+  __builtin_memcpy(to + i, from + i, n - i);
+  _mm_sfence();
+#else
+  __builtin_memcpy(to, from, n);
+#endif
+}
+
 #define RUSHLIGHT_WHERE(T) {where<T, false, false>, where<T, true, false>, where<T, false, true>, where<T, true, true>}
 
 }  // namespace
@@ -156,7 +177,8 @@ extern const Moves moves;
 const Moves moves = {{transpose<uint8_t>, transpose<uint16_t>, transpose<uint32_t>, transpose<uint64_t>},
                      {RUSHLIGHT_WHERE(uint8_t), RUSHLIGHT_WHERE(uint16_t), RUSHLIGHT_WHERE(uint32_t), RUSHLIGHT_WHERE(uint64_t)},
                      {compress<uint8_t>, compress<uint16_t>, compress<uint32_t>, compress<uint64_t>},
-                     count};
+                     count,
+                     stream};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -247,11 +247,56 @@ void log_softmax_backward_columns(const float *g, const float *y, float *out, si
   });
 }
 
+// log(sum(exp(x))) of each column
+void log_sums_columns(const float *x, float *out, size_t n, size_t inner, size_t first, size_t last) {
+  strips(first, last, [=](size_t c, size_t w) {
+    float top[STRIP], total[STRIP] = {}, *t = top, *s = total;
+    strip_max(x, n, inner, c, w, top);
+    for (size_t k = 0; k < STRIP; k++) top[k] = top[k] == INF || top[k] == -INF ? 0.0f : top[k];
+    for (size_t r = 0; r < n; r++)
+      lanes(r * inner + c, w, [=](size_t at, size_t m, size_t k) { store(s + k, load(s + k) + exp(get(x + at, m) - load(t + k))); });
+    lanes(c, w, [=](size_t at, size_t m, size_t k) { put(out + at, log(load(s + k)) + load(t + k), m); });
+  });
+}
+
+// ---- x / sqrt(mean(x^2) + eps) ---------------------------------------------------------------------------------------
+
+void rms_norm(const float *x, const float *weight, float eps, float *out, float *rstds, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, x += n, out += n) {
+    float rstd = 1.0f / __builtin_sqrtf(row_sum(x, n, [](V v) { return v * v; }) / n + eps);
+    if (weight) each2(x, weight, out, n, [=](V v, V w) { return v * rstd * w; });
+    else each(x, out, n, [=](V v) { return v * rstd; });
+    rstds[r] = rstd;
+  }
+}
+
+// r (h - x r^2 mean(h x)) with h = g w; the weight's is g x r
+void rms_norm_backward(const float *g, const float *x, const float *weight, const float *rstds, float *out, float *to_weight,
+                       size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++, g += n, x += n, out += n) {
+    float rstd = rstds[r];
+    V a = V{};
+    for (size_t i = 0; i < n; i += WIDTH) {
+      size_t m = n - i < WIDTH ? n - i : WIDTH;
+      V v = get(x + i, m), h = get(g + i, m);
+      if (to_weight) put(to_weight + i, get(to_weight + i, m) + h * v * rstd, m);
+      a += (weight ? h * get(weight + i, m) : h) * v;
+    }
+    float scale = rstd * rstd * (sum(a) / n);
+    for (size_t i = 0; i < n; i += WIDTH) {
+      size_t m = n - i < WIDTH ? n - i : WIDTH;
+      V h = get(g + i, m);
+      if (weight) h *= get(weight + i, m);
+      put(out + i, rstd * (h - get(x + i, m) * scale), m);
+    }
+  }
+}
+
 }  // namespace
 
 extern const Rows rows;
 const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward,
-                   log_sums, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
+                   log_sums, log_sums_columns, rms_norm, rms_norm_backward, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -1,32 +1,22 @@
-// Python's side of the elementwise kernels: float32, contiguous, else NotImplemented.
-#include "arrays.h"
-#include "kernels.h"
+// Python's side of the elementwise kernels: float32, any layout, else NotImplemented.
+#include "around.h"
+#include "copy.h"
 
 namespace rushlight {
 namespace {
 
-bool served(PyObject *x) { return plain(x) && type_of(x) == NPY_FLOAT32; }
+bool served(PyObject *x) { return movable(x) && type_of(x) == NPY_FLOAT32; }
 
+// The result lies in memory as x does.
 PyObject *map(PyObject *x, Map kernel) {
   if (!served(x)) return not_implemented();
-  PyObject *out = like(x);
+  Held source(without_gaps(x));
+  if (!source) return nullptr;
+  PyObject *out = new_like((PyArrayObject *)source.get(), nullptr, true);
   if (!out) return nullptr;
-  size_t n = size_of(x);
-  const float *from = data_of<float>(x);
-  float *to = data_of<float>(out);
-  share(n, 1, [=](size_t i, size_t j) { kernel(from + i, to + i, j - i); });
-  return out;
-}
-
-PyObject *map2(PyObject *x, PyObject *y, Map2 kernel) {
-  if (!served(x) || !served(y) || !PyArray_SAMESHAPE((PyArrayObject *)x, (PyArrayObject *)y))
-    return not_implemented();
-  PyObject *out = like(x);
-  if (!out) return nullptr;
-  size_t n = size_of(x);
-  const float *a = data_of<float>(x), *b = data_of<float>(y);
-  float *to = data_of<float>(out);
-  share(n, 1, [=](size_t i, size_t j) { kernel(a + i, b + i, to + i, j - i); });
+  const float *from = data_of<float>(source.get());
+  share_out(size_of(out), 1, 4, data_of<char>(out),
+            [=](size_t i, size_t j, char *to) { kernel(from + i, (float *)to, j - i); });
   return out;
 }
 
@@ -39,21 +29,10 @@ UNARY(erf)
 UNARY(gelu)
 UNARY(gelu_tanh)
 UNARY(silu)
-UNARY(softplus)
-
-#define BINARY(name)                                                           \
-  PyObject *name(PyObject *, PyObject *const *args, Py_ssize_t given) {        \
-    if (given != 2) return not_implemented();                                  \
-    return map2(args[0], args[1], kernels->pointwise.name);                    \
-  }
-BINARY(gelu_backward)
-BINARY(silu_backward)
 
 #define ONE(name) {#name, name, METH_O, #name "(x) -> array or NotImplemented"}
-#define TWO(name) \
-  {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name "(gradient, x) -> array or NotImplemented"}
-PyMethodDef methods[] = {ONE(exp),  ONE(log),      ONE(sigmoid),       ONE(erf),           ONE(gelu), ONE(gelu_tanh),
-                         ONE(silu), ONE(softplus), TWO(gelu_backward), TWO(silu_backward), {nullptr}};
+PyMethodDef methods[] = {ONE(exp),  ONE(log),  ONE(sigmoid),  ONE(erf), ONE(gelu), ONE(gelu_tanh),
+                         ONE(silu), {nullptr}};
 
 }  // namespace
 

@@ -35,11 +35,10 @@ TRUTH = {
     "gelu": lambda x: 0.5 * x * special.erfc(-x * ROOT_HALF),
     "gelu_tanh": lambda x: x * special.expit(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)),
     "silu": lambda x: x * special.expit(x),
-    "softplus": lambda x: np.logaddexp(0, x),
 }
 # gelu's own error in units of its argument: PyTorch's is 1.2e-6 there, relative accuracy ends in
 # its tail.
-ABSOLUTE = {"gelu": 5e-7, "gelu_tanh": 6e-7, "silu": 3e-37, "sigmoid": 1e-37}
+ABSOLUTE = {"gelu": 5e-7, "gelu_tanh": 6e-7, "silu": 4e-37, "sigmoid": 1e-37}
 EDGES = np.array(
     [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-40, 88.72, -87.4, -103.9], np.float32
 )
@@ -83,7 +82,6 @@ def test_edges():
     assert np.signbit(C.erf(EDGES)[1])
     assert C.gelu(np.float32([1e38, -1e38, 0.0]).copy()).tolist() == [np.float32(1e38), 0.0, 0.0]
     assert math.isnan(C.gelu(EDGES)[4])
-    assert math.isnan(C.softplus(EDGES)[4])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (4, 16), (7, 33), (2, 3, 1000), (300, 257)])
@@ -150,7 +148,6 @@ def test_gradients_of_gelu_and_silu():
     "wrong",
     [
         np.zeros((4, 4)),  # float64
-        np.zeros((4, 4), np.float32).T[:2],  # not contiguous
         np.zeros((4, 4), ">f4"),  # the other byte order
         np.zeros((4, 4), np.int64),
         np.zeros((2, 2), np.float32).view(np.recarray),  # a subclass

@@ -57,6 +57,16 @@ def test_logsumexp_of_infinities_and_nan():
 def test_what_is_not_served():
     x = np.ones((2, 3), np.float32)
     assert C.softmax(x, 2) is NotImplemented
-    assert C.softmax(x.T, 0) is NotImplemented
-    assert C.logsumexp(x, 0, False) is NotImplemented
-    assert C.logsumexp(x, None, False) is NotImplemented
+    assert C.softmax(x.astype(np.float64), 1) is NotImplemented
+    assert C.logsumexp(np.ones((2, 3, 4), np.float32), (0, 2), False) is NotImplemented
+
+
+def test_any_layout_is_served():
+    x = np.random.default_rng(0).standard_normal((5, 7, 70)).astype(np.float32)
+    for y in (x.T, x[::2], x[..., ::3], x.swapaxes(0, 1)):
+        for dim in range(3):
+            np.testing.assert_array_equal(C.softmax(y, dim), C.softmax(y.copy(), dim))
+            wanted = np.log(np.exp(y.astype(np.float64)).sum(dim))
+            np.testing.assert_allclose(C.logsumexp(y, dim, False), wanted, rtol=2e-6, atol=1e-6)
+        wanted = np.log(np.exp(y.astype(np.float64)).sum((1, 2), keepdims=True))
+        np.testing.assert_allclose(C.logsumexp(y, (1, 2), True), wanted, rtol=2e-6)

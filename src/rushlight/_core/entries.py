@@ -505,7 +505,8 @@ def reduce_entry(op: Record) -> Any:
                 return t
         return general(op, (input,), params, out)
 
-    return fronts.stand(call, op, kernel=reduction(quick, rest), reference=run, accept=accept)
+    kernel = reduction(quick, rest) if op.native is None else op.native
+    return fronts.stand(call, op, kernel=kernel, reference=run, accept=accept)
 
 
 def reduction(quick: Callable | None, rest: tuple) -> Callable | None:

@@ -186,6 +186,20 @@ def derive(op: Any) -> Callable:
     )
 
 
+def update_in_place(kernel: Callable | None, t: Tensor, other: Tensor, number: float) -> bool:
+    """``kernel(x, y, number, x)`` in one pass where no history is concerned; False if it does not
+    serve."""
+    if kernel is None or S.special or type(t) not in PLAIN or type(other) not in PLAIN:
+        return False
+    x, y = t._data, other._data
+    if x.shape != y.shape or not without_history(t) or type(x) is not ndarray:
+        return False
+    if kernel(x, y, number, x) is NotImplemented:
+        return False
+    bump(t)
+    return True
+
+
 def in_place_error(x: ndarray, y: ndarray, error: ValueError) -> Exception:
     """PyTorch's text for shapes an in-place op cannot take."""
     try:

@@ -281,9 +281,13 @@ def chain_kernel(cls: "type[Op]") -> None:
     """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if
     there is one.
     """
+    plain = getattr(np, cls.ufunc) if cls.ufunc and not issubclass(cls, Reduce) else None
+    if plain is not None and C is not None:
+        plain = C.threaded(plain)
+        if backend.kernel_for(cls.name) is None:
+            backend.kernel(cls.name, plain, complete=True)
     native, reference = backend.kernel_for(cls.name), cls.reference
     cls.native = None if native is None else staticmethod(native)
-    plain = getattr(np, cls.ufunc) if cls.ufunc and not issubclass(cls, Reduce) else None
     if native is None:
         cls.run = staticmethod(reference)
         cls.fast = staticmethod(plain or (lambda *arrays: reference(np, *arrays)))

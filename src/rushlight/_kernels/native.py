@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import moving, pooling, recurrent, rows
+from rushlight._kernels import curves, moving, pooling, recurrent, rows
 
 F4 = np.dtype(np.float32)
 
@@ -44,18 +44,6 @@ def gelu(x, approximate):
     return C.gelu_tanh(x) if approximate == "tanh" else NotImplemented
 
 
-def gelu_backward(g, x, approximate):
-    """The gradient of the exact form."""
-    return C.gelu_backward(g, x) if approximate == "none" else NotImplemented
-
-
-def softplus(x, beta, threshold):
-    """softplus with its usual parameters: above the threshold it is the identity to the last bit
-    anyway.
-    """
-    return C.softplus(x) if beta == 1 and threshold >= 20 else NotImplemented
-
-
 def native_layer_norm(x, weight, bias, view, affine, axes, eps):
     """Rows of the trailing dimensions; mean and rstd keep ``view``'s dimensions."""
     lead = len(view) - len(axes)
@@ -80,7 +68,7 @@ def standardize_backward(g, x, mean, rstd, axes):
 # Kernels whose arguments are the op's, under its name.
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
-    "log_softmax_backward", "silu_backward", "relu", "relu_backward", "tanh_backward",
+    "log_softmax_backward", "relu", "relu_backward", "tanh_backward",
     "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
@@ -98,8 +86,6 @@ def register() -> None:
         kernel(name, getattr(C, name), complete=True)
     for function in (
         gelu,
-        gelu_backward,
-        softplus,
         native_layer_norm,
         standardize_backward,
     ):
@@ -113,6 +99,7 @@ def register() -> None:
 
 if C is not None:
     register()
+    curves.register()
     moving.register()
     pooling.register()
     recurrent.register()

@@ -1,7 +1,9 @@
-"""Kernels of csrc/attention.cpp, csrc/loss.cpp and csrc/norm.cpp."""
+"""Kernels of csrc/attention.cpp, csrc/loss.cpp, csrc/norm.cpp and csrc/reduce.cpp."""
 
 import math
 from typing import Any
+
+import numpy as np
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
@@ -17,6 +19,10 @@ SAME = (
     "nll_loss",
     "cross_entropy",
 )
+REDUCTIONS = (
+    "sum", "prod", "mean", "amax", "amin", "aminmax", "any", "all", "linalg_vector_norm", "var",
+    "std", "var_mean", "std_mean", "max", "min", "argmax", "argmin", "max_full", "min_full",
+)  # fmt: skip
 
 
 def native_batch_norm(
@@ -41,11 +47,34 @@ def norm_backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, view: Any, 
     return C.norm_backward(g, x, weight, mean, rstd, view, axes)
 
 
+def rms_norm(x: Any, weight: Any, size: Any, eps: Any) -> Any:
+    """Rows of ``size`` elements."""
+    found = C.rms_norm(x, weight, size, eps)
+    return found if found is NotImplemented else found[0]
+
+
+def rms_norm_backward(g: Any, x: Any, weight: Any, size: Any, eps: Any) -> Any:
+    """Both gradients; what each row was divided by is worked out again."""
+    found = C.rms_norm(x, None, size, eps)
+    if found is NotImplemented:
+        return found
+    found = C.rms_norm_backward(C.contiguous(g), x, weight, found[1], size)
+    if found is NotImplemented or weight is not None:
+        return found
+    return found[0], np.zeros(0, x.dtype)
+
+
 def register() -> None:
     """Enter each kernel and that of its gradient. Called once, before the records are made."""
-    for function in (native_batch_norm, native_group_norm, norm_backward):
+    for function in (
+        native_batch_norm,
+        native_group_norm,
+        norm_backward,
+        rms_norm,
+        rms_norm_backward,
+    ):
         kernel(function.__name__, function)
-    for name in ("neg", "abs", "abs_backward", "logsumexp"):
+    for name in ("neg", "abs", "abs_backward", "logsumexp", *REDUCTIONS):
         kernel(name, getattr(C, name))
     kernel("batch_norm_inference", C.batch_norm_inference)
     for name in SAME:

@@ -12,6 +12,19 @@ from rushlight._core.inplace import derive, derive_composite
 from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.move import Cat
+from rushlight._ops.slopes import (
+    EluBackward,
+    HardshrinkBackward,
+    HardsigmoidBackward,
+    HardswishBackward,
+    HardtanhBackward,
+    LeakyReluBackward,
+    LogsigmoidBackward,
+    MishBackward,
+    SoftplusBackward,
+    SoftshrinkBackward,
+    ThresholdBackward,
+)
 from rushlight._ops.special_error import erf_kernel
 from rushlight._ops.special_series import in_double
 
@@ -88,8 +101,7 @@ class Elu(Op):
         return xp.where(x <= 0, low, x * scale).astype(x.dtype, copy=False)
 
     def vjp(g, input, alpha, scale, input_scale):
-        slope = (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale)
-        return g * slope.where(input <= 0, scale)
+        return EluBackward.call(g, input, alpha, scale, input_scale)
 
 
 @public("torch", "nn.functional", out=False)
@@ -125,7 +137,7 @@ class Celu(Op):
         return xp.where(x <= 0, low, x).astype(x.dtype, copy=False)
 
     def vjp(g, input, alpha):
-        return g * (input.clamp(max=0) / alpha).exp()
+        return EluBackward.call(g, input, alpha, 1.0, 1.0 / alpha)
 
 
 class LeakyRelu(Op):
@@ -144,7 +156,7 @@ class LeakyRelu(Op):
         return xp.where(x > 0, x, x * x.dtype.type(negative_slope))
 
     def vjp(g, input, negative_slope):
-        return g.where(input > 0, g * negative_slope)
+        return LeakyReluBackward.call(g, input, negative_slope)
 
 
 class PreluKernel(Op):
@@ -224,7 +236,7 @@ class Hardtanh(Op):
         return xp.clip(x, min_val, max_val)
 
     def vjp(g, input, min_val, max_val):
-        return g * ((input > min_val) & (input < max_val))
+        return HardtanhBackward.call(g, input, min_val, max_val)
 
 
 @public("nn.functional", out=False)
@@ -255,7 +267,7 @@ class Hardsigmoid(Unary):
         return xp.clip(x + 3, 0, 6) / 6
 
     def vjp(g, input):
-        return g * ((input > -3) & (input < 3)) / 6
+        return HardsigmoidBackward.call(g, input)
 
 
 class Hardswish(Unary):
@@ -274,8 +286,7 @@ class Hardswish(Unary):
         return x * xp.clip(x + 3, 0, 6) / 6
 
     def vjp(g, input):
-        inner = g * (input / 3 + 0.5)
-        return g.where(input >= 3, inner * (input > -3))
+        return HardswishBackward.call(g, input)
 
 
 class Hardshrink(Op):
@@ -294,7 +305,7 @@ class Hardshrink(Op):
         return xp.where((x >= -lambd) & (x <= lambd), x.dtype.type(0), x)
 
     def vjp(g, input, lambd):
-        return g * ~((input >= -lambd) & (input <= lambd))
+        return HardshrinkBackward.call(g, input, lambd)
 
 
 class Softshrink(Op):
@@ -320,7 +331,7 @@ class Softshrink(Op):
         return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
     def vjp(g, input, lambd):
-        return g * ~((input >= -lambd) & (input <= lambd))
+        return SoftshrinkBackward.call(g, input, lambd)
 
 
 class Threshold(Op):
@@ -341,7 +352,7 @@ class Threshold(Op):
         return xp.where(x <= threshold, x.dtype.type(value), x)
 
     def vjp(g, input, threshold):
-        return g * ~(input <= threshold)
+        return ThresholdBackward.call(g, input, threshold)
 
 
 _erf = in_double(erf_kernel)
@@ -462,9 +473,7 @@ class Mish(Unary):
         return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
 
     def vjp(g, input):
-        s = input.sigmoid()
-        t = Softplus.call(input).tanh()
-        return g * (t + input * s * (1 - t * t))
+        return MishBackward.call(g, input)
 
 
 class Softplus(Op):
@@ -484,8 +493,7 @@ class Softplus(Op):
         return xp.where(scaled > threshold, x, xp.log1p(xp.exp(scaled)) / beta)
 
     def vjp(g, input, beta, threshold):
-        scaled = input * beta
-        return g.where(scaled > threshold, g * scaled.sigmoid())
+        return SoftplusBackward.call(g, input, beta, threshold)
 
 
 class LogSigmoid(Unary):
@@ -506,7 +514,7 @@ class LogSigmoid(Unary):
         return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
 
     def vjp(g, input):
-        return g * (-input).sigmoid()
+        return LogsigmoidBackward.call(g, input)
 
 
 @public("nn.functional", out=False)

@@ -1,11 +1,12 @@
 """Arithmetic: sums, differences, products, quotients, remainders."""
 
 from rushlight._core import dtypes
-from rushlight._core.inplace import derive
+from rushlight._core.inplace import derive, update_in_place
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import also, is_number, no_derivative, numbered, serves, zeros
+from rushlight._ops.slopes import QuotientBackward, ReciprocalBackward
 
 # ---- sums and differences ------------------------------------------------------------------------
 
@@ -164,6 +165,8 @@ def add_(input, other, *, alpha=1):
     if type(alpha) is int and alpha == 1:
         return _add_(input, other)
     if quickly_scaled(input, other, alpha):
+        if update_in_place(AddScaled.native, input, other, alpha):
+            return input
         return _add_(input, Mul.call(other, alpha))
     return _add_scaled_(input, other, alpha)
 
@@ -187,6 +190,8 @@ def sub_(input, other, *, alpha=1):
     if type(alpha) is int and alpha == 1:
         return _sub_(input, other)
     if quickly_scaled(input, other, alpha):
+        if update_in_place(AddScaled.native, input, other, -alpha):
+            return input
         return _sub_(input, Mul.call(other, alpha))
     return _sub_scaled_(input, other, alpha)
 
@@ -336,7 +341,9 @@ class Div(Binary):
         return g / conj(other)
 
     def vjp_other(g, input, other):
-        return -g * conj((input / other) / other)
+        if is_number(input) or is_number(other) or g.dtype.is_complex:
+            return -g * conj((input / other) / other)
+        return QuotientBackward.call(g, input, other)
 
 
 class DivRounded(Op):
@@ -552,4 +559,6 @@ class Reciprocal(Unary):
     promote = "float"
 
     def vjp(g, result):
-        return -g * conj(result * result)
+        if result.dtype.is_complex:
+            return -g * conj(result * result)
+        return ReciprocalBackward.call(g, result)

@@ -4,6 +4,7 @@ from rushlight._core import dtypes, errors
 from rushlight._core.op import Binary, Op, public, ufunc
 from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import serves
+from rushlight._ops.slopes import ClampBackward
 
 REAL = (float, int, bool)
 
@@ -34,11 +35,7 @@ class ClampNumbers(Op):
         return xp.minimum(result, number(max), out=result if result.ndim else None)
 
     def vjp(g, input, min, max):
-        inside = None if min is None else input >= min
-        if max is not None:
-            below = input <= max
-            inside = below if inside is None else inside & below
-        return kept(g, inside)
+        return ClampBackward.call(g, input, min, max)
 
 
 class ClampTensors(Op):

@@ -8,6 +8,7 @@ from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import also, is_number, serves, zeros
+from rushlight._ops.slopes import RsqrtBackward, SqrtBackward
 
 LOG_2 = math.log(2)
 LOG_10 = math.log(10)
@@ -54,7 +55,11 @@ class Pow(Binary):
 
     def vjp_input(g, input, other):
         if is_number(other):
-            return zeros(g) if other == 0 else g * conj(other * input ** (other - 1))
+            if other == 0:
+                return zeros(g)
+            if not (input.dtype.is_complex or isinstance(other, complex)):
+                return PowBackward.call(g, input, other)
+            return g * conj(other * input ** (other - 1))
         return (g * conj(other * input ** (other - 1))).masked_fill(other == 0, 0)
 
     def vjp_other(g, input, other):
@@ -100,6 +105,26 @@ def power_of_number(xp, x, n):
     if n == -2:
         return 1 / (x * x)
     return xp.power(x, n)
+
+
+class PowBackward(Op):
+    """The gradient of a power to one number that is not 0, for real tensors."""
+
+    grad_name = "MulBackward0"
+    tensors = ("grad", "input")
+    public = ()
+    vmap = "pointwise"
+
+    def forward(xp, g, x, exponent):
+        return g * (exponent * power_of_number(xp, x, exponent - 1))
+
+    def vjp_grad(g, input, exponent):
+        return PowBackward.call(g, input, exponent)
+
+    def vjp_input(g, grad, input, exponent):
+        if exponent == 1:
+            return zeros(g)
+        return PowBackward.call(g * grad * exponent, input, exponent - 1)
 
 
 def power_of_integers(xp, x, y):
@@ -522,7 +547,9 @@ class Sqrt(Unary):
     promote = "float"
 
     def vjp(g, result):
-        return g / (2 * conj(result))
+        if result.dtype.is_complex:
+            return g / (2 * conj(result))
+        return SqrtBackward.call(g, result)
 
 
 class Rsqrt(Unary):
@@ -541,7 +568,9 @@ class Rsqrt(Unary):
         return xp.divide(1, root, out=root if x.ndim else None)
 
     def vjp(g, result):
-        return -0.5 * g * conj(result**3)
+        if result.dtype.is_complex:
+            return -0.5 * g * conj(result**3)
+        return RsqrtBackward.call(g, result)
 
 
 also("torch", square_=square_)

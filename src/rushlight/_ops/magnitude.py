@@ -5,6 +5,7 @@ from typing import Any
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Meta, Unary, public, ufunc
 from rushlight._ops.domain import numbered, serves, zeros
+from rushlight._ops.slopes import LargerBackward, SmallerBackward
 
 # ---- absolute values and signs -------------------------------------------------------------------
 
@@ -157,10 +158,10 @@ class Maximum(Binary):
     )
 
     def vjp_input(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input < other, 0)
+        return LargerBackward.call(g, input, other)
 
     def vjp_other(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input > other, 0)
+        return LargerBackward.call(g, other, input)
 
 
 class Minimum(Binary):
@@ -180,10 +181,10 @@ class Minimum(Binary):
     )
 
     def vjp_input(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input > other, 0)
+        return SmallerBackward.call(g, input, other)
 
     def vjp_other(g, input, other):
-        return (g / 2).where(input == other, g).masked_fill(input < other, 0)
+        return SmallerBackward.call(g, other, input)
 
 
 class Fmax(Binary):

@@ -8,7 +8,6 @@ a weight and plus a bias seen in the shape ``affine``. Its gradient is closed:
 import math
 from typing import Any
 
-from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.state import S, thread
 from rushlight._ops.pad import ConstantPadNd
@@ -243,7 +242,7 @@ class BatchNormInference(Op):
         return to_input, to_weight, to_bias, None, None
 
 
-def _check_layer(input, normalized_shape, weight, bias):
+def check_layer(input, normalized_shape, weight, bias):
     """Refuse shapes that do not fit, in PyTorch's words."""
     shape = tuple(normalized_shape)
     if not shape:
@@ -270,7 +269,7 @@ def _check_layer(input, normalized_shape, weight, bias):
 
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
-    shape = _check_layer(input, normalized_shape, weight, bias)
+    shape = check_layer(input, normalized_shape, weight, bias)
     inner = math.prod(shape)
     rows = math.prod(input.shape[: input.dim() - len(shape)])
     return NativeLayerNorm.call(input, weight, bias, (rows, inner), (inner,), (1,), eps)
@@ -484,28 +483,6 @@ def instance_norm(
         unbiased = var.detach() * (count / max(count - 1, 1))
         _update(running_var, unbiased.mean((0, 2)), momentum)
     return out
-
-
-@public("torch", "nn.functional", out=False)
-def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """rms_norm(input, normalized_shape, weight=None, eps=None) -> Tensor
-
-    ``x / sqrt(mean(x²) + eps)`` over the last dimensions, times ``weight``; ``eps`` is the dtype's
-    own by default.
-
-    >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
-    tensor([[0.8485, 1.1314]])
-    """
-    shape = _check_layer(input, normalized_shape, weight, None)
-    eps = finfo(input.dtype).eps if eps is None else eps
-    dims = tuple(range(-len(shape), 0))
-    narrow = input.dtype.itemsize == 2
-    x = input.float() if narrow else input
-    square = x * x
-    result = x * (square.mean(dims, keepdim=True) + eps).rsqrt()
-    if weight is not None:
-        result = result * weight
-    return result.to(input.dtype) if narrow else result
 
 
 @public("nn.functional", out=False)

@@ -201,8 +201,8 @@ class Mean(Reduce):
         return (total / (reduced_count(x.shape, dim))).astype(x.dtype)
 
     def vjp(g, input: Meta, dim, keepdim):
-        g = restore(g, input.ndim, dim, keepdim).expand(input.shape)
-        return g / reduced_count(input.shape, dim)
+        g = restore(g, input.ndim, dim, keepdim)
+        return (g / reduced_count(input.shape, dim)).expand(input.shape)
 
 
 @public("torch", "Tensor")
