@@ -7,7 +7,7 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op
 from rushlight._core.shape import broadcast_shapes
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 
 BLOCK = 32  # columns factored at a time; the rest is updated by one matrix product
 
