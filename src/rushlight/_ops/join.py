@@ -6,8 +6,7 @@ import numpy as np
 
 from rushlight._core import errors
 from rushlight._core.op import ListOp, Meta, public
-from rushlight._core.shape import Size, wrap_dim
-from rushlight._core.shape import broadcast_shapes as common_shape
+from rushlight._core.shape import Size, common_shape, wrap_dim
 from rushlight._core.tensor import Tensor
 from rushlight._ops.deprecated import deprecated
 from rushlight._ops.move import from_array
