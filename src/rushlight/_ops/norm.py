@@ -385,7 +385,7 @@ def _check_channels(input, **given):
 def _update(running, fresh, factor, momentum):
     """A running statistic moved towards ``factor`` times a fresh one, in place."""
     buffer = not S.special and type(running) in PLAIN and not running.requires_grad
-    if buffer and running.device.type == "cpu" and not running._is_view():
+    if buffer and running.device.type == "cpu" and running._view is None:
         _mix_running(running, fresh, factor, momentum)
         return
     if S.special and thread.levels:
