@@ -1,5 +1,6 @@
-// Files read to memory and written from it by several threads, with the CRC-32 of what went by: each piece is summed
-// while it is in the cache. For files that can be read and written anywhere; the file's own position stays.
+// Files read to memory and written from it with the CRC-32 of what went by. Several threads read, and sum each piece
+// while it is in the cache; the system lets one at a time write to a file, so a second one only sums. For files that can
+// be read and written anywhere; the file's own position stays.
 #include <cerrno>
 #include <vector>
 
@@ -7,9 +8,11 @@
 #include "crc.h"
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <thread>
 
 namespace rushlight {
 namespace {
@@ -41,25 +44,35 @@ struct Transfer {
     return true;
   }
 
-  // The CRC of bytes `first` to `last`, moved piece by piece.
-  uint32_t run(size_t first, size_t last) {
+  // The CRC of bytes `first` to `last`, read piece by piece.
+  uint32_t read(size_t first, size_t last) {
     uint32_t crc = 0;
     for (size_t n; first < last && !error && !ended; first += n) {
       n = last - first < PIECE ? last - first : PIECE;
-      if (sums && writes) crc = crc_of(memory + first, n, crc);
       if (!move(first, n)) break;
-      if (sums && !writes) crc = crc_of(memory + first, n, crc);
+      if (sums) crc = crc_of(memory + first, n, crc);
     }
     return crc;
   }
 
+  uint32_t write() {
+    uint32_t crc = 0;
+    parallel(sums ? 2 : 1, 1, [&](size_t i, size_t last) {
+      for (; i < last; i++)
+        if (i) crc = crc_of(memory, size);
+        else move(0, size);
+    });
+    return crc;
+  }
+
   uint32_t all() {
+    if (writes) return write();
     size_t shares = size / SHARE;
-    if (shares < 2 || num_threads() < 2) return run(0, size);
+    if (shares < 2 || num_threads() < 2) return read(0, size);
     std::vector<uint32_t> each(shares);
     auto end = [=](size_t i) { return i + 1 < shares ? (i + 1) * SHARE : size; };
     parallel(shares, 1, [&](size_t i, size_t last) {
-      for (; i < last; i++) each[i] = run(i * SHARE, end(i));
+      for (; i < last; i++) each[i] = read(i * SHARE, end(i));
     });
     uint32_t crc = 0;
     for (size_t i = 0; sums && i < shares; i++) crc = crc_joined(crc, each[i], end(i) - i * SHARE);
@@ -95,7 +108,26 @@ PyObject *transfer(PyObject *args, bool writes) {
 PyObject *read_file(PyObject *, PyObject *args) { return transfer(args, false); }
 PyObject *write_file(PyObject *, PyObject *args) { return transfer(args, true); }
 
+// To close the last descriptor of a large file that was removed takes the system some time: a thread does that. A fork
+// waits for it, or the child would keep the file alive.
+std::atomic<int> closing{0};
+
+PyObject *close_later(PyObject *, PyObject *descriptor) {
+  int file = (int)PyLong_AsLong(descriptor);
+  if (file == -1 && PyErr_Occurred()) return nullptr;
+  static bool first = true;
+  if (first) pthread_atfork([] { while (closing) usleep(100); }, nullptr, nullptr);
+  first = false;
+  closing++;
+  std::thread([file] {
+    close(file);
+    closing--;
+  }).detach();
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
+    {"close_later", close_later, METH_O, "close_later(descriptor): another thread closes it"},
     {"read_file", read_file, METH_VARARGS, "read_file(descriptor, offset, memory, crc or None) -> CRC-32 or None"},
     {"write_file", write_file, METH_VARARGS, "write_file(descriptor, offset, memory, crc or None) -> CRC-32 or None"},
     {nullptr},
