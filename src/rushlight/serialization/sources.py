@@ -79,7 +79,7 @@ class FileSource(Source):
         """Fill an array of bytes from there; its CRC-32 if it is to be ``checked``."""
         if array.size < LARGE:
             data = self.read(offset, array.size)
-            memoryview(array)[:] = data
+            array[:] = np.frombuffer(data, np.uint8)
             return crc32(data) if checked else 0
         crc: int | None = 0 if checked else None
         for i in range(0, array.size, _MOST):
