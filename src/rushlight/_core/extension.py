@@ -17,3 +17,6 @@ def load() -> ModuleType | None:
 
 
 C: Any = load()
+
+# The class of a gradient that is computed when somebody looks at it (csrc/outer.h).
+Outer: Any = None if C is None else C.Outer

@@ -11,6 +11,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
+from rushlight._core.extension import Outer
 from rushlight._core.gpu import place_of
 from rushlight._core.handle import RemovableHandle
 from rushlight._core.shape import Size
@@ -248,10 +249,13 @@ class Tensor(metaclass=_TensorMeta):
         tensor([3., 3.])
         """
         try:
-            return self._grad
+            g = self._grad
         except AttributeError:
             warn_of_no_grad(self)
             return None
+        if type(g) is Outer:
+            g = self._grad = g.tensor()
+        return g
 
     @grad.setter
     def grad(self, g: "Tensor | None") -> None:
