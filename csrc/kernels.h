@@ -5,6 +5,7 @@
 // keep one copy of it for all instruction sets.
 #pragma once
 
+#include "attention.h"
 #include "conv.h"
 #include "rnn.h"
 
@@ -235,6 +236,7 @@ struct Kernels {
   SortTable sorts;
   Losses losses;
   Norms norms;
+  AttentionKernels attention;
 };
 
 // The table of this CPU, set when the module is imported.
