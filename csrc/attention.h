@@ -11,6 +11,8 @@ struct AttentionKernels {
   // c[rows, columns] = or, with `add`, += a[rows, k] b[k, columns]; a's element (i, p) lies at i down + p right.
   void (*product)(size_t rows, size_t k, const float *a, ptrdiff_t down, ptrdiff_t right, const float *b, size_t step_b,
                   float *c, size_t step_c, size_t columns, bool add);
+  // (rows, width) times `scale`, rows `step` apart, to (rows, padded), `apart` from one to the next; zero beyond width.
+  void (*lay)(const float *x, ptrdiff_t step, size_t rows, size_t width, float scale, float *to, ptrdiff_t apart, size_t padded);
   // (rows, items), rows `step` apart -> (items, panel)
   void (*turn)(const float *x, ptrdiff_t step, size_t rows, size_t items, float *out);
   // Rows of scores become weights: of row r the first min(limit, valid + r growing) count, the others of n become 0.

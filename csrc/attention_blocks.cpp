@@ -1,11 +1,11 @@
 // Attention in float32 whose rows lie together in memory, head by head: keys and values are laid out for the products
 // once, then a block of queries at a time meets the keys it may see.
+#include "attention.h"
 #include "attention_shape.h"
 #include "kernels.h"
 #include "threads.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 namespace rushlight {
@@ -15,11 +15,13 @@ constexpr size_t LINE = 16;  // floats of a cache line
 
 size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-// Memory of one thread's share of the work, its pieces at the beginnings of lines.
+// Memory of one thread's share of the work, its pieces at the beginnings of lines; kept for the next call.
 struct Room {
-  std::unique_ptr<float[]> memory;
   float *next;
-  explicit Room(size_t floats) : memory(new float[floats + LINE]) {
+  explicit Room(size_t floats) {
+    static thread_local std::unique_ptr<float[]> memory;
+    static thread_local size_t size;
+    if (size < floats + LINE) memory.reset(new float[size = floats + LINE]);
     next = memory.get();
     while ((size_t)next / sizeof(float) % LINE) next++;
   }
@@ -30,21 +32,17 @@ struct Room {
   }
 };
 
-// (rows, width) times `scale` to (rows, padded), zero beyond.
+// (rows, width) times `scale` to (rows, padded), zero beyond; and the way back.
 void lay(const float *from, ptrdiff_t step, size_t rows, size_t width, size_t padded, float scale, float *to) {
-  for (size_t r = 0; r < rows; r++, from += step, to += padded) {
-    for (size_t e = 0; e < width; e++) to[e] = from[e] * scale;
-    for (size_t e = width; e < padded; e++) to[e] = 0;
-  }
+  kernels->attention->lay(from, step, rows, width, scale, to, (ptrdiff_t)padded, padded);
 }
-
 void put(const float *from, size_t padded, size_t rows, size_t width, float *to, ptrdiff_t step) {
-  for (size_t r = 0; r < rows; r++) std::memcpy(to + (ptrdiff_t)r * step, from + r * padded, width * sizeof(float));
+  kernels->attention->lay(from, (ptrdiff_t)padded, rows, width, 1, to, step, width);
 }
 
 struct Sizes {
   const Shape &s;
-  const AttentionKernels &kernel = kernels->attention;
+  const AttentionKernels &kernel = *kernels->attention;
   size_t width, wide, line, panels;  // of q and of v in whole vectors; from one row of scores to the next
   size_t block, blocks;              // of queries
   explicit Sizes(const Shape &s) : s(s) {

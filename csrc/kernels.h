@@ -5,7 +5,6 @@
 // keep one copy of it for all instruction sets.
 #pragma once
 
-#include "attention.h"
 #include "conv.h"
 #include "rnn.h"
 
@@ -216,6 +215,8 @@ struct Comparisons {
   void (*clamp[COMPARED_TYPES - 1])(const void *x, const void *low, const void *high, void *out, size_t n);
 };
 
+struct AttentionKernels;  // attention.h
+
 struct Kernels {
   const char *name;
   Random random;
@@ -236,7 +237,7 @@ struct Kernels {
   SortTable sorts;
   Losses losses;
   Norms norms;
-  AttentionKernels attention;
+  const AttentionKernels *attention;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -1,4 +1,8 @@
 // Blocks of attention: small products whose operands are in the cache already, and the softmax between them.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"  // what GCC 12's own header does
+#endif
+#include "attention.h"
 #include "kernels.h"
 #include "tiles.h"
 
@@ -81,29 +85,64 @@ void turn(const float *x, ptrdiff_t step, size_t rows, size_t items, float *out)
     }
 }
 
-void softmax(float *x, size_t rows, size_t step, size_t n, size_t limit, size_t valid, size_t growing) {
-  constexpr float INF = __builtin_inff();
-  for (size_t r = 0; r < rows; r++, x += step, valid += growing) {
-    size_t counted = valid < limit ? valid : limit;
-    for (size_t i = counted; i < n; i++) x[i] = -INF;
-    V top = constant(-INF), total = V{};
-    for (size_t i = 0; i < n; i += WIDTH) top = max(load(x + i), top);
-    float most = max(top);
-    if (most == -INF) {  // nothing to look at: no weights; or nan, which max passes over
-      bool nan = false;
-      for (size_t i = 0; i < n; i++) nan |= x[i] != x[i];
-      for (size_t i = 0; i < n; i++) x[i] = nan && i < counted ? __builtin_nanf("") : 0;
-      continue;
+void lay(const float *x, ptrdiff_t step, size_t rows, size_t width, float scale, float *to, ptrdiff_t apart, size_t padded) {
+  for (size_t r = 0; r < rows; r++, x += step, to += apart) {
+    size_t e = 0;
+    for (; e + WIDTH <= width; e += WIDTH) store(to + e, load(x + e) * scale);
+    if (e == padded) continue;
+    V last = load_some(x + e, width - e) * scale;
+    for (; e < padded; e += WIDTH, last = V{}) {
+      if (padded - e < WIDTH) store_some(to + e, last, padded - e);
+      else store(to + e, last);
     }
-    for (size_t i = 0; i < n; i += WIDTH) {
-      V e = exp_falling(load(x + i) - most);
-      total += e;
-      store(x + i, e);
-    }
-    float scale = 1 / sum(total);
-    for (size_t i = 0; i < n; i += WIDTH) store(x + i, load(x + i) * scale);
-    for (size_t i = counted; i < n && scale != scale; i++) x[i] = 0;
   }
+}
+
+// The largest of, and the sum over, each of some vectors, by turning them into columns.
+template <typename Join> inline V joined(V *x, Join join) {
+  transpose(x);
+  for (size_t w = WIDTH / 2; w; w /= 2)
+    for (size_t i = 0; i < w; i++) x[i] = join(x[i], x[i + w]);
+  return x[0];
+}
+
+// Up to WIDTH rows of softmax.
+void softmax_rows(float *x, size_t rows, size_t step, size_t n, size_t limit, size_t valid, size_t growing) {
+  constexpr float INF = __builtin_inff();
+  auto counted = [=](size_t r) { return valid + r * growing < limit ? valid + r * growing : limit; };
+  V parts[WIDTH];
+  float of_row[WIDTH];
+  for (size_t r = 0; r < WIDTH; r++) {
+    parts[r] = constant(-INF);
+    if (r >= rows) continue;
+    float *row = x + r * step;
+    for (size_t i = counted(r); i < n; i++) row[i] = -INF;
+    for (size_t i = 0; i < n; i += WIDTH) parts[r] = max(load(row + i), parts[r]);
+  }
+  V top = joined(parts, [](V a, V b) { return max(a, b); });
+  store(of_row, top == -INF ? V{} : top);
+  for (size_t r = 0; r < WIDTH; r++) {
+    parts[r] = V{};
+    if (r >= rows) continue;
+    float *row = x + r * step, most = of_row[r];
+    for (size_t i = 0; i < n; i += WIDTH) {
+      V e = exp_falling(load(row + i) - most);
+      parts[r] += e;
+      store(row + i, e);
+    }
+  }
+  V total = joined(parts, [](V a, V b) { return a + b; });
+  store(of_row, total == 0.0f ? V{} : 1.0f / total);
+  for (size_t r = 0; r < rows; r++) {
+    float *row = x + r * step, scale = of_row[r];
+    for (size_t i = 0; i < n; i += WIDTH) store(row + i, load(row + i) * scale);
+    for (size_t i = counted(r); scale != scale && i < n; i++) row[i] = 0;
+  }
+}
+
+void softmax(float *x, size_t rows, size_t step, size_t n, size_t limit, size_t valid, size_t growing) {
+  for (size_t r = 0; r < rows; r += WIDTH)
+    softmax_rows(x + r * step, rows - r < WIDTH ? rows - r : WIDTH, step, n, limit, valid + r * growing, growing);
 }
 
 void slope(float *g, const float *p, size_t rows, size_t step, size_t n) {
@@ -118,7 +157,7 @@ void slope(float *g, const float *p, size_t rows, size_t step, size_t n) {
 }  // namespace
 
 extern const AttentionKernels attention;
-const AttentionKernels attention = {WIDTH, PANEL, product, turn, softmax, slope};
+const AttentionKernels attention = {WIDTH, PANEL, product, lay, turn, softmax, slope};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -51,7 +51,7 @@ Kernels RUSHLIGHT_TABLE() {
       sorts,
       losses,
       norms,
-      attention,
+      &attention,
   };
 }
 
