@@ -220,7 +220,8 @@ def test_clipping_and_scaling():
     run(w, x)
     norm = torch.nn.utils.clip_grad_norm_([w], 1.0)
     expected = at_once(w, x)
-    assert torch.allclose(norm, expected.norm()) and torch.allclose(w.grad.norm(), torch.tensor(1.0))
+    assert torch.allclose(norm, expected.norm())
+    assert torch.allclose(w.grad.norm(), torch.tensor(1.0))
     w.grad = None
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
     optimizer = torch.optim.SGD([w], lr=1.0)

@@ -62,7 +62,7 @@ class Tensor(metaclass=_TensorMeta):
         _ver: Any  # list[int] or None; a view always has one
         _view: Any  # tuple or None
         _seen: int
-        _grad: "Tensor | None"
+        _grad: Any  # a Tensor, None, or an Outer, which becomes a Tensor when `grad` is read
         untyped_storage: Callable[..., Any]
         storage: Callable[..., Any]
         storage_offset: Callable[..., int]
@@ -249,13 +249,14 @@ class Tensor(metaclass=_TensorMeta):
         tensor([3., 3.])
         """
         try:
-            g = self._grad
+            g: Any = self._grad
         except AttributeError:
             warn_of_no_grad(self)
             return None
         if type(g) is Outer:
             g = self._grad = g.tensor()
-        return g
+        found: Tensor | None = g
+        return found
 
     @grad.setter
     def grad(self, g: "Tensor | None") -> None:

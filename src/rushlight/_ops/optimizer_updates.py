@@ -12,6 +12,7 @@ from numpy import absolute, add, divide, maximum, multiply, sqrt, square, subtra
 
 from rushlight._core.backend import kernel_for
 from rushlight._core.extension import Outer
+from rushlight._core.inplace import arrays_of
 from rushlight._core.tensor import Tensor
 from rushlight._ops.optimizer_blocks import (
     blocks,
@@ -44,7 +45,7 @@ def elementwise(function, lists, numbers):
         # a state that is not used is stood in for by the parameter
         arrays = [(lists[0] if one is None else one)[i] for one in lists]
         if type(arrays[1]) is Outer:
-            arrays[1] = arrays[1].tensor()._data
+            arrays[1] = arrays_of(arrays[1].tensor())
         for pieces in blocks(*arrays):
             function(*pieces, *given)
 
