@@ -238,6 +238,8 @@ struct Comparisons {
   void (*clamp[COMPARED_TYPES - 1])(const void *x, const void *low, const void *high, void *out, size_t n);
 };
 
+struct AttentionKernels;  // attention.h
+
 struct Kernels {
   const char *name;
   Random random;
@@ -258,6 +260,7 @@ struct Kernels {
   SortTable sorts;
   Losses losses;
   Norms norms;
+  const AttentionKernels *attention;
 };
 
 // The table of this CPU, set when the module is imported.
