@@ -22,6 +22,7 @@ extern const SortTable sorts;
 extern const Losses losses;
 extern const Norms norms;
 extern const Curves curves;
+extern const AttentionKernels attention;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -52,6 +53,7 @@ Kernels RUSHLIGHT_TABLE() {
       losses,
       norms,
       curves,
+      &attention,
   };
 }
 
