@@ -192,7 +192,26 @@ PyObject *make_contiguous(PyObject *, PyObject *x) {
   return r || PyErr_Occurred() ? r : not_implemented();
 }
 
+// Results of so many bytes are written around the cache: what is larger than it would not be found there again.
+size_t cache_size() {
+#if defined(__linux__) && defined(_SC_LEVEL3_CACHE_SIZE)
+  long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (size > 0) return (size_t)size;
+#endif
+  return (size_t)1 << 25;
+}
+size_t around = cache_size();
+
+// write_around(bytes) -> what it was before
+PyObject *write_around(PyObject *, PyObject *value) {
+  size_t bytes = PyLong_AsSize_t(value), before = around;
+  if (bytes == (size_t)-1 && PyErr_Occurred()) return nullptr;
+  around = bytes;
+  return PyLong_FromSize_t(before);
+}
+
 PyMethodDef methods[] = {
+    {"write_around", write_around, METH_O, "write_around(bytes) -> int: results from this size on bypass the cache (for tests)"},
     {"clone", (PyCFunction)(void (*)(void))clone, METH_FASTCALL, "clone(x, order) -> array, or NotImplemented"},
     {"copy_into", (PyCFunction)(void (*)(void))copy_into, METH_FASTCALL, "copy_into(x, y): x[...] = y, or NotImplemented"},
     {"contiguous", make_contiguous, METH_O, "contiguous(x) -> array in C order, or NotImplemented"},
@@ -268,16 +287,7 @@ PyObject *without_gaps(PyObject *x) {
   return out;
 }
 
-size_t around_from() {
-  static const size_t bytes = [] {
-#if defined(__linux__) && defined(_SC_LEVEL3_CACHE_SIZE)
-    long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    if (size > 0) return (size_t)size;
-#endif
-    return (size_t)1 << 25;
-  }();
-  return bytes;
-}
+size_t around_from() { return around; }
 
 PyObject *contiguous(PyObject *x) {
   if (!movable(x)) return nullptr;

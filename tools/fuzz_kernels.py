@@ -43,6 +43,8 @@ FINITE |= {
     "log_softmax_backward",
     "cross_entropy_backward",
 }
+FINITE |= {"sum", "mean", "prod", "var", "std", "var_mean", "std_mean", "linalg_vector_norm"}
+FINITE |= {"rms_norm", "rms_norm_backward", "addcmul", "addcdiv", "add_scaled", "sub_scaled"}
 
 CONVOLUTIONS = {"convolution", "conv_transpose", "conv_weight"}
 POSITIONS = {"median", "nanmedian", "kthvalue", "topk"}
@@ -51,7 +53,10 @@ GEOMETRY = ("conv", "pool_backward", "plane_scatter")
 ABSOLUTE = {
     "log_softmax": 1e-5,
     "gelu": 1e-6,
-    "gelu_backward": 1e-6,
+    "gelu_backward": 1e-5,
+    "silu_backward": 1e-5,
+    "mish_backward": 1e-5,
+    "hardswish_backward": 1e-5,
 }  # where a result near 0 is a difference of larger numbers
 
 

@@ -243,3 +243,24 @@ def test_rms_norm(shape, weighted):
     )
     for f, t in zip(found, wanted, strict=True):
         np.testing.assert_allclose(f, t, rtol=1e-4, atol=1e-5)
+
+
+def test_results_written_around_the_cache_are_the_same():
+    x, y = numbers(100_003), numbers(100_003, 1)
+    wide = x.astype(np.float64)
+    runs = [
+        lambda: C.add(x, y),
+        lambda: C.add(x[1:], 2.5),
+        lambda: C.exp(x),
+        lambda: C.cast(x[3:], np.dtype("f8")),
+        lambda: C.clamp_numbers(x, -1, 1),
+        lambda: C.threaded(np.sin)(wide),
+        lambda: C.mish_backward(x, y),
+    ]
+    wanted = [run() for run in runs]
+    before = C.write_around(1000)
+    try:
+        for run, expected in zip(runs, wanted, strict=True):
+            np.testing.assert_array_equal(run(), expected)
+    finally:
+        C.write_around(before)

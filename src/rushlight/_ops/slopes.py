@@ -23,6 +23,7 @@ class EluBackward(Op):
 
     tensors = ("grad", "input")
     public = ()
+    vmap = "pointwise"
 
     def forward(xp, g, x, alpha, scale, input_scale):
         low = xp.exp(xp.minimum(x, 0) * input_scale) * (alpha * scale * input_scale)

@@ -47,7 +47,7 @@ def _variance_vjp(g, input, dim, correction, keepdim):
     if freedom <= 0 and (dim is None or not input.ndim):
         return g * (away == 0).logical_not() * math.inf + g * (away * math.nan)
     scale = 2.0 / freedom if freedom else math.inf
-    return g * away * scale
+    return (g * scale) * away
 
 
 class Var(Reduce):
