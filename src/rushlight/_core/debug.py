@@ -41,8 +41,10 @@ class DisagreementError(AssertionError):
 class debug:
     """debug(level, file=sys.stderr): a context manager; see the top of this module.
 
-    >>> with torch._core.debug.debug(1):  # doctest: +SKIP
-    ...     torch.ones(2) + torch.ones(2, dtype=torch.int64)
+    >>> import sys
+    >>> with torch._core.debug.debug(1, sys.stdout):
+    ...     _ = torch.add(torch.ones(2), 1, out=torch.empty(2))
+    general  add: out= is given (<doctest ...>:2)
     """
 
     def __init__(self, level: int, file: TextIO | None = None) -> None:
