@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.distributed.starting import PATIENCE
 
 pytest.importorskip("mpi4py")
 
@@ -69,7 +70,7 @@ def start(machines, environment, tmp_path, *args):
 
 def finish(processes):
     try:
-        outputs = [p.communicate(timeout=80)[0] for p in processes]
+        outputs = [p.communicate(timeout=PATIENCE)[0] for p in processes]
     finally:
         for p in processes:
             p.kill()

@@ -1,6 +1,7 @@
 """The groups of this process: making the first one, making others, asking about them."""
 
 import os
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,23 @@ class World:
             return "none"
         latest = max(self.groups, key=lambda g: (g.is_waiting(), g.sequence))
         return f"{latest.last}, {'under way' if latest.is_waiting() else 'done'}"
+
+    def begun(self) -> str:
+        """How many collectives of each group this process has begun, for the server."""
+        return ",".join(f"{g.group_name}:{g.sequence}" for g in list(self.groups))
+
+    def waits(self) -> str:
+        """What a caller here has waited for longest: group, number, seconds, and for whom."""
+        now = time.monotonic()
+        held = [(h[1], h[0], g) for g in list(self.groups) if (h := g.held) is not None]
+        if not held:
+            return ""
+        since, what, g = min(held, key=lambda entry: entry[0])
+        if what.isdigit():
+            me = g.ranks[g.rank()]
+            others = ".".join(str(r) for r in g.ranks if r != me)
+            return f"{g.group_name}:{what}:{int(now - since)}:{others}"
+        return f"::{int(now - since)}:{what.removeprefix('rank ')}"
 
     def fail(self, rank: int, text: str) -> None:
         """A process has died, or (below 0) has left."""
@@ -121,6 +139,8 @@ def init_process_group(
     world.configs[world.default] = repr(BackendConfig(name if config == "undefined" else config))
     if world_size > 1:
         _wait_for_connection(world.default)
+        if world.monitor is not None and world.monitor.progress is not None:
+            world.monitor.progress.connected()
 
 
 def _check_init(
@@ -164,7 +184,10 @@ def _connect(store: Store, rank: int, size: int) -> None:
     if rank == 0:
         store.set("job", server._client.ask(b"new_job", b"%d" % size)[1][0])
     job = int(store.get("job"))
-    watcher = monitor.Monitor(server.host, server.port, job, rank, world.status, world.fail)
+    progress = monitor.Progress(world.begun, world.waits, server.serving_pids())
+    watcher = monitor.Monitor(
+        server.host, server.port, job, rank, world.status, world.fail, progress
+    )
     watcher.asking.ask(b"num_keys")
     world.monitor, world.server = watcher, server
     monitor.watch_over(watcher, _at_end)

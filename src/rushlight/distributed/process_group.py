@@ -4,10 +4,11 @@ A thread of the group runs the collectives that were started with ``async_op=Tru
 other. A collective whose caller waits anyway is run by the caller, if the thread has nothing to do.
 """
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -52,11 +53,12 @@ class ProcessGroup:
         self.sequence = 0
         self.last = "none"  # what it is doing, or did last
         self.done = 0  # the collectives that have ended
-        self._queue: queue.SimpleQueue[tuple[Work, Callable[[], object]] | None]
+        self._queue: queue.SimpleQueue[tuple[Work, Callable[[], object], int] | None]
         self._queue = queue.SimpleQueue()
         self._running = threading.Lock()  # held by who uses the engine
         self._thread: threading.Thread | None = None
         self._pending: set[Work] = set()  # handed to the thread and not yet ended
+        self.held: tuple[str, float] | None = None  # what a caller waits for, and since when
         self.left = ""  # of a member that has ended without an error
         self.bound_device_id = None
 
@@ -101,7 +103,7 @@ class ProcessGroup:
     def begin(self) -> None:
         """Make the connections, in the group's thread: it may have to wait for the others."""
         if self.size() > 1:
-            self._hand_over(Work("connect", [], self._seconds()), self.engine.prepare)
+            self._hand_over(Work("connect", [], self._seconds()), self.engine.prepare, 0)
 
     def _seconds(self) -> float:
         return self.timeout.total_seconds()
@@ -131,26 +133,38 @@ class ProcessGroup:
             action = self._checked(action, f"{name}({check})", number)
         if async_op or self._pending or not self._running.acquire(blocking=False):
             work._late = lambda: self._raised(self._late(label, number, seconds))
-            self._hand_over(work, action)
+            work._hold = lambda: self.hold(str(number))
+            self._hand_over(work, action, number)
             if not async_op:
                 work.wait()
             return work
+        self.held = str(number), time.monotonic()
         try:
             self._execute(work, action, number)
         finally:
+            self.held = None
             self._running.release()
         if work._error is not None:
             raise self._raised(work._error)
         return work
 
-    def _hand_over(self, work: Work, action: Callable[[], object]) -> None:
+    @contextlib.contextmanager
+    def hold(self, what: str) -> Iterator[None]:
+        """In the block a caller waits for a collective, by its number, or for 'rank N'."""
+        before, self.held = self.held, (what, time.monotonic())
+        try:
+            yield
+        finally:
+            self.held = before
+
+    def _hand_over(self, work: Work, action: Callable[[], object], number: int) -> None:
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._serve, name=f"rushlight-group-{self._name}", daemon=True
             )
             self._thread.start()
         self._pending.add(work)
-        self._queue.put((work, action))
+        self._queue.put((work, action, number))
 
     def _serve(self) -> None:
         """The thread: one collective after the other."""
@@ -158,9 +172,9 @@ class ProcessGroup:
             item = self._queue.get()
             if item is None:
                 return
-            work, action = item
+            work, action, number = item
             with self._running:
-                self._execute(work, action, self.sequence)
+                self._execute(work, action, number)
             self._pending.discard(work)
 
     def _execute(self, work: Work, action: Callable[[], object], number: int) -> None:
@@ -247,23 +261,28 @@ class ProcessGroup:
         self._connected()
         label = f"{name} (group {self._name})"
         self.last = label
+        peer = name.partition(" rank ")[2]
 
         def end(work: MessageWork) -> None:
             finish()
             source = work._message.source()
             work._source = self.ranks[source] if 0 <= source < self.size() else -1
 
-        return MessageWork(label, result, self._seconds(), start(), self._wait_for_message, end)
+        work = MessageWork(label, result, self._seconds(), start(), self._wait_for_message, end)
+        work.peer = f"rank {peer}" if peer.isdigit() else ""
+        return work
 
     def _connected(self) -> None:
         """Wait for what ``begin`` has started."""
         work = Work("connect", [], self._seconds())
         if self._pending:
             work._late = lambda: self._raised(self._late("connect", 0, self._seconds()))
-            self._hand_over(work, lambda: None)
+            self._hand_over(work, lambda: None, 0)
             work.wait()
 
-    def _wait_for_message(self, ready: Callable[[], bool], seconds: float, work: Work) -> None:
+    def _wait_for_message(
+        self, ready: Callable[[], bool], seconds: float, work: MessageWork
+    ) -> None:
         watch = Watch()
         watch.deadline = time.monotonic() + seconds
         shared = self.watch
@@ -275,7 +294,8 @@ class ProcessGroup:
 
         self._pending.add(work)
         try:
-            watch.until(done)
+            with self.hold(work.peer):
+                watch.until(done)
         except AbandonedError:
             error = shared.failure or self._late(work.name, 0, seconds)
             work._settle(error)

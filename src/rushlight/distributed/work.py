@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ class Work:
         self._done = threading.Event()
         self._error: BaseException | None = None
         self._late: Callable[[], BaseException] | None = None  # the error when time is up
+        self._hold: Callable[[], AbstractContextManager[None]] = nullcontext  # around waiting
         self._future: Future | None = None
         self._lock = threading.Lock()
         self._source = -1
@@ -38,7 +40,11 @@ class Work:
             _settle_future(future, self._result, error)
 
     def _wait_for_end(self, seconds: float) -> None:
-        if not self._done.wait(min(seconds, threading.TIMEOUT_MAX)):
+        if self._done.is_set():
+            return
+        with self._hold():
+            ended = self._done.wait(min(seconds, threading.TIMEOUT_MAX))
+        if not ended:
             error = self._late() if self._late is not None else DistBackendError("timed out")
             self._settle(error)
 
@@ -118,6 +124,7 @@ class MessageWork(Work):
         finish: Callable[["MessageWork"], None],
     ) -> None:
         super().__init__(name, result, timeout)
+        self.peer = ""  # 'rank N', or nothing if it may be any
         self._message, self._watch, self._finish = message, watch, finish
 
     def _wait_for_end(self, seconds: float) -> None:
