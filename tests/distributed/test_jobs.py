@@ -187,6 +187,14 @@ def test_shards_and_checkpoints(job, tmp_path):
     assert result.codes == [0, 0, 0], result.text
 
 
+def test_on_gpus(job):
+    """NCCL's calls, made to a stand-in: two processes with a device each, or one alone."""
+    result = job(2, "gpus.py")
+    assert result.codes == [0, 0], result.text
+    result = job(2, "gpus.py", TORCH_DISTRIBUTED_DEBUG="DETAIL")
+    assert result.codes == [0, 0], result.text
+
+
 def test_under_mpiexec(programs, environment):
     """A script needs nothing but mpiexec: ranks and the meeting place come from MPI."""
     mpiexec = Path(sys.executable).parent / "mpiexec"

@@ -51,7 +51,8 @@ class Bucket:
         self.index, self.numbers = index, numbers
         self.params = [params[i] for i in numbers]
         first = self.params[0]
-        self.flat = torch.zeros(sum(p.numel() for p in self.params), dtype=first.dtype)
+        size = sum(p.numel() for p in self.params)
+        self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
         at, self.views = 0, []
         for p in self.params:
             self.views.append(self.flat[at : at + p.numel()].view(p.shape))

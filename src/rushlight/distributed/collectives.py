@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rushlight import _api as torch
-from rushlight.distributed import checks
-from rushlight.distributed.arrays import Flat, flats
+from rushlight.distributed import checks, nccl
+from rushlight.distributed.arrays import Flat, cut, flats
 from rushlight.distributed.errors import DistBackendError
 from rushlight.distributed.groups import (
     default_group,
@@ -47,7 +47,12 @@ def _run(
         for flat in written:
             flat.write_back()
 
-    work = group.run(name, run, result, async_op, check=check)
+    if result and result[0].is_cuda:
+        work: Work = group.launch(name, run, result, check)
+        if not async_op:
+            work.wait()
+    else:
+        work = group.run(name, run, result, async_op, check=check)
     if _open is not None:
         _open.append(work)
         return None
@@ -87,11 +92,11 @@ def all_reduce(
     pg = the_group(group)
     if tensor.is_sparse:
         return _sparse_all_reduce(tensor, op, pg, async_op)
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
     r = _reduction(op, flat.x, pg)
     check = f"{checks.text(tensor)}, {op}"
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg, "all_reduce", lambda: engine.allreduce(flat.x, r), [tensor], async_op, [flat], check
     )
@@ -155,7 +160,7 @@ def all_reduce_coalesced(
     pg = the_group(group)
     every = flats(tensors)
     reductions = [_reduction(op, f.x, pg) for f in every]
-    engine = pg.engine
+    engine = pg.engine_of(tensors[0])
 
     def run() -> None:
         for flat, r in zip(every, reductions, strict=True):
@@ -182,9 +187,9 @@ def broadcast(
         return None
     pg = the_group(group)
     root = checks.root(pg, checks.group_rank(pg, src, group_src, None), "broadcast")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     check = f"{checks.text(tensor)}, src={root}"
     return _run(
         pg, "broadcast", lambda: engine.broadcast(flat.x, root), [tensor], async_op, [flat], check
@@ -212,7 +217,7 @@ def reduce(
     _check_complex(tensor, op, "reduce")
     flat = Flat(tensor)
     r = _reduction(op, flat.x, pg)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     check = f"{checks.text(tensor)}, dst={root}, {op}"
     return _run(
         pg, "reduce", lambda: engine.reduce(flat.x, root, r), [tensor], async_op, [flat], check
@@ -239,7 +244,7 @@ def all_gather(
     checks.length(tensor_list, pg.size(), "allgather")
     checks.sizes(tensor_list, tensor, "allgather")
     outs, flat = flats(tensor_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "all_gather",
@@ -274,7 +279,7 @@ def all_gather_coalesced(
     pg = the_group(group)
     ins = flats(input_tensor_list)
     all_outs = [flats(outs) for outs in output_tensor_lists]
-    engine = pg.engine
+    engine = pg.engine_of(input_tensor_list[0])
 
     def run() -> None:
         for i, flat in enumerate(ins):
@@ -312,8 +317,8 @@ def all_gather_into_tensor(
             f"(expected ({expected}), got ({output_tensor.numel() // size}))"
         )
     out, flat = Flat(output_tensor), Flat(input_tensor)
-    parts = np.split(out.x, size)
-    engine = pg.engine
+    parts = cut(out.x, [flat.x.size] * size)
+    engine = pg.engine_of(input_tensor)
     return _run(
         pg,
         "all_gather_into_tensor",
@@ -356,7 +361,7 @@ def gather(
     elif gather_list:
         raise ValueError("Argument ``gather_list`` must NOT be specified on non-destination ranks.")
     outs, flat = flats(gather_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "gather",
@@ -399,7 +404,7 @@ def scatter(
     elif scatter_list:
         raise ValueError("Argument ``scatter_list`` must NOT be specified on non-source ranks.")
     ins, flat = flats(scatter_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "scatter",
@@ -446,7 +451,7 @@ def _reduce_scatter(
     name: str,
 ) -> Work | None:
     r = _reduction(op, out.x, pg)
-    engine = pg.engine
+    engine = pg.engine_of(output)
     check = f"{checks.text(output)}, {op}"
     return _run(
         pg, name, lambda: engine.reduce_scatter(out.x, ins, r), [output], async_op, [out], check
@@ -478,7 +483,7 @@ def reduce_scatter_tensor(
             f"({output.numel() * size} vs. {input.numel()}). "
         )
     _check_complex(output, op, "reduce_scatter_tensor")
-    parts = np.split(Flat(input).x, size)
+    parts = cut(Flat(input).x, [output.numel()] * size)
     return _reduce_scatter(pg, Flat(output), parts, op, output, async_op, "reduce_scatter_tensor")
 
 
@@ -502,7 +507,7 @@ def all_to_all(
     checks.length(output_tensor_list, pg.size(), "alltoall")
     checks.length(input_tensor_list, pg.size(), "alltoall")
     outs, ins = flats(output_tensor_list), flats(input_tensor_list)
-    engine = pg.engine
+    engine = pg.engine_of(input_tensor_list[0])
     return _run(
         pg,
         "all_to_all",
@@ -515,7 +520,7 @@ def all_to_all(
 
 
 def _splits(t: torch.Tensor, sizes: list[int] | None, group_size: int) -> list[int]:
-    """Where to cut the flat tensor, from the sizes along its first dimension."""
+    """The sizes of the parts of the flat tensor, from those along its first dimension."""
     rows = t.shape[0] if t.ndim else 1
     if not sizes:
         if rows % group_size:
@@ -526,7 +531,7 @@ def _splits(t: torch.Tensor, sizes: list[int] | None, group_size: int) -> list[i
     elif sum(sizes) != rows:
         raise RuntimeError("Split sizes doesn't match total dim 0 size")
     width = t.numel() // rows if rows else 0
-    return [int(c) * width for c in np.cumsum(sizes)[:-1]]
+    return [size * width for size in sizes]
 
 
 def all_to_all_single(
@@ -550,13 +555,13 @@ def all_to_all_single(
         return None
     pg = the_group(group)
     out = Flat(output)
-    outs = np.split(out.x, _splits(output, output_split_sizes, pg.size()))
-    ins = np.split(Flat(input).x, _splits(input, input_split_sizes, pg.size()))
+    outs = cut(out.x, _splits(output, output_split_sizes, pg.size()))
+    ins = cut(Flat(input).x, _splits(input, input_split_sizes, pg.size()))
     if ins[pg.rank()].size != outs[pg.rank()].size:
         raise RuntimeError(
             "all_to_all_single: this rank sends itself another number of elements than it expects"
         )
-    engine = pg.engine
+    engine = pg.engine_of(input)
     return _run(
         pg,
         "all_to_all_single",
@@ -581,9 +586,11 @@ def barrier(
     if not_in_group(group):
         warn_not_in_group("barrier")
         return None
-    if device_ids is not None:
-        raise RuntimeError("Function argument device_ids not supported for the selected backend")
     pg = the_group(group)
+    if device_ids is not None and pg.name() != "nccl":
+        raise RuntimeError("Function argument device_ids not supported for the selected backend")
+    for device in device_ids or ():
+        nccl.synchronize(device)
     work = pg.run("barrier", pg.engine.barrier, [], async_op, timeout, check="")
     return work if async_op else None
 

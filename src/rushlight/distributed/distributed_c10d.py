@@ -2,7 +2,7 @@
 
 import os
 
-from rushlight.distributed import collectives, groups, mpi
+from rushlight.distributed import collectives, groups, mpi, nccl
 from rushlight.distributed.backend import Backend as Backend
 from rushlight.distributed.backend import BackendConfig as BackendConfig
 from rushlight.distributed.collectives import all_gather as all_gather
@@ -111,8 +111,8 @@ def is_gloo_available() -> bool:
 
 
 def is_nccl_available() -> bool:
-    """False: there is no GPU engine."""
-    return False
+    """Whether there is a GPU, and a CuPy with NCCL."""
+    return nccl.is_available()
 
 
 def is_ucc_available() -> bool:
@@ -127,7 +127,7 @@ def is_xccl_available() -> bool:
 
 def is_backend_available(backend: str) -> bool:
     """Whether a backend of this name can be used here."""
-    return backend.lower() in ("gloo", "mpi")
+    return backend.lower() in ("gloo", "mpi") or (backend.lower() == "nccl" and is_nccl_available())
 
 
 def is_torchelastic_launched() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributed import debug, monitor, mpi
-from rushlight.distributed.backend import Backend, BackendConfig, for_cpu
+from rushlight.distributed.backend import Backend, BackendConfig, backend_name
 from rushlight.distributed.constants import usual_timeout
 from rushlight.distributed.engine import Engine, MPIEngine
 from rushlight.distributed.process_group import ProcessGroup
@@ -99,7 +99,8 @@ def init_process_group(
 
     Join the other processes of the job, and make the group of all of them.
 
-    ``backend`` is 'gloo' or 'mpi': both are MPI. Where to meet is said by ``init_method``
+    ``backend`` is 'gloo' or 'mpi', which both are MPI, or 'nccl' for tensors on GPUs (those on the
+    CPU go by MPI then, too). Where to meet is said by ``init_method``
     ('env://', the default; 'tcp://host:port'; 'file:///path') or is a ``store``. ``timeout`` is how
     long any collective may take (30 minutes).
 
@@ -129,7 +130,7 @@ def init_process_group(
             )
         store, rank, world_size = next(rendezvous(method, rank, world_size, timeout=limit))
         store.set_timeout(limit)
-    name = for_cpu(config)
+    name = backend_name(config)
     _inits += 1
     world.store = PrefixStore(f"default_pg/{_inits}", store)
     if world_size > 1:
@@ -137,6 +138,9 @@ def init_process_group(
     sampling.process_group = lambda: (get_world_size(), get_rank())
     world.default = _make_group(list(range(world_size)), rank, limit, name, "default_pg")
     world.configs[world.default] = repr(BackendConfig(name if config == "undefined" else config))
+    if device_id is not None:
+        world.default.bound_device_id = device_id
+        world.default.open_gpu(device_id.index)
     if world_size > 1:
         _wait_for_connection(world.default)
         if world.monitor is not None and world.monitor.progress is not None:
@@ -155,7 +159,7 @@ def _check_init(
         raise TypeError(
             f"Expected timeout argument to be of type datetime.timedelta, got {timeout}"
         )
-    if device_id is not None:
+    if device_id is not None and (device_id.type != "cuda" or device_id.index is None):
         raise ValueError(
             "init_process_group device_id parameter must be an accelerator with an index"
         )
@@ -466,7 +470,7 @@ def new_group(
             )
     if not chosen:
         raise ValueError("a group needs at least one rank")
-    name = default.name() if backend is None else for_cpu(backend)
+    name = default.name() if backend is None else backend_name(backend)
     if sort_ranks:
         chosen.sort()
     if default.rank() not in chosen:

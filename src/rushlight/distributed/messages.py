@@ -1,5 +1,6 @@
 """send, recv and their asynchronous forms."""
 
+import contextlib
 from typing import Any
 
 from rushlight import _api as torch
@@ -34,9 +35,12 @@ def isend(
     pg = the_group(group)
     peer = checks.not_self(pg, checks.group_rank(pg, dst, group_dst, None), "destination")
     checks.single(tensor, "tensor")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
     name = f"send to rank {pg.ranks[peer]}"
+    if tensor.is_cuda:
+        gpu = pg.gpu_engine(tensor)
+        return pg.launch(name, lambda: gpu.send(flat.x, peer), [tensor])
     return pg.message(name, lambda: pg.engine.isend(flat.x, peer, tag), [tensor], lambda: None)
 
 
@@ -60,11 +64,27 @@ def irecv(
     if src is not None or group_src is not None:
         peer = checks.group_rank(pg, src, group_src, None)
         checks.not_self(pg, peer, "source")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
+    if tensor.is_cuda:
+        return _receive_on_gpu(pg, tensor, flat, peer)
     name = "recv from any rank" if peer is None else f"recv from rank {pg.ranks[peer]}"
     begin = lambda: pg.engine.irecv(flat.x, peer, tag)  # noqa: E731
     return pg.message(name, begin, [tensor], flat.write_back)
+
+
+def _receive_on_gpu(pg: Any, tensor: torch.Tensor, flat: Flat, peer: int | None) -> Work:
+    if peer is None:
+        raise ValueError("NCCL receives from one rank only: name it, recv(tensor, src=...)")
+    gpu = pg.gpu_engine(tensor)
+
+    def run() -> None:
+        gpu.receive(flat.x, peer)
+        flat.write_back()
+
+    work: Work = pg.launch(f"recv from rank {pg.ranks[peer]}", run, [tensor])
+    work._source = pg.ranks[peer]
+    return work
 
 
 def send(
@@ -155,7 +175,10 @@ def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
     if not all(op.group is first.group for op in p2p_op_list):
         raise ValueError("All ops need to use the same group.")
     get_process_group_ranks(first.group)
-    works = [_begun(op) for op in p2p_op_list]
+    with contextlib.ExitStack() as stack:
+        if first.tensor.is_cuda:  # NCCL wants to know what is to be under way at once
+            stack.enter_context(first.group.gpu_engine(first.tensor).together())
+        works = [_begun(op) for op in p2p_op_list]
     return [work for work in works if work is not None]
 
 

@@ -13,13 +13,14 @@ from datetime import timedelta
 from typing import Any
 
 from rushlight import _api as torch
-from rushlight.distributed import monitor
+from rushlight.distributed import monitor, nccl
 from rushlight.distributed.debug import DebugLevel, get_debug_level
 from rushlight.distributed.engine import Engine
 from rushlight.distributed.errors import DistBackendError
+from rushlight.distributed.nccl import NCCLEngine
 from rushlight.distributed.store import Store
 from rushlight.distributed.waiting import AbandonedError, Watch
-from rushlight.distributed.work import MessageWork, Work
+from rushlight.distributed.work import LaunchedWork, MessageWork, Work
 
 __all__ = ["ProcessGroup", "ProcessGroupGloo"]
 
@@ -60,7 +61,8 @@ class ProcessGroup:
         self._pending: set[Work] = set()  # handed to the thread and not yet ended
         self.held: tuple[str, float] | None = None  # what a caller waits for, and since when
         self.left = ""  # of a member that has ended without an error
-        self.bound_device_id = None
+        self.bound_device_id: torch.device | None = None
+        self._gpu: NCCLEngine | None = None
 
     # ---- what it is ------------------------------------------------------------------------------
 
@@ -88,7 +90,8 @@ class ProcessGroup:
 
     @property
     def _device_types(self) -> list[torch.device]:
-        return [torch.device("cpu")]
+        kinds = ("cpu", "cuda") if nccl.is_available() else ("cpu",)
+        return [torch.device(kind) for kind in kinds]
 
     def get_group_store(self) -> Store | None:
         """The store its processes share."""
@@ -213,6 +216,8 @@ class ProcessGroup:
         error = DistBackendError(f"[rank{me}] {self.last} failed: {text}")
         if self.watch.failure is None:
             self.watch.failure = error
+        if self._gpu is not None:
+            self._gpu.abort()
         for work in list(self._pending):
             work._settle(error)
 
@@ -245,6 +250,44 @@ class ProcessGroup:
         outs = [x.copy() for _ in range(self.size())]
         self.engine.allgather(outs, x)
         return [out.tobytes().rstrip().decode(errors="replace") for out in outs]
+
+    # ---- tensors of a GPU ------------------------------------------------------------------------
+
+    def engine_of(self, t: torch.Tensor) -> Any:
+        """What does collectives on a tensor: MPI or shared memory, or NCCL for one of a GPU."""
+        return self.gpu_engine(t) if t.is_cuda else self.engine
+
+    def gpu_engine(self, t: torch.Tensor) -> NCCLEngine:
+        """NCCL, opened for the tensor's device."""
+        return self.open_gpu(nccl.index_of(t))
+
+    def open_gpu(self, device: int) -> NCCLEngine:
+        """NCCL for a device; all processes of the group call it at about the same time."""
+        if self._gpu is None:
+            size = self.size()
+            self._gpu = NCCLEngine(self.watch, self.rank(), size, self._store, self._name)
+        self._gpu.open(device)
+        return self._gpu
+
+    def launch(
+        self,
+        name: str,
+        action: Callable[[], object],
+        result: list[torch.Tensor],
+        check: str | None = None,
+    ) -> Work:
+        """Put a collective on the GPU's stream; ``wait`` orders the current stream after it."""
+        if self.watch.failure is not None:
+            raise self._raised(self.watch.failure)
+        assert self._gpu is not None
+        self.sequence += 1
+        number = self.sequence
+        self.last = label = f"{name} (number {number} of group {self._name})"
+        if check is not None and self.size() > 1 and get_debug_level() is DebugLevel.DETAIL:
+            with self._running:
+                self._checked(lambda: None, f"{name}({check})", number)()
+        event = self._gpu.launch(action, result)
+        return LaunchedWork(label, result, self._seconds(), self._gpu, event)
 
     # ---- messages --------------------------------------------------------------------------------
 

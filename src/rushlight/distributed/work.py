@@ -147,3 +147,29 @@ class MessageWork(Work):
         """A future of the tensors; waits for the message."""
         self.wait()
         return super().get_future()
+
+
+class LaunchedWork(Work):
+    """A collective on a GPU's stream; waiting makes the current stream wait, not the processor."""
+
+    def __init__(
+        self, name: str, result: list[torch.Tensor], timeout: float, engine: Any, event: Any
+    ) -> None:
+        super().__init__(name, result, timeout)
+        self._engine, self._event = engine, event
+
+    def _wait_for_end(self, seconds: float) -> None:
+        failure = self._engine.watch.failure
+        if failure is None:
+            self._engine.check()
+            self._engine.wait(self._event)
+        self._settle(failure)
+
+    def is_completed(self) -> bool:
+        """Whether the GPU has done it."""
+        return bool(self._event.done)
+
+    def get_future(self) -> Future:
+        """A future of the tensors, to be used on the current stream."""
+        self.wait()
+        return super().get_future()
