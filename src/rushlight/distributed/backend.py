@@ -52,7 +52,11 @@ class Backend(str):
 
 
 class BackendConfig:
-    """Which backend serves which kind of device."""
+    """Which backend serves which kind of device.
+
+    >>> torch.distributed.BackendConfig("cpu:gloo,cuda:nccl")
+    cpu:gloo,cuda:nccl
+    """
 
     def __init__(self, backend: str) -> None:
         self.device_backend_map = self._parsed(Backend(backend))

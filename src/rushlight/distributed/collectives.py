@@ -25,7 +25,11 @@ _COMPLEX = {RedOpType.SUM, RedOpType.AVG, RedOpType.PREMUL_SUM}
 
 
 def supports_complex(reduceOp: Any) -> bool:  # noqa: N803 (PyTorch's name)
-    """Whether a reduction is defined for complex numbers."""
+    """Whether a reduction is defined for complex numbers.
+
+    >>> torch.distributed.supports_complex(torch.distributed.ReduceOp.MAX)
+    False
+    """
     return getattr(reduceOp, "op", reduceOp) in _COMPLEX
 
 
@@ -147,6 +151,12 @@ def all_reduce_coalesced(
     """all_reduce_coalesced(tensors, op=ReduceOp.SUM, group=None, async_op=False)
 
     :func:`all_reduce` for several tensors.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = [torch.ones(2), torch.ones(1)]; dist.all_reduce_coalesced(x); x
+    [tensor([1., 1.]), tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     if isinstance(tensors, torch.Tensor):
         tensors = [tensors]
@@ -180,6 +190,12 @@ def broadcast(
     """broadcast(tensor, src=None, group=None, async_op=False, group_src=None)
 
     The tensor of rank ``src`` (in the world; ``group_src``: in the group) goes to all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.ones(2); dist.broadcast(x, src=0); x
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -207,6 +223,12 @@ def reduce(
     """reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_dst=None)
 
     The tensor of rank ``dst`` becomes the reduction of all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.ones(2); dist.reduce(x, dst=0, op=dist.ReduceOp.MAX); x
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -233,6 +255,12 @@ def all_gather(
     """all_gather(tensor_list, tensor, group=None, async_op=False)
 
     The tensors of all processes, in the order of ranks, are written to the list's.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(2)]; dist.all_gather(outs, torch.ones(2)); outs
+    [tensor([1., 1.])]
+    >>> dist.destroy_process_group()
     """
     checks.several(tensor_list, "tensor_list")
     checks.single(tensor, "tensor")
@@ -265,6 +293,13 @@ def all_gather_coalesced(
     """all_gather_coalesced(output_tensor_lists, input_tensor_list, group=None, async_op=False)
 
     :func:`all_gather` for several tensors: ``output_tensor_lists[r]`` gets those of rank ``r``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [[torch.zeros(2)]]
+    >>> dist.all_gather_coalesced(outs, [torch.ones(2)]); outs
+    [[tensor([1., 1.])]]
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("all_gather_coalesced")
@@ -301,6 +336,12 @@ def all_gather_into_tensor(
     """all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=False)
 
     The tensors of all processes, one after the other, are written to ``output_tensor``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.all_gather_into_tensor(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(input_tensor, "input_tensor")
     checks.single(output_tensor, "output_tensor")
@@ -341,6 +382,12 @@ def gather(
     """gather(tensor, gather_list=None, dst=None, group=None, async_op=False, group_dst=None)
 
     The tensors of all processes are written to the list of rank ``dst`` (0).
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(1)]; dist.gather(torch.ones(1), outs, dst=0); outs
+    [tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if gather_list:
@@ -384,6 +431,12 @@ def scatter(
     """scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, group_src=None)
 
     Each process gets, in ``tensor``, its own of the list of rank ``src`` (0).
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.zeros(1); dist.scatter(x, [torch.ones(1)], src=0); x
+    tensor([1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if scatter_list:
@@ -426,6 +479,12 @@ def reduce_scatter(
     """reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=False)
 
     ``output`` becomes the reduction of what all processes have in their lists for this one.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.reduce_scatter(out, [torch.ones(2)]); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.several(input_list, "input_list")
@@ -468,6 +527,12 @@ def reduce_scatter_tensor(
     """reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=False)
 
     :func:`reduce_scatter` with the inputs one after the other in one tensor.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.reduce_scatter_tensor(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.single(input, "input")
@@ -496,6 +561,12 @@ def all_to_all(
     """all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False)
 
     Each process sends ``input_tensor_list[r]`` to rank ``r``, and gets as many.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(1)]; dist.all_to_all(outs, [torch.ones(1)]); outs
+    [tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     checks.several(output_tensor_list, "output_tensor_list")
     checks.several(input_tensor_list, "input_tensor_list")
@@ -546,6 +617,12 @@ def all_to_all_single(
     async_op=False)
 
     :func:`all_to_all` with one tensor, cut along its first dimension: equally, or as given.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.all_to_all_single(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.single(input, "input")
@@ -582,6 +659,11 @@ def barrier(
     """barrier(group=None, async_op=False, device_ids=None, timeout=None)
 
     Wait until all processes of the group have come here.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.barrier()
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("barrier")
@@ -602,6 +684,11 @@ def monitored_barrier(
 
     A barrier whose error says which ranks have not come within the timeout: the first of them, or
     with ``wait_all_ranks`` all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.monitored_barrier()
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("monitored_barrier")
@@ -646,7 +733,14 @@ def _gather_at_barrier(
 
 @contextlib.contextmanager
 def record_comm(name: str) -> Iterator[None]:
-    """record_comm(name): the collectives of the block have this name in profiles and errors."""
+    """record_comm(name): the collectives of the block have this name in profiles and errors.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> with dist.record_comm("the last one"):
+    ...     dist.barrier()
+    >>> dist.destroy_process_group()
+    """
     pg = default_group()
     before, pg.last = pg.last, name
     try:

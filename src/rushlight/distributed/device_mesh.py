@@ -250,6 +250,13 @@ def init_device_mesh(
     All processes as a grid of this shape, in the order of ranks.
 
     RuntimeError if the names do not fit the shape or there are too few processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1, 1), mesh_dim_names=("dp", "tp"))
+    >>> mesh["tp"].size()
+    1
+    >>> dist.destroy_process_group()
     """
     shape = tuple(mesh_shape)
     if mesh_dim_names is not None:

@@ -281,6 +281,11 @@ def destroy_process_group(group: Any = None) -> None:
     """destroy_process_group(group=None): leave a group, or all of them and the job.
 
     AssertionError if there is none.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.destroy_process_group(dist.new_group([0]))
+    >>> dist.destroy_process_group()
     """
     if group is NON_GROUP_MEMBER or group == NON_GROUP_MEMBER:
         return
@@ -306,7 +311,11 @@ def destroy_process_group(group: Any = None) -> None:
 
 
 def is_initialized() -> bool:
-    """Whether this process has joined a job."""
+    """Whether this process has joined a job.
+
+    >>> torch.distributed.is_initialized()
+    False
+    """
     return world.default is not None
 
 
@@ -338,7 +347,14 @@ def the_group(group: Any) -> ProcessGroup:
 
 
 def get_rank(group: Any = None) -> int:
-    """get_rank(group=None): the rank of this process in the group; -1 if it is no member."""
+    """get_rank(group=None): the rank of this process in the group; -1 if it is no member.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_rank()
+    0
+    >>> dist.destroy_process_group()
+    """
     if not_in_group(group):
         return -1
     default = default_group()
@@ -348,7 +364,14 @@ def get_rank(group: Any = None) -> int:
 
 
 def get_world_size(group: Any = None) -> int:
-    """get_world_size(group=None): how many processes; -1 if this one is no member."""
+    """get_world_size(group=None): how many processes; -1 if this one is no member.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_world_size()
+    1
+    >>> dist.destroy_process_group()
+    """
     if not_in_group(group):
         return -1
     default_group()
@@ -356,7 +379,14 @@ def get_world_size(group: Any = None) -> int:
 
 
 def get_backend(group: Any = None) -> Backend:
-    """get_backend(group=None): the name of the backend."""
+    """get_backend(group=None): the name of the backend.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_backend()
+    'gloo'
+    >>> dist.destroy_process_group()
+    """
     default_group()
     if not_in_group(group) or (group is not None and group not in world.groups):
         raise ValueError("Invalid process group specified")
@@ -364,7 +394,14 @@ def get_backend(group: Any = None) -> Backend:
 
 
 def get_backend_config(group: Any = None) -> str:
-    """get_backend_config(group=None): the backends of the kinds of devices, as text."""
+    """get_backend_config(group=None): the backends of the kinds of devices, as text.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_backend_config()
+    'cpu:gloo,cuda:gloo'
+    >>> dist.destroy_process_group()
+    """
     default_group()
     if not_in_group(group) or (group is not None and group not in world.groups):
         raise ValueError("Invalid process group specified")
@@ -372,7 +409,11 @@ def get_backend_config(group: Any = None) -> str:
 
 
 def get_default_backend_for_device(device: Any) -> str:
-    """get_default_backend_for_device(device): 'gloo' for the CPU."""
+    """get_default_backend_for_device(device): 'gloo' for the CPU.
+
+    >>> torch.distributed.get_default_backend_for_device("cpu")
+    'gloo'
+    """
     kind = device.type if isinstance(device, torch.device) else torch.device(device).type
     backend = Backend.default_device_backend_map.get(kind)
     if backend is None:
@@ -381,17 +422,38 @@ def get_default_backend_for_device(device: Any) -> str:
 
 
 def get_pg_count() -> int:
-    """How many groups there are."""
+    """How many groups there are.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_pg_count()
+    1
+    >>> dist.destroy_process_group()
+    """
     return len(world.groups)
 
 
 def get_process_group_ranks(group: Any) -> list[int]:
-    """get_process_group_ranks(group): the ranks, in the world, of a group's processes."""
+    """get_process_group_ranks(group): the ranks, in the world, of a group's processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_process_group_ranks(dist.group.WORLD)
+    [0]
+    >>> dist.destroy_process_group()
+    """
     return list(the_group(group).ranks)
 
 
 def get_group_rank(group: Any, global_rank: int) -> int:
-    """get_group_rank(group, global_rank): a rank in the world as a rank in the group."""
+    """get_group_rank(group, global_rank): a rank in the world as a rank in the group.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_group_rank(dist.new_group([0]), 0)
+    0
+    >>> dist.destroy_process_group()
+    """
     pg = the_group(group)
     if pg is world.default:
         return global_rank
@@ -401,7 +463,14 @@ def get_group_rank(group: Any, global_rank: int) -> int:
 
 
 def get_global_rank(group: Any, group_rank: int) -> int:
-    """get_global_rank(group, group_rank): a rank in the group as a rank in the world."""
+    """get_global_rank(group, group_rank): a rank in the group as a rank in the world.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_global_rank(dist.new_group([0]), 0)
+    0
+    >>> dist.destroy_process_group()
+    """
     pg = the_group(group)
     if pg is world.default:
         return group_rank
@@ -411,7 +480,11 @@ def get_global_rank(group: Any, group_rank: int) -> int:
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
-    """get_node_local_rank(fallback_rank=None): the rank among the processes of this machine."""
+    """get_node_local_rank(fallback_rank=None): the rank among the processes of this machine.
+
+    >>> torch.distributed.get_node_local_rank(fallback_rank=0)
+    0
+    """
     if "LOCAL_RANK" in os.environ:
         return int(os.environ["LOCAL_RANK"])
     if fallback_rank is not None:
@@ -452,6 +525,12 @@ def new_group(
     in ``ranks`` get ``GroupMember.NON_GROUP_MEMBER``.
 
     ValueError if ``ranks`` has duplicates or ranks that do not exist.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_world_size(dist.new_group([0]))
+    1
+    >>> dist.destroy_process_group()
     """
     default = default_group()
     size = default.size()
@@ -492,6 +571,13 @@ def new_subgroups(
     group_desc=None)
 
     Groups of ``group_size`` processes with consecutive ranks: that of this process, and all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mine, every = dist.new_subgroups(1)
+    >>> dist.get_rank(mine), len(every)
+    (0, 1)
+    >>> dist.destroy_process_group()
     """
     if group_size is None:
         raise ValueError(
@@ -524,6 +610,13 @@ def new_subgroups_by_enumeration(
     pg_options=None, group_desc=None)
 
     Groups with these ranks, of which no two share one: that of this process, and all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mine, every = dist.new_subgroups_by_enumeration([[0]])
+    >>> mine is every[0]
+    True
+    >>> dist.destroy_process_group()
     """
     if not ranks_per_subgroup_list:
         raise ValueError("The arg 'ranks_per_subgroup_list' cannot be empty")
@@ -557,6 +650,12 @@ def split_group(
     backend=None)
 
     The part of the parent group, given as ranks of the parent, that this process is in, or None.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.split_group(split_ranks=[[0]]).size()
+    1
+    >>> dist.destroy_process_group()
     """
     if not split_ranks:
         raise ValueError("split_ranks cannot be None or empty")
@@ -588,6 +687,14 @@ def shrink_group(
 
     A group without some ranks; those that stay call it. Where the group was that of all processes,
     the new one takes its place.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.shrink_group([0])
+    Traceback (most recent call last):
+        ...
+    ValueError: Cannot shrink a process group with size 1. Group must have at least 2 ranks
+    >>> dist.destroy_process_group()
     """
     pg = the_group(group)
     if not isinstance(ranks_to_exclude, list):
@@ -649,11 +756,22 @@ class _WorldMeta(type):
 
 
 class group(metaclass=_WorldMeta):
-    """``group.WORLD``: the group of all processes."""
+    """``group.WORLD``: the group of all processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.group.WORLD.size()
+    1
+    >>> dist.destroy_process_group()
+    """
 
 
 class GroupMember(metaclass=_WorldMeta):
-    """``GroupMember.NON_GROUP_MEMBER``: what stands for a group for who is not in it."""
+    """``GroupMember.NON_GROUP_MEMBER``: what stands for a group for who is not in it.
+
+    >>> torch.distributed.GroupMember.NON_GROUP_MEMBER
+    -100
+    """
 
     NON_GROUP_MEMBER = NON_GROUP_MEMBER
 

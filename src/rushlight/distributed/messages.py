@@ -27,6 +27,14 @@ def isend(
     """isend(tensor, dst=None, group=None, tag=0, group_dst=None)
 
     Begin to send the tensor to a rank; it must not be written to before the work is done.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.isend(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid destination rank: destination rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         checks.single(tensor, "tensor")
@@ -54,6 +62,14 @@ def irecv(
     """irecv(tensor, src=None, group=None, tag=0, group_src=None)
 
     Begin to receive from a rank (None: any) into the tensor.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.irecv(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid source rank: source rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -94,7 +110,17 @@ def send(
     tag: int = 0,
     group_dst: int | None = None,
 ) -> None:
-    """send(tensor, dst=None, group=None, tag=0, group_dst=None): send the tensor to a rank."""
+    """send(tensor, dst=None, group=None, tag=0, group_dst=None): send the tensor to a rank.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> # with two processes: rank 0 does send(x, 1), rank 1 recv(x, 0)
+    >>> dist.send(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid destination rank: destination rank should not be the same as the rank
+    >>> dist.destroy_process_group()
+    """
     work = isend(tensor, dst, group, tag, group_dst)
     if work is not None:
         work.wait()
@@ -110,6 +136,14 @@ def recv(
     """recv(tensor, src=None, group=None, tag=0, group_src=None)
 
     Receive into the tensor from a rank (None: any); returns the rank it came from.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.recv(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid source rank: source rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     work = irecv(tensor, src, group, tag, group_src)
     if work is None:
@@ -122,6 +156,12 @@ class P2POp:
     """P2POp(op, tensor, peer=None, group=None, tag=0, group_peer=None)
 
     One message of a batch: ``op`` is ``isend`` or ``irecv``. ValueError for another.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.P2POp(dist.isend, torch.ones(2), 1).peer
+    1
+    >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -165,6 +205,14 @@ def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
     """batch_isend_irecv(p2p_op_list): begin all messages; their works.
 
     ValueError for something else than :class:`P2POp`, or ops of different groups.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.batch_isend_irecv([1])
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid ``p2p_op_list``. Each op is expected to be of type P2POp.
+    >>> dist.destroy_process_group()
     """
     first = p2p_op_list[0]
     if not all(isinstance(op, P2POp) for op in p2p_op_list):

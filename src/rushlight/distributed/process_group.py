@@ -31,6 +31,12 @@ _LEFT = 2.0
 class ProcessGroup:
     """Some processes that do collectives together; ``new_group`` and ``init_process_group`` make
     them.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> isinstance(dist.group.WORLD, dist.ProcessGroup)
+    True
+    >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -365,4 +371,8 @@ class ProcessGroup:
 
 
 class ProcessGroupGloo(ProcessGroup):
-    """A group for tensors on the CPU. The name is PyTorch's; MPI does the work."""
+    """A group for tensors on the CPU. The name is PyTorch's; MPI does the work.
+
+    >>> issubclass(torch.distributed.ProcessGroupGloo, torch.distributed.ProcessGroup)
+    True
+    """

@@ -318,7 +318,14 @@ def _interrupted(number: int, frame: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the options say; the exit status."""
+    """Do what the options say; the exit status.
+
+    >>> from rushlight.distributed.run import parse_args, run
+    >>> run(parse_args(["--numa-binding", "node", "train.py"]))
+    Traceback (most recent call last):
+        ...
+    SystemExit: rushlight run: --numa-binding is not supported: leave it out
+    """
     if args.hang_timeout is not None:  # read by the store's server, which is started next
         os.environ["RUSHLIGHT_HANG_TIMEOUT"] = str(args.hang_timeout)
     agent = Agent(args)
@@ -345,7 +352,14 @@ def parse_args(args: list[str] | None) -> argparse.Namespace:
 
 
 def main(args: list[str] | None = None) -> None:
-    """torchrun: start the processes, and exit with status 1 if one failed for good."""
+    """torchrun: start the processes, and exit with status 1 if one failed for good.
+
+    >>> from rushlight.distributed.run import main
+    >>> main(["--nproc-per-node", "none", "train.py"])
+    Traceback (most recent call last):
+        ...
+    ValueError: Unsupported nproc_per_node value: none
+    """
     status = run(parse_args(args))
     if status:
         sys.exit(status)

@@ -14,7 +14,15 @@ __all__ = ["Work"]
 
 
 class Work:
-    """A collective that is under way: what a call with ``async_op=True`` returns."""
+    """A collective that is under way: what a call with ``async_op=True`` returns.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> work = dist.all_reduce(torch.ones(2), async_op=True)
+    >>> work.wait(), work.is_success()
+    (True, True)
+    >>> dist.destroy_process_group()
+    """
 
     def __init__(self, name: str, result: list[torch.Tensor], timeout: float) -> None:
         self.name = name

@@ -26,7 +26,11 @@ __all__ = [
 
 @dataclass
 class StateDictOptions:
-    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway."""
+    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway.
+
+    >>> torch.distributed.checkpoint.state_dict.StateDictOptions(full_state_dict=True).strict
+    True
+    """
 
     full_state_dict: bool = False
     cpu_offload: bool = False
@@ -50,7 +54,12 @@ def _whole(value: Any, options: StateDictOptions) -> Any:
 def get_model_state_dict(
     model: Module, *, submodules: Any = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
-    """get_model_state_dict(model, *, options=None): parameters and buffers by name."""
+    """get_model_state_dict(model, *, options=None): parameters and buffers by name.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_model_state_dict
+    >>> list(get_model_state_dict(torch.nn.Linear(2, 1)))
+    ['weight', 'bias']
+    """
     if submodules is not None:
         raise NotImplementedError("submodules is not supported: call it with the submodule")
     chosen = options or StateDictOptions()
@@ -67,6 +76,11 @@ def set_model_state_dict(
 ) -> Any:
     """set_model_state_dict(model, model_state_dict, *, options=None): fill a model; whole tensors
     are cut where the model has shards.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import set_model_state_dict
+    >>> layer = torch.nn.Linear(1, 1)
+    >>> set_model_state_dict(layer, {"weight": torch.ones(1, 1), "bias": torch.zeros(1)})
+    <All keys matched successfully>
     """
     chosen = options or StateDictOptions()
     own = model.state_dict()
@@ -137,6 +151,12 @@ def get_optimizer_state_dict(
     """get_optimizer_state_dict(model, optimizers, *, options=None): the state by parameter names.
 
     An optimizer that has not stepped gets its first state, so that there is something to fill.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_optimizer_state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.SGD(layer.parameters(), lr=0.1)
+    >>> get_optimizer_state_dict(layer, opt)["param_groups"][0]["params"]
+    ['weight', 'bias']
     """
     chosen = options or StateDictOptions()
     names = _names(model)
@@ -161,6 +181,15 @@ def set_optimizer_state_dict(
 ) -> None:
     """set_optimizer_state_dict(model, optimizers, optim_state_dict, *, options=None): fill
     optimizers.
+
+    >>> from rushlight.distributed.checkpoint import state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.SGD(layer.parameters(), lr=0.1)
+    >>> saved = state_dict.get_optimizer_state_dict(layer, opt)
+    >>> opt.param_groups[0]["lr"] = 9.0
+    >>> state_dict.set_optimizer_state_dict(layer, opt, saved)
+    >>> opt.param_groups[0]["lr"]
+    0.1
     """
     names = _names(model)
     groups = iter(optim_state_dict["param_groups"])
@@ -190,7 +219,14 @@ def get_state_dict(
     submodules: Any = None,
     options: StateDictOptions | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """get_state_dict(model, optimizers, *, options=None): both."""
+    """get_state_dict(model, optimizers, *, options=None): both.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> model, optim = get_state_dict(layer, torch.optim.Adam(layer.parameters()))
+    >>> sorted(optim["state"]["weight"])
+    ['exp_avg', 'exp_avg_sq', 'step']
+    """
     return (
         get_model_state_dict(model, submodules=submodules, options=options),
         get_optimizer_state_dict(model, optimizers, options=options),
@@ -207,6 +243,13 @@ def set_state_dict(
 ) -> Any:
     """set_state_dict(model, optimizers, *, model_state_dict, optim_state_dict, options=None): fill
     both.
+
+    >>> from rushlight.distributed.checkpoint import state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.Adam(layer.parameters())
+    >>> model, optim = state_dict.get_state_dict(layer, opt)
+    >>> state_dict.set_state_dict(layer, opt, model_state_dict=model, optim_state_dict=optim)
+    <All keys matched successfully>
     """
     set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
     return set_model_state_dict(model, model_state_dict, options=options)

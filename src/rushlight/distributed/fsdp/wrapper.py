@@ -15,7 +15,11 @@ __all__ = ["FullyShardedDataParallel", "ShardingStrategy"]
 
 
 class ShardingStrategy(enum.Enum):
-    """What is sharded, and when."""
+    """What is sharded, and when.
+
+    >>> torch.distributed.fsdp.ShardingStrategy.SHARD_GRAD_OP
+    <ShardingStrategy.SHARD_GRAD_OP: 2>
+    """
 
     FULL_SHARD = 1
     SHARD_GRAD_OP = 2
@@ -30,6 +34,13 @@ class FullyShardedDataParallel(Module):
     A module whose parameters lie in shards between uses. With ``auto_wrap_policy`` (a function
     ``(module, recurse, nonwrapped_numel)``, or a set of classes) inner modules are gathered one by
     one. New programs use ``fully_shard``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> model = dist.fsdp.FullyShardedDataParallel(torch.nn.Linear(2, 1))
+    >>> model(torch.ones(3, 2)).shape
+    torch.Size([3, 1])
+    >>> dist.destroy_process_group()
     """
 
     def __init__(

@@ -27,6 +27,14 @@ _detach: Any = torch.Tensor.__dict__["detach"]  # not DTensor's own
 class DTensor(torch.Tensor):
     """A tensor of which each process holds a part; made by ``distribute_tensor`` or
     ``DTensor.from_local``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> t = dist.tensor.DTensor.from_local(torch.ones(2), mesh, [dist.tensor.Shard(0)])
+    >>> (t * 2).full_tensor(), t.placements
+    (tensor([2., 2.]), (Shard(dim=0),))
+    >>> dist.destroy_process_group()
     """
 
     _mesh: DeviceMesh
@@ -283,6 +291,14 @@ def distribute_tensor(
     """distribute_tensor(tensor, device_mesh=None, placements=None, *, src_data_rank=0)
 
     A DTensor of a tensor that each process has whole: rank ``src_data_rank``'s values count.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> t = dist.tensor.distribute_tensor(torch.ones(2), mesh, [dist.tensor.Shard(0)])
+    >>> t.to_local()
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     mesh = current_mesh() if device_mesh is None else device_mesh
     chosen = _placements(placements, mesh, tensor.ndim)
@@ -309,6 +325,14 @@ def distribute_module(
 
     Make a module's parameters DTensors: ``partition_fn(name, submodule, mesh)`` chooses how, the
     rest is replicated. ``input_fn`` and ``output_fn`` change what goes in and out.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> layer = dist.tensor.distribute_module(torch.nn.Linear(2, 1), mesh)
+    >>> layer.weight.placements
+    (Replicate(),)
+    >>> dist.destroy_process_group()
     """
     mesh = current_mesh() if device_mesh is None else device_mesh
     for name, part in module.named_modules():
