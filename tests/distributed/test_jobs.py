@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.distributed.starting import PATIENCE, PROGRAMS, run_job, run_torch
+from tests.distributed.starting import PATIENCE, PROGRAMS, environment, run_job, run_torch
 
 from rushlight.distributed import stillness
+from rushlight.distributed.run import parse_args
+from rushlight.distributed.run import run as run_agent
 
 pytest.importorskip("mpi4py")
 
@@ -210,20 +212,68 @@ def test_under_mpiexec(programs, environment):
     assert "boom" in p.stderr
 
 
-def test_torchrun_spellings(environment, programs):
-    for start in (
-        ["-m", "rushlight", "-m", "torch.distributed.run"],
-        ["-m", "rushlight", "torchrun"],
-    ):
-        p = subprocess.run(
-            [sys.executable, *start, "--nproc_per_node=2", str(programs / "where.py")],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert p.returncode == 0, p.stderr
-        assert "rank 0 of 2" in p.stdout
+def test_torchrun_spellings(programs):
+    """The module, and a program with collectives; the command, and one that only starts."""
+    p = run([*("-m", "torch.distributed.run"), "--nproc_per_node=2", programs / "where.py"])
+    assert p.returncode == 0, p.stderr
+    assert "rank 0 of 2" in p.stdout
+    p = run(["torchrun", "--nproc_per_node=2", "--standalone", *SAY, "echo $LOCAL_RANK"])
+    assert p.returncode == 0, p.stderr
+    assert sorted(p.stdout.split()) == ["0", "1"]
+
+
+def run(arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "rushlight", *map(str, arguments)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+SAY = ["--no-python", "sh", "-c"]  # a program that starts at once
+
+
+def test_where_processes_write(launch, tmp_path):
+    """--redirects to files, --tee to both, --local-ranks-filter, PET_ variables."""
+    result = launch(
+        *("--nproc-per-node=3", f"--log-dir={tmp_path}", "--redirects=0:1", "--tee=1:3"),
+        *("--rdzv-id=job", "--role=trainer", *SAY, "echo out $RANK; echo err $RANK >&2"),
+        PET_LOCAL_RANKS_FILTER="0,1",
+    )
+    assert result.codes == [0], result.text
+    assert result.outputs[0] == "[trainer1]:out 1\n"
+    assert sorted(result.outputs[1].splitlines()) == ["[trainer1]:err 1", "err 0"]
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("job_")
+    files = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*.log")}
+    assert files == {
+        "attempt_0/0/stdout.log": "out 0\n",
+        "attempt_0/1/stdout.log": "out 1\n",
+        "attempt_0/1/stderr.log": "err 1\n",
+    }
+
+
+def test_machines_are_numbered_as_they_come(environment, port):
+    """--rdzv-backend c10d and a range of machines: two of at most three come in time."""
+    command = [sys.executable, "-m", "rushlight", "run", "--nnodes=2:3", "--rdzv-backend=c10d"]
+    command += [f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-conf=last_call_timeout=0.2"]
+    command += [*SAY, "echo rank $RANK of $WORLD_SIZE on $GROUP_RANK of $GROUP_WORLD_SIZE"]
+    agents = [
+        subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [agent.communicate(timeout=PATIENCE)[0] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0]
+    assert sorted(outputs) == ["rank 0 of 2 on 0 of 2\n", "rank 1 of 2 on 1 of 2\n"]
+
+
+def test_options_that_are_not_there_are_refused():
+    with pytest.raises(SystemExit, match="--numa-binding is not supported: leave it out"):
+        run_agent(parse_args(["--numa-binding=node", "train.py"]))
+    with pytest.raises(ValueError, match="Unsupported nproc_per_node value: many"):
+        run_agent(parse_args(["--nproc-per-node=many", "train.py"]))
 
 
 def test_restarts_change_nothing(launch, programs, tmp_path):
