@@ -121,15 +121,7 @@ def init_process_group(
     limit = usual_timeout() if timeout is None else timeout
     config = Backend(backend or Backend.UNDEFINED)
     if store is None:
-        method = init_method or "env://"
-        alone = config == Backend.MPI and "RANK" not in os.environ and not mpi.launched()
-        if alone and method == "env://" and rank < 0:
-            raise RuntimeError(
-                "Distributed package has no MPI launcher here: start the program with mpiexec or "
-                "`rushlight run`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT"
-            )
-        store, rank, world_size = next(rendezvous(method, rank, world_size, timeout=limit))
-        store.set_timeout(limit)
+        store, rank, world_size = _met(config, init_method or "env://", rank, world_size, limit)
     name = backend_name(config)
     _inits += 1
     world.store = PrefixStore(f"default_pg/{_inits}", store)
@@ -145,6 +137,21 @@ def init_process_group(
         _wait_for_connection(world.default)
         if world.monitor is not None and world.monitor.progress is not None:
             world.monitor.progress.connected()
+
+
+def _met(
+    config: str, method: str, rank: int, world_size: int, limit: timedelta
+) -> tuple[Store, int, int]:
+    """A store, the rank and the number of processes, as the method says."""
+    alone = config == Backend.MPI and "RANK" not in os.environ and not mpi.launched()
+    if alone and method == "env://" and rank < 0:
+        raise RuntimeError(
+            "Distributed package has no MPI launcher here: start the program with mpiexec or "
+            "`rushlight run`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT"
+        )
+    store, rank, world_size = next(rendezvous(method, rank, world_size, timeout=limit))
+    store.set_timeout(limit)
+    return store, rank, world_size
 
 
 def _check_init(

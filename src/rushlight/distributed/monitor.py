@@ -26,8 +26,8 @@ from rushlight.distributed.tcp_store import Client
 
 # Seconds between two signs of life; and how long a process may go on that has not noticed.
 _BEAT = 0.25
-GRACE = float(os.environ.get("RUSHLIGHT_ABORT_GRACE", "3"))
-_GRACE_AFTER_HANG = min(GRACE, 1.0)  # the others have waited for seconds
+_GRACE = "3"
+_GRACE_AFTER_HANG = 1.0  # the others have waited for seconds
 # Seconds after which what waits for a process that has ended without an error is given up.
 _LEFT_GRACE = 2.0
 
@@ -79,6 +79,7 @@ class Monitor(threading.Thread):
         self._reported: list[bytes] = []
         self._reported_at = 0.0
         self.hung = ""  # why this process is ended, if it is the one that hangs
+        self.grace = float(os.environ.get("RUSHLIGHT_ABORT_GRACE", _GRACE))
         self.noticed = threading.Event()  # somebody has raised the error
         self.ended = False
         self.kill_at = float("inf")
@@ -129,7 +130,7 @@ class Monitor(threading.Thread):
             if kind == wire.DEAD:
                 self._failed(int(message[1]), text)
             elif kind == wire.HUNG:
-                self._failed(int(message[1]), text, _GRACE_AFTER_HANG)
+                self._failed(int(message[1]), text, min(self.grace, _GRACE_AFTER_HANG))
                 if int(message[1]) == self.rank:
                     self.hung = message[2].decode()
             else:
@@ -141,9 +142,9 @@ class Monitor(threading.Thread):
             time.sleep(_BEAT)
         self._act(time.monotonic())
 
-    def _failed(self, rank: int, text: str, grace: float = GRACE) -> None:
+    def _failed(self, rank: int, text: str, grace: float | None = None) -> None:
         if self.kill_at == float("inf"):
-            self.kill_at = time.monotonic() + grace
+            self.kill_at = time.monotonic() + (self.grace if grace is None else grace)
         self.fail(rank, text)
 
     def _act(self, now: float) -> None:
@@ -154,7 +155,7 @@ class Monitor(threading.Thread):
         if now > self.kill_at and not self.noticed.is_set() and not self.ended:
             why = self.hung or (
                 "another process of the job has died and this one did not notice within "
-                f"{GRACE:g} s"
+                f"{self.grace:g} s"
             )
             text = f"[rank{self.rank}]: ended by rushlight: {why}; it was last in {self.status()}"
             print(text, file=sys.stderr, flush=True)
