@@ -30,7 +30,7 @@ distributed distributed.algorithms.ddp_comm_hooks.default_hooks
 distributed.algorithms.ddp_comm_hooks.powerSGD_hook distributed.algorithms.join
 distributed.checkpoint distributed.checkpoint.format_utils distributed.checkpoint.metadata
 distributed.checkpoint.state_dict distributed.device_mesh distributed.fsdp distributed.nn
-distributed.optim distributed.run distributed.tensor distributed.tensor.parallel
+distributed.fsdp.wrap distributed.optim distributed.run distributed.tensor distributed.tensor.parallel
 distributions.transforms distributions.utils func futures hub multiprocessing
 multiprocessing.pool multiprocessing.queue nn nn.attention nn.grad nn.init nn.modules
 nn.modules.lazy nn.modules.module nn.parallel nn.parameter nn.utils nn.utils.parametrizations

@@ -7,7 +7,14 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import (
+    FullStateDictConfig,
+    FullyShardedDataParallel,
+    MixedPrecisionPolicy,
+    StateDictType,
+    fully_shard,
+)
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
@@ -160,6 +167,39 @@ def prepared(mesh, size):
     assert seen == [(torch.Tensor, (2 * size, 2))] * 3
 
 
+def fsdp_states(m, opt, reference, rank):
+    """FullyShardedDataParallel's states: whole ones, shards, on the first process only."""
+    right = reference.state_dict()
+    whole_state = m.state_dict()
+    assert list(whole_state) == list(right) == [name for name, _ in m.named_parameters()]
+    assert not any(isinstance(v, DTensor) for v in whole_state.values())
+    other = FullyShardedDataParallel(model(), auto_wrap_policy=ModuleWrapPolicy({nn.Linear}))
+    with FullyShardedDataParallel.summon_full_params(other):
+        assert other.module[0].weight.shape == (16, 6)
+        with torch.no_grad():
+            other.module[0].weight.fill_(7.0)
+    assert other.state_dict()["0.weight"].eq(7).all()
+    other.load_state_dict(whole_state)
+    agree(other, reference)
+    with FullyShardedDataParallel.state_dict_type(m, StateDictType.SHARDED_STATE_DICT):
+        shards = m.state_dict()
+        assert all(isinstance(v, DTensor) for v in shards.values())
+        assert list(shards) == list(right)
+    with FullyShardedDataParallel.state_dict_type(
+        m, StateDictType.FULL_STATE_DICT, FullStateDictConfig(rank0_only=True)
+    ):
+        assert len(m.state_dict()) == (len(right) if rank == 0 else 0)
+    states = FullyShardedDataParallel.optim_state_dict(m, opt)
+    assert states["state"]["0.weight"]["exp_avg"].shape == (16, 6)
+    new = torch.optim.Adam(other.parameters(), lr=0.5)
+    to_load = FullyShardedDataParallel.optim_state_dict_to_load(other, new, states)
+    new.load_state_dict(to_load)
+    assert new.param_groups[0]["lr"] == 0.01
+    again = FullyShardedDataParallel.optim_state_dict(other, new)
+    for name, entry in states["state"].items():
+        assert entry["exp_avg"].equal(again["state"][name]["exp_avg"])
+
+
 def main(folder):
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -184,6 +224,8 @@ def main(folder):
     older_opt = torch.optim.Adam(older.parameters(), lr=0.01)
     train(older, older_opt, range(3), lambda x: x[rank::size])
     agree(older, reference)
+
+    fsdp_states(older, older_opt, reference, rank)
 
     half = sharded(mesh, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
     half_opt = torch.optim.SGD(half.parameters(), lr=0.01)

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_FSDP = "_fsdp_wrapped_module"
+
+
 @dataclass
 class StateDictOptions:
     """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway.
@@ -42,7 +45,13 @@ class StateDictOptions:
 
 def _plain(name: str) -> str:
     """A name without the ``module.`` of DistributedDataParallel."""
-    return ".".join(part for part in name.split(".") if part != "module")
+    wrappers = ("module", _FSDP)
+    return ".".join(part for part in name.split(".") if part not in wrappers)
+
+
+def _inside(model: Module) -> Module:
+    """What FullyShardedDataParallel wraps: its state is one of shards."""
+    return model._modules.get(_FSDP) or model
 
 
 def _whole(value: Any, options: StateDictOptions) -> Any:
@@ -66,7 +75,7 @@ def get_model_state_dict(
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     return {
         _plain(name): _whole(value, chosen)
-        for name, value in model.state_dict().items()
+        for name, value in _inside(model).state_dict().items()
         if not (chosen.ignore_frozen_params and name in frozen)
     }
 
@@ -83,6 +92,7 @@ def set_model_state_dict(
     <All keys matched successfully>
     """
     chosen = options or StateDictOptions()
+    model = _inside(model)
     own = model.state_dict()
     names = {_plain(name): name for name in own}
     new = {}
