@@ -3,6 +3,7 @@
 #include "gemm.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,13 +13,13 @@
 namespace rushlight {
 namespace {
 
-constexpr size_t DEPTH = 384;            // units of k in one pass: a few panels of b stay in the second cache
+constexpr size_t DEPTH = 512;            // units of k in one pass: a few panels of b stay in the second cache
 constexpr size_t STRIP = 256;            // columns of a task that packs b for itself
-constexpr size_t SHARED = 3 << 19;       // bytes of b up to which it is packed once for all tasks
-constexpr size_t PLACE = 1 << 19;        // and up to which it may be read where it is
+constexpr size_t KEPT = 1 << 21;         // bytes of packed columns that a thread keeps for its next task
+constexpr size_t PLACE = 1 << 19;        // bytes of b up to which it is read where it is
 constexpr size_t TASK = 1 << 16;         // multiplications of a task at least
 constexpr size_t THIN = 8;               // rows up to which b is read once, where it is
-constexpr size_t LINE = 64;              // bytes of a cache line
+constexpr size_t SET = 64;               // rows of a that are packed at a time
 
 // Memory of this thread that is kept for the next call.
 struct Scratch {
@@ -36,7 +37,7 @@ struct Scratch {
     return static_cast<T *>(memory);
   }
 };
-thread_local Scratch scratch_left, scratch_right, scratch_all, scratch_sums, scratch_turned;
+thread_local Scratch scratch_left, scratch_right, scratch_sums, scratch_turned;
 
 size_t pieces(size_t n, size_t size) { return (n + size - 1) / size; }
 size_t rounded(size_t n, size_t size) { return pieces(n, size) * size; }
@@ -129,10 +130,8 @@ template <typename T> void by_strips(const Product<T> &x) {
 
 // ---- blocks
 
-enum class Right { in_place, shared, own };  // how b is read: where it is, packed once for all tasks, or by each task
-
 struct Plan {
-  Right right;
+  bool in_place;        // is b read where it is? Else each task has it packed
   size_t down, across;  // into how many blocks the rows and the columns of c are cut
 };
 
@@ -143,15 +142,14 @@ template <typename T> Plan plan_of(const Product<T> &x) {
   const GemmPanels &f = forms<T>().panels;
   size_t work = x.m * x.n * (x.k / Kind<T>::pair + 1), size = x.k * rounded(x.n, f.vector) * sizeof(T);
   size_t threads = (size_t)num_threads(), wanted = threads < 2 ? 1 : std::min(4 * threads, std::max<size_t>(1, work / TASK));
-  bool in_place = Kind<T>::pair == 1 && x.b_right == 1 && x.n % f.vector == 0 && (x.m <= 64 || size <= PLACE) &&
-                  (x.k <= 128 || !crowded(x.b_down * (ptrdiff_t)sizeof(T)));
   size_t tiles = pieces(x.m, f.rows), panels = pieces(x.n, f.panel);
-  if (in_place || size <= SHARED) {
+  if (Kind<T>::pair == 1 && x.b_right == 1 && x.n % f.vector == 0 && (x.m <= 64 || size <= PLACE)) {
     size_t down = std::min({wanted, tiles, std::max<size_t>(1, x.m / 32)});
-    return {in_place ? Right::in_place : Right::shared, down, std::min(pieces(wanted, down), panels)};
+    return {true, down, std::min(pieces(wanted, down), panels)};
   }
-  size_t across = std::min(panels, std::max(pieces(x.n, STRIP), threads));
-  return {Right::own, std::min({pieces(wanted, across), tiles, std::max<size_t>(1, x.m / 64)}), across};
+  // Columns first: what a thread packs it then uses alone.
+  size_t across = std::min({panels, wanted, std::max(pieces(x.n, STRIP), threads)});
+  return {false, std::min(pieces(wanted, across), tiles), across};
 }
 
 // A panel of b, for one pass.
@@ -161,89 +159,86 @@ template <typename T> struct Panels {
   size_t apart;
 };
 
+// What this thread packed last.
+struct Packed {
+  uint64_t call;
+  size_t column;
+};
+thread_local Packed packed = {0, 0};
+std::atomic<uint64_t> calls{0};
+
 template <typename T> struct Task {
   using Unit = typename Kind<T>::Unit;
   using Sum = typename Kind<T>::Sum;
   static constexpr size_t pair = Kind<T>::pair;
-  static constexpr size_t depth = DEPTH * pair;  // numbers of k in one pass
 
   const Product<T> &x;
   const GemmPanels &f;
   Plan plan;
-  const Unit *shared;
+  size_t depth;   // numbers of k in one pass
+  uint64_t call;  // which product this is
 
-  // Where the panels of the pass at p begin, in memory packed for all.
-  size_t place(size_t p) const { return p / pair * rounded(x.n, f.panel); }
   static size_t units(size_t numbers) { return pieces(numbers, pair); }
-
-  void pack_shared(Unit *to) const {
-    size_t panels = pieces(x.n, f.panel), passes = pieces(x.k, depth);
-    parallel(passes * panels, grain(passes * panels, std::min(x.k, depth) * f.panel * 2), [&](size_t i, size_t last) {
-      for (; i < last; i++) {
-        size_t p = i / panels * depth, j = i % panels * f.panel, deep = std::min(depth, x.k - p);
-        f.pack(right(p, j), x.b_down, x.b_right, deep, std::min(f.panel, x.n - j), f.panel, to + place(p) + units(deep) * j);
-      }
-    });
-  }
 
   const T *right(size_t p, size_t j) const { return x.b + (ptrdiff_t)p * x.b_down + (ptrdiff_t)j * x.b_right; }
   const T *left(size_t i, size_t p) const { return x.a + (ptrdiff_t)i * x.a_down + (ptrdiff_t)p * x.a_right; }
 
+  // Columns of b from j, for the pass at p. A strip that is not too large is kept for the thread's next rows.
   Panels<T> panels(size_t p, size_t deep, size_t j, size_t wide) const {
-    if (plan.right == Right::in_place) return {reinterpret_cast<const Unit *>(right(p, j)), x.b_down, f.panel};
-    size_t apart = units(deep) * f.panel;
-    if (plan.right == Right::shared) return {shared + place(p) + units(deep) * j, (ptrdiff_t)f.panel, apart};
-    Unit *to = scratch_right.of<Unit>(pieces(wide, f.panel) * apart);
-    f.pack(right(p, j), x.b_down, x.b_right, deep, wide, f.panel, to);
-    return {to, (ptrdiff_t)f.panel, apart};
+    if (plan.in_place) return {reinterpret_cast<const Unit *>(right(p, j)), x.b_down, f.panel};
+    size_t line = rounded(wide, f.panel);
+    bool whole = units(x.k) * line * sizeof(Unit) <= KEPT;
+    Unit *to = scratch_right.of<Unit>(line * units(whole ? x.k : deep));
+    if (whole) to += p / pair * line;
+    if (!whole || packed.call != call || packed.column != j)
+      f.pack(right(p, j), x.b_down, x.b_right, deep, wide, f.panel, to);
+    return {to, (ptrdiff_t)f.panel, units(deep) * f.panel};
   }
 
-  // The rows of a from i for one pass, and the step in bytes: as they are, if that serves, else copied.
-  const void *rows(size_t i, size_t count, size_t p, size_t deep, ptrdiff_t &step) const {
-    step = x.a_down * (ptrdiff_t)sizeof(T);
-    if (deep % pair == 0 && (!crowded(step) || deep <= 128)) return left(i, p);
-    size_t line = DEPTH * sizeof(Unit) + LINE;
-    char *to = scratch_left.of<char>(f.rows * line);
-    for (size_t r = 0; r < count; r++) {
-      std::memcpy(to + r * line, left(i + r, p), deep * sizeof(T));
-      if (deep % pair) std::memset(to + r * line + deep * sizeof(T), 0, sizeof(T));
-    }
-    step = (ptrdiff_t)line;
-    return to;
-  }
-
-  const void *columns(size_t i, size_t count, size_t p, size_t deep, ptrdiff_t &step) const {
-    if (pair == 1 && x.a_down == 1) {
-      step = x.a_right * (ptrdiff_t)sizeof(T);
-      return left(i, p);
-    }
-    Unit *to = scratch_left.of<Unit>(f.rows * DEPTH);
+  // How the rows of a from i are read, in the pass at p.
+  struct Left {
+    const char *first;
+    ptrdiff_t step, next;  // in bytes: along a tile, and from one tile to the next
+    GemmTile tile;
+  };
+  Left rows(size_t i, size_t count, size_t p, size_t deep) const {
+    bool by_rows = x.a_right == 1 && deep % pair == 0;
+    ptrdiff_t step = (by_rows ? x.a_down : x.a_right) * (ptrdiff_t)sizeof(T);
+    if (by_rows) return {reinterpret_cast<const char *>(left(i, p)), step, step * (ptrdiff_t)f.rows, f.by_rows};
+    ptrdiff_t tile = (ptrdiff_t)(f.rows * sizeof(Unit));
+    if (pair == 1 && x.a_down == 1 && (!crowded(step) || deep <= 128))
+      return {reinterpret_cast<const char *>(left(i, p)), step, tile, f.by_columns};
+    Unit *to = scratch_left.of<Unit>(rounded(count, f.rows) * units(deep));
     f.pack(left(i, p), x.a_right, x.a_down, deep, count, f.rows, to);
-    step = (ptrdiff_t)(f.rows * sizeof(Unit));
-    return to;
+    return {reinterpret_cast<const char *>(to), tile, tile * (ptrdiff_t)units(deep), f.by_columns};
   }
 
   // The block of c from (i, j) on.
   void run(size_t i, size_t i_end, size_t j, size_t j_end) const {
     size_t wide = j_end - j;
-    bool apart = x.turned || pair > 1;
+    bool apart = x.turned || pair > 1, by_tile = apart && !x.turned && x.k <= depth;
     ptrdiff_t row = apart ? (ptrdiff_t)rounded(wide, f.vector) : x.row;
-    Sum *c = apart ? scratch_sums.of<Sum>((i_end - i) * (size_t)row) : reinterpret_cast<Sum *>(x.c) + (ptrdiff_t)i * row + (ptrdiff_t)j;
+    Sum *c = apart ? scratch_sums.of<Sum>((by_tile ? f.rows : i_end - i) * (size_t)row)
+                   : reinterpret_cast<Sum *>(x.c) + (ptrdiff_t)i * row + (ptrdiff_t)j;
     const Sum *bias = x.bias && !x.turned ? x.bias + j : nullptr;
     for (size_t p = 0; p < x.k; p += depth) {
       size_t deep = std::min(depth, x.k - p);
       Panels<T> b = panels(p, deep, j, wide);
-      for (size_t r = i; r < i_end; r += f.rows) {
-        size_t count = std::min(f.rows, i_end - r);
-        ptrdiff_t step;
-        const void *a = x.a_right == 1 ? rows(r, count, p, deep, step) : columns(r, count, p, deep, step);
-        GemmTile tile = x.a_right == 1 ? f.by_rows : f.by_columns;
-        for (size_t q = 0; q < wide; q += f.panel)
-          tile(count, units(deep), a, step, b.first + q / f.panel * b.apart, b.step, c + (ptrdiff_t)(r - i) * row + (ptrdiff_t)q,
-               row, std::min(f.panel, wide - q), bias && !p ? bias + q : nullptr, p > 0);
+      for (size_t s = i; s < i_end; s += SET) {
+        size_t s_end = std::min(s + SET, i_end);
+        Left a = rows(s, s_end - s, p, deep);
+        for (size_t r = s; r < s_end; r += f.rows, a.first += a.next) {
+          size_t count = std::min(f.rows, s_end - r);
+          Sum *to = by_tile ? c : c + (ptrdiff_t)(r - i) * row;
+          for (size_t q = 0; q < wide; q += f.panel)
+            a.tile(count, units(deep), a.first, a.step, b.first + q / f.panel * b.apart, b.step, to + q, row,
+                   std::min(f.panel, wide - q), bias && !p ? bias + q : nullptr, p > 0);
+          if (by_tile) finish(c, row, r, count, j, wide);
+        }
       }
     }
-    if (apart) finish(c, row, i, i_end - i, j, wide);
+    packed = {call, j};
+    if (apart && !by_tile) finish(c, row, i, i_end - i, j, wide);
   }
 
   void finish(const Sum *sums, ptrdiff_t step, size_t i, size_t count, size_t j, size_t wide) const {
@@ -264,28 +259,22 @@ template <typename T> struct Task {
     }
   }
 
-  // Blocks of nearly the same size; the columns begin at panels where b is packed for all.
+  // Blocks of nearly the same size.
   void run_all() const {
-    size_t column = plan.right == Right::shared ? f.panel : f.vector;
-    size_t high = rounded(pieces(x.m, plan.down), f.rows), wide = rounded(pieces(x.n, plan.across), column);
-    size_t down = pieces(x.m, high), across = pieces(x.n, wide);
-    parallel(down * across, 1, [&](size_t t, size_t last) {
-      for (; t < last; t++) {
-        size_t i = t % down * high, j = t / down * wide;
-        run(i, std::min(i + high, x.m), j, std::min(j + wide, x.n));
-      }
+    size_t tiles = pieces(x.m, f.rows), columns = pieces(x.n, f.vector);
+    size_t down = std::min(plan.down, tiles), across = std::min(plan.across, columns);
+    parallel_shares(down * across, [&](size_t t) {
+      size_t i = t % down, j = t / down;
+      run(i * tiles / down * f.rows, std::min((i + 1) * tiles / down * f.rows, x.m), j * columns / across * f.vector,
+          std::min((j + 1) * columns / across * f.vector, x.n));
     });
   }
 };
 
 template <typename T> void by_blocks(const Product<T> &x) {
-  Task<T> task{x, forms<T>().panels, plan_of(x), nullptr};
-  if (task.plan.right == Right::shared) {
-    auto *to = scratch_all.of<typename Kind<T>::Unit>(task.place(rounded(x.k, Kind<T>::pair)) + 64);
-    task.pack_shared(to);
-    task.shared = to;
-  }
-  task.run_all();
+  constexpr size_t pair = Kind<T>::pair;
+  size_t units = pieces(x.k, pair), depth = rounded(pieces(units, pieces(units, DEPTH)), 8) * pair;
+  Task<T>{x, forms<T>().panels, plan_of(x), depth, ++calls}.run_all();
 }
 
 // What it costs to have a matrix as panels, by its strides: across is where the vectors lie.

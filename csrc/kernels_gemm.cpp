@@ -138,24 +138,35 @@ void dots(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, 
 
 // ---- packing
 
+// Some of a vector, the other lanes 0.
+inline Vec<float> get_some(const float *p, size_t n) { return load_some(p, n); }
+inline Vec<double> get_some(const double *p, size_t n) {
+  Vec<double> v = {};
+  for (size_t i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+inline void put_some(float *p, Vec<float> v, size_t n) { store_some(p, v, n); }
+inline void put_some(double *p, Vec<double> v, size_t n) {
+  for (size_t i = 0; i < n; i++) p[i] = v[i];
+}
+template <typename T> inline void give_some(T *p, Vec<T> v, size_t n) {
+  if (n >= WIDE<T>) put(p, v);
+  else put_some(p, v, n);
+}
+
 // One panel whose columns are contiguous, by squares of vectors, for as much of k as makes whole ones; that much.
-inline size_t pack_squares(const float *b, ptrdiff_t right, size_t k, size_t columns, size_t width, float *to) {
-  size_t whole = k / WIDTH * WIDTH;
-  for (size_t p = 0; p < whole; p += WIDTH)
-    for (size_t j = 0; j < width; j += WIDTH) {
-      V rows[WIDTH];
-      for (size_t i = 0; i < WIDTH; i++)
-        rows[i] = j + i < columns ? load(b + (ptrdiff_t)(j + i) * right + p) : V{};
+template <typename T> size_t pack_squares(const T *b, ptrdiff_t right, size_t k, size_t columns, size_t width, T *to) {
+  constexpr size_t W = WIDE<T>;
+  size_t whole = k / W * W;
+  for (size_t p = 0; p < whole; p += W)
+    for (size_t j = 0; j < width; j += W) {
+      Vec<T> rows[W];
+      for (size_t i = 0; i < W; i++) rows[i] = j + i < columns ? get(b + (ptrdiff_t)(j + i) * right + p) : Vec<T>{};
       transpose(rows);
-      size_t wide = width - j;
-      for (size_t i = 0; i < WIDTH; i++) {
-        if (wide >= WIDTH) store(to + (p + i) * width + j, rows[i]);
-        else store_some(to + (p + i) * width + j, rows[i], wide);
-      }
+      for (size_t i = 0; i < W; i++) give_some(to + (p + i) * width + j, rows[i], width - j);
     }
   return whole;
 }
-inline size_t pack_squares(const double *, ptrdiff_t, size_t, size_t, size_t, double *) { return 0; }
 
 // One panel: (k, columns) with these strides -> (k, width), what is beyond the columns 0.
 template <typename T>
@@ -173,59 +184,64 @@ void pack_panel(const T *b, ptrdiff_t down, ptrdiff_t right, size_t k, size_t co
   }
 }
 
-// Panels whose rows are contiguous: each row of b is read from end to end.
+// Some panels whose rows are contiguous, each W wide (or 0: any width).
+template <typename T, size_t W>
+void copy_panels(const T *b, ptrdiff_t down, size_t k, size_t panels, size_t any, T *__restrict to) {
+  size_t width = W ? W : any;
+  for (size_t p = 0; p < k; p++, b += down, to += width)
+    for (size_t j = 0; j < panels; j++) __builtin_memcpy(to + j * k * width, b + j * width, width * sizeof(T));
+}
+
+// Each row of b is read in long pieces, of so many panels that their ends do not push one another out of the cache.
 template <typename T>
-void copy_panels(const T *b, ptrdiff_t down, size_t k, size_t columns, size_t width, T *__restrict to) {
-  constexpr size_t FULL = VECTORS * WIDE<T>;
-  for (size_t p = 0; p < k; p++, b += down, to += width) {
-    T *line = to;
-    size_t j = 0;
-    for (; j + width <= columns; j += width, line += k * width) {
-      if (width == FULL) {
-#pragma GCC unroll 4
-        for (int n = 0; n < VECTORS; n++) put<T>(line + n * WIDE<T>, get<T>(b + j + n * WIDE<T>));
-      } else {
-        __builtin_memcpy(line, b + j, width * sizeof(T));
-      }
+void pack_rows(const T *b, ptrdiff_t down, size_t k, size_t columns, size_t width, T *__restrict to) {
+  constexpr size_t FULL = VECTORS * WIDE<T>, TOGETHER = 8;
+  size_t whole = columns / width;
+  for (size_t j = 0; j < whole; j += TOGETHER, b += TOGETHER * width, to += TOGETHER * width * k) {
+    size_t some = whole - j < TOGETHER ? whole - j : TOGETHER;
+    if (width == FULL) copy_panels<T, FULL>(b, down, k, some, 0, to);
+    else if (width == ROWS) copy_panels<T, ROWS>(b, down, k, some, 0, to);
+    else copy_panels<T, 0>(b, down, k, some, width, to);
+    if (some < TOGETHER) {
+      b += some * width;
+      to += some * width * k;
+      break;
     }
-    if (j == columns) continue;
-    for (size_t i = 0; i < width; i++) line[i] = j + i < columns ? b[j + i] : 0;
   }
+  if (size_t left = columns - whole * width)
+    for (size_t p = 0; p < k; p++, b += down, to += width)
+      for (size_t j = 0; j < width; j++) to[j] = j < left ? b[j] : 0;
 }
 
 template <typename T>
 void pack(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *into) {
   const T *b = static_cast<const T *>(from);
   T *to = static_cast<T *>(into);
-  if (right == 1) return copy_panels(b, down, k, columns, width, to);
+  if (right == 1) return pack_rows(b, down, k, columns, width, to);
   for (size_t j = 0; j < columns; j += width, to += k * width)
     pack_panel(b + (ptrdiff_t)j * right, down, right, k, columns - j < width ? columns - j : width, width, to);
 }
 
-// As much as makes whole squares: rows and columns of it.
-inline size_t turn_squares(const float *from, ptrdiff_t step, size_t rows, size_t columns, float *to, ptrdiff_t row,
-                           const float *bias) {
-  size_t whole = columns / WIDTH * WIDTH;
-  for (size_t i = 0; i < rows; i += WIDTH) {
-    size_t some = rows - i < WIDTH ? rows - i : WIDTH;
-    V added = bias ? load_some(bias + i, some) : V{};
-    for (size_t j = 0; j < whole; j += WIDTH) {
-      V square[WIDTH];
-      for (size_t r = 0; r < WIDTH; r++) square[r] = r < some ? load(from + (ptrdiff_t)(i + r) * step + j) : V{};
-      transpose(square);
-      for (size_t r = 0; r < WIDTH; r++) store_some(to + (ptrdiff_t)(j + r) * row + i, square[r] + added, some);
-    }
-  }
-  return whole;
-}
-inline size_t turn_squares(const double *, ptrdiff_t, size_t, size_t, double *, ptrdiff_t, const double *) { return 0; }
-
+// By squares, and the columns that are left over one by one.
 template <typename T>
 void turn(const void *from, ptrdiff_t step, size_t rows, size_t columns, void *into, ptrdiff_t row, const void *with) {
+  constexpr size_t W = WIDE<T>;
   const T *x = static_cast<const T *>(from), *bias = static_cast<const T *>(with);
   T *to = static_cast<T *>(into);
-  for (size_t j = turn_squares(x, step, rows, columns, to, row, bias); j < columns; j++)
-    for (size_t i = 0; i < rows; i++) to[(ptrdiff_t)j * row + (ptrdiff_t)i] = x[(ptrdiff_t)i * step + (ptrdiff_t)j] + (bias ? bias[i] : 0);
+  size_t whole = columns / W * W;
+  for (size_t i = 0; i < rows; i += W) {
+    size_t some = rows - i < W ? rows - i : W;
+    Vec<T> added = bias ? get_some(bias + i, some) : Vec<T>{};
+    for (size_t j = 0; j < whole; j += W) {
+      Vec<T> square[W];
+      for (size_t r = 0; r < W; r++) square[r] = r < some ? get(x + (ptrdiff_t)(i + r) * step + j) : Vec<T>{};
+      transpose(square);
+      for (size_t r = 0; r < W; r++) give_some(to + (ptrdiff_t)(j + r) * row + i, square[r] + added, some);
+    }
+  }
+  for (size_t j = whole; j < columns; j++)
+    for (size_t i = 0; i < rows; i++)
+      to[(ptrdiff_t)j * row + (ptrdiff_t)i] = x[(ptrdiff_t)i * step + (ptrdiff_t)j] + (bias ? bias[i] : 0);
 }
 
 template <typename T> constexpr GemmForms forms() {
