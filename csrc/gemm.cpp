@@ -296,7 +296,7 @@ template <typename T> void multiply(const Product<T> &x) {
   if (x.m <= THIN && x.b_down == 1 && x.k >= 16) return by_dots(x);
   if constexpr (Kind<T>::pair == 1)
     if (x.m <= THIN && x.b_right == 1) return by_strips(x);
-  if (x.n == 1 && x.row == 1 && !x.bias) {  // a column: a row of the exchanged product
+  if (x.n == 1 && x.m > 1 && x.row == 1 && !x.bias) {  // a column: a row of the exchanged product
     Product<T> y = exchanged(x);
     y.turned = false;
     y.row = (ptrdiff_t)x.m;

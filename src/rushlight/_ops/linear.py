@@ -5,6 +5,7 @@ import math
 from rushlight._core import dtypes
 from rushlight._core.casting import astype
 from rushlight._core.op import Op, conj, public
+from rushlight._ops.matmul import same_dtype
 
 HALF, _F4 = dtypes.HALF, dtypes.float32.numpy
 
@@ -175,12 +176,9 @@ def _refuse(x, weight, bias):
     """The error for dtypes or sizes that do not agree; returns if the dtypes are equal after
     all."""
     if x.dtype != weight.dtype:
-        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         if bias is None:
-            raise RuntimeError(
-                f"expected m1 and m2 to have the same dtype, but got: {names[0].lower()} != "
-                f"{names[1].lower()}"
-            )
+            same_dtype(x, weight)
+        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         raise RuntimeError(
             f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
         )
