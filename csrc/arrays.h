@@ -81,6 +81,7 @@ bool add_ranges(PyObject *module);
 bool add_optim(PyObject *module);
 bool add_threads(PyObject *module);
 bool add_crc(PyObject *module);
+bool add_files(PyObject *module);
 bool add_views(PyObject *module);
 bool add_matmul(PyObject *module);
 bool add_attention(PyObject *module);
