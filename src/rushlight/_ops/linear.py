@@ -48,6 +48,7 @@ class Linear(Op):
     public = ("nn.functional",)
     grad_name = _linear_name
     edge_order = (2, 0, 1)  # as of addmm: bias, input, weight
+    outer = True
 
     def forward(xp, x, weight, bias):
         if x.dtype is not _F4 and x.dtype in HALF and x.dtype == weight.dtype:
