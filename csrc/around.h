@@ -21,6 +21,9 @@ template <typename Work> void write_around(size_t n, size_t item, char *out, Wor
     work(i, i + k, block);
     kernels->moves.stream(block, out + i * item, k * item);
   }
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
 }
 
 // share() for loops whose results are written one after the other: work(first, last, to) writes elements first to last at

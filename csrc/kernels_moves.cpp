@@ -148,7 +148,7 @@ template <typename T> void compress(const uint8_t *mask, const void *x, void *ou
   }
 }
 
-// `from` begins where a vector may; others after it see all of it.
+// To be followed by a fence, once for many calls.
 void stream(const char *from, char *to, size_t n) {
 #if defined(__x86_64__)
   size_t lead = (size_t)(-(uintptr_t)to & (BYTES - 1)), i = lead < n ? lead : n;
@@ -163,7 +163,6 @@ void stream(const char *from, char *to, size_t n) {
 #endif
   }
   __builtin_memcpy(to + i, from + i, n - i);
-  _mm_sfence();
 #else
   __builtin_memcpy(to, from, n);
 #endif

@@ -80,6 +80,25 @@ template <typename V, typename T> inline V read(const T *p) {
   return v;
 }
 
+// The lanes of a vector joined: halves with halves, the last few one by one.
+template <typename G, typename T> inline T across(typename Wide<T>::V v) {
+  typedef T Half __attribute__((vector_size(32)));
+  typedef T Quarter __attribute__((vector_size(16)));
+  Half a, b;
+  __builtin_memcpy(&a, &v, 32);
+  __builtin_memcpy(&b, reinterpret_cast<const char *>(&v) + 32, 32);
+  Half h = G::template of<Half>(a, b);
+  Quarter c, d;
+  __builtin_memcpy(&c, &h, 16);
+  __builtin_memcpy(&d, reinterpret_cast<const char *>(&h) + 16, 16);
+  Quarter q = G::template of<Quarter>(c, d);
+  T lanes[16 / sizeof(T)];
+  __builtin_memcpy(lanes, &q, 16);
+  for (size_t w = 8 / sizeof(T); w; w /= 2)
+    for (size_t k = 0; k < w; k++) lanes[k] = G::template of<T>(lanes[k], lanes[k + w]);
+  return lanes[0];
+}
+
 // (n) -> (), n small enough for one block
 template <typename F, typename T> T block(const T *x, size_t n) {
   typedef typename Wide<T>::V V;
@@ -93,10 +112,7 @@ template <typename F, typename T> T block(const T *x, size_t n) {
     for (; i + 4 * L <= n; i += 4 * L)
       for (size_t k = 0; k < 4; k++) acc[k] = F::of(acc[k], F::lift(read<V>(x + i + k * L)));
     for (; i + L <= n; i += L) acc[0] = F::of(acc[0], F::lift(read<V>(x + i)));
-    V v = F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3]));
-    for (size_t w = L / 2; w; w /= 2)
-      for (size_t k = 0; k < w; k++) v[k] = G::template of<T>(v[k], v[k + w]);
-    result = v[0];
+    result = across<G, T>(F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3])));
   }
   for (; i < n; i++) result = G::template of<T>(result, F::lift(x[i]));
   return result;
@@ -118,13 +134,9 @@ template <typename F, typename T> T extreme_block(const T *x, size_t n) {
       if (largest) acc[k] = v > acc[k] ? v : acc[k];
       else acc[k] = v < acc[k] ? v : acc[k];
     }
-  V all = (found[0] + found[1]) + (found[2] + found[3]);
-  T total = 0;
-  for (size_t k = 0; k < L; k++) total += all[k];
+  T total = across<Sum, T>((found[0] + found[1]) + (found[2] + found[3]));
   if (__builtin_expect(total != total, 0)) return block<F, T>(x, n);
-  V v = F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3]));
-  T result = v[0];
-  for (size_t k = 1; k < L; k++) result = F::template of<T>(result, v[k]);
+  T result = across<F, T>(F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3])));
   for (; i < n; i++) result = F::template of<T>(result, x[i]);
   return result;
 }
@@ -238,11 +250,8 @@ template <typename T> void moments(const void *from, size_t n, double *mean, dou
         a[k] += d * d;
         b[k] += d;
       }
-    V u = a[0] + a[1], v = b[0] + b[1];
-    for (size_t k = 0; k < L; k++) {
-      all += (double)u[k];
-      off += (double)v[k];
-    }
+    all += (double)across<Sum, T>(a[0] + a[1]);
+    off += (double)across<Sum, T>(b[0] + b[1]);
     for (; i < end; i++) {
       T d = x[i] - middle;
       all += (double)(d * d);

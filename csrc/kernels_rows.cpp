@@ -51,9 +51,17 @@ inline void each2(const float *x, const float *y, float *out, size_t n, Function
 }
 
 template <typename Function> inline float row_sum2(const float *x, const float *y, size_t n, Function f) {
-  V a = V{};
+  V a = V{}, b = V{};
   size_t i = 0;
-  for (; i + WIDTH <= n; i += WIDTH) a += f(load(x + i), load(y + i));
+  for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
+    a += f(load(x + i), load(y + i));
+    b += f(load(x + i + WIDTH), load(y + i + WIDTH));
+  }
+  a += b;
+  if (i + WIDTH <= n) {
+    a += f(load(x + i), load(y + i));
+    i += WIDTH;
+  }
   if (i < n) {
     V last = f(load_part(x + i, n - i, 0), load_part(y + i, n - i, 0));
     for (size_t k = n - i; k < WIDTH; k++) last[k] = 0;

@@ -45,18 +45,30 @@ inline V max(V a, V b) { return a > b ? a : b; }
 inline V min(V a, V b) { return a < b ? a : b; }
 inline V abs(V x) { return bits(bits(x) & 0x7fffffff); }
 
-inline float sum(V v) {
-  float total = 0;
-  for (size_t w = WIDTH / 2; w; w /= 2)
-    for (size_t i = 0; i < w; i++) v[i] += v[i + w];
-  total = v[0];
-  return total;
+// Four lanes, from the i-th quarter (of 16) on: lane by lane the compiler would go through memory each time.
+typedef float Four __attribute__((vector_size(16)));
+inline Four four(V v, size_t i) {
+  Four q;
+  __builtin_memcpy(&q, reinterpret_cast<const char *>(&v) + 16 * i, 16);
+  return q;
 }
 
+// Halves added to halves.
+inline float sum(V v) {
+  Four q = four(v, 0);
+  if constexpr (WIDTH == 8) q = q + four(v, 1);
+  if constexpr (WIDTH == 16) q = (q + four(v, 2)) + (four(v, 1) + four(v, 3));
+  return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
+inline Four larger(Four a, Four b) { return a > b ? a : b; }
+
 inline float max(V v) {
-  float m = v[0];
-  for (size_t i = 1; i < WIDTH; i++) m = v[i] > m ? v[i] : m;
-  return m;
+  Four q = four(v, 0);
+  if constexpr (WIDTH == 8) q = larger(q, four(v, 1));
+  if constexpr (WIDTH == 16) q = larger(larger(q, four(v, 2)), larger(four(v, 1), four(v, 3)));
+  float a = q[0] > q[2] ? q[0] : q[2], b = q[1] > q[3] ? q[1] : q[3];
+  return a > b ? a : b;
 }
 
 // e^r for |r| <= ln(2)/2, then times 2^n in two steps, so that results below the normal range are right.
