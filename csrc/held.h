@@ -8,6 +8,7 @@ namespace rushlight {
 // `array` is null (without an error) for other types than float32 and, if asked for, float64. Owns a reference.
 struct Held {
   PyObject *array = nullptr;
+  Held() = default;
   explicit Held(PyObject *x, bool doubles = false) {
     if (!PyArray_CheckExact(x)) return;
     PyArrayObject *a = (PyArrayObject *)x;

@@ -91,6 +91,35 @@ def test_forward_and_both_gradients(setting, geometry):
     close(C.conv_weight(g, x, weight.shape, *how, groups), expected, g.size / outputs)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_float64(geometry, threads):
+    n, channels, size, outputs, kernel, *how, groups = geometry
+    rng = np.random.default_rng(0)
+    x, weight = (
+        rng.standard_normal(s)
+        for s in ((n, channels, *size), (outputs, channels // groups, *kernel))
+    )
+    bias, back = rng.standard_normal(outputs), rng.standard_normal(channels)
+    expected = reference.convolve(np, x, weight, *how, groups)
+    g = rng.standard_normal(expected.shape)
+    before = C.get_num_threads()
+    C.set_num_threads(threads)
+    try:
+        made = C.convolution(x, weight, bias, *how, groups)
+        to_x = C.conv_transpose(g, weight, back, x.shape, *how, groups)
+        to_weight = C.conv_weight(g, x, weight.shape, *how, groups)
+    finally:
+        C.set_num_threads(before)
+    near = {"rtol": 1e-10, "atol": 1e-10}
+    ones = [1] * len(kernel)
+    np.testing.assert_allclose(made, expected + bias.reshape(-1, *ones), **near)
+    expected = reference.input_gradient(np, g, weight, x.shape, *how, groups)
+    np.testing.assert_allclose(to_x, expected + back.reshape(-1, *ones), **near)
+    expected = reference.weight_gradient(np, g, x, weight.shape, *how, groups)
+    np.testing.assert_allclose(to_weight, expected, **near)
+
+
 @pytest.mark.parametrize("extra", list(itertools.product((0, 1), (0, 2))))
 def test_transposed_with_more_outputs_than_inputs_reach(setting, extra):
     rng = np.random.default_rng(1)
