@@ -1,7 +1,7 @@
 // Convolution of float32 and float64 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
 // what Python calls, and the choice of the way to compute each.
 #include "conv_drivers.h"
-#include "held.h"
+#include "float_array.h"
 
 #include <cstring>
 #include <utility>
@@ -53,19 +53,19 @@ PyObject *array_of(size_t first, size_t second, const size_t *rest, int n, int t
   return new_array(n + 2, dims, type);
 }
 
-void sizes(const Held &x, size_t *to) {
+void sizes(const FloatArray &x, size_t *to) {
   for (int i = 2, n = x.ndim() - 2; i < x.ndim(); i++) to[3 - n + i - 2] = x.dim(i);
 }
 
 // bias, or None: one number each
-bool bias_fits(const Held &bias, PyObject *given, size_t n, int type) {
+bool bias_fits(const FloatArray &bias, PyObject *given, size_t n, int type) {
   return given == Py_None || (bias.array && bias.ndim() == 1 && bias.dim(0) == n && bias.type() == type);
 }
 
 // The forms for the arrays' type
 using Operation = void (*)(const ConvCall &, const float *, const float *, const float *, float *);
 using Operation64 = void (*)(const ConvCall &, const double *, const double *, const double *, double *);
-PyObject *compute(const ConvCall &c, const Held &a, const Held &b, const Held &bias, PyObject *out, Operation f32,
+PyObject *compute(const ConvCall &c, const FloatArray &a, const FloatArray &b, const FloatArray &bias, PyObject *out, Operation f32,
                   Operation64 f64) {
   if (!out) return nullptr;
   const float *shift = bias.array ? bias.data() : nullptr;
@@ -132,7 +132,7 @@ void to_filters(const ConvCall &c, const float *g, const float *x, float *df) {
 // convolution(x, filters, bias, stride, padding, dilation, groups)
 PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  Held x(args[0], true), filters(args[1], true), bias(args[2], true);
+  FloatArray x(args[0], true), filters(args[1], true), bias(args[2], true);
   if (!x.array || !filters.array || x.type() != filters.type() || x.ndim() < 3 || x.ndim() > 5 || filters.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
@@ -156,7 +156,7 @@ PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // takes, of that shape
 PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 8) return not_implemented();
-  Held g(args[0], true), filters(args[1], true), bias(args[2], true);
+  FloatArray g(args[0], true), filters(args[1], true), bias(args[2], true);
   if (!g.array || !filters.array || g.type() != filters.type() || g.ndim() < 3 || g.ndim() > 5 || filters.ndim() != g.ndim()) return unserved();
   int n = g.ndim() - 2;
   ConvCall c;
@@ -183,7 +183,7 @@ PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // conv_weight(g, x, shape, stride, padding, dilation, groups)
 PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  Held g(args[0], true), x(args[1], true), none;
+  FloatArray g(args[0], true), x(args[1], true), none;
   if (!g.array || !x.array || g.type() != x.type() || x.ndim() < 3 || x.ndim() > 5 || g.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
