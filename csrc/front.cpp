@@ -600,6 +600,17 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
+PyObject *behind(PyObject *front) { return ((Front *)front)->python; }
+
+PyObject *stand_before(PyObject *python, vectorcallfunc call) {
+  Front *f = PyObject_New(Front, front_type);
+  if (!f) return nullptr;
+  memset((char *)f + offsetof(Front, vectorcall), 0, sizeof(Front) - offsetof(Front, vectorcall));
+  f->vectorcall = call;
+  f->python = Py_NewRef(python);
+  return (PyObject *)f;
+}
+
 bool add_front(PyObject *module) {
   numpy = PyImport_ImportModule("numpy");
   front_type = (PyTypeObject *)PyType_FromSpec(&spec);

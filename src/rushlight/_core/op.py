@@ -87,10 +87,13 @@ class Op:
     domain: Callable | None = (
         None  # (common dtype, dtypes of the inputs): raises where PyTorch does
     )
+    check: Callable | None = None  # (*tensors): raises where PyTorch does; not on fast paths
+    by_value = False  # the result's shape depends on values: none for meta tensors
     inplace = False
     differentiable = True
     autocast: dict[str, Any] | None = None  # device type -> policy: see _ops/autocast.py
     linear = False
+    outer = False  # x Aᵀ of its first two tensors: an optimizer may compute A's gradient gᵀ x
     out_same: bool | str = (
         False  # ``out=`` must have the result's own dtype; "object": says so otherwise
     )
@@ -491,6 +494,8 @@ def compile_backward(cls: "type[Op]", joint: Rule | None, rules: list[Rule | Non
     functions = tuple([r and r.function for r in used])
     plans = tuple([r and r.plan for r in used])
     several = len(cls.grad_outputs) > 1 or cls.keep_results not in ((), (0,)) or bool(cls.outputs)
+    if cls.outer:
+        C.set_outer(cls)
     return C.backward(len(cls.tensors), several, joint is not None, functions, plans, python)
 
 
@@ -540,6 +545,8 @@ def public(
         for namespace in namespaces or ("torch", "Tensor"):
             space = PUBLIC.setdefault(namespace, {})
             for name in (function.__name__, *aliases):
+                if name in space:
+                    raise TypeError(f"{namespace}.{name} is defined twice")
                 space[name] = shown
         if inplace:
             for name in (function.__name__, *aliases):
