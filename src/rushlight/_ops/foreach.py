@@ -77,6 +77,8 @@ def define_binary(name, method):
 
     def each(self, other, **options):
         plain = getattr(Tensor, method)
+        if name == "pow" and isinstance(self, (int, float)):  # a number to the power of each
+            return tuple([self**e for e in tensors_of(f"_foreach_{name}", other)])
         tensors = tensors_of(f"_foreach_{name}", self)
         pairs = zip(tensors, spread(tensors, other), strict=True)
         return tuple([plain(t, o, **options) for t, o in pairs])
@@ -122,14 +124,6 @@ for _name, _method in BINARY.items():
     define_binary(_name, _method)
 for _name in ("addcmul", "addcdiv"):
     define_pointwise(_name)
-_tensors_to_powers = PUBLIC["torch"]["_foreach_pow"]
-
-
-@public("torch", out=False)
-def _foreach_pow(self, exponent):
-    if isinstance(exponent, (list, tuple)) and not isinstance(self, (list, tuple)):
-        return tuple([self**e for e in tensors_of("_foreach_pow", exponent)])
-    return _tensors_to_powers(self, exponent)
 
 
 @public("torch", out=False)
