@@ -1,1 +1,1 @@
-"""torch.distributed._composable: the older home of fully_shard."""
+"""torch.distributed._composable: the older places of ``fully_shard``."""

@@ -1,4 +1,4 @@
-"""torch.distributed._composable.fsdp: fully_shard and its policies, by their older name."""
+"""torch.distributed._composable.fsdp: the older place of ``torch.distributed.fsdp.fully_shard``."""
 
 from rushlight.distributed.fsdp.fully_shard import CPUOffloadPolicy as CPUOffloadPolicy
 from rushlight.distributed.fsdp.fully_shard import FSDPModule as FSDPModule
