@@ -172,8 +172,8 @@ void mish_slope(const void *g, const void *x, void *out, size_t n, const double 
   slope_by(g, x, out, n, [](V g, V v) {
     V e, n = mish_part(v, e), d = n + 2.0f, t = n / d, s = e / (1.0f + e);
     V r = t + v * s * (2.0f / d * (1.0f + t));
-    r = v < -104.0f ? constant(0.0f) : r;
-    return g * (v > 30.0f ? constant(1.0f) : r);
+    r = v < -104.0f ? constant(0.0f) : v > 30.0f ? constant(1.0f) : r;
+    return g * (r + (v - v));  // nan at the infinities
   });
 }
 

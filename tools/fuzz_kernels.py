@@ -1,6 +1,6 @@
 """Compare the native kernels with their NumPy references on hostile arrays.
 
-    PYTHONPATH=src python tools/fuzz_kernels.py [cases] [--seed N] [--only NAME]
+    PYTHONPATH=src python tools/fuzz_kernels.py [cases] [--seed N] [--only NAMES]
 
 The arguments come from the recorded cases of tests/ops: every call of a kernel in them, forward and
 backward, is a seed. A case changes its sizes (0 and 1 among them), dtypes, values (nan, inf, -0.0,
@@ -324,11 +324,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", type=int, nargs="?", default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="one op")
+    parser.add_argument("--only", default="", help="ops, with commas between")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     options = parser.parse_args()
     seeds = collect()
-    names = [n for n in sorted(seeds) if not options.only or n == options.only]
+    wanted = options.only.split(",")
+    names = [n for n in sorted(seeds) if not options.only or n in wanted]
     print(f"{sum(len(seeds[n]) for n in names)} seeds of {len(names)} kernels", flush=True)
     fork = multiprocessing.get_context("fork")
     counts: Counter = Counter()
