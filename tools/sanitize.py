@@ -95,7 +95,12 @@ def tests(kind: str, wanted: list[str]) -> list[str]:
 
 
 def run(command: list[str], log: Path, variables: dict[str, str]) -> str:
-    """Run a command and say in a word how it ended."""
+    """Run a command and say in a word how it ended; reports stand in LOG.PROCESS."""
+    for report in log.parent.glob(f"{log.name}.*"):
+        report.unlink()
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        if name in variables:
+            variables = {**variables, name: f"{variables[name]}:log_path={log}"}
     with log.open("w") as out:
         try:
             process = subprocess.run(
@@ -104,8 +109,8 @@ def run(command: list[str], log: Path, variables: dict[str, str]) -> str:
             ended = {0: "passed", 5: "no tests"}.get(process.returncode, str(process.returncode))
         except subprocess.TimeoutExpired:
             ended = "timeout"
-    text = log.read_text(errors="replace")
-    reports = sum(text.count(sign) for sign in SIGNS)
+    texts = [r.read_text(errors="replace") for r in log.parent.glob(f"{log.name}*")]
+    reports = sum(text.count(sign) for text in texts for sign in SIGNS)
     return f"{ended}, {reports} REPORTS" if reports else ended
 
 
@@ -117,7 +122,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=5_000, help="of tools/fuzz_kernels.py")
     parser.add_argument("--build", action="store_true", help="and no more")
     parser.add_argument("--keep", action="store_true", help="test what was built before")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     folder = ROOT / "build" / f"sanitize-{options.kind}"
     if not options.keep:
         build(options.kind)
