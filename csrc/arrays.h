@@ -76,6 +76,7 @@ bool add_join(PyObject *module);
 bool add_reduce(PyObject *module);
 bool add_ranges(PyObject *module);
 bool add_optim(PyObject *module);
+bool add_outer(PyObject *module);
 bool add_threads(PyObject *module);
 bool add_crc(PyObject *module);
 bool add_files(PyObject *module);

@@ -92,6 +92,7 @@ static bool (*const families[])(PyObject *) = {
     add_loss,
     add_norm,
     add_optim,
+    add_outer,
     add_pointwise,
     add_pool,
     add_random,

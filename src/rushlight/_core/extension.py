@@ -29,3 +29,6 @@ def _missing(name):
 
 
 C: Any = load()
+
+# The class of a gradient that is computed when somebody looks at it (csrc/outer.h).
+Outer: Any = None if C is None else C.Outer

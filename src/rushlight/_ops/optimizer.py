@@ -15,7 +15,7 @@ from numpy import add, divide, maximum, multiply, sqrt, square
 from rushlight._core.backend import kernel_for
 from rushlight._core.inplace import update
 from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
-from rushlight._ops.optimizer_gradients import clamp_all, mix_all, norms_of, scale_all
+from rushlight._ops.optimizer_gradients import clamp_all, gradient_of, mix_all, norms_of, scale_all
 from rushlight._ops.optimizer_updates import (
     adadelta_update,
     adagrad_update,
@@ -39,6 +39,7 @@ __all__ = [
     "adamax_step",
     "asgd_step",
     "clamp_all",
+    "gradient_of",
     "mix_all",
     "muon_step",
     "nadam_step",
