@@ -55,8 +55,8 @@ def build(kind: str, folder: Path, all_levels: bool) -> None:
     (module,) = (folder / "cmake").glob("_C.*.so")
     shutil.copy(module, folder / "src" / "rushlight")
     (folder / "without").mkdir(exist_ok=True)
-    refusal = 'raise ModuleNotFoundError("left out under a sanitizer", name="torch")\n'
-    (folder / "without" / "torch.py").write_text(refusal)
+    absent = 'import sys\n\nsys.modules["torch"] = None  # as if it were not installed\n'
+    (folder / "without" / "sitecustomize.py").write_text(absent)
 
 
 def environment(kind: str, folder: Path) -> dict[str, str]:
