@@ -11,6 +11,7 @@ import types
 from collections import Counter
 
 import numpy as np
+import simt
 
 # Of NumPy's public names, what CuPy 14.2.0 has not (read from the package, on 2026-11-21).
 MISSING = set(
@@ -413,7 +414,7 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 
 
 def __getattr__(name):
-    if name in MISSING or name.startswith("__"):
+    if name in MISSING or name == "RawModule" or name.startswith("__"):
         raise AttributeError(f"module 'cupy' has no attribute '{name}'")
     value = getattr(np, name)
     if isinstance(value, np.ufunc):
@@ -521,6 +522,8 @@ def is_available():
     return True
 
 
+if simt.available:  # a C++ compiler is there
+    RawModule = simt.RawModule
 _pool = MemoryPool()
 __version__ = "14.2.0"
 cuda = types.SimpleNamespace(
@@ -544,6 +547,7 @@ cuda = types.SimpleNamespace(
             "totalGlobalMem": 2 * 10**9,
             "multiProcessorCount": 1,
             "warpSize": 32,
+            "maxThreadsPerMultiProcessor": 2048,
         },
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, errors, gpu, return_types
-from rushlight._core.backend import MODULES, MetaArray, meta_array
+from rushlight._core.backend import MODULES, MetaArray, device_kernels, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
@@ -289,6 +289,11 @@ def compute_on_device(op: Record, given: list, params: tuple) -> Any:
     """``compute`` for arrays of a CUDA device: all on the same one, and the result there too."""
     with gpu.on(gpu.common(given)):
         arrays = gpu.moved(given, by_value=op.ufunc is not None)
+        kernel = device_kernels.get(op.name)
+        if kernel is not None:
+            made = kernel(arrays, *params) if op.variadic else kernel(*arrays, *params)
+            if made is not NotImplemented:
+                return made
         back = None
         if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
             back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)

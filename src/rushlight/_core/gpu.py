@@ -34,6 +34,7 @@ class Cuda:
         self.looked = False  # was CuPy looked for?
         self.missing: Exception = AssertionError(NO_CUPY)
         self.places: list[devices.device] = []
+        self.functions: dict = {}  # compiled kernels
 
 
 cuda = Cuda()
@@ -71,6 +72,7 @@ def install(module: Any) -> None:
     cuda.module, cuda.kind, cuda.count = module, module.ndarray, count
     cuda.places = [devices.device("cuda", i) for i in range(count)]
     cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
+    importlib.import_module("rushlight._kernels.cuda").load(module)
 
 
 def is_available() -> bool:

@@ -1,0 +1,23 @@
+"""CUDA kernels beside the records' forwards; loaded when the first device is used.
+
+Each is registered for an operator's name, gets the arrays of the current device that the forward
+would get, half precision as it is, and answers NotImplemented for what it does not serve.
+"""
+
+import os
+from typing import Any
+
+from rushlight._core import backend
+from rushlight._kernels.cuda import lookup, losses, optimizers, pointwise, pooling, rows
+
+FAMILIES: Any = (lookup, losses, optimizers, pointwise, pooling, rows)
+
+
+def load(module: Any) -> None:
+    """Register the kernels, if the array module can compile them."""
+    backend.device_kernels.clear()
+    if os.environ.get("RUSHLIGHT_CUDA_KERNELS") == "0" or not hasattr(module, "RawModule"):
+        return
+    for family in FAMILIES:
+        for function in family.KERNELS:
+            backend.device_kernels[function.__name__] = function
