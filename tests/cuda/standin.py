@@ -10,6 +10,7 @@ import sys
 import types
 from collections import Counter
 
+import fake_blas
 import numpy as np
 import simt
 
@@ -150,10 +151,11 @@ class MemoryPool:
 class MemoryPointer:
     """cupy.cuda.MemoryPointer."""
 
-    def __init__(self, host):
-        self.ptr = host.__array_interface__["data"][0]
+    def __init__(self, x):
+        self.ptr = x._a.__array_interface__["data"][0]
         self.mem = self
-        self.device_id = 0
+        self.device_id = x.device.id
+        self.device = x.device
 
 
 # ---- arrays --------------------------------------------------------------------------------------
@@ -186,7 +188,7 @@ class ndarray:
     itemsize = property(lambda self: self._a.itemsize)
     strides = property(lambda self: self._a.strides)
     flags = property(Flags)
-    data = property(lambda self: MemoryPointer(self._a))
+    data = property(MemoryPointer)
     T = property(lambda self: made(self._a.T, self))
     flat = property(lambda self: made(self._a.reshape(-1), self))
 
@@ -524,6 +526,7 @@ def is_available():
 
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
+libraries = fake_blas.libraries
 _pool = MemoryPool()
 __version__ = "14.2.0"
 cuda = types.SimpleNamespace(

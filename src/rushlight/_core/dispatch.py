@@ -23,6 +23,7 @@ asarray = np.asarray
 FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
 F4 = dtypes.float32.numpy
 NUMBERS = (int, float, complex, np.number, np.bool_)
+thin: Any = None  # the entry for arrays of a CUDA device, once there is one (device_entries.py)
 
 
 def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
@@ -31,6 +32,10 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
     """
     if S.count_general is not None:
         S.count_general[op.name] += 1
+    if thin is not None and out is None and not S.special:
+        handled = thin(op, tensors, params)
+        if handled is not NotImplemented:
+            return handled
     if S.special or not all(type(t) in PLAIN for t in flat(tensors)):
         handled = intercept(op, tensors, params, out)
         if handled is not NotImplemented:

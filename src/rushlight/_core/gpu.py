@@ -22,6 +22,8 @@ NO_DRIVER = (
 )
 NO_GPU = "No CUDA GPUs are available"
 
+KERNELS = "rushlight._kernels.cuda"  # a higher room, loaded when there is a device
+
 
 class Cuda:
     """What there is of CUDA: CuPy's module, its array type, and how many devices it sees."""
@@ -35,6 +37,8 @@ class Cuda:
         self.missing: Exception = AssertionError(NO_CUPY)
         self.places: list[devices.device] = []
         self.functions: dict = {}  # compiled kernels
+        self.libraries: dict = {}
+        self.handles: dict = {}  # of libraries, by device
 
 
 cuda = Cuda()
@@ -56,6 +60,7 @@ def install(module: Any) -> None:
     """Compute on the devices of this array module: CuPy, or one of its shape; None: on none."""
     if cuda.kind is not None:
         MODULES.pop(cuda.kind, None)
+        importlib.import_module(KERNELS).load(None)
     cuda.__init__()  # type: ignore[misc]  # everything as it was
     cuda.looked = True
     if module is None:
@@ -72,7 +77,7 @@ def install(module: Any) -> None:
     cuda.module, cuda.kind, cuda.count = module, module.ndarray, count
     cuda.places = [devices.device("cuda", i) for i in range(count)]
     cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
-    importlib.import_module("rushlight._kernels.cuda").load(module)
+    importlib.import_module(KERNELS).load(module)
 
 
 def is_available() -> bool:

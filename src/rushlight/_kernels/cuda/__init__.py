@@ -7,16 +7,19 @@ would get, half precision as it is, and answers NotImplemented for what it does 
 import os
 from typing import Any
 
-from rushlight._core import backend
-from rushlight._kernels.cuda import lookup, losses, optimizers, pointwise, pooling, rows
+from rushlight._core import backend, device_entries
+from rushlight._kernels.cuda import lookup, losses, matmul, optimizers, pointwise, pooling, rows
 
-FAMILIES: Any = (lookup, losses, optimizers, pointwise, pooling, rows)
+FAMILIES: Any = (lookup, losses, matmul, optimizers, pointwise, pooling, rows)
 
 
 def load(module: Any) -> None:
     """Register the kernels, if the array module can compile them."""
     backend.device_kernels.clear()
-    if os.environ.get("RUSHLIGHT_CUDA_KERNELS") == "0" or not hasattr(module, "RawModule"):
+    device_entries.install(module is not None)
+    if module is None or os.environ.get("RUSHLIGHT_CUDA_KERNELS") == "0":
+        return
+    if not hasattr(module, "RawModule"):  # a stand-in without a compiler
         return
     for family in FAMILIES:
         for function in family.KERNELS:

@@ -84,7 +84,7 @@ def arithmetic(name: str) -> Callable:
             if x.shape == y.shape:
                 return compute(name, x, y)
             return with_row(name, x, y) if x.ndim > y.ndim == 1 else NotImplemented
-        if isinstance(y, np.generic) and x.dtype in ELEMENTS and name != "div":
+        if isinstance(y, (np.generic, float, int)) and name != "div" and x.dtype in ELEMENTS:
             value = float(y)
             return compute(by_number[name], x, p=-value if name == "sub" else value)
         return NotImplemented
