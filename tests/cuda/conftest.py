@@ -19,3 +19,10 @@ def cupy():
     yield stand_in
     stand_in._current[0] = 0
     gpu.install(None)
+
+
+@pytest.fixture
+def compiled(cupy):
+    """For tests of kernels: there is a compiler."""
+    if not hasattr(cupy, "RawModule"):
+        pytest.skip("no C++ compiler for the emulated kernels")

@@ -38,6 +38,7 @@ class Cuda:
         self.places: list[devices.device] = []
         self.functions: dict = {}  # compiled kernels
         self.libraries: dict = {}
+        self.sizes: dict = {}  # multiprocessors and threads of each, by device
         self.handles: dict = {}  # of libraries, by device
 
 
