@@ -11,6 +11,7 @@ import types
 from collections import Counter
 
 import fake_blas
+import fake_cudnn
 import numpy as np
 import simt
 
@@ -526,7 +527,7 @@ def is_available():
 
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
-libraries = fake_blas.libraries
+libraries = {**fake_blas.libraries, "cudnn": fake_cudnn}
 _pool = MemoryPool()
 __version__ = "14.2.0"
 cuda = types.SimpleNamespace(

@@ -11,6 +11,7 @@ from typing import Any
 from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.state import S, thread
+from rushlight._ops.norm_rms import FusedRmsNorm
 from rushlight._ops.pad import ConstantPadNd
 from rushlight._ops.pool import avg_pool2d, avg_pool3d
 
@@ -498,6 +499,9 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     shape = _check_layer(input, normalized_shape, weight, None)
     eps = finfo(input.dtype).eps if eps is None else eps
+    if input.is_cuda and (weight is None or weight.dtype == input.dtype):
+        n = math.prod(shape)
+        return FusedRmsNorm.call(input, weight, input.numel() // n if n else 0, n, eps)[0]
     dims = tuple(range(-len(shape), 0))
     narrow = input.dtype.itemsize == 2
     x = input.float() if narrow else input

@@ -8,9 +8,24 @@ import os
 from typing import Any
 
 from rushlight._core import backend, device_entries
-from rushlight._kernels.cuda import lookup, losses, matmul, optimizers, pointwise, pooling, random, rows
+from rushlight._kernels.cuda import (
+    attention,
+    channels,
+    convolution,
+    lookup,
+    losses,
+    matmul,
+    optimizers,
+    pointwise,
+    pooling,
+    random,
+    rows,
+)
 
-FAMILIES: Any = (lookup, losses, matmul, optimizers, pointwise, pooling, random, rows)
+FAMILIES: Any = (
+    *(attention, channels, convolution, lookup, losses, matmul),
+    *(optimizers, pointwise, pooling, random, rows),
+)
 
 
 def load(module: Any) -> None:

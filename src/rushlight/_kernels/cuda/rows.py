@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._kernels.cuda import channels
 from rushlight._kernels.cuda.compiler import (
     COMPUTED,
     ELEMENTS,
@@ -106,7 +107,9 @@ def native_layer_norm(x, weight, bias, view, affine, axes, eps):
 
 
 def standardize_backward(g, x, mean, rstd, axes):
-    """The gradient of rows that were standardized."""
+    """The gradient of rows, or of channels, that were standardized."""
+    if tuple(axes) == (0, 2):
+        return channels.standardize_backward(g, x, mean, rstd, axes)
     if not fits(x, g) or tuple(axes) != (1,) or x.ndim != 2 or g.shape != x.shape:
         return NotImplemented
     return _to_rows(g, x, None, mean, rstd)
@@ -129,7 +132,9 @@ def _to_rows(g, x, weight, mean, rstd):
 
 
 def norm_backward(g, x, weight, mean, rstd, view, axes):
-    """The gradients of a layer norm's rows, weight and bias."""
+    """The gradients of a layer norm's rows, weight and bias; or of a batch norm's."""
+    if tuple(axes) == (0, 2):
+        return channels.norm_backward(g, x, weight, mean, rstd, view, axes)
     if not fits(x, g, weight) or tuple(axes) != (1,) or x.ndim != 2 or g.shape != x.shape:
         return NotImplemented
     if weight.size != x.shape[1]:

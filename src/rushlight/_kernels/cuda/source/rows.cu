@@ -160,6 +160,26 @@ __device__ void softmax_backward_column(const T* g, const T* r, T* y, i64 outer,
 COLUMNS(softmax, false)
 COLUMNS(log_softmax, true)
 
+// Rows of scores (.., length, n) -> weights, in place perhaps, and the logarithm of each row's sum.
+// Where causal, row i of a matrix sees its first i + 1 columns; a row that sees nothing is zero.
+extern "C" __global__ void attention_softmax(const T* x, T* y, ACC* stats, i64 rows, i64 n,
+                                             i64 length, int causal) {
+    THIS_ROW
+    x += row * n, y += row * n;
+    i64 seen = causal ? row % length + 1 : n;
+    if (seen > n) seen = n;
+    ACC top = -infinity(), total = 0;
+    for (i64 i = threadIdx.x; i < seen; i += blockDim.x) top = larger(top, widen(x[i]));
+    top = over_row<Largest>(top);
+    if (top == -infinity()) top = 0;
+    for (i64 i = threadIdx.x; i < seen; i += blockDim.x) total += exp_(widen(x[i]) - top);
+    total = over_row<Sum>(total);
+    ACC by = total == 0 ? (ACC)0 : 1 / total;
+    for (i64 i = threadIdx.x; i < n; i += blockDim.x)
+        narrow(y[i], i < seen ? exp_(widen(x[i]) - top) * by : (ACC)0);
+    if (!threadIdx.x) stats[row] = top + log_(total);
+}
+
 // ---- layer norm -----------------------------------------------------------------------------------
 
 // y = (x - mean) rstd w + b; w and b of n elements, or null. mean and rstd of float where x is half.
