@@ -37,6 +37,10 @@ def operand(address, kind, operation, leading, rows, columns, step, batch):
     return wide if operation == 0 else wide.swapaxes(1, 2)
 
 
+def note(action):
+    """What the array module does with a launch while a graph is recorded."""
+
+
 class Blas:
     """libcublas."""
 
@@ -66,13 +70,19 @@ class Blas:
         assert self.space, "no workspace"
         assert akind == bkind == ckind and compute in COMPUTE[akind], compute
         calls.append(("gemm", akind, compute, opa, opb, m, n, k, batch, self.mode))
-        x = operand(a, akind, opa, lda, m, k, sa, batch)
-        y = operand(b, bkind, opb, ldb, k, n, sb, batch)
         z = look(c, TYPES[ckind], ldc, m, n, sc, batch)
-        made = value_of(alpha) * (x @ y)
-        if value_of(beta):
-            made = made + value_of(beta) * z.astype(made.dtype)
-        z[...] = made
+        one, two = value_of(alpha), value_of(beta)
+
+        def run():
+            x = operand(a, akind, opa, lda, m, k, sa, batch)
+            y = operand(b, bkind, opb, ldb, k, n, sb, batch)
+            made = one * (x @ y)
+            if two:
+                made = made + two * z.astype(made.dtype)
+            z[...] = made
+
+        run()
+        note(run)
         return 0
 
 
@@ -122,12 +132,18 @@ class Lt:
         calls.append(("lt", la["kind"], how["compute"], how[3], how[4]))
         m, n = lc["rows"], lc["columns"]
         k = la["columns"] if how[3] == 0 else la["rows"]
-        x = operand(a, la["kind"], how[3], la["leading"], m, k, 0, 1)
-        y = operand(b, lb["kind"], how[4], lb["leading"], k, n, 0, 1)
-        made = value_of(alpha) * (x @ y)
-        if how[7] & 4:
-            made = made + look(how[8], TYPES[lc["kind"]], m, m, 1, 0, 1).astype(made.dtype)
-        look(out, TYPES[lc["kind"]], lc["leading"], m, n, 0, 1)[...] = made
+        one, opa, opb, bias = value_of(alpha), how[3], how[4], how[8] if how[7] & 4 else None
+
+        def run():
+            x = operand(a, la["kind"], opa, la["leading"], m, k, 0, 1)
+            y = operand(b, lb["kind"], opb, lb["leading"], k, n, 0, 1)
+            made = one * (x @ y)
+            if bias is not None:
+                made = made + look(bias, TYPES[lc["kind"]], m, m, 1, 0, 1).astype(made.dtype)
+            look(out, TYPES[lc["kind"]], lc["leading"], m, n, 0, 1)[...] = made
+
+        run()
+        note(run)
         return 0
 
 

@@ -153,6 +153,18 @@ class Kernel:
         pointers = [p.argument(a, made) for p, a in zip(self.parameters, args, strict=True)]
         three = [(ctypes.c_uint * 3)(*(*given, 1, 1)[:3]) for given in (grid, block)]
         Kernel.launches += 1
-        failed = self.launch(*three, (ctypes.c_void_p * len(pointers))(*pointers))
-        if failed:
-            raise AssertionFailed(f"cudaErrorAssert: device-side assert triggered ({failed.decode()})")
+        where = (ctypes.c_void_p * len(pointers))(*pointers)
+
+        def run(made=made, args=args):  # what it points to stays as long as it
+            failed = self.launch(*three, where)
+            if failed:
+                raise AssertionFailed(
+                    f"cudaErrorAssert: device-side assert triggered ({failed.decode()})"
+                )
+
+        run()
+        note(run)
+
+
+def note(action):
+    """What the array module does with a launch while a graph is recorded."""

@@ -6,6 +6,8 @@ missing, arrays of the host are refused beside a device's, and each array knows 
 ``copies`` counts what crossed to the host. Two devices are there.
 """
 
+import builtins
+import gc
 import sys
 import types
 from collections import Counter
@@ -35,6 +37,8 @@ AT = {"add", "maximum", "minimum"}
 FROM_HOST = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 
 copies: Counter = Counter()  # "to host", "to device"
+recording: list = []  # while a graph is recorded, one list of what to do again
+kept: list = []  # arrays made while recording: a graph's memory is its own
 DEVICES = 2
 _current = [0]
 
@@ -101,6 +105,34 @@ def get_elapsed_time(start, end):
     return float(end.time - start.time)
 
 
+class Graph:
+    """cupy.cuda.Graph: what was done, to be done again on the same memory."""
+
+    def __init__(self, actions, memory):
+        self.actions, self.memory = actions, memory
+
+    def launch(self, stream=None):
+        for action in self.actions:
+            action()
+
+    def upload(self, stream=None):
+        pass
+
+
+def note(action):
+    """Something was done on the device."""
+    if recording:
+        recording[-1].append(action)
+
+
+def waits():
+    """Something would wait for the device."""
+    if recording:
+        raise RuntimeError(
+            "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing"
+        )
+
+
 class Stream:
     """cupy.cuda.Stream."""
 
@@ -130,14 +162,54 @@ class Stream:
         assert isinstance(event, Event)
 
     def synchronize(self):
+        waits()
         copies["synchronize"] += 1
 
+    def is_capturing(self):
+        return bool(recording) and Stream.recorded is self
 
+    def begin_capture(self, mode=None):
+        assert self.ptr, "the default stream cannot be recorded"
+        assert not recording
+        Stream.recorded = self
+        there = [x._a for x in gc.get_objects() if type(x) is ndarray]
+        Stream.before = [(a, a.copy()) for a in there if a.flags.writeable]
+        recording.append([])
+
+    def end_capture(self):
+        memory = list(kept)
+        kept.clear()
+        actions = recording.pop()
+        for array, value in Stream.before:  # recording does nothing on a device
+            array[...] = value
+        Stream.before = []
+        return Graph(actions, memory)
+
+
+Stream.recorded, Stream.before = None, []
 Stream.null = Stream(null=True)
+
+
+class using_allocator:
+    """cupy.cuda.using_allocator."""
+
+    stack: list = []  # noqa: RUF012
+
+    def __init__(self, allocator):
+        self.allocator = allocator
+
+    def __enter__(self):
+        using_allocator.stack.append(self.allocator)
+
+    def __exit__(self, *exc):
+        using_allocator.stack.pop()
 
 
 class MemoryPool:
     """cupy.cuda.MemoryPool, as far as it can be asked."""
+
+    def malloc(self, size):
+        raise NotImplementedError("the stand-in's memory is NumPy's")
 
     def used_bytes(self):
         return 0
@@ -216,6 +288,7 @@ class ndarray:
         return facts
 
     def get(self, stream=None, order="C", out=None, blocking=True):
+        waits()
         copies["to host"] += 1
         return self._a.copy(order)
 
@@ -224,14 +297,17 @@ class ndarray:
         self._a[...] = arr
 
     def item(self, *args):
+        waits()
         copies["to host"] += 1
         return self._a.item(*args)
 
     def tolist(self):
+        waits()
         copies["to host"] += 1
         return self._a.tolist()
 
     def tobytes(self, order="C"):
+        waits()
         copies["to host"] += 1
         return self._a.tobytes(order)
 
@@ -264,7 +340,11 @@ class ndarray:
         return made(self._a[index if basic else inner(index)], self)
 
     def __setitem__(self, index, value):
-        self._a[inner(index)] = inner(value)
+        def act():
+            self._a[inner(index)] = inner(value)
+
+        act()
+        note(act)
 
     def __len__(self):
         return len(self._a)
@@ -275,18 +355,22 @@ class ndarray:
         return (self[i] for i in range(len(self._a)))
 
     def __bool__(self):
+        waits()
         copies["to host"] += 1
         return bool(self._a)
 
     def __int__(self):
+        waits()
         copies["to host"] += 1
         return int(self._a)
 
     def __float__(self):
+        waits()
         copies["to host"] += 1
         return float(self._a)
 
     def __complex__(self):
+        waits()
         copies["to host"] += 1
         return complex(self._a)
 
@@ -305,6 +389,8 @@ def made(host, owner=None):
     x._a = host if type(host) is np.ndarray else np.asarray(host)
     x.base = None
     x.device = Device()
+    if recording:
+        kept.append(x)
     if owner is not None and x._a.size and np.may_share_memory(x._a, owner._a):
         x.base = owner if owner.base is None else owner.base
         x.device = owner.device
@@ -366,11 +452,37 @@ def lifted(function, name):
             args = (args[0]._a, *args[1:])  # from another device, too
         else:
             args = inner(args)
-        result = function(*args, **{k: inner(v) for k, v in kwargs.items()})
+        kwargs = {k: inner(v) for k, v in kwargs.items()}
+        result = function(*args, **kwargs)
+        result = np.asarray(result) if isinstance(result, np.generic) else result
+        again(function, args, kwargs, result)
         return outer(result, given)
 
     call.__name__ = name
     return call
+
+
+def again(function, args, kwargs, result):
+    """Record a function of arrays whose results are new memory, or that writes into an argument."""
+    if not recording:
+        return
+    results = result if type(result) is tuple else (result,)
+    memory = [r for r in results if isinstance(r, np.ndarray)]
+    kept.extend([*memory, *[a for a in args if isinstance(a, np.ndarray)]])
+    sources = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+    given = (*args, *kwargs.values())
+    shared = [m for m in memory if builtins.any(np.may_share_memory(m, a) for a in sources)]
+    written = [m for m in memory if builtins.any(m is a for a in given)]
+    if memory and len(shared) == len(memory) and not written:
+        return  # views
+
+    def act():
+        made = function(*args, **kwargs)
+        for old, new in zip(memory, made if type(made) is tuple else (made,), strict=False):
+            if old is not new:
+                old[...] = new
+
+    note(act)
 
 
 class ufunc:
@@ -495,11 +607,17 @@ def attach_method(name):
 
     def call(self, *args, **kwargs):
         if name in ("copy", "astype"):
-            result = getattr(self._a, name)(*args, **kwargs)  # CuPy copies from other devices too
+            function = getattr(np.ndarray, name)  # CuPy copies from other devices too
+            result = function(self._a, *args, **kwargs)
+            if result is not self._a:
+                again(function, (self._a, *args), kwargs, result)
             return self if result is self._a else made(result)
         given = [self, *arrays_in(args), *arrays_in(tuple(kwargs.values()))]
         mine = self._a if name in LOOKS else inner(self)
-        result = getattr(mine, name)(*inner(args), **{k: inner(v) for k, v in kwargs.items()})
+        whole, named = (mine, *inner(args)), {k: inner(v) for k, v in kwargs.items()}
+        result = getattr(np.ndarray, name)(*whole, **named)
+        result = np.asarray(result) if isinstance(result, np.generic) else result
+        again(getattr(np.ndarray, name), whole, named, result)
         if name == "diagonal":  # CuPy's can be written to
             result.flags.writeable = True
         return outer(result, given)
@@ -527,6 +645,7 @@ def is_available():
 
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
+simt.note = fake_blas.note = fake_cudnn.note = note
 libraries = {**fake_blas.libraries, "cudnn": fake_cudnn}
 _pool = MemoryPool()
 __version__ = "14.2.0"
@@ -536,13 +655,14 @@ cuda = types.SimpleNamespace(
     Event=Event,
     ExternalStream=Stream,
     MemoryPool=MemoryPool,
+    using_allocator=using_allocator,
     get_elapsed_time=get_elapsed_time,
     get_current_stream=lambda device_id=None: Stream.stack[-1] if Stream.stack else Stream.null,
     runtime=types.SimpleNamespace(
         getDeviceCount=lambda: DEVICES,
         getDevice=lambda: _current[0],
         setDevice=lambda i: _current.__setitem__(0, i),
-        deviceSynchronize=lambda: copies.update(["synchronize"]),
+        deviceSynchronize=lambda: (waits(), copies.update(["synchronize"])),
         memGetInfo=lambda: (10**9, 2 * 10**9),
         getDeviceProperties=lambda i: {
             "name": b"stand-in",

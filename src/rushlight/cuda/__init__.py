@@ -20,6 +20,11 @@ from rushlight.cuda._devices import is_bf16_supported as is_bf16_supported
 from rushlight.cuda._devices import is_initialized as is_initialized
 from rushlight.cuda._devices import set_device as set_device
 from rushlight.cuda._devices import synchronize as synchronize
+from rushlight.cuda.graphs import CUDAGraph as CUDAGraph
+from rushlight.cuda.graphs import graph as graph
+from rushlight.cuda.graphs import graph_pool_handle as graph_pool_handle
+from rushlight.cuda.graphs import is_current_stream_capturing as is_current_stream_capturing
+from rushlight.cuda.graphs import make_graphed_callables as make_graphed_callables
 from rushlight.cuda.memory import empty_cache as empty_cache
 from rushlight.cuda.memory import max_memory_allocated as max_memory_allocated
 from rushlight.cuda.memory import mem_get_info as mem_get_info

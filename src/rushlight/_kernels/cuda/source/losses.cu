@@ -67,3 +67,29 @@ extern "C" __global__ void cross_entropy_backward(const T* g, const T* logs, con
     for (i64 i = threadIdx.x; i < n; i += blockDim.x)
         narrow(result[i], share == 0 ? (ACC)0 : (exp_(widen(logs[i])) - (i == target)) * share);
 }
+
+// ---- nll_loss: x is (outer, n, inner), targets are (outer, inner) -----------------------------------
+
+extern "C" __global__ void nll_loss(const T* x, const i64* targets, const T* weights, ACC* losses,
+                                    ACC* scales, i64 outer, i64 n, i64 inner, i64 ignored) {
+    i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= outer * inner) return;
+    i64 target = targets[i];
+    ACC scale = weight_of(target, weights, n, ignored);
+    i64 place = (i / inner * n + target) * inner + i % inner;
+    losses[i] = scale == 0 ? (ACC)0 : -widen(x[place]) * scale;
+    scales[i] = scale;
+}
+
+// Minus each target's share at its place; the rest of result is zero already.
+extern "C" __global__ void nll_loss_backward(const T* g, const i64* targets, const T* weights,
+                                             const ACC* whole, T* result, i64 outer, i64 n, i64 inner,
+                                             i64 ignored, int each) {
+    i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= outer * inner) return;
+    i64 target = targets[i];
+    ACC share = weight_of(target, weights, n, ignored);
+    if (share == 0) return;
+    share *= widen(g[each ? i : 0]) / (whole ? *whole : (ACC)1);
+    narrow(result[(i / inner * n + target) * inner + i % inner], -share);
+}
