@@ -1,5 +1,5 @@
-"""cuBLAS and cuBLASLt on NumPy's memory: the functions that _kernels/cuda calls, with the libraries'
-column-major rules, and refusals of what they would refuse."""
+"""cuBLAS and cuBLASLt on NumPy's memory: the functions that _kernels/cuda calls, with the
+libraries' column-major rules, and refusals of what they would refuse."""
 
 import ctypes
 

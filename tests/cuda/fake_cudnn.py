@@ -1,5 +1,6 @@
 """cuDNN's Python frontend on NumPy's memory: the graphs that _kernels/cuda/dnn.py builds, with the
-frontend's rules (dimensions given, outputs declared, the order of building), computed at execute."""
+frontend's rules (dimensions given, outputs declared, the order of building), computed when
+executed."""
 
 import ctypes
 import math
@@ -166,21 +167,19 @@ class pygraph:
     def run_dgrad(self, g, w, stride, padding, dilation):
         shape = tuple(self.outputs[0].dim)
         groups = shape[1] // w.shape[1]
-        return [
-            conv_kernels.input_gradient(np, g, w, shape, stride, padding, dilation, groups)
-        ]
+        return [conv_kernels.input_gradient(np, g, w, shape, stride, padding, dilation, groups)]
 
     def run_wgrad(self, g, x, stride, padding, dilation):
         shape = tuple(self.outputs[0].dim)
         groups = x.shape[1] // shape[1]
-        return [
-            conv_kernels.weight_gradient(np, g, x, shape, stride, padding, dilation, groups)
-        ]
+        return [conv_kernels.weight_gradient(np, g, x, shape, stride, padding, dilation, groups)]
 
     def scores(self, q, k, scale, causal):
         k = np.repeat(k, q.shape[1] // k.shape[1], 1)
         found = q @ k.swapaxes(-1, -2) * scale
-        return np.where(np.tri(*found.shape[-2:], dtype=bool), found, -math.inf) if causal else found
+        return (
+            np.where(np.tri(*found.shape[-2:], dtype=bool), found, -math.inf) if causal else found
+        )
 
     def run_sdpa(self, q, k, v, scale, causal, statistics):
         scores = self.scores(q, k, scale, causal)

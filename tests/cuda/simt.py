@@ -28,7 +28,7 @@ TYPES = {
 available = COMPILER is not None
 
 
-class AssertionFailed(RuntimeError):
+class AssertionFailedError(RuntimeError):
     """cudaErrorAssert."""
 
 
@@ -88,7 +88,9 @@ class RawModule:
         defines = ["-DRUSHLIGHT_SIMT", *[o for o in options if o.startswith("-D")]]
         include = [o for o in options if o.startswith("-I")]
         key = hashlib.sha256(
-            "\n".join([code, *options, (HERE / "simt.h").read_text(), Path(__file__).read_text()]).encode()
+            "\n".join(
+                [code, *options, (HERE / "simt.h").read_text(), Path(__file__).read_text()]
+            ).encode()
         ).hexdigest()[:24]
         CACHE.mkdir(exist_ok=True)
         self.path = CACHE / f"{key}.so"
@@ -112,8 +114,9 @@ class RawModule:
             types = [re.sub(r"\w+\s*$", "", p).strip() for p in parameters.split(",")]
             given = ", ".join(f"*({t}*)args[{i}]" for i, t in enumerate(types))
             launchers.append(
-                f'extern "C" const char* launch_{name}(const unsigned* grid, const unsigned* block, '
-                f"void** args) {{ return simt_launch(grid, block, [=] {{ {name}({given}); }}); }}"
+                f'extern "C" const char* launch_{name}(const unsigned* grid, '
+                "const unsigned* block, void** args) { return simt_launch(grid, block, [=] { "
+                f"{name}({given}); }}); }}"
             )
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             source, made = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
@@ -144,7 +147,9 @@ class Kernel:
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
         assert type(grid) is type(block) is type(args) is tuple
-        assert len(args) == len(self.parameters), f"{self.name} has {len(self.parameters)} parameters"
+        assert len(args) == len(self.parameters), (
+            f"{self.name} has {len(self.parameters)} parameters"
+        )
         threads = int(np.prod(block))
         assert 0 < threads <= 1024, block
         assert all(g > 0 for g in grid), f"{self.name}: an empty grid {grid}"
@@ -158,7 +163,7 @@ class Kernel:
         def run(made=made, args=args):  # what it points to stays as long as it
             failed = self.launch(*three, where)
             if failed:
-                raise AssertionFailed(
+                raise AssertionFailedError(
                     f"cudaErrorAssert: device-side assert triggered ({failed.decode()})"
                 )
 

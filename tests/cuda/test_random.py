@@ -1,5 +1,5 @@
-"""PyTorch's CUDA generator: Philox's published vectors, numbers that PyTorch printed, and the kernels
-beside the NumPy reference."""
+"""PyTorch's CUDA generator: Philox's published vectors, numbers that PyTorch printed, and the
+kernels beside the NumPy reference."""
 
 import numpy as np
 import pytest
@@ -42,9 +42,7 @@ CALLS = {
     "cauchy_": lambda s, d: torch.empty(s, device="cuda", dtype=d).cauchy_().atan(),
     "log_normal_": lambda s, d: torch.empty(s, device="cuda", dtype=d).log_normal_(),
     "geometric_": lambda s, d: torch.empty(s, device="cuda", dtype=d).geometric_(0.4),
-    "dropout": lambda s, d: torch.nn.functional.dropout(
-        torch.ones(s, device="cuda", dtype=d), 0.3
-    ),
+    "dropout": lambda s, d: torch.nn.functional.dropout(torch.ones(s, device="cuda", dtype=d), 0.3),
 }
 
 

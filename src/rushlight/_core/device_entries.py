@@ -1,10 +1,10 @@
 """The shortest way from a call to a result for arrays of a CUDA device.
 
-The entries of ``entries.py`` take NumPy's arrays and hand everything else to ``general``, whose first
-step asks ``thin``. It takes plain tensors of one dtype on the current device, with numbers where a
-ufunc takes them, calls the kernel or CuPy, and fills the same slots as an entry does. Nothing here
-looks at a value, so nothing waits for the device. What it does not take, errors included, it leaves
-to ``general``; the two must agree on every sample (a test).
+The entries of ``entries.py`` take NumPy's arrays and hand everything else to ``general``, whose
+first step asks ``thin``. It takes plain tensors of one dtype on the current device, with numbers
+where a ufunc takes them, calls the kernel or CuPy, and fills the same slots as an entry does.
+Nothing here looks at a value, so nothing waits for the device. What it does not take, errors
+included, it leaves to ``general``; the two must agree on every sample (a test).
 """
 
 from collections.abc import Callable

@@ -24,7 +24,7 @@ MASK = U8(0xFFFFFFFF)
 
 
 class Stream:
-    """A seed, and how many 32-bit words were drawn by each thread: the state of a CUDA generator."""
+    """A seed, and how many words each thread drew: the state of a CUDA generator."""
 
     def __init__(self, index: int) -> None:
         self.index, self.first, self.offset = index, 0, 0
@@ -247,4 +247,3 @@ def random64(gen: Any) -> int:
     """One 64-bit word."""
     w, _ = by_element(gen.philox, 1, 2)
     return (int(w[0][0]) << 32) | int(w[1][0])
-

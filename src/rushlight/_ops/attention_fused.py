@@ -21,7 +21,7 @@ def _shared(xp, x, heads):
 
 
 def _summed(x, like):
-    batch, heads, length, size = like.shape
+    batch, heads = like.shape[:2]
     return x if x.shape[1] == heads else x.reshape(batch, heads, -1, *x.shape[2:]).sum(2)
 
 

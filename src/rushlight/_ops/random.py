@@ -99,8 +99,8 @@ class Drawn(Op):
 
 
 def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None, generator: Any = None) -> Any:
-    """Memory to draw into, on the generator's device; where ``out`` is not contiguous, laid out in the order of its memory, in
-    which numbers are drawn.
+    """Memory to draw into, on the generator's device; where ``out`` is not contiguous, laid out in
+    the order of its memory, in which numbers are drawn.
     """
     if generator is not None and generator.philox is not None:
         with gpu.on(generator.philox.index):

@@ -166,9 +166,7 @@ class CUDAGraph:
     def pool(self) -> tuple[int, int]:
         """pool() -> (int, int): a token for its memory, for other graphs to share."""
         if self._token is None:
-            raise RuntimeError(
-                "Called CUDAGraph::pool() without a preceding successful capture."
-            )
+            raise RuntimeError("Called CUDAGraph::pool() without a preceding successful capture.")
         return self._token
 
     def enable_debug_mode(self) -> None:
@@ -309,9 +307,7 @@ class _Recorded:
             outputs = [o for o in _flat(self.function(*self.args)) if o.requires_grad]
             if outputs:
                 ones = tuple(torch.empty_like(o) for o in outputs)
-                grad(
-                    outputs, self.differentiable(), ones, allow_unused=unused, retain_graph=False
-                )
+                grad(outputs, self.differentiable(), ones, allow_unused=unused, retain_graph=False)
 
     def record_forward(self) -> None:
         """Record the call."""
@@ -327,9 +323,7 @@ class _Recorded:
         if wanted:
             given = tuple(g for g in self.output_grads if g is not None)
             with graph(self.backward_graph, self.pool):
-                found = grad(
-                    wanted, self.differentiable(), given, allow_unused=unused
-                )
+                found = grad(wanted, self.differentiable(), given, allow_unused=unused)
         grads = iter(found)
         self.input_grads = [
             next(grads) if t.requires_grad and wanted else None for t in self.inputs

@@ -1,5 +1,5 @@
-"""cuBLAS's products of matrices: any layout that has unit steps, stacks of them, half precision with
-float32 sums, TF32 where PyTorch's switch allows it, also while a graph is recorded.
+"""cuBLAS's products of matrices: any layout that has unit steps, stacks of them, half precision
+with float32 sums, TF32 where PyTorch's switch allows it, also while a graph is recorded.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core import gpu
 from rushlight._core.cuda_switches import switches
-from rushlight._kernels.cuda.libraries import I, L, P, SIZE, found, prototypes, stream
+from rushlight._kernels.cuda.libraries import INT, LONG, POINTER, SIZE, found, prototypes, stream
 
 WORKSPACE = 32 << 20  # bytes for each stream; what PyTorch takes on Hopper
 # dtype -> cudaDataType, cublasComputeType_t, and the C type of alpha and beta
@@ -18,22 +18,23 @@ F4, F8, F2, BF = (np.dtype(d) for d in (np.float32, np.float64, np.float16, bflo
 C8, C16 = np.dtype(np.complex64), np.dtype(np.complex128)
 TYPES = {
     F4: (0, 68, ctypes.c_float), F8: (1, 70, ctypes.c_double), F2: (2, 68, ctypes.c_float),
-    BF: (14, 68, ctypes.c_float), C8: (4, 68, ctypes.c_float * 2), C16: (5, 70, ctypes.c_double * 2),
+    BF: (14, 68, ctypes.c_float), C8: (4, 68, ctypes.c_float * 2),
+    C16: (5, 70, ctypes.c_double * 2),
 }  # fmt: skip
 FAST_TF32 = 77
 NORMAL, TRANSPOSED = 0, 1
 DEFAULT_MATH, DISALLOW_REDUCED = 0, 16
 FUNCTIONS = {
-    "cublasCreate_v2": (ctypes.POINTER(P),),
-    "cublasSetStream_v2": (P, P),
-    "cublasSetWorkspace_v2": (P, P, SIZE),
-    "cublasSetMathMode": (P, I),
+    "cublasCreate_v2": (ctypes.POINTER(POINTER),),
+    "cublasSetStream_v2": (POINTER, POINTER),
+    "cublasSetWorkspace_v2": (POINTER, POINTER, SIZE),
+    "cublasSetMathMode": (POINTER, INT),
     "cublasGemmStridedBatchedEx_64": (
-        *(P, I, I, L, L, L, P),
-        *(P, I, L, L),
-        *(P, I, L, L),
-        *(P, P, I, L, L),
-        *(L, I, I),
+        *(POINTER, INT, INT, LONG, LONG, LONG, POINTER),
+        *(POINTER, INT, LONG, LONG),
+        *(POINTER, INT, LONG, LONG),
+        *(POINTER, POINTER, INT, LONG, LONG),
+        *(LONG, INT, INT),
     ),
 }
 
@@ -43,7 +44,7 @@ class Handle:
 
     def __init__(self, library: Any) -> None:
         self.library = library
-        self.handle = P()
+        self.handle = POINTER()
         check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
         self.stream: int | None = None
         self.mode = DEFAULT_MATH

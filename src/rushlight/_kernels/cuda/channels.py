@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._kernels.cuda.compiler import COMPUTED, ELEMENTS, I8, blocks, contiguous, empty, kernel
+from rushlight._kernels.cuda.compiler import (
+    COMPUTED,
+    ELEMENTS,
+    I8,
+    blocks,
+    contiguous,
+    empty,
+    kernel,
+)
 
 THREADS = 256
 
@@ -92,8 +100,10 @@ def batch_norm_backward(g, x, weight, mean, rstd):
     x, sizes, back = layout(x)
     g, other, back_g = layout(g)
     if back != back_g or other != sizes:
-        g = contiguous(like(g, back_g).transpose(0, *range(2, g.ndim), 1)) if back else contiguous(
-            like(g, back_g)
+        g = (
+            contiguous(like(g, back_g).transpose(0, *range(2, g.ndim), 1))
+            if back
+            else contiguous(like(g, back_g))
         )
     channels, weight = sizes[1], None if weight is None else contiguous(weight)
     mean, rstd = contiguous(mean), contiguous(rstd)

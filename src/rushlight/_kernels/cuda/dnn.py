@@ -1,7 +1,7 @@
 """cuDNN by its Python frontend: a graph of one operation, planned once for each shape and layout.
 
-A plan takes milliseconds to seconds to build, so plans are kept; what cuDNN does not serve is kept as
-None and goes to the record's forward on CuPy.
+A plan takes milliseconds to seconds to build, so plans are kept; what cuDNN does not serve is kept
+as None and goes to the record's forward on CuPy.
 """
 
 import importlib

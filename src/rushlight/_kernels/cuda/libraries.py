@@ -9,7 +9,7 @@ from typing import Any
 
 from rushlight._core import gpu
 
-I, L, P, SIZE = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p, ctypes.c_size_t
+INT, LONG, POINTER, SIZE = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p, ctypes.c_size_t
 
 
 def found(name: str) -> Any:
@@ -35,7 +35,7 @@ def prototypes(library: Any, functions: dict[str, tuple]) -> None:
     if isinstance(library, ctypes.CDLL):
         for name, kinds in functions.items():
             function = getattr(library, name)
-            function.argtypes, function.restype = kinds, I
+            function.argtypes, function.restype = kinds, INT
 
 
 def stream() -> int:

@@ -50,6 +50,4 @@ def embedding_backward(g, indices, rows, padding_idx, scale_grad_by_freq):
     return result
 
 
-
-
 KERNELS = (embedding, embedding_backward)

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import gpu
-from rushlight._kernels.cuda.compiler import COMPUTED, ELEMENTS, I8, blocks, contiguous, empty, kernel
+from rushlight._kernels.cuda.compiler import (
+    COMPUTED,
+    ELEMENTS,
+    I8,
+    blocks,
+    contiguous,
+    empty,
+    kernel,
+)
 
 INT64 = np.dtype(np.int64)
 

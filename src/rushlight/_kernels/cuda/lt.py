@@ -14,21 +14,21 @@ from rushlight._kernels.cuda.blas import (
     check,
 )
 from rushlight._kernels.cuda.compiler import contiguous, empty
-from rushlight._kernels.cuda.libraries import I, L, P, SIZE, found, prototypes, stream
+from rushlight._kernels.cuda.libraries import INT, LONG, POINTER, SIZE, found, prototypes, stream
 
 TRANSA, TRANSB, EPILOGUE, BIAS_POINTER = 3, 4, 7, 8  # attributes of a description
 EPILOGUE_BIAS, PREFERENCE_WORKSPACE = 4, 1
 REAL = {d: kind for d, kind in TYPES.items() if kind[0] not in (4, 5)}
-POINTER = ctypes.POINTER(P)
+REFERENCE = ctypes.POINTER(POINTER)
 FUNCTIONS = {
-    "cublasLtCreate": (POINTER,),
-    "cublasLtMatmulDescCreate": (POINTER, I, I),
-    "cublasLtMatmulDescSetAttribute": (P, I, P, SIZE),
-    "cublasLtMatrixLayoutCreate": (POINTER, I, L, L, L),
-    "cublasLtMatmulPreferenceCreate": (POINTER,),
-    "cublasLtMatmulPreferenceSetAttribute": (P, I, P, SIZE),
-    "cublasLtMatmulAlgoGetHeuristic": (P, P, P, P, P, P, P, I, P, P),
-    "cublasLtMatmul": (P, P, P, P, P, P, P, P, P, P, P, P, P, P, SIZE, P),
+    "cublasLtCreate": (REFERENCE,),
+    "cublasLtMatmulDescCreate": (REFERENCE, INT, INT),
+    "cublasLtMatmulDescSetAttribute": (POINTER, INT, POINTER, SIZE),
+    "cublasLtMatrixLayoutCreate": (REFERENCE, INT, LONG, LONG, LONG),
+    "cublasLtMatmulPreferenceCreate": (REFERENCE,),
+    "cublasLtMatmulPreferenceSetAttribute": (POINTER, INT, POINTER, SIZE),
+    "cublasLtMatmulAlgoGetHeuristic": (*[POINTER] * 7, INT, POINTER, POINTER),
+    "cublasLtMatmul": (*[POINTER] * 14, SIZE, POINTER),
 }
 
 
@@ -38,9 +38,9 @@ class Heuristic(ctypes.Structure):
     _fields_ = [
         ("algo", ctypes.c_uint64 * 8),
         ("workspace", SIZE),
-        ("state", I),
+        ("state", INT),
         ("waves", ctypes.c_float),
-        ("reserved", I * 4),
+        ("reserved", INT * 4),
     ]
 
 
@@ -50,14 +50,14 @@ class Plan:
     def __init__(self, library: Any, handle: Any, kinds: tuple, shapes: tuple, how: tuple) -> None:
         self.library, self.handle = library, handle
         kind, compute = kinds
-        self.description = P()
+        self.description = POINTER()
         status = library.cublasLtMatmulDescCreate(ctypes.byref(self.description), compute, kind)
         check(status, "cublasLtMatmulDescCreate")
         for attribute, value in zip((TRANSA, TRANSB, EPILOGUE), how, strict=True):
-            self.set(attribute, I(value))
+            self.set(attribute, INT(value))
         self.layouts = []
         for rows, columns, leading in shapes:
-            layout = P()
+            layout = POINTER()
             made = library.cublasLtMatrixLayoutCreate(
                 ctypes.byref(layout), kind, rows, columns, leading
             )
@@ -75,7 +75,7 @@ class Plan:
     def choose(self) -> bool:
         """Ask for the best algorithm, once; is there one?"""
         if self.algorithm is None:
-            preference, count, result = P(), I(), Heuristic()
+            preference, count, result = POINTER(), INT(), Heuristic()
             lib = self.library
             check(lib.cublasLtMatmulPreferenceCreate(ctypes.byref(preference)), "cublasLt")
             limit = SIZE(WORKSPACE)
@@ -102,13 +102,15 @@ def library_of() -> tuple[Any, Any] | None:
         if library is None:
             return None
         prototypes(library, FUNCTIONS)
-        handle = P()
+        handle = POINTER()
         check(library.cublasLtCreate(ctypes.byref(handle)), "cublasLtCreate")
         made = gpu.cuda.handles[key] = library, handle
     return made
 
 
-def plan_of(first: Operand, second: Operand, dtype: Any, sizes: tuple[int, int, int]) -> Plan | None:
+def plan_of(
+    first: Operand, second: Operand, dtype: Any, sizes: tuple[int, int, int]
+) -> Plan | None:
     """The plan for (m, k) times (k, n), kept for the next such product."""
     there = library_of()
     if there is None:
@@ -144,7 +146,7 @@ def product_with_bias(x: Any, y: Any, bias: Any) -> Any:
     if plan is None or plan.algorithm is None:
         return NotImplemented
     result, number = empty((m, n), x.dtype), TYPES[x.dtype][2]
-    plan.set(BIAS_POINTER, P(bias.data.ptr))
+    plan.set(BIAS_POINTER, POINTER(bias.data.ptr))
     a, b, c = plan.layouts
     space = empty(plan.algorithm.workspace, "u1") if plan.algorithm.workspace else None
     one, zero = number(1), number(0)

@@ -1,6 +1,7 @@
 """Products of matrices through cuBLAS (blas.py)."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def stacked(x: Any, batch: tuple[int, ...]) -> Any:
     if x.ndim == 3:
         return x
     lead = [(n, s) for n, s in zip(x.shape[:-2], x.strides[:-2], strict=True) if n != 1]
-    even = all(s == n2 * s2 for (_, s), (n2, s2) in zip(lead, lead[1:], strict=False))
+    even = all(s == n2 * s2 for (_, s), (n2, s2) in pairwise(lead))
     if not even:
         x = gpu.cuda.module.ascontiguousarray(x)
         lead = [(1, x.strides[-3])]
@@ -84,7 +85,9 @@ def batched_matmul(x, y):
         made = product(x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y)
         return made if made is NotImplemented else made[..., 0, :] if x.ndim == 1 else made[..., 0]
     if y.ndim == 2 and x.flags.c_contiguous and x.size:
-        made = product(x.reshape(-1, x.shape[-1]), y)  # one large product instead of many small ones
+        made = product(
+            x.reshape(-1, x.shape[-1]), y
+        )  # one large product instead of many small ones
         return made if made is NotImplemented else made.reshape(*x.shape[:-1], y.shape[-1])
     return product(x, y)
 

@@ -1,9 +1,9 @@
 """Steps of optimizers over all parameters of a group, a few dozen to a launch
 (source/optimizers.cu).
 
-An update takes what its native twin takes (``_ops/optimizer_updates.py``): lists of arrays, or None,
-and a tuple of numbers, or one for each parameter. It answers with the positions that it did not
-serve.
+An update takes what its native twin takes (``_ops/optimizer_updates.py``): lists of arrays, or
+None, and a tuple of numbers, or one for each parameter. It answers with the positions that it did
+not serve.
 """
 
 from collections.abc import Callable

@@ -14,7 +14,9 @@ THREADS, MOST = 256, 1 << 20  # threads of a block; blocks of a grid
 
 def alike(x: Any, others: tuple) -> bool:
     """Are the others arrays of the same shape and dtype?"""
-    return all(type(a) is gpu.cuda.kind and a.dtype == x.dtype and a.shape == x.shape for a in others)
+    return all(
+        type(a) is gpu.cuda.kind and a.dtype == x.dtype and a.shape == x.shape for a in others
+    )
 
 
 def in_memory(arrays: tuple) -> tuple[tuple, list[int] | None] | None:
@@ -95,22 +97,30 @@ def arithmetic(name: str) -> Callable:
 
 def add_scaled(x, y, alpha):
     """x + alpha y."""
-    return compute("add_scaled", x, y, p=float(alpha)) if isinstance(alpha, REAL) else NotImplemented
+    return (
+        compute("add_scaled", x, y, p=float(alpha)) if isinstance(alpha, REAL) else NotImplemented
+    )
 
 
 def sub_scaled(x, y, alpha):
     """x - alpha y."""
-    return compute("sub_scaled", x, y, p=float(alpha)) if isinstance(alpha, REAL) else NotImplemented
+    return (
+        compute("sub_scaled", x, y, p=float(alpha)) if isinstance(alpha, REAL) else NotImplemented
+    )
 
 
 def addcmul(x, y, z, value):
     """x + value y z."""
-    return compute("addcmul", x, y, z, p=float(value)) if isinstance(value, REAL) else NotImplemented
+    return (
+        compute("addcmul", x, y, z, p=float(value)) if isinstance(value, REAL) else NotImplemented
+    )
 
 
 def addcdiv(x, y, z, value):
     """x + value y / z."""
-    return compute("addcdiv", x, y, z, p=float(value)) if isinstance(value, REAL) else NotImplemented
+    return (
+        compute("addcdiv", x, y, z, p=float(value)) if isinstance(value, REAL) else NotImplemented
+    )
 
 
 def gelu(x, approximate):

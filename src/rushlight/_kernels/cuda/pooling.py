@@ -37,7 +37,9 @@ def launch(name: str, dtype: Any, count: int, args: tuple) -> None:
     kernel("pooling", name, dtype)((blocks(count, 128),), (128,), args)
 
 
-def pooled(x: Any, k: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool) -> Any:
+def pooled(
+    x: Any, k: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool
+) -> Any:
     """The largest of each window, and where it is if asked."""
     n = len(k)
     if x.dtype not in ELEMENTS or not x.size:

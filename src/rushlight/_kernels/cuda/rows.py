@@ -5,8 +5,6 @@ not serve, which goes to the record's forward on CuPy.
 import math
 from typing import Any
 
-import numpy as np
-
 from rushlight._kernels.cuda import channels
 from rushlight._kernels.cuda.compiler import (
     COMPUTED,
@@ -86,11 +84,13 @@ def log_softmax_backward(g, r, dim):
 
 def fits(x: Any, *others: Any) -> bool:
     """Are these floating arrays of one dtype, and is there anything in them?"""
-    return x.dtype in ELEMENTS and x.size > 0 and all(a is None or a.dtype == x.dtype for a in others)
+    return (
+        x.dtype in ELEMENTS and x.size > 0 and all(a is None or a.dtype == x.dtype for a in others)
+    )
 
 
 def native_layer_norm(x, weight, bias, view, affine, axes, eps):
-    """Rows standardized, times weight, plus bias; mean and 1 / deviation in ``view``'s dimensions."""
+    """Rows standardized, times weight, plus bias; mean and 1 / deviation, (rows, 1)."""
     if not fits(x, weight, bias) or tuple(axes) != (1,) or len(view) != 2:
         return NotImplemented
     rows, n = view
@@ -125,9 +125,7 @@ def _to_rows(g, x, weight, mean, rstd):
     wide = packed(n, x.dtype, g, result)
     name = "layer_norm_backward_packed" if wide else "layer_norm_backward_single"
     grid, block = shape_of_launch(rows, n, x.dtype, wide)
-    kernel("rows", name, x.dtype)(
-        grid, block, (g, x, weight, mean, rstd, result, I8(rows), I8(n))
-    )
+    kernel("rows", name, x.dtype)(grid, block, (g, x, weight, mean, rstd, result, I8(rows), I8(n)))
     return result
 
 
