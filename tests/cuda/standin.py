@@ -288,9 +288,14 @@ class ndarray:
         return facts
 
     def get(self, stream=None, order="C", out=None, blocking=True):
-        waits()
-        copies["to host"] += 1
-        return self._a.copy(order)
+        if blocking:
+            waits()
+        copies["to host" if blocking else "to host later"] += 1
+        if out is None:
+            return self._a.copy(order)
+        assert type(out) is np.ndarray and out.flags.c_contiguous and self._a.flags.c_contiguous
+        out[...] = self._a
+        return out
 
     def set(self, arr, stream=None):
         copies["to device"] += 1
@@ -376,6 +381,12 @@ class ndarray:
 
     def __repr__(self):
         return repr(self._a)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return self._a.__dlpack__()
+
+    def __dlpack_device__(self):
+        return 2, self.device.id
 
     def __reduce__(self):
         return lifted(np.array, "array"), (self._a,)
@@ -628,6 +639,30 @@ def attach_method(name):
 _operators()
 
 
+class Shared:
+    """A NumPy array seen by the protocol."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __dlpack__(self, **options):
+        return self.x.__dlpack__()
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
+def from_dlpack(array, device=None, copy=None):
+    """cupy.from_dlpack."""
+    assert array.__dlpack_device__()[0] == 2
+    given = getattr(array, "_data", array)
+    return made(np.from_dlpack(Shared(given._a)), given)
+
+
+class PinnedMemoryPointer(bytearray):
+    """cupy.cuda.PinnedMemoryPointer: a buffer."""
+
+
 def get_default_memory_pool():
     """The pool of the current device."""
     return _pool
@@ -655,6 +690,7 @@ cuda = types.SimpleNamespace(
     Event=Event,
     ExternalStream=Stream,
     MemoryPool=MemoryPool,
+    alloc_pinned_memory=PinnedMemoryPointer,
     using_allocator=using_allocator,
     get_elapsed_time=get_elapsed_time,
     get_current_stream=lambda device_id=None: Stream.stack[-1] if Stream.stack else Stream.null,

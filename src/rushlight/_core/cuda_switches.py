@@ -5,6 +5,7 @@ names both see it."""
 class Switches:
     """Precision and choice of algorithms on CUDA devices, with PyTorch's defaults."""
 
+    deterministic = False  # the same bits each time, of torch.use_deterministic_algorithms
     allow_tf32 = False  # float32 matrix products in TF32
     reduced_precision_reduction = True  # sums of half products may be kept in half precision
     cudnn_enabled = True

@@ -530,7 +530,7 @@ def write_out(
                 stacklevel=4,
             )
         out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
-    out._data[...] = result._data
+    gpu.write(out._data, result._data)
     if out._ver is None:
         out._ver = [0]
     out._ver[0] += 1

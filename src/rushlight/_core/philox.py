@@ -137,11 +137,12 @@ def normals(stream: Stream, n: int, d: np.dtype) -> np.ndarray:
 
 def reference(stream: Stream, recipe: str, n: int, d: np.dtype, a: float, b: float) -> np.ndarray:
     """n numbers of a distribution, in float32 (float64 for float64), not yet rounded."""
-    t = F8 if d == F8 else F4
+    t: Any = F8 if d == F8 else F4
     if recipe in ("normal", "log_normal"):
         made = normals(stream, n, t).astype(t) * t.type(b) + t.type(a)
         return np.exp(made) if recipe == "log_normal" else made
-    x, tiny = uniforms(stream, n, t), np.finfo(t).eps
+    x: Any = uniforms(stream, n, t)
+    tiny = np.finfo(t).eps
     if recipe == "uniform":
         low, high = np.dtype(d).type(a), np.dtype(d).type(b)
         made = x * (t.type(high) - t.type(low)) + t.type(low)

@@ -7,17 +7,21 @@ import importlib
 from typing import Any
 
 from rushlight._core.stream import OutOfMemoryError as OutOfMemoryError
+from rushlight.cuda._devices import can_device_access_peer as can_device_access_peer
 from rushlight.cuda._devices import current_device as current_device
 from rushlight.cuda._devices import device as device
 from rushlight.cuda._devices import device_count as device_count
 from rushlight.cuda._devices import device_of as device_of
+from rushlight.cuda._devices import get_arch_list as get_arch_list
 from rushlight.cuda._devices import get_device_capability as get_device_capability
 from rushlight.cuda._devices import get_device_name as get_device_name
 from rushlight.cuda._devices import get_device_properties as get_device_properties
 from rushlight.cuda._devices import init as init
+from rushlight.cuda._devices import ipc_collect as ipc_collect
 from rushlight.cuda._devices import is_available as is_available
 from rushlight.cuda._devices import is_bf16_supported as is_bf16_supported
 from rushlight.cuda._devices import is_initialized as is_initialized
+from rushlight.cuda._devices import is_tf32_supported as is_tf32_supported
 from rushlight.cuda._devices import set_device as set_device
 from rushlight.cuda._devices import synchronize as synchronize
 from rushlight.cuda.graphs import CUDAGraph as CUDAGraph
@@ -27,11 +31,15 @@ from rushlight.cuda.graphs import is_current_stream_capturing as is_current_stre
 from rushlight.cuda.graphs import make_graphed_callables as make_graphed_callables
 from rushlight.cuda.memory import empty_cache as empty_cache
 from rushlight.cuda.memory import max_memory_allocated as max_memory_allocated
+from rushlight.cuda.memory import max_memory_reserved as max_memory_reserved
 from rushlight.cuda.memory import mem_get_info as mem_get_info
 from rushlight.cuda.memory import memory_allocated as memory_allocated
 from rushlight.cuda.memory import memory_reserved as memory_reserved
+from rushlight.cuda.memory import memory_stats as memory_stats
 from rushlight.cuda.memory import memory_summary as memory_summary
+from rushlight.cuda.memory import reset_accumulated_memory_stats as reset_accumulated_memory_stats
 from rushlight.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats
+from rushlight.cuda.memory import set_per_process_memory_fraction as set_per_process_memory_fraction
 from rushlight.cuda.random import get_rng_state as get_rng_state
 from rushlight.cuda.random import get_rng_state_all as get_rng_state_all
 from rushlight.cuda.random import initial_seed as initial_seed
@@ -42,6 +50,7 @@ from rushlight.cuda.random import seed_all as seed_all
 from rushlight.cuda.random import set_rng_state as set_rng_state
 from rushlight.cuda.random import set_rng_state_all as set_rng_state_all
 from rushlight.cuda.streams import Event as Event
+from rushlight.cuda.streams import ExternalStream as ExternalStream
 from rushlight.cuda.streams import Stream as Stream
 from rushlight.cuda.streams import StreamContext as StreamContext
 from rushlight.cuda.streams import current_stream as current_stream

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,21 @@ from rushlight.cuda.streams import Stream, StreamContext
 _MODES = ("global", "thread_local", "relaxed")
 
 
+def _need_cuda(name: str) -> None:
+    """PyTorch's error where it was built without CUDA."""
+    if not gpu.is_available():
+        raise RuntimeError(f"Tried to instantiate dummy base class {name}")
+
+
 def is_current_stream_capturing() -> bool:
     """is_current_stream_capturing() -> bool: is work on the current stream being recorded?
 
     >>> torch.cuda.is_current_stream_capturing()
-    False
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Tried to instantiate dummy base class _cuda_isCurrentStreamCapturing
     """
-    if gpu.cuda.kind is None:
-        return False
+    _need_cuda("_cuda_isCurrentStreamCapturing")
     return bool(gpu.cuda.module.cuda.get_current_stream().is_capturing())
 
 
@@ -45,8 +53,9 @@ def graph_pool_handle() -> tuple[int, int]:
     >>> torch.cuda.graph_pool_handle()
     Traceback (most recent call last):
         ...
-    AssertionError: Torch not compiled with CUDA enabled
+    RuntimeError: Tried to instantiate dummy base class _graph_pool_handle
     """
+    _need_cuda("_graph_pool_handle")
     token = (0, len(_pools) + 1)
     _pools[token] = _Pool()
     return token
@@ -61,11 +70,11 @@ class CUDAGraph:
     >>> torch.cuda.CUDAGraph()
     Traceback (most recent call last):
         ...
-    AssertionError: Torch not compiled with CUDA enabled
+    RuntimeError: Tried to instantiate dummy base class CUDAGraph
     """
 
     def __init__(self, keep_graph: bool = False) -> None:
-        gpu.engine()
+        _need_cuda("CUDAGraph")
         if keep_graph:
             raise NotImplementedError(
                 "CUDAGraph(keep_graph=True): CuPy instantiates a graph when it ends the recording; "
@@ -170,12 +179,13 @@ class CUDAGraph:
         return self._token
 
     def enable_debug_mode(self) -> None:
-        """enable_debug_mode() -> None: NotImplementedError."""
-        raise NotImplementedError("CUDAGraph.enable_debug_mode: CuPy does not show its graphs")
+        """enable_debug_mode() -> None: nothing to do, :meth:`debug_dump` always works."""
 
     def debug_dump(self, debug_path: str) -> None:
-        """debug_dump(debug_path) -> None: NotImplementedError."""
-        raise NotImplementedError("CUDAGraph.debug_dump: CuPy does not show its graphs")
+        """debug_dump(debug_path) -> None: write the recorded graph as a DOT file."""
+        if self._graph is None:
+            raise RuntimeError("CUDAGraph.debug_dump: nothing was recorded")
+        Path(debug_path).write_text(self._graph.debug_dot_str(), encoding="utf-8")
 
 
 class graph:
@@ -186,7 +196,7 @@ class graph:
     >>> torch.cuda.graph(None)
     Traceback (most recent call last):
         ...
-    AssertionError: Torch not compiled with CUDA enabled
+    RuntimeError: Tried to instantiate dummy base class _graph_pool_handle
     """
 
     default_capture_stream: Stream | None = None
@@ -198,7 +208,7 @@ class graph:
         stream: Stream | None = None,
         capture_error_mode: str = "global",
     ) -> None:
-        gpu.engine()
+        _need_cuda("_graph_pool_handle")
         self.cuda_graph, self.pool, self.capture_error_mode = cuda_graph, pool, capture_error_mode
         self.capture_stream = Stream() if stream is None else stream
         self.stream_ctx = StreamContext(self.capture_stream)
@@ -240,9 +250,9 @@ def make_graphed_callables(
     >>> torch.cuda.make_graphed_callables(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
     Traceback (most recent call last):
         ...
-    AssertionError: Torch not compiled with CUDA enabled
+    RuntimeError: Tried to instantiate dummy base class CUDAGraph
     """
-    gpu.engine()
+    _need_cuda("CUDAGraph")
     if is_autocast_enabled("cuda") and is_autocast_cache_enabled():
         raise RuntimeError(
             "make_graphed_callables does not support the autocast caching. Please set "

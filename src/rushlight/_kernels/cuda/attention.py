@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import gpu
-from rushlight._core.cuda_switches import switches
 from rushlight._kernels.cuda.compiler import COMPUTED, ELEMENTS, I8, contiguous, empty, kernel
-from rushlight._kernels.cuda.dnn import BF, F2, dense, described, layout, planned, resulting
+from rushlight._kernels.cuda.dnn import (
+    BF,
+    F2,
+    dense,
+    described,
+    deterministic,
+    layout,
+    planned,
+    resulting,
+)
 from rushlight._kernels.cuda.matmul import product
 from rushlight._kernels.cuda.rows import shape_of_launch, softmax_backward
 
@@ -70,7 +78,7 @@ def fused_attention_backward(g, q, k, v, out, stats, is_causal, scale):
         )
         results = graph.sdpa_backward(
             **named, attn_scale=scale, use_causal_mask=bool(is_causal),
-            use_deterministic_algorithm=switches.cudnn_deterministic,
+            use_deterministic_algorithm=deterministic(),
         )  # fmt: skip
         return [*named.values(), *[resulting(r, x) for r, x in zip(results, made, strict=True)]]
 

@@ -121,6 +121,7 @@ def gemm(x: Any, y: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> boo
     batch, m, n = out.shape
     k = x.shape[2]
     first, second = Operand(y), Operand(x)  # column by column, the product is the transpose's
+    number: Any
     kind, compute, number = TYPES[x.dtype]
     if kind == 0 and switches.allow_tf32:
         compute = FAST_TF32

@@ -60,7 +60,7 @@ def contiguous(x: Any) -> Any:
     return x if x.flags.c_contiguous else gpu.cuda.module.ascontiguousarray(x)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+def empty(shape: Any, dtype: Any) -> Any:
     """Memory of the current device."""
     return gpu.cuda.module.empty(shape, dtype)
 

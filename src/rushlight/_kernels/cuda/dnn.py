@@ -34,6 +34,11 @@ def frontend() -> Any:
     return gpu.cuda.libraries["cudnn"]
 
 
+def deterministic() -> bool:
+    """Only algorithms that give the same bits each time?"""
+    return switches.cudnn_deterministic or switches.deterministic
+
+
 def type_of(cudnn: Any, dtype: np.dtype) -> Any:
     """cuDNN's name of a dtype."""
     names = {F4: "FLOAT", F2: "HALF", BF: "BFLOAT16", np.dtype(np.int64): "INT64"}
@@ -97,13 +102,13 @@ def resulting(t: Any, x: Any, kind: Any = None) -> Any:
     return t
 
 
-def build(cudnn: Any, graph: Any, exact: bool, deterministic: bool) -> int:
+def build(cudnn: Any, graph: Any, exact: bool, repeatable: bool) -> int:
     """Choose and build a plan; the bytes of its workspace. ``exact``: no TF32."""
     graph.validate()
     graph.build_operation_graph()
     graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.FALLBACK])
     unwanted = [cudnn.numerical_note.TENSOR_CORE] if exact else []
-    if deterministic:
+    if repeatable:
         unwanted.append(cudnn.numerical_note.NONDETERMINISTIC)
     if unwanted:
         graph.deselect_numeric_notes(unwanted)
@@ -120,7 +125,7 @@ def planned(key: tuple, dtype: np.dtype, make: Callable) -> Plan | None:
         return None
     exact = dtype == F4 and not switches.cudnn_allow_tf32
     device = gpu.cuda.module.cuda.runtime.getDevice()
-    key = (*key, dtype, exact, switches.cudnn_deterministic, device)
+    key = (*key, dtype, exact, deterministic(), device)
     if key not in gpu.cuda.handles:
         gpu.cuda.handles[key] = built(cudnn, make, dtype, exact)
     return gpu.cuda.handles[key]
@@ -131,7 +136,7 @@ def built(cudnn: Any, make: Callable, dtype: np.dtype, exact: bool, **where: Any
     graph = new_graph(cudnn, dtype, **(where or {"handle": handle()}))
     try:
         tensors = make(cudnn, graph)
-        return Plan(graph, tensors, build(cudnn, graph, exact, switches.cudnn_deterministic))
+        return Plan(graph, tensors, build(cudnn, graph, exact, deterministic()))
     except (cudnn.cudnnGraphNotSupportedError, RuntimeError, ValueError):
         return None
 

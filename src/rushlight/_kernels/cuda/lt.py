@@ -145,7 +145,8 @@ def product_with_bias(x: Any, y: Any, bias: Any) -> Any:
     plan = plan_of(first, second, x.dtype, (m, k, n))
     if plan is None or plan.algorithm is None:
         return NotImplemented
-    result, number = empty((m, n), x.dtype), TYPES[x.dtype][2]
+    result = empty((m, n), x.dtype)
+    number: Any = TYPES[x.dtype][2]
     plan.set(BIAS_POINTER, POINTER(bias.data.ptr))
     a, b, c = plan.layouts
     space = empty(plan.algorithm.workspace, "u1") if plan.algorithm.workspace else None

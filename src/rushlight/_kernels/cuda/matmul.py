@@ -38,7 +38,7 @@ def product(x: Any, y: Any, alpha: float = 1.0, beta: float = 0.0, out: Any = No
     other dtypes, shapes that do not fit, or without cuBLAS."""
     if x.dtype not in TYPES or x.dtype != y.dtype or x.shape[-1] != y.shape[-2]:
         return NotImplemented
-    m, k, n = *x.shape[-2:], y.shape[-1]
+    (m, k), n = x.shape[-2:], y.shape[-1]
     try:
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except ValueError:

@@ -62,7 +62,7 @@ def sorted_out(lists: tuple, numbers: Any) -> tuple[dict, list[int]]:
     groups: dict[tuple, list] = {}
     rest = []
     for i in range(len(lists[0])):
-        arrays = [None if one is None else one[i] for one in lists]
+        arrays: list[Any] = [None if one is None else one[i] for one in lists]
         if not alike(arrays):
             rest.append(i)
             continue
@@ -117,7 +117,7 @@ def adam_capturable(lists, steps, lr, betas, eps, weight_decay, decoupled, maxim
     flags = [np.int32(bool(f)) for f in (decoupled, maximize, lists[4] is not None)]
     groups: dict[tuple, list] = {}
     for i, step in enumerate(steps):
-        arrays = [None if one is None else one[i] for one in lists]
+        arrays: list[Any] = [None if one is None else one[i] for one in lists]
         if not alike(arrays) or step.dtype != np.float32:
             return NotImplemented
         groups.setdefault((arrays[0].device.id, arrays[0].dtype), []).append((arrays, step))
