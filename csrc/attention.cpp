@@ -1,6 +1,8 @@
 // softmax(scale q k^T + mask) v and its gradient. A block of queries at a time meets all keys, so that the scores of a
 // block stay in the cache and the whole L x S is never in memory. float32 and float64, any strides, else NotImplemented.
+// What is usual goes through attention_blocks.cpp.
 #include "arrays.h"
+#include "attention_shape.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -11,24 +13,6 @@
 
 namespace rushlight {
 namespace {
-
-constexpr int LEAD = 6;  // leading dimensions at most
-
-// One operand: its leading dimensions, then rows and items. Strides count elements.
-template <typename T> struct Operand {
-  T *data;
-  int lead;
-  ptrdiff_t steps[LEAD], row, item;
-};
-
-struct Shape {
-  int lead;
-  size_t dims[LEAD];                   // of q
-  size_t heads, group;                 // the product of dims; queries' heads that share one of the keys
-  size_t length, source, width, wide;  // L, S, E, Ev
-  bool causal;
-  double scale;
-};
 
 template <typename T> Operand<T> operand(PyObject *x, int lead) {
   PyArrayObject *a = (PyArrayObject *)x;
@@ -44,26 +28,6 @@ template <typename T> Operand<T> operand(PyObject *x, int lead) {
   for (int d = 0; d < lead; d++) o.steps[d] = step(lead - d + 2);
   return o;
 }
-
-// Where head number i begins; `group` heads of the last leading dimension share one.
-template <typename T> T *head(const Operand<T> &o, const Shape &s, size_t i, size_t group) {
-  ptrdiff_t at = 0;
-  for (int d = s.lead; d--;) {
-    size_t index = i % s.dims[d];
-    i /= s.dims[d];
-    at += (ptrdiff_t)(d == s.lead - 1 ? index / group : index) * o.steps[d];
-  }
-  return o.data + at;
-}
-
-struct Mask {
-  bool given, truth;
-  Operand<char> bools;
-  Operand<float> f32;
-  Operand<double> f64;
-};
-const Operand<float> &added(const Mask &m, float) { return m.f32; }
-const Operand<double> &added(const Mask &m, double) { return m.f64; }
 
 void softmax(float *x, size_t rows, size_t n) { kernels->rows.softmax(x, x, rows, n); }
 void softmax(double *x, size_t rows, size_t n) {
@@ -81,21 +45,6 @@ void softmax_backward(double *g, const double *y, size_t rows, size_t n) {
     for (size_t i = 0; i < n; i++) g[i] = y[i] * (g[i] - dot);
   }
 }
-
-template <typename T> void add_mask(T *row, size_t n, const Mask &m, const Shape &s, size_t i, size_t query) {
-  if (m.truth) {
-    const char *allowed = head(m.bools, s, i, 1) + (ptrdiff_t)query * m.bools.row;
-    for (size_t c = 0; c < n; c++)
-      if (!allowed[(ptrdiff_t)c * m.bools.item]) row[c] = -std::numeric_limits<T>::infinity();
-    return;
-  }
-  const Operand<T> &o = added(m, T());
-  const T *more = head(o, s, i, 1) + (ptrdiff_t)query * o.row;
-  for (size_t c = 0; c < n; c++) row[c] += more[(ptrdiff_t)c * o.item];
-}
-
-// How many keys queries below `last` may see.
-size_t seen(const Shape &s, size_t last) { return s.causal ? std::min(s.source, last) : s.source; }
 
 // The weights of queries [first, last) of head i, (rows, seen); `scaled` becomes scale q (rows, E).
 template <typename T>
@@ -271,12 +220,18 @@ bool between(PyObject *x) {
 
 PyObject *alike(PyObject *x) { return make(x, dim(x, 2), dim(x, 1), between(x)); }
 
+template <typename... Rest> bool by_blocks(const Shape &s, const Operand<float> &x, Rest &...rest) {
+  if constexpr (sizeof...(rest) == 4) return attention_blocks(s, x, rest...);
+  else return attention_blocks_backward(s, x, rest...);
+}
+template <typename... Rest> bool by_blocks(const Shape &, const Operand<double> &, Rest &...) { return false; }
+
 template <typename T> PyObject *attend(PyObject *const *x, const Shape &s, const Mask &m) {
   PyObject *out = make(x[0], s.length, s.wide, PyArray_NDIM((PyArrayObject *)x[0]) == 4);
   if (!out) return nullptr;
   auto q = operand<T>(x[0], s.lead), k = operand<T>(x[1], s.lead), v = operand<T>(x[2], s.lead), to = operand<T>(out, s.lead);
   Py_BEGIN_ALLOW_THREADS
-  forward<T>(s, q, k, v, m, to);
+  if (!by_blocks(s, q, k, v, m, to)) forward<T>(s, q, k, v, m, to);
   Py_END_ALLOW_THREADS
   return out;
 }
@@ -293,7 +248,7 @@ template <typename T> PyObject *attend_backward(PyObject *const *x, const Shape 
   auto g = operand<T>(x[0], n), q = operand<T>(x[1], n), k = operand<T>(x[2], n), v = operand<T>(x[3], n);
   auto to_q = operand<T>(dq, n), to_k = operand<T>(dk, n), to_v = operand<T>(dv, n);
   Py_BEGIN_ALLOW_THREADS
-  backward<T>(s, g, q, k, v, m, to_q, to_k, to_v);
+  if (!by_blocks(s, g, q, k, v, m, to_q, to_k, to_v)) backward<T>(s, g, q, k, v, m, to_q, to_k, to_v);
   Py_END_ALLOW_THREADS
   return Py_BuildValue("(NNN)", dq, dk, dv);
 }

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+extern const char *const source_digest;  // made by CMakeLists.txt
+
 namespace rushlight {
 
 const Kernels *kernels = nullptr;
@@ -81,13 +83,16 @@ static bool (*const families[])(PyObject *) = {
     add_conv,
     add_copy,
     add_crc,
+    add_create,
     add_engine,
+    add_files,
     add_front,
     add_gather,
     add_join,
     add_loss,
     add_norm,
     add_optim,
+    add_outer,
     add_pointwise,
     add_pool,
     add_random,
@@ -120,7 +125,7 @@ PyMODINIT_FUNC PyInit__C(void) {
   tables = new std::vector<Kernels>(usable());
   kernels = &tables->front();
   PyObject *module = PyModule_Create(&definition);
-  if (!module) return nullptr;
+  if (!module || PyModule_AddStringConstant(module, "source_digest", source_digest) < 0) return nullptr;
   for (bool (*add)(PyObject *) : families)
     if (!add(module)) {
       Py_DECREF(module);

@@ -62,7 +62,12 @@ PyObject *shape_of(PyObject *array);                          // a tuple
 PyObject *new_tensor(PyObject *array);                        // steals the array; no history
 PyObject *new_node(PyObject *op, PyObject *edges, PyObject *saved, PyObject *array, PyObject *params);  // steals the two
 PyObject *as_array(PyObject *result);                         // steals: an exact ndarray from what a kernel returned
+
+PyObject *stand_before(PyObject *python, vectorcallfunc call);  // a front (front.cpp) that answers by `call`
+PyObject *behind(PyObject *front);                              // the Python function, borrowed
+
 bool add_cell(PyObject *module);
+bool add_create(PyObject *module);
 bool add_front(PyObject *module);
 bool add_engine(PyObject *module);
 

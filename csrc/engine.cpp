@@ -2,6 +2,7 @@
 // of a record's gradient formulas with what its node saved. Whatever is unusual goes to the Python functions, which do
 // the same and are the reference.
 #include "cell.h"
+#include "outer.h"
 
 #include <unordered_set>
 #include <vector>
@@ -80,15 +81,33 @@ bool fits_edge(PyObject *array, PyObject *e) {
   return Py_IS_TYPE(e, cell.pick) && fits(array, slot(e, cell.pick_shape), slot(e, cell.pick_dtype));
 }
 
+// A gradient (stolen) as a tensor, computed if it was not yet.
+PyObject *computed(PyObject *g) {
+  if (g && is_outer(g)) Py_SETREF(g, outer_tensor(g));
+  return g;
+}
+
 // Put a gradient (stolen) with what is pending for a node.
 bool deliver(Walk &w, PyObject *e, PyObject *g) {
+  if (is_outer(g)) {
+    bool first = PyDict_GetItemWithError(w.pending, e) == nullptr;
+    if (first && !PyErr_Occurred()) {
+      bool good = PyDict_SetItem(w.pending, e, g) == 0;
+      Py_DECREF(g);
+      return good;
+    }
+    if (!(g = computed(g))) return false;
+  }
   PyObject *x = is_plain_tensor(g) ? slot(g, cell.data) : nullptr;
   bool usual = x && PyArray_CheckExact(x);
   if (!usual || !fits_edge(x, e)) Py_SETREF(g, PyObject_CallFunctionObjArgs(w.fit, g, e, nullptr));
   if (!g) return false;
   PyObject *old = PyDict_GetItemWithError(w.pending, e);
   if (old) {
-    Py_INCREF(old);
+    if (!(old = computed(Py_NewRef(old)))) {
+      Py_DECREF(g);
+      return false;
+    }
     bool plain = is_plain_tensor(g) && is_plain_tensor(old);
     PyObject *sum = plain ? PyNumber_Add(old, g) : PyObject_CallFunctionObjArgs(w.joined, old, g, nullptr);
     Py_DECREF(old);
@@ -119,6 +138,9 @@ bool release(PyObject *n) {
   return PyTuple_GET_SIZE(saved) > 0;
 }
 
+PyObject *linear;                    // the record whose second tensor's gradient may be computed later
+thread_local PyObject *may_be_late;  // the node of it that is just being passed
+
 // A node without hooks and with one output. Steals g.
 bool pass(Walk &w, PyObject *n, PyObject *g, PyObject *python_release) {
   PyObject *edges = Py_NewRef(slot(n, cell.edges)), *op = slot(n, cell.op);
@@ -129,7 +151,9 @@ bool pass(Walk &w, PyObject *n, PyObject *g, PyObject *python_release) {
   static PyObject *name = PyUnicode_InternFromString("backward");
   PyObject *backward = PyObject_GetAttr(op, name);
   PyObject *stack[4] = {nullptr, n, g, need};
+  may_be_late = op == linear && !w.create && !special() ? n : nullptr;
   PyObject *found = backward ? PyObject_Vectorcall(backward, stack + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr) : nullptr;
+  may_be_late = nullptr;
   Py_XDECREF(backward);
   Py_DECREF(need);
   Py_DECREF(g);
@@ -162,10 +186,11 @@ bool ours(PyObject *g) {
 
 // Steals g.
 bool come_to_rest(Walk &w, PyObject *leaf, PyObject *g) {
-  if (!w.create && ours(g)) {
+  bool late = is_outer(g);
+  if (!w.create && (late || ours(g))) {
     PyObject *t = PyObject_CallNoArgs(slot(leaf, cell.leaf_tensor));
     if (t && is_plain_tensor(t) && (!slot(t, cell.grad) || slot(t, cell.grad) == Py_None)) {
-      Py_SETREF(slot(g, cell.node_), Py_NewRef(Py_None));
+      if (!late) Py_SETREF(slot(g, cell.node_), Py_NewRef(Py_None));
       PyObject *old = slot(t, cell.grad);
       slot(t, cell.grad) = g;
       Py_XDECREF(old);
@@ -174,6 +199,7 @@ bool come_to_rest(Walk &w, PyObject *leaf, PyObject *g) {
     }
     Py_XDECREF(t);
   }
+  if (!(g = computed(g))) return false;
   PyObject *done = PyErr_Occurred() ? nullptr
                                     : PyObject_CallFunctionObjArgs(w.settle, leaf, g, w.create ? Py_True : Py_False, nullptr);
   Py_DECREF(g);
@@ -203,8 +229,9 @@ PyObject *walk(PyObject *, PyObject *args) {
       } else if (good && Py_IS_TYPE(n, cell.leaf) && slot(n, cell.leaf_hooks) == Py_None) {
         good = come_to_rest(w, n, g);
       } else {
-        PyObject *done = good ? PyObject_CallFunctionObjArgs(w.visit, n, g, nullptr) : nullptr;
-        Py_DECREF(g);
+        g = computed(g);
+        PyObject *done = good && g ? PyObject_CallFunctionObjArgs(w.visit, n, g, nullptr) : nullptr;
+        Py_XDECREF(g);
         Py_XDECREF(done);
         good = done != nullptr;
       }
@@ -271,6 +298,11 @@ PyObject *set_meta(PyObject *, PyObject *type) {
   Py_RETURN_NONE;
 }
 
+PyObject *set_outer(PyObject *, PyObject *op) {
+  linear = Py_NewRef(op);
+  Py_RETURN_NONE;
+}
+
 // A saved result, the only output of its node.
 PyObject *unpack_result(PyObject *entry, PyObject *node) {
   if (!PyTuple_CheckExact(entry) || PyTuple_GET_SIZE(entry) != 3) return nullptr;
@@ -279,6 +311,33 @@ PyObject *unpack_result(PyObject *entry, PyObject *node) {
   PyObject *t = new_tensor(Py_NewRef(data));
   if (t) Py_SETREF(slot(t, cell.node_), Py_NewRef(node));
   return t;
+}
+
+npy_intp last_dim(PyObject *a) { return PyArray_DIM((PyArrayObject *)a, PyArray_NDIM((PyArrayObject *)a) - 1); }
+
+// The gradient of a weight that is a leaf without one, as the product it is; null without an error: as always.
+PyObject *late_gradient(PyObject *node, PyObject *g) {
+  PyObject *leaf = PyTuple_GET_ITEM(slot(node, cell.edges), 1), *input = PyTuple_GET_ITEM(slot(node, cell.saved), 0);
+  if (!Py_IS_TYPE(leaf, cell.leaf) || slot(leaf, cell.leaf_hooks) != Py_None || !is_plain_tensor(g)) return nullptr;
+  PyObject *x = unpack(input, PyTuple_GET_ITEM(slot(node, cell.edges), 0));
+  if (!x || !is_plain_tensor(x)) {
+    Py_XDECREF(x);
+    return nullptr;
+  }
+  PyObject *weight = PyObject_CallNoArgs(slot(leaf, cell.leaf_tensor)), *late = nullptr;
+  if (weight && is_plain_tensor(weight) && (!slot(weight, cell.grad) || slot(weight, cell.grad) == Py_None)) {
+    PyObject *dy = slot(g, cell.data), *data = slot(x, cell.data), *w = slot(weight, cell.data);
+    PyObject *dtype = slot(leaf, cell.leaf_dtype);
+    if (PyArray_CheckExact(dy) && PyArray_CheckExact(data) && PyArray_CheckExact(w) && plain(w) &&
+        PyArray_NDIM((PyArrayObject *)w) == 2 && (PyObject *)PyArray_DESCR((PyArrayObject *)w) == dtype &&
+        PyArray_NDIM((PyArrayObject *)dy) && PyArray_NDIM((PyArrayObject *)data) &&
+        last_dim(dy) == PyArray_DIM((PyArrayObject *)w, 0) && last_dim(data) == PyArray_DIM((PyArrayObject *)w, 1) &&
+        (PyObject *)PyArray_DESCR((PyArrayObject *)dy) == dtype)
+      late = new_outer(dy, data);
+  }
+  Py_XDECREF(weight);
+  Py_DECREF(x);
+  return late;
 }
 
 // formulas(node, g, need) with self = (count, several outputs?, joint?, functions, plans, Python's backward).
@@ -291,12 +350,24 @@ PyObject *formulas(PyObject *self, PyObject *const *args, Py_ssize_t given) {
   bool several = PyTuple_GET_ITEM(self, 1) == Py_True, joint = PyTuple_GET_ITEM(self, 2) == Py_True;
   PyObject *functions = PyTuple_GET_ITEM(self, 3), *plans = PyTuple_GET_ITEM(self, 4);
   PyObject *result = joint ? nullptr : PyTuple_New(count);
-  bool unusual = false, good = joint || result;
+  bool unusual = false, good = joint || result, late = may_be_late == node;
+  may_be_late = nullptr;
   for (Py_ssize_t k = 0; good && k < PyTuple_GET_SIZE(functions); k++) {
     PyObject *function = PyTuple_GET_ITEM(functions, k);
     if (!joint && (function == Py_None || PyList_GET_ITEM(args[2], k) != Py_True)) {
       PyTuple_SET_ITEM(result, k, Py_NewRef(Py_None));
       continue;
+    }
+    if (k == 1 && late) {
+      PyObject *product = late_gradient(node, args[1]);
+      if (product) {
+        PyTuple_SET_ITEM(result, k, product);
+        continue;
+      }
+      if (PyErr_Occurred()) {
+        good = false;
+        break;
+      }
     }
     PyObject *plan = PyTuple_GET_ITEM(plans, k), *stack[18];
     Py_ssize_t n = PyTuple_GET_SIZE(plan), filled = 2;
@@ -346,6 +417,7 @@ PyObject *backward(PyObject *, PyObject *args) {
 PyMethodDef methods[] = {
     {"topological", topological, METH_O, "topological(roots) -> list\n\nThe nodes roots lead to, each after all it leads to."},
     {"set_meta", set_meta, METH_O, "set_meta(Meta)\n\nThe class of what is kept of an input's shape and dtype."},
+    {"set_outer", set_outer, METH_O, "set_outer(op)\n\nThe record x A^T, whose gradient in A may be computed later."},
     {"walk", walk, METH_VARARGS, "walk(order, pending, python, retain, create)\n\nSend the pending gradients back."},
     {"backward", backward, METH_VARARGS, "backward(count, several, joint, functions, plans, python) -> callable"},
     {nullptr},

@@ -246,29 +246,33 @@ int nodes_of(Front *f, PyObject *const *values, PyObject *const *arrays, PyObjec
   return mask;
 }
 
-// Null without an error: Python's entry takes the call.
-PyObject *call_plain(Front *f, PyObject *const *values) {
-  PyObject *arrays[INPUTS], *nodes[INPUTS];
-  if (!arrays_of(f, values, arrays)) return nullptr;
-  Held held(arrays, f->count);
-  PyObject *r = compute(f, arrays, values + f->count);
-  if (!r) return nullptr;
-  if (f->finish && !PyArray_CheckExact(r)) return finish_in_python(f, values, r);
-  r = as_array(r);
-  PyObject *t = new_tensor(r);
-  if (!t) return nullptr;
-  if (!f->differentiable) return t;
-  int mask = nodes_of(f, values, arrays, nodes);
+// The tensor of the result r (stolen) with its history.
+PyObject *finish(Front *f, PyObject *const *inputs, PyObject *const *arrays, PyObject *const *params, PyObject *r) {
+  PyObject *nodes[INPUTS], *t = new_tensor(r = as_array(r));
+  if (!t || !f->differentiable) return t;
+  int mask = nodes_of(f, inputs, arrays, nodes);
   int on = mask > 0 ? grad_on() : mask;
-  if (on > 0 && saves_inference(f, values, arrays, (unsigned)mask)) return refuse(t, nodes, f->count);
-  bool good = on >= 0 && (!on || record(f, t, r, values, arrays, nodes, values + f->count, (unsigned)mask));
+  if (on > 0 && saves_inference(f, inputs, arrays, (unsigned)mask)) return refuse(t, nodes, f->count);
+  bool good = on >= 0 && (!on || record(f, t, r, inputs, arrays, nodes, params, (unsigned)mask));
   if (mask >= 0) drop(nodes, f->count);
   if (!good) Py_CLEAR(t);
   return t;
 }
 
+// Null without an error: Python's entry takes the call.
+PyObject *call_plain(Front *f, PyObject *const *values) {
+  PyObject *arrays[INPUTS];
+  if (!arrays_of(f, values, arrays)) return nullptr;
+  Held held(arrays, f->count);
+  PyObject *r = compute(f, arrays, values + f->count);
+  if (!r) return nullptr;
+  if (f->finish && !PyArray_CheckExact(r)) return finish_in_python(f, values, r);
+  return finish(f, values, arrays, values + f->count, r);
+}
+
+// number - tensor: the operator's inputs stand the other way round.
 PyObject *call_reflected(Front *f, PyObject *const *values) {
-  PyObject *swapped[2] = {values[1], values[0]}, *arrays[2], *nodes[2];
+  PyObject *swapped[2] = {values[1], values[0]}, *arrays[2];
   if (!is_plain_tensor(values[0])) return nullptr;
   PyObject *y = slot(values[0], cell.data);
   if (!y || !PyArray_CheckExact(y) || !among(f->wide, f->n_wide, dtype_of(y))) return nullptr;
@@ -277,16 +281,7 @@ PyObject *call_reflected(Front *f, PyObject *const *values) {
   arrays[1] = y;
   Held held(arrays, 2);
   PyObject *r = compute(f, arrays, nullptr);
-  if (!r) return nullptr;
-  r = as_array(r);
-  PyObject *t = new_tensor(r);
-  if (!t || !f->differentiable) return t;
-  int mask = nodes_of(f, swapped, arrays, nodes);
-  int on = mask > 0 ? grad_on() : mask;
-  bool good = on >= 0 && (!on || record(f, t, r, swapped, arrays, nodes, nullptr, (unsigned)mask));
-  if (mask >= 0) drop(nodes, 2);
-  if (!good) Py_CLEAR(t);
-  return t;
+  return r ? finish(f, swapped, arrays, nullptr, r) : nullptr;
 }
 
 // Does array r look at the memory of x by NumPy's own account?
@@ -604,6 +599,17 @@ PyMethodDef methods[] = {
 };
 
 }  // namespace
+
+PyObject *behind(PyObject *front) { return ((Front *)front)->python; }
+
+PyObject *stand_before(PyObject *python, vectorcallfunc call) {
+  Front *f = PyObject_New(Front, front_type);
+  if (!f) return nullptr;
+  memset((char *)f + offsetof(Front, vectorcall), 0, sizeof(Front) - offsetof(Front, vectorcall));
+  f->vectorcall = call;
+  f->python = Py_NewRef(python);
+  return (PyObject *)f;
+}
 
 bool add_front(PyObject *module) {
   numpy = PyImport_ImportModule("numpy");

@@ -52,13 +52,36 @@ struct Losses {
   PairLoss pairs[6];  // squared, absolute, smooth, Huber's, of probabilities, of logits
 };
 
-// What normalizations are made of, see kernels_norm.cpp.
+// What normalizations are made of, see kernels_norm.cpp. Runs of memory, `apart` from start to start; or columns from
+// first to last of (rows, columns), whose parameters have one number for each column of all.
+struct NormRuns {
+  size_t runs, length, apart;
+};
+struct NormColumns {
+  size_t rows, columns, first, last;
+};
+struct NormForms {  // of one type
+  void (*moments)(const void *x, const NormRuns &s, double *mean, double *squares);  // squares: of (x - mean)
+  // pairs += the sums of g and of g (x - mean): one pair, or with `step` 1 one for each run
+  void (*products)(const void *g, const void *x, const NormRuns &s, double mean, size_t step, double *pairs);
+  // (x - mean) rstd w + b; w and b (or null) have a number for each run if `step` is 1
+  void (*affine)(const void *x, const NormRuns &s, double mean, double rstd, const void *w, const void *b, size_t step,
+                 void *out);
+  // g a w - (x - mean) q - m
+  void (*combine)(const void *g, const void *x, const NormRuns &s, double mean, double a, const void *w, size_t step,
+                  double q, double m, void *out);
+  // The same by columns.
+  void (*column_sums)(const void *x, const NormColumns &s, double *sums);
+  void (*column_squares)(const void *x, const NormColumns &s, const void *mean, double *sums);
+  void (*column_products)(const void *g, const void *x, const NormColumns &s, const void *mean, double *first,
+                          double *second);
+  void (*column_affine)(const void *x, const NormColumns &s, const void *mean, const void *scale, const void *shift,
+                        void *out);
+  void (*column_combine)(const void *g, const void *x, const NormColumns &s, const void *mean, const void *p,
+                         const void *q, const void *m, void *out);
+};
 struct Norms {
-  double (*total)(const float *x, size_t n);
-  double (*squares)(const float *x, float mean, size_t n);  // the sum of (x - mean)^2
-  void (*products)(const float *g, const float *x, float mean, size_t n, double *both);
-  void (*affine)(const float *x, float mean, float scale, float shift, float *out, size_t n);
-  void (*combine)(const float *g, const float *x, float mean, float p, float q, float r, float *out, size_t n);
+  NormForms f32, f64;
   void (*layer_backward)(const float *g, const float *x, const float *weight, const float *mean, const float *rstd,
                          float *out, float *to_weight, float *to_bias, size_t rows, size_t columns);
 };
@@ -215,6 +238,8 @@ struct Comparisons {
   void (*clamp[COMPARED_TYPES - 1])(const void *x, const void *low, const void *high, void *out, size_t n);
 };
 
+struct AttentionKernels;  // attention.h
+
 struct Kernels {
   const char *name;
   Random random;
@@ -235,6 +260,7 @@ struct Kernels {
   SortTable sorts;
   Losses losses;
   Norms norms;
+  const AttentionKernels *attention;
 };
 
 // The table of this CPU, set when the module is imported.

@@ -21,6 +21,7 @@ extern const ScanTable scans;
 extern const SortTable sorts;
 extern const Losses losses;
 extern const Norms norms;
+extern const AttentionKernels attention;
 }  // namespace RUSHLIGHT_NAMESPACE
 
 #define RUSHLIGHT_TEXT2(x) #x
@@ -50,6 +51,7 @@ Kernels RUSHLIGHT_TABLE() {
       sorts,
       losses,
       norms,
+      &attention,
   };
 }
 

@@ -2,9 +2,12 @@
 // that it serves, and returns the indices of the others.
 //
 // Served are float32 and float64 (complex numbers as pairs of them), and half precision by way of float32, where the
-// parameter, its gradient and its states have one shape and lie alike in memory, all in C or all in Fortran order.
+// parameter, its gradient and its states have one shape and lie alike in memory, all in C or all in Fortran order. A
+// gradient that is a product not yet computed (outer.h) is computed by blocks here, and used while it is in the cache.
 #include "arrays.h"
+#include "cell.h"
 #include "kernels.h"
+#include "outer.h"
 
 #include <algorithm>
 #include <cstring>
@@ -25,6 +28,8 @@ struct Job {
   const double *numbers;
   OptimizerLoop loop;
   int half;  // -1, or the index of its conversions
+  bool late;  // is the gradient this product?
+  OuterView product;
 };
 
 // ml_dtypes' number for its type, which it registers when it is imported.
@@ -54,6 +59,13 @@ bool dense(PyObject *x, bool written, int &order) {
   return order && (flags & NPY_ARRAY_ALIGNED) && PyArray_ISNOTSWAPPED(a) && (!written || (flags & NPY_ARRAY_WRITEABLE));
 }
 
+// Does the product have the parameter's shape and type, and that the order of rows?
+bool fits(const OuterView &o, PyArrayObject *p, int &order) {
+  order &= NPY_ARRAY_C_CONTIGUOUS;
+  return order && PyArray_TYPE(p) == o.type && PyArray_NDIM(p) == 2 && (size_t)PyArray_DIM(p, 0) == o.outputs &&
+         (size_t)PyArray_DIM(p, 1) == o.inputs;
+}
+
 // The i-th entry of every list as a job; false if it is not served.
 bool fill(Job &job, PyObject *const *lists, int count, Py_ssize_t i) {
   int order = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
@@ -62,6 +74,11 @@ bool fill(Job &job, PyObject *const *lists, int count, Py_ssize_t i) {
     job.x[j] = nullptr;
     if (lists[j] == Py_None) continue;
     PyObject *x = PyList_GET_ITEM(lists[j], i);
+    if (is_outer(x)) {
+      job.late = j == 1 && outer_waits(x, job.product);
+      if (!job.late || !fits(job.product, first, order)) return false;
+      continue;
+    }
     if (!dense(x, j != 1, order)) return false;
     PyArrayObject *a = (PyArrayObject *)x;
     if (!first) first = a;
@@ -105,6 +122,7 @@ void run_half(const Job &job, size_t from, size_t to) {
 void run(const std::vector<Job> &jobs, size_t first, size_t last) {
   walk(jobs, first, last, [&](size_t i, size_t from, size_t to) {
     const Job &job = jobs[i];
+    if (job.late) return;
     if (job.half >= 0) return run_half(job, from, to);
     size_t past = ((size_t)job.x[0] + from * job.size) % 64, n = to - from;
     // Vectors that straddle cache lines cost a third of the bandwidth: a few elements first, then whole lines.
@@ -118,6 +136,31 @@ void run(const std::vector<Job> &jobs, size_t first, size_t last) {
   });
 }
 
+// A gradient that is a product: blocks of it, each used as soon as it is there.
+void run_product(const Job &job) {
+  const OuterView &o = job.product;
+  PyObject *held[2] = {Py_NewRef(o.arrays[0]), Py_NewRef(o.arrays[1])};  // whatever other threads do meanwhile
+  size_t rows, columns;
+  outer_block(o, rows, columns);
+  size_t across = (o.inputs + columns - 1) / columns, down = std::max<size_t>(1, o.outputs / rows);
+  share(across * down, rows * columns, [&](size_t task, size_t end) {
+    thread_local std::vector<char> memory;
+    for (; task < end; task++) {
+      size_t top = task / across * rows, below = task / across + 1 < down ? top + rows : o.outputs;
+      size_t left = task % across * columns, wide = std::min(columns, o.inputs - left);
+      if (memory.size() < (below - top) * wide * job.size) memory.resize((below - top) * wide * job.size);
+      outer_compute(o, top, below - top, left, wide, memory.data());
+      for (size_t r = top; r < below; r++) {
+        void *x[MOST];
+        for (int j = 0; j < MOST; j++) x[j] = job.x[j] ? (char *)job.x[j] + (r * o.inputs + left) * job.size : nullptr;
+        x[1] = memory.data() + (r - top) * wide * job.size;
+        job.loop(x, job.numbers, wide);
+      }
+    }
+  });
+  for (PyObject *x : held) Py_DECREF(x);
+}
+
 // Is a parameter given twice, or inside another one? Then its updates come one after the other.
 bool overlap(const std::vector<Job> &jobs) {
   std::vector<std::pair<const char *, const char *>> ranges;
@@ -128,6 +171,20 @@ bool overlap(const std::vector<Job> &jobs) {
   for (size_t i = 1; i < ranges.size(); i++)
     if (ranges[i].first < ranges[i - 1].second) return true;
   return false;
+}
+
+// All jobs; `total` elements are of those that are not late.
+void run_all(const std::vector<Job> &jobs, size_t total) {
+  bool any = std::any_of(jobs.begin(), jobs.end(), [](const Job &j) { return j.late; });
+  bool apart = (total >= BIG || any) && !overlap(jobs);
+  if (any && !apart) {
+    for (const Job &job : jobs) job.late ? run_product(job) : run(jobs, job.start, job.start + job.n);
+    return;
+  }
+  if (total >= BIG && apart) share(total, 1, [&](size_t first, size_t last) { run(jobs, first, last); });
+  else if (total) run(jobs, 0, total);
+  for (const Job &job : jobs)
+    if (job.late) run_product(job);
 }
 
 // A tuple of numbers to `to`; false with an exception set if it is not one.
@@ -208,11 +265,10 @@ PyObject *update(PyObject *, PyObject *const *args, Py_ssize_t given) {
     job.start = total;
     job.numbers = numbers.data() + (each ? NUMBERS * (size_t)i : 0);
     job.loop = job.size == 8 ? forms->f64 : forms->f32;
-    total += (job.n + LINE - 1) / LINE * LINE;
+    if (!job.late) total += (job.n + LINE - 1) / LINE * LINE;
     jobs.push_back(job);
   }
-  if (total >= BIG && !overlap(jobs)) share(total, 1, [&](size_t first, size_t last) { run(jobs, first, last); });
-  else if (total) run(jobs, 0, total);
+  run_all(jobs, total);
   return rest;
 }
 

@@ -1,8 +1,15 @@
-"""What every test starts from: the default dtype, a seed, gradients on."""
+"""What every test starts from: this source's extension, the default dtype, a seed, gradients on."""
 
 import pytest
 
 import rushlight
+from rushlight._core import outdated
+
+
+def pytest_configure():
+    reason = outdated.reason()
+    if reason:
+        raise pytest.UsageError(reason.removeprefix(": "))
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ def saved(obj: object, **options: object) -> bytes:
 def archive(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
     """A well-formed archive around any pickle."""
     out = io.BytesIO()
-    writer = ZipWriter(out.write, "archive")
+    writer = ZipWriter(out, "archive")
     for name, data in {"data.pkl": pickled, **(records or {})}.items():
         writer.write_record(name, data)
     writer.finish()

@@ -1,10 +1,15 @@
-"""Build rushlight._C with a sanitizer and run the kernels' tests and fuzz under it.
+"""Build rushlight._C with sanitizers, and run the tests and the fuzz of the kernels under them.
 
-    python tools/sanitize.py address|thread|undefined [--cases N]
+    python tools/sanitize.py address|thread [TESTS ...] [--cases N] [--keep]
 
-The package is copied to build/sanitize-KIND with an extension of its own; the sanitizer's runtime
-is loaded before Python (LD_PRELOAD). Needs g++, cmake, NumPy, pytest. Python itself is not built
-with the sanitizer: leaks are not looked for, and what happens inside NumPy is not seen.
+"address" is AddressSanitizer with UndefinedBehaviorSanitizer, "thread" ThreadSanitizer. The package
+is copied to build/sanitize-KIND with an extension of its own; the sanitizer's runtime is loaded
+before Python (LD_PRELOAD). Each file of tests is a process with a log in build/sanitize-KIND/logs.
+Needs g++, cmake, NumPy, pytest.
+
+What is not seen: leaks (CPython keeps objects to its end), what happens inside Python and NumPy,
+which are not built with sanitizers; under ThreadSanitizer, what forks. Tests that ask PyTorch are
+left out.
 """
 
 import argparse
@@ -12,22 +17,36 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNTIME = {"address": "libasan.so", "thread": "libtsan.so", "undefined": "libubsan.so"}
-TESTS = ["tests/core/test_fronts.py", "tests/core/test_entries.py", "tests/ops/test_matmul.py"]
-TESTS += ["tests/ops/test_conv.py", "tests/ops/test_pool.py", "tests/ops/test_rnn.py"]
-TESTS += ["tests/ops/test_scan.py", "tests/ops/test_sort.py", "tests/optim/test_native_updates.py"]
-TESTS += ["tests/kernels/test_moving.py"]
+FLAGS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
+RUNTIMES = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
+OPTIONS = {
+    "address": {
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    },
+    "thread": {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66:report_signal_unsafe=0"},
+}
+FOLDERS = ["core", "kernels", "ops", "optim", "nn", "autograd", "func", "serialization", "sparse"]
+FOLDERS += ["amp", "masked", "signal", "distributions", "testing", "vision", "utils", "cuda"]
+FOLDERS += ["programs", "multiprocessing", "profiler"]
+# Its children inherit threads that do not run there, which ThreadSanitizer cannot follow.
+FORKS = ["multiprocessing", "utils", "cuda", "programs", "serialization/test_saves_survive.py"]
+LIMIT = 1200  # seconds for one file of tests
+SIGNS = ["ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer"]
 
 
 def build(kind: str) -> Path:
     """A copy of src with a sanitized extension; returns its folder."""
     folder = ROOT / "build" / f"sanitize-{kind}"
-    flags = f"-fsanitize={kind} -g -fno-omit-frame-pointer -O1"
+    flags = f"{FLAGS[kind]} -fno-sanitize-recover=undefined -g1 -fno-omit-frame-pointer"
     configure = ["cmake", "-S", str(ROOT), "-B", str(folder / "cmake"), "-DCMAKE_BUILD_TYPE=Debug"]
     configure += [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_CXX_FLAGS={flags}"]
+    configure += ["-DOPTIMIZATION=-O1"]
     configure += ["-G", "Ninja"] if shutil.which("ninja") else []
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(folder / "cmake"), "--parallel", "2"], check=True)
@@ -36,52 +55,87 @@ def build(kind: str) -> Path:
     shutil.copytree(ROOT / "src", folder / "src", ignore=ignore)
     (module,) = (folder / "cmake").glob("_C.*.so")
     shutil.copy(module, folder / "src" / "rushlight")
-    return folder / "src"
+    (folder / "without").mkdir(exist_ok=True)
+    refusal = 'raise ModuleNotFoundError("left out under a sanitizer", name="torch")\n'
+    (folder / "without" / "torch.py").write_text(refusal)
+    return folder
 
 
-def environment(kind: str, source: Path) -> dict[str, str]:
-    """Where the package is, and the runtime that must come first."""
-    found = subprocess.run(
-        ["g++", f"-print-file-name={RUNTIME[kind]}"], check=True, capture_output=True, text=True
-    )
-    options = "detect_leaks=0:halt_on_error=1:abort_on_error=1"
-    names = {"address": "ASAN_OPTIONS", "thread": "TSAN_OPTIONS", "undefined": "UBSAN_OPTIONS"}
-    libraries = f"{found.stdout.strip()} {stdcxx()}"
+def environment(kind: str, folder: Path) -> dict[str, str]:
+    """Where the package is, and the runtimes that must come first."""
+    # The C++ runtime must be there when the sanitizer looks for its throw.
+    libraries = [located(name) for name in [*RUNTIMES[kind], "libstdc++.so.6"]]
     return {
         **os.environ,
-        "PYTHONPATH": str(source),
-        "LD_PRELOAD": libraries,
-        names[kind]: options if kind == "address" else "halt_on_error=1:print_stacktrace=1",
-        "PYTHONMALLOC": "malloc" if kind == "address" else "pymalloc",
+        **OPTIONS[kind],
+        "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder / 'without'}",
+        "LD_PRELOAD": " ".join(libraries),
+        "RUSHLIGHT_NUM_THREADS": "3",
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 
-def stdcxx() -> str:
-    """The C++ runtime, which must be there when the sanitizer looks for its throw."""
-    found = subprocess.run(
-        ["g++", "-print-file-name=libstdc++.so.6"], check=True, capture_output=True, text=True
-    )
-    return found.stdout.strip()
+def located(library: str) -> str:
+    """Where the compiler has a library."""
+    command = ["g++", f"-print-file-name={library}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def tests(kind: str, wanted: list[str]) -> list[str]:
+    """The files of tests to run."""
+    if wanted:
+        return wanted
+    files = []
+    for folder in FOLDERS:
+        files += sorted(
+            str(f.relative_to(ROOT)) for f in (ROOT / "tests" / folder).rglob("test_*.py")
+        )
+    left_out = tuple(f"tests/{name}" for name in FORKS) if kind == "thread" else ()
+    return [f for f in files if "parity" not in f and not f.startswith(left_out)]
+
+
+def run(command: list[str], log: Path, variables: dict[str, str]) -> str:
+    """Run a command and say in a word how it ended."""
+    with log.open("w") as out:
+        try:
+            process = subprocess.run(
+                command, cwd=ROOT, env=variables, stdout=out, stderr=out, timeout=LIMIT, check=False
+            )
+            ended = {0: "passed", 5: "no tests"}.get(process.returncode, str(process.returncode))
+        except subprocess.TimeoutExpired:
+            ended = "timeout"
+    text = log.read_text(errors="replace")
+    reports = sum(text.count(sign) for sign in SIGNS)
+    return f"{ended}, {reports} REPORTS" if reports else ended
 
 
 def main() -> int:
-    """Build, then test, then fuzz."""
+    """Build, test file by file, fuzz; the exit status: did the sanitizer find something?"""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=RUNTIME)
+    parser.add_argument("kind", choices=FLAGS)
+    parser.add_argument("tests", nargs="*", help="files of tests (default: all that use kernels)")
     parser.add_argument("--cases", type=int, default=5_000, help="of tools/fuzz_kernels.py")
+    parser.add_argument("--build", action="store_true", help="and no more")
+    parser.add_argument("--keep", action="store_true", help="test what was built before")
     options = parser.parse_args()
-    run_in = environment(options.kind, build(options.kind))
-    tests = [t for t in TESTS if (ROOT / t).exists()]
-    commands = [
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
-        [sys.executable, "tools/fuzz_kernels.py", str(options.cases)],
-    ]
-    for command in commands:
-        print(">", " ".join(command), flush=True)
-        done = subprocess.run(command, cwd=ROOT, env=run_in, check=False)
-        if done.returncode:
-            return done.returncode
-    return 0
+    folder = ROOT / "build" / f"sanitize-{options.kind}"
+    if not options.keep:
+        build(options.kind)
+    if options.build:
+        return 0
+    variables, logs = environment(options.kind, folder), folder / "logs"
+    logs.mkdir(exist_ok=True)
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    commands = {name: [*pytest, name] for name in tests(options.kind, options.tests)}
+    if options.cases and options.kind == "address":
+        commands["fuzz"] = [sys.executable, "tools/fuzz_kernels.py", str(options.cases)]
+    bad = 0
+    for name, command in commands.items():
+        start = time.monotonic()
+        ended = run(command, logs / (name.replace("/", ".") + ".txt"), variables)
+        print(f"{time.monotonic() - start:6.0f} s  {name}: {ended}", flush=True)
+        bad += "REPORTS" in ended or ended == "timeout" or ended.startswith("-")
+    return min(bad, 1)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ DATA_FILES = tuple(
         "random",
         "small_qr",
         "toplevel",
+        "transposed",
+        "triangles",
         "view",
     )
 )

@@ -91,7 +91,7 @@ def test_same_file_by_path(tmp_path):
 def test_same_archive_for_any_number_of_records(count):
     raw = saved(torch, [torch.arange(i % 7) for i in range(count)])
     archive, out = ZipReader(io.BytesIO(raw)), io.BytesIO()
-    writer = ZipWriter(out.write, "archive")
+    writer = ZipWriter(out, "archive")
     for name in archive.names()[:-2]:
         writer.write_record(name, archive.get_record(name))
     writer.finish()

@@ -1,5 +1,6 @@
 """A program that dies while saving leaves the file that was there."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import rushlight as torch
+from rushlight._core.extension import C
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 
@@ -16,6 +18,7 @@ SLOW_SAVE = """
 import sys, time
 sys.path.insert(0, {source!r})
 import rushlight as torch
+from rushlight._core.extension import C
 from rushlight.serialization import zip_writer
 
 write = zip_writer.ZipWriter.write_record
@@ -59,8 +62,6 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, new_for
 
 
 def test_not_a_plain_file(tmp_path):
-    import os
-
     if not hasattr(os, "mkfifo"):
         pytest.skip("needs named pipes")
     pipe = tmp_path / "pipe"
@@ -70,3 +71,17 @@ def test_not_a_plain_file(tmp_path):
         data = reader.stdout.read()
     assert data[:4] == b"PK\3\4"
     assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not hasattr(C, "close_later"), reason="the system does it")
+def test_a_large_file_that_was_replaced_is_gone_also_for_a_child(tmp_path):
+    path = tmp_path / "model.pt"
+    for value in range(3):
+        torch.save(torch.full((5_000_000,), value), path)
+        child = os.fork()
+        if not child:
+            mine = Path("/proc/self/fd").iterdir()
+            os._exit(any(str(path) in os.path.realpath(descriptor) for descriptor in mine))
+        assert os.waitpid(child, 0)[1] == 0
+    assert torch.load(path)[-1] == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]

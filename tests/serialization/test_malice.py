@@ -14,7 +14,7 @@ from rushlight.serialization.zip_writer import ZipWriter
 
 def archive(pickled, **records):
     out = io.BytesIO()
-    writer = ZipWriter(out.write, "archive")
+    writer = ZipWriter(out, "archive")
     writer.write_record("data.pkl", pickled)
     for name, data in records.items():
         writer.write_record(name.replace("_", "/"), data)

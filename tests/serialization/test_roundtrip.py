@@ -342,7 +342,7 @@ def test_files_of_the_other_byte_order(tmp_path):
     torch.save({"i": torch.tensor([1, 2]), "c": torch.tensor([1 + 2j])}, buffer)
     archive = serialization.zip_reader.ZipReader(io.BytesIO(buffer.getvalue()))
     out = io.BytesIO()
-    writer = serialization.zip_writer.ZipWriter(out.write, "archive")
+    writer = serialization.zip_writer.ZipWriter(out, "archive")
     swapped = {
         "data/0": np.array([1, 2], ">i8").tobytes(),
         "data/1": np.array([1 + 2j], ">c8").tobytes(),

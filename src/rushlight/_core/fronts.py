@@ -8,12 +8,14 @@ reference, and a test holds the two equal.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from sys import intern
 from typing import Any
 
 import numpy as np
 
-from rushlight._core import dispatch, return_types, tensor
+from rushlight._core import device as devices
+from rushlight._core import dispatch, dtypes, return_types, tensor
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
@@ -34,6 +36,15 @@ if C is not None:
         tensor.check_version,
         fresh_version,
     )
+
+    C.set_defaults(vars(dtypes), "_default", dtypes.float32, devices._default, devices.CPU)
+
+
+def quick(name: str) -> Callable:
+    """A front before a function that makes or reads tensors and is no operator, of this name in
+    csrc/create.cpp.
+    """
+    return (lambda function: function) if C is None else partial(C.front_of, name)
 
 
 def stand(

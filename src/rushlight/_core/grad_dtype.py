@@ -31,7 +31,7 @@ def set_(self: Tensor, dtype: Any) -> None:
     node = live_node(self)
     if node is not None and type(node) is not Leaf:
         raise RuntimeError("grad_dtype can only be set on leaf tensors.")
-    grad = getattr(self, "_grad", None)
+    grad = self.grad if getattr(self, "_grad", None) is not None else None
     if grad is not None and dtype is not None and grad.dtype is not dtype:
         raise RuntimeError(
             f"Cannot set grad_dtype to '{dtypes.scalar_name(dtype)}' because there is already a "

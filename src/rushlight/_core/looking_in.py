@@ -84,7 +84,7 @@ def accumulate(self: Leaf, *grads: Tensor) -> tuple:
     """Leaf.__call__: add a gradient to the leaf's."""
     t = self.tensor()
     if t is not None:
-        before = getattr(t, "_grad", None)
+        before = t.grad
         if before is None:
             t._grad = grads[0].clone()
         elif grad_enabled():

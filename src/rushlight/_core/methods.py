@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, gpu, storage, typed_storage
+from rushlight._core import dtypes, fronts, gpu, storage, typed_storage
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import disabled_torch_function, torch_function
 from rushlight._core.printing import tensor_str
@@ -407,6 +407,7 @@ Tensor.nelement, Tensor.ndimension = numel, dim
 
 
 @method
+@fronts.quick("item")
 def item(self):
     """item() -> number
 

@@ -91,6 +91,7 @@ class Op:
     differentiable = True
     autocast: dict[str, Any] | None = None  # device type -> policy: see _ops/autocast.py
     linear = False
+    outer = False  # x Aᵀ of its first two tensors: an optimizer may compute A's gradient gᵀ x
     out_same: bool | str = (
         False  # ``out=`` must have the result's own dtype; "object": says so otherwise
     )
@@ -491,6 +492,8 @@ def compile_backward(cls: "type[Op]", joint: Rule | None, rules: list[Rule | Non
     functions = tuple([r and r.function for r in used])
     plans = tuple([r and r.plan for r in used])
     several = len(cls.grad_outputs) > 1 or cls.keep_results not in ((), (0,)) or bool(cls.outputs)
+    if cls.outer:
+        C.set_outer(cls)
     return C.backward(len(cls.tensors), several, joint is not None, functions, plans, python)
 
 

@@ -4,6 +4,10 @@ import operator
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
+import numpy as np
+
+from rushlight._core import errors
+
 
 class Size(tuple[int, ...]):
     """Size(iterable=()) -> Size: the shape of a tensor, a tuple of ints.
@@ -116,28 +120,36 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
-def broadcast_shapes(*shapes: tuple[int, ...]) -> Size:
+def common_shape(*shapes: tuple[int, ...]) -> Size:
+    """What tensors of these shapes broadcast to; an operator's RuntimeError if they do not."""
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise errors.broadcast(shapes) from None
+
+
+def broadcast_shapes(*shapes: tuple[int, ...] | int) -> Size:
     """broadcast_shapes(*shapes) -> Size
 
-    The shape that tensors of these shapes broadcast to.
+    The shape that tensors of these shapes broadcast to; a number is a shape of one dimension.
+    RuntimeError if there is none.
 
-    >>> torch.broadcast_shapes((3, 1), (4,))
+    >>> torch.broadcast_shapes((3, 1), 4)
     torch.Size([3, 4])
     """
-    ndim = max((len(s) for s in shapes), default=0)
-    result = [1] * ndim
-    for shape in shapes:
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    result = [1] * max(map(len, given), default=0)
+    for index, shape in enumerate(given):
         for i in range(-1, -1 - len(shape), -1):
-            if shape[i] < 0:
-                raise RuntimeError(
-                    f"Trying to create tensor with negative dimension ({shape[i]}): ({shape[i]})"
-                )
             if shape[i] == 1 or shape[i] == result[i]:
                 continue
             if result[i] != 1:
                 raise RuntimeError(
-                    "Shape mismatch: objects cannot be broadcast to a single shape. "
-                    f"(mismatch at dimension {ndim + i}: {result[i]} and {shape[i]})"
+                    f"Attempting to broadcast a dimension of length {shape[i]} at {i}! "
+                    f"Mismatching argument at index {index} had {shape}; but expected shape "
+                    f"should be broadcastable to {result}"
                 )
+            if shape[i] < 0:
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
             result[i] = shape[i]
     return Size(result)

@@ -11,6 +11,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, errors
 from rushlight._core.backend import MetaArray
+from rushlight._core.extension import Outer
 from rushlight._core.gpu import place_of
 from rushlight._core.handle import RemovableHandle
 from rushlight._core.shape import Size
@@ -61,7 +62,7 @@ class Tensor(metaclass=_TensorMeta):
         _ver: Any  # list[int] or None; a view always has one
         _view: Any  # tuple or None
         _seen: int
-        _grad: "Tensor | None"
+        _grad: Any  # a Tensor, None, or an Outer, which becomes a Tensor when `grad` is read
         untyped_storage: Callable[..., Any]
         storage: Callable[..., Any]
         storage_offset: Callable[..., int]
@@ -248,10 +249,14 @@ class Tensor(metaclass=_TensorMeta):
         tensor([3., 3.])
         """
         try:
-            return self._grad
+            g: Any = self._grad
         except AttributeError:
             warn_of_no_grad(self)
             return None
+        if type(g) is Outer:
+            g = self._grad = g.tensor()
+        found: Tensor | None = g
+        return found
 
     @grad.setter
     def grad(self, g: "Tensor | None") -> None:

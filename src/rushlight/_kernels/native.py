@@ -70,10 +70,10 @@ def native_layer_norm(x, weight, bias, view, affine, axes, eps):
 
 
 def standardize_backward(g, x, mean, rstd, axes):
-    """The gradient of a row that was standardized."""
+    """The gradient of a row, or of a batch's channels, that were standardized."""
     lead = x.ndim - len(axes)
     if g.dtype is not F4 or tuple(axes) != tuple(range(lead, x.ndim)):
-        return NotImplemented
+        return C.norm_backward(g, x, None, mean, rstd, x.shape, axes)
     return C.standardize_backward(g, x, mean, rstd, math.prod(x.shape[lead:]))
 
 

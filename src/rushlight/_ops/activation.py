@@ -11,7 +11,7 @@ from rushlight._core import dtypes
 from rushlight._core.inplace import derive, derive_composite
 from rushlight._core.op import Binary, Op, Unary, public
 from rushlight._core.shape import wrap_dim
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 from rushlight._ops.special_error import erf_kernel
 from rushlight._ops.special_series import in_double
 

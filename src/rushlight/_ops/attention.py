@@ -5,8 +5,8 @@ import warnings
 
 from rushlight._core.op import public
 from rushlight._ops.dropout import dropout
+from rushlight._ops.join import Cat
 from rushlight._ops.linear import Linear
-from rushlight._ops.move import Cat
 from rushlight._ops.pad import ConstantPadNd
 from rushlight._ops.scaled_dot_product import scaled_dot_product_attention
 

@@ -5,7 +5,7 @@ from typing import Any
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dims
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 
 
 class Trace(Op):

@@ -7,9 +7,9 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
-from rushlight._core.shape import broadcast_shapes as common_shape
+from rushlight._core.shape import common_shape
 from rushlight._core.tensor import Tensor
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 
 # --------------------------------------------------------------------------------------
 

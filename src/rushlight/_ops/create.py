@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu, memory
+from rushlight._core import dtypes, fronts, gpu, memory
 from rushlight._core.backend import meta_array
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
-from rushlight._core.tensor import Tensor, wrap
+from rushlight._core.tensor import Tensor
 from rushlight._ops.factory import (
     as_integer,
     as_number,
@@ -33,14 +33,10 @@ from rushlight._ops.ranges import linspace as linspace
 from rushlight._ops.ranges import logspace as logspace
 
 new_zeros_array, new_ones_array, new_array = memory.zeros, memory.ones, memory.empty
-default_dtype, default_device, CPU = (
-    dtypes.get_default_dtype,
-    devices.get_default_device,
-    devices.CPU,
-)
 
 
 @public("torch")
+@fronts.quick("zeros")
 def zeros(
     *shape,
     size=None,
@@ -60,19 +56,6 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    # The plain call, f(2, 3), must cost little more than NumPy's.
-    if (
-        dtype is out is layout is device is size is None
-        and not requires_grad
-        and shape
-        and type(shape[0]) is int
-        and not pin_memory
-        and default_device() is CPU
-    ):
-        try:
-            return wrap(new_zeros_array(shape, default_dtype().numpy))
-        except (TypeError, ValueError, MemoryError):
-            pass  # explained below
     shape = shape_of("zeros", shape, size)
     return build(
         "zeros", new_zeros_array, shape, dtype, out, layout, device, pin_memory, requires_grad
@@ -80,6 +63,7 @@ def zeros(
 
 
 @public("torch")
+@fronts.quick("ones")
 def ones(
     *shape,
     size=None,
@@ -105,6 +89,7 @@ def ones(
 
 
 @public("torch")
+@fronts.quick("empty")
 def empty(
     *shape,
     size=None,

@@ -3,7 +3,7 @@
 import math
 
 from rushlight._core.op import Op, public
-from rushlight._core.shape import broadcast_shapes
+from rushlight._core.shape import common_shape
 
 
 @public("torch", "nn.functional", out=False)
@@ -34,7 +34,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
             f"{_NAMES.get(dtype, dtype)}"
         )
     if x1.shape != x2.shape:
-        shape = broadcast_shapes(x1.shape, x2.shape)
+        shape = common_shape(x1.shape, x2.shape)
         x1, x2 = x1.expand(shape), x2.expand(shape)
     return (_unit(x1, dim, eps) * _unit(x2, dim, eps)).sum(dim)
 

@@ -8,7 +8,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._ops.create import arange
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 
 _NORMS = {"backward", "ortho", "forward"}
 

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu
+from rushlight._core import dtypes, fronts, gpu
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.dlpack import from_dlpack
 from rushlight._core.op import public
@@ -27,6 +27,7 @@ _SATURATING = {
 
 
 @public("torch", out=False)
+@fronts.quick("tensor")
 def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor
 

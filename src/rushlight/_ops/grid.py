@@ -3,7 +3,7 @@
 import warnings
 
 from rushlight._core.op import public
-from rushlight._ops.move import Stack
+from rushlight._ops.join import Stack
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")

@@ -8,6 +8,7 @@ import numpy as np
 from rushlight._core import dtypes
 from rushlight._core.looking import seen
 from rushlight._core.op import Meta, Op
+from rushlight._ops.join import Cat
 from rushlight._ops.linalg_solve import (
     LinAlgError,
     LinalgSolveEx,
@@ -16,7 +17,6 @@ from rushlight._ops.linalg_solve import (
     check_square,
     first_failure,
 )
-from rushlight._ops.move import Cat
 
 # ---- Cholesky ------------------------------------------------------------------------------------
 

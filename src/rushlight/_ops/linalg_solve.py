@@ -6,8 +6,8 @@ import numpy as np
 
 from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op
-from rushlight._core.shape import broadcast_shapes
-from rushlight._ops.move import Cat
+from rushlight._core.shape import common_shape
+from rushlight._ops.join import Cat
 
 BLOCK = 32  # columns factored at a time; the rest is updated by one matrix product
 
@@ -151,7 +151,7 @@ def triangular_solve(a, b, upper, unit):
         rest = b[..., second, :] - a[..., second, first] @ x
         y = triangular_solve(a[..., second, second], rest, upper, unit)
         return np.concatenate([y, x] if upper else [x, y], -2)
-    shape = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shape = common_shape(a.shape[:-2], b.shape[:-2])
     x = np.array(np.broadcast_to(b, (*shape, *b.shape[-2:])), np.result_type(a, b))
     for i in reversed(range(n)) if upper else range(n):
         if not unit:
@@ -307,7 +307,7 @@ def solve_arrays(A, B):
     except np.linalg.LinAlgError:
         lu, pivots, info = lu_arrays(A)
         order = permutation(pivots, A.shape[-1])
-        shape = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        shape = common_shape(A.shape[:-2], B.shape[:-2])
         B = np.broadcast_to(B, (*shape, *B.shape[-2:]))
         order = np.broadcast_to(order, (*shape, order.shape[-1]))
         moved = np.take_along_axis(B, order[..., None], -2)

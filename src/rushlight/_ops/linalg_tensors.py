@@ -4,8 +4,8 @@ import math
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
+from rushlight._ops.join import Cat
 from rushlight._ops.linalg import inv, solve
-from rushlight._ops.move import Cat
 from rushlight._ops.tensordot import cross_along
 
 # ---- products ------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Linear(Op):
     public = ("nn.functional",)
     grad_name = _linear_name
     edge_order = (2, 0, 1)  # as of addmm: bias, input, weight
+    outer = True
 
     def forward(xp, x, weight, bias):
         if x.ndim != 2 or weight.ndim != 2:

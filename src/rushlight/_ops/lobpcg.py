@@ -3,7 +3,7 @@
 from rushlight._core import dtypes
 from rushlight._core.op import public
 from rushlight._ops import linalg
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 from rushlight._ops.random import randn
 
 

@@ -5,7 +5,7 @@ import warnings
 
 from rushlight._core import fronts
 from rushlight._core.op import Op, public
-from rushlight._core.shape import broadcast_shapes
+from rushlight._core.shape import common_shape
 from rushlight._ops.reduction import chosen, reduce_array, reduced, unreduced, warn_other_size
 
 
@@ -13,7 +13,7 @@ def _broadcast_with(input, target):
     """Both expanded to their common shape."""
     if input.shape == target.shape:
         return input, target
-    shape = broadcast_shapes(input.shape, target.shape)
+    shape = common_shape(input.shape, target.shape)
     return input.expand(shape), target.expand(shape)
 
 
@@ -68,9 +68,7 @@ class MseLossBackward(Op):
 
     def vjp(g, grad, input, target, reduction, need):
         count = (
-            max(broadcast_shapes(input.shape, target.shape).numel(), 1)
-            if reduction == "mean"
-            else 1
+            max(common_shape(input.shape, target.shape).numel(), 1) if reduction == "mean" else 1
         )
         scaled = g * (2 / count)
         to_input = scaled * grad if need[1] or need[2] else None

@@ -13,7 +13,7 @@ from rushlight._core.dispatch import write_out
 from rushlight._core.entries import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
 from rushlight._core.op import Meta, Op, public
-from rushlight._core.shape import broadcast_shapes
+from rushlight._core.shape import common_shape
 from rushlight._core.tensor import PLAIN, Tensor
 
 _F4 = dtypes.float32.numpy
@@ -305,7 +305,7 @@ class BatchedMatmul(Op):
 def _matmul_mismatch(x, y):
     if y.ndim > 2:
         try:
-            batch = math.prod(broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+            batch = math.prod(common_shape(x.shape[:-2], y.shape[:-2]))
         except RuntimeError:
             return broadcast([x.shape[:-2], y.shape[:-2]])
         return RuntimeError(

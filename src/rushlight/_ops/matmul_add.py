@@ -2,7 +2,7 @@
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, conj
-from rushlight._core.shape import broadcast_shapes
+from rushlight._core.shape import common_shape
 from rushlight._ops.matmul import cannot_multiply, check_batches, same_dtype
 
 _F4 = dtypes.float32.numpy
@@ -27,7 +27,7 @@ def _widened(*arrays):
 def _add_product(xp, bias, x, y, beta, alpha, shape):
     """The common forward of addmm and its like; ``bias`` broadcasts to ``shape``."""
     try:
-        fits = bias.shape == shape or broadcast_shapes(bias.shape, shape) == shape
+        fits = bias.shape == shape or common_shape(bias.shape, shape) == shape
     except RuntimeError:
         fits = False
     if not fits:
@@ -231,7 +231,7 @@ class Addr(Op):
             which, v = ("vec1", x) if x.ndim != 1 else ("vec2", y)
             raise RuntimeError(f"addr: Expected 1-D argument {which}, but got {v.ndim}-D")
         shape = (x.shape[0], y.shape[0])
-        if bias.ndim > 2 or broadcast_shapes(bias.shape, shape) != shape:
+        if bias.ndim > 2 or common_shape(bias.shape, shape) != shape:
             raise _cannot_expand(bias.shape, shape)
         if x.dtype.kind == "b":
             outer = x[:, None] & y if alpha else xp.zeros(shape, bool)

@@ -18,6 +18,7 @@ from rushlight._core.inplace import arrays_of, update
 from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
 from rushlight._ops.optimizer_gradients import (
     clamp_all,
+    gradient_of,
     mix_all,
     norms_of,
     scale_all,
@@ -46,6 +47,7 @@ __all__ = [
     "adamax_step",
     "asgd_step",
     "clamp_all",
+    "gradient_of",
     "mix_all",
     "muon_step",
     "nadam_step",

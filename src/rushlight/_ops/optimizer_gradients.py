@@ -4,12 +4,19 @@ import numpy as np
 
 from rushlight._core import gpu
 from rushlight._core.backend import device_kernels, kernel_for
+from rushlight._core.extension import Outer
 from rushlight._core.inplace import bump
 from rushlight._core.state import S
 from rushlight._core.tensor import PLAIN, wrap
 from rushlight._ops.optimizer_updates import clamp_update, elementwise, mix_update, scale_update
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def gradient_of(p):
+    """``p.grad`` for an update, which also takes a product that is not computed yet; is it one?"""
+    grad = getattr(p, "_grad", None)
+    return (p.grad, False) if type(grad) is not Outer else (grad, True)
 
 
 def plain_arrays(tensors):
@@ -103,4 +110,4 @@ def mix_all(tensors, ends, weight):
     return True
 
 
-__all__ = ["clamp_all", "mix_all", "norms_of", "scale_all", "unscale_all"]
+__all__ = ["clamp_all", "gradient_of", "mix_all", "norms_of", "scale_all", "unscale_all"]

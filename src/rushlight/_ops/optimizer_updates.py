@@ -11,6 +11,8 @@ import numpy as np
 from numpy import absolute, add, divide, maximum, multiply, sqrt, square, subtract
 
 from rushlight._core.backend import device_kernels, kernel_for
+from rushlight._core.extension import Outer
+from rushlight._core.inplace import arrays_of
 from rushlight._core.tensor import Tensor
 from rushlight._ops.optimizer_blocks import (
     blocks,
@@ -42,7 +44,10 @@ def elementwise(function, lists, numbers):
     for i in rest:
         given = numbers[i] if type(numbers) is list else numbers
         # a state that is not used is stood in for by the parameter
-        for pieces in blocks(*[(lists[0] if one is None else one)[i] for one in lists]):
+        arrays = [(lists[0] if one is None else one)[i] for one in lists]
+        if type(arrays[1]) is Outer:
+            arrays[1] = arrays_of(arrays[1].tensor())
+        for pieces in blocks(*arrays):
             function(*pieces, *given)
 
 

@@ -6,7 +6,8 @@ from rushlight._core import dtypes, errors, inplace, several
 from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Leaf, Pick, Tensor, live_node
-from rushlight._ops.move import Cat, Stack
+from rushlight._ops import transposed, view_strided  # noqa: F401 (made before copied)
+from rushlight._ops.join import Cat, Stack
 from rushlight._ops.view import named
 
 

@@ -7,7 +7,7 @@ import numpy
 from rushlight._core import dtypes, reductions
 from rushlight._core.op import Meta, Reduce, public
 from rushlight._core.shape import wrap_dims
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 
 _add = reductions.add_reduce
 _F4 = dtypes.float32.numpy

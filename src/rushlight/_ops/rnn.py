@@ -5,8 +5,8 @@ from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor
 from rushlight._ops import rnn_kernels as kernels
 from rushlight._ops.dropout import dropout
+from rushlight._ops.join import Cat, Stack
 from rushlight._ops.linear import Linear, LinearInput
-from rushlight._ops.move import Cat, Stack
 from rushlight._ops.rnn_steps import through_time
 
 

@@ -2,8 +2,8 @@
 itself: what `RnnLayer` uses when a history is recorded during backward.
 """
 
+from rushlight._ops.join import Cat
 from rushlight._ops.linear import Linear, LinearInput, LinearWeight
-from rushlight._ops.move import Cat
 from rushlight._ops.rnn_kernels import spans
 
 

@@ -6,7 +6,7 @@ from numpy import empty_like
 from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.shape import wrap_dim
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 from rushlight._ops.reduce import cast, refuse
 
 # What PyTorch accumulates in: every partial result is rounded from it.

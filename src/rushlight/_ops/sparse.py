@@ -7,7 +7,7 @@ from rushlight._core import dtypes
 from rushlight._core.op import Op, public
 from rushlight._core.sparse import BLOCKED, COMPRESSED, SparseArray, SparseTensor, sparse_entry
 from rushlight._ops.create import zeros
-from rushlight._ops.move import Stack
+from rushlight._ops.join import Stack
 from rushlight._ops.ranges import arange
 
 COO, CSR, CSC = devices.sparse_coo, devices.sparse_csr, devices.sparse_csc

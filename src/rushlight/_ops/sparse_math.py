@@ -16,7 +16,7 @@ from rushlight._core.sparse import (
 )
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Leaf, Tensor
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 from rushlight._ops.sort import searchsorted
 from rushlight._ops.sparse import (
     BSC,

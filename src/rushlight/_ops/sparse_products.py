@@ -5,7 +5,7 @@ from rushlight._core.op import public
 from rushlight._core.sparse import method, replace
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Leaf
-from rushlight._ops.move import Cat
+from rushlight._ops.join import Cat
 from rushlight._ops.sparse import (
     COO,
     SparseValues,

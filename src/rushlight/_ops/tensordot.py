@@ -7,7 +7,7 @@ from itertools import pairwise
 from rushlight._core import dtypes
 from rushlight._core.errors import broadcast
 from rushlight._core.op import Op, public
-from rushlight._core.shape import broadcast_shapes, wrap_dim
+from rushlight._core.shape import common_shape, wrap_dim
 from rushlight._ops.deprecated import deprecated
 
 
@@ -212,7 +212,7 @@ class LinalgCross(Op):
 
     def forward(xp, x, y, dim=-1):
         try:
-            shape = broadcast_shapes(x.shape, y.shape)
+            shape = common_shape(x.shape, y.shape)
         except RuntimeError:
             raise broadcast([x.shape, y.shape]) from None
         axis = wrap_dim(dim, len(shape))

@@ -5,20 +5,17 @@ from typing import Any
 from rushlight import _api as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
+from rushlight.distributions.odds import ShapedOddsParameter
 from rushlight.distributions.utils import (
     Parameter,
     broadcast_all,
-    check_one_given,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from rushlight.nn import functional as F
 
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli(ExponentialFamily):
+class Bernoulli(ShapedOddsParameter, ExponentialFamily):
     """Bernoulli(probs=None, logits=None, validate_args=None)
 
     1 with probability ``probs``, else 0; ``logits`` are log odds.
@@ -39,22 +36,12 @@ class Bernoulli(ExponentialFamily):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        elif logits is not None:
-            (self.logits,) = broadcast_all(logits)
-        self._param = self.probs if probs is not None else self.logits
+        self._set_odds(probs, logits)
         super().__init__(self._param.size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same with its parameters expanded."""
-        new = self._expanded(Bernoulli, _instance, batch_shape, ("probs", "logits"))
-        new._param = new.__dict__["probs" if "probs" in self.__dict__ else "logits"]
-        return new
-
-    def _new(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._param.new(*args, **kwargs)
+        return self._expanded_odds(Bernoulli, _instance, batch_shape)
 
     @property
     def mean(self) -> torch.Tensor:
@@ -72,21 +59,6 @@ class Bernoulli(ExponentialFamily):
     def variance(self) -> torch.Tensor:
         """probs (1 - probs)."""
         return self.probs * (1 - self.probs)
-
-    @lazy_property
-    def logits(self) -> torch.Tensor:
-        """The log odds."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> torch.Tensor:
-        """The probabilities."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """The shape of the parameter that was given."""
-        return self._param.size()
 
     def sample(self, sample_shape: Any = torch.Size()) -> torch.Tensor:
         """Zeros and ones."""

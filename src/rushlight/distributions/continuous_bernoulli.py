@@ -7,21 +7,20 @@ from rushlight import _api as torch
 from rushlight import special
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
+from rushlight.distributions.odds import ShapedOddsParameter
 from rushlight.distributions.utils import (
     Parameter,
     broadcast_all,
-    check_one_given,
     clamp_probs,
     lazy_property,
     logits_to_probs,
-    probs_to_logits,
 )
 from rushlight.nn import functional as F
 
 __all__ = ["ContinuousBernoulli"]
 
 
-class ContinuousBernoulli(ExponentialFamily):
+class ContinuousBernoulli(ShapedOddsParameter, ExponentialFamily):
     """ContinuousBernoulli(probs=None, logits=None, lims=(0.499, 0.501), validate_args=None)
 
     The distribution on [0, 1] whose density is proportional to p^x (1 - p)^(1 - x) (Loaiza-Ganem
@@ -44,29 +43,21 @@ class ContinuousBernoulli(ExponentialFamily):
         lims: tuple[float, float] = (0.499, 0.501),
         validate_args: bool | None = None,
     ) -> None:
-        check_one_given(probs, logits)
+        self._set_odds(probs, logits)
         if probs is not None:
-            (self.probs,) = broadcast_all(probs)
             if validate_args is not None and not bool(
                 self.arg_constraints["probs"].check(self.probs).all()
             ):
                 raise ValueError("The parameter probs has invalid values")
-            self.probs = clamp_probs(self.probs)
-        elif logits is not None:
-            (self.logits,) = broadcast_all(logits)
-        self._param = self.probs if probs is not None else self.logits
+            self.probs = self._param = clamp_probs(self.probs)
         self._lims = lims
         super().__init__(self._param.size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same with its parameters expanded."""
-        new = self._expanded(ContinuousBernoulli, _instance, batch_shape, ("probs", "logits"))
-        new._param = new.__dict__["probs" if "probs" in self.__dict__ else "logits"]
+        new = self._expanded_odds(ContinuousBernoulli, _instance, batch_shape)
         new._lims = self._lims
         return new
-
-    def _new(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._param.new(*args, **kwargs)
 
     def _outside_unstable_region(self) -> torch.Tensor:
         return torch.max(torch.le(self.probs, self._lims[0]), torch.gt(self.probs, self._lims[1]))
@@ -113,19 +104,9 @@ class ContinuousBernoulli(ExponentialFamily):
         return torch.where(self._outside_unstable_region(), variance, series)
 
     @lazy_property
-    def logits(self) -> torch.Tensor:
-        """The log odds."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
     def probs(self) -> torch.Tensor:
         """The probabilities, away from 0 and 1."""
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """The shape of the parameter that was given."""
-        return self._param.size()
 
     def _uniforms(self, sample_shape: Any) -> torch.Tensor:
         shape = self._extended_shape(sample_shape)

@@ -4,21 +4,17 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributions import constraints
-from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.odds import OddsParameter
 from rushlight.distributions.utils import (
     Parameter,
     broadcast_all,
-    check_one_given,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from rushlight.nn import functional as F
 
 __all__ = ["Geometric"]
 
 
-class Geometric(Distribution):
+class Geometric(OddsParameter):
     """Geometric(probs=None, logits=None, validate_args=None)
 
     The number of failures before the first success.
@@ -37,13 +33,8 @@ class Geometric(Distribution):
         logits: Parameter | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        elif logits is not None:
-            (self.logits,) = broadcast_all(logits)
-        given = self.probs if probs is not None else self.logits
-        super().__init__(given.size(), validate_args=validate_args)
+        self._set_odds(probs, logits)
+        super().__init__(self._param.size(), validate_args=validate_args)
         if self._validate_args and probs is not None:
             self._check_positive(self.probs)
 
@@ -59,7 +50,7 @@ class Geometric(Distribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same with its parameters expanded."""
-        return self._expanded(Geometric, _instance, batch_shape, ("probs", "logits"))
+        return self._expanded_odds(Geometric, _instance, batch_shape)
 
     @property
     def mean(self) -> torch.Tensor:
@@ -75,16 +66,6 @@ class Geometric(Distribution):
     def variance(self) -> torch.Tensor:
         """(1 / probs - 1) / probs."""
         return (1.0 / self.probs - 1.0) / self.probs
-
-    @lazy_property
-    def logits(self) -> torch.Tensor:
-        """The log odds."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> torch.Tensor:
-        """The probabilities."""
-        return logits_to_probs(self.logits, is_binary=True)
 
     def sample(self, sample_shape: Any = torch.Size()) -> torch.Tensor:
         """The quantiles of uniform numbers."""

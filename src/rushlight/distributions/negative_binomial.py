@@ -4,21 +4,17 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributions import constraints
-from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.gamma import Gamma
+from rushlight.distributions.odds import ShapedOddsParameter
 from rushlight.distributions.utils import (
-    broadcast_all,
-    check_one_given,
     lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 from rushlight.nn import functional as F
 
 __all__ = ["NegativeBinomial"]
 
 
-class NegativeBinomial(Distribution):
+class NegativeBinomial(ShapedOddsParameter):
     """NegativeBinomial(total_count, probs=None, logits=None, validate_args=None)
 
     The number of successes before ``total_count`` failures.
@@ -42,25 +38,13 @@ class NegativeBinomial(Distribution):
         logits: torch.Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self._param = self.probs
-        elif logits is not None:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self._param = self.logits
-        self.total_count = self.total_count.type_as(self._param)
+        (count,) = self._set_odds(probs, logits, total_count)
+        self.total_count = count.type_as(self._param)
         super().__init__(self._param.size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same with its parameters expanded."""
-        names = ("total_count", "probs", "logits")
-        new = self._expanded(NegativeBinomial, _instance, batch_shape, names)
-        new._param = new.__dict__["probs" if "probs" in self.__dict__ else "logits"]
-        return new
-
-    def _new(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._param.new(*args, **kwargs)
+        return self._expanded_odds(NegativeBinomial, _instance, batch_shape, ("total_count",))
 
     @property
     def mean(self) -> torch.Tensor:
@@ -76,21 +60,6 @@ class NegativeBinomial(Distribution):
     def variance(self) -> torch.Tensor:
         """mean / (1 - probs)."""
         return self.mean / torch.sigmoid(-self.logits)
-
-    @lazy_property
-    def logits(self) -> torch.Tensor:
-        """The log odds."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> torch.Tensor:
-        """The probabilities."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """The shape of the parameter that was given."""
-        return self._param.size()
 
     @lazy_property
     def _gamma(self) -> Gamma:

@@ -34,6 +34,8 @@ class Adafactor(GroupOptimizer):
 
     _added_options: ClassVar[dict[str, Any]] = {"foreach": None}
 
+    _takes_products = False
+
     def __init__(
         self,
         params: Params,

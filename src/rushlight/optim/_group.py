@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from rushlight import _api as torch
 from rushlight.optim.optimizer import Optimizer
 
+gradient_of = torch.optimizer_kernels.gradient_of
+
 _FUSED_DEVICES = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
 _CAPTURABLE_DEVICES = ["cuda", "xpu", "hpu", "privateuseone"]
 
@@ -18,6 +20,9 @@ class GroupOptimizer(Optimizer):
     # What a capturable step keeps on a device, and whether that may be XLA: one by one, or foreach.
     _capturable: ClassVar[str] = "params and state_steps"
     _xla: ClassVar[tuple[bool, bool]] = True, False
+
+    # Does a step only hand gradients to an update, which may compute them as it goes?
+    _takes_products = True
 
     # A fused step takes what a GradScaler says: divide by one, do nothing if the other is 1.
     _step_supports_amp_scaling = False
@@ -48,11 +53,12 @@ class GroupOptimizer(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             params, grads, states = [], [], []
+            whole = not self._takes_products or group.get("fused") or group.get("differentiable")
             for p in group["params"]:
-                grad = p.grad
+                grad, product = (p.grad, False) if whole else gradient_of(p)
                 if grad is None:
                     continue
-                if grad.is_sparse:
+                if not product and grad.is_sparse:
                     grad = self._take_sparse(grad, group)
                 params.append(p)
                 grads.append(grad)

@@ -30,6 +30,8 @@ class Muon(GroupOptimizer):
     0.95
     """
 
+    _takes_products = False
+
     def __init__(
         self,
         params: Params,

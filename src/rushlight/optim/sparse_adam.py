@@ -37,6 +37,8 @@ class SparseAdam(GroupOptimizer):
             [1.0000, 1.0000]], requires_grad=True)
     """
 
+    _takes_products = False
+
     def __init__(
         self,
         params: Params,

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from rushlight._core.extension import C
+
+_LARGE = 16 << 20  # bytes
+
 
 @contextlib.contextmanager
 def atomic_writer(path: "str | os.PathLike") -> Iterator[BinaryIO]:
@@ -38,11 +42,24 @@ def atomic_writer(path: "str | os.PathLike") -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         if target.exists():
             draft.chmod(stat.S_IMODE(target.stat().st_mode))
-        draft.replace(target)
+        _replace(draft, target)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     _sync_directory(target.parent)
+
+
+def _replace(draft, target):
+    """Rename a file over another. Freeing the memory of a large one takes time: a thread does it."""
+    old = -1
+    with contextlib.suppress(OSError):
+        if hasattr(C, "close_later") and target.stat().st_size >= _LARGE:
+            old = os.open(target, os.O_RDONLY)
+    try:
+        draft.replace(target)
+    finally:
+        if old >= 0:
+            C.close_later(old)
 
 
 def _sync_directory(folder):

@@ -7,9 +7,6 @@ from rushlight._core.extension import C
 
 
 def crc32(data: Any, start: int = 0) -> int:
-    """The CRC-32 of bytes, going on from ``start``: ``zlib.crc32``, at three times its speed."""
-    if C is None:
-        return zlib.crc32(data, start)
-    view = memoryview(data).cast("B")
-    start, taken = C.crc32(view, start)
-    return zlib.crc32(view[taken:], start)
+    """The CRC-32 of bytes, going on from ``start``: ``zlib.crc32``, at several times its speed."""
+    checksum: int = zlib.crc32(data, start) if C is None else C.crc32(data, start)
+    return checksum

@@ -95,9 +95,7 @@ def _write_archive(obj, file, folder, pickle_module, protocol, without_byte_orde
     table = StorageTable()
     data = pickle_object(obj, table, pickle_module, protocol)
     alignment = settings.get_storage_alignment()
-    writer = ZipWriter(
-        file.write, folder, compute_crc=settings.get_crc32_options(), alignment=alignment
-    )
+    writer = ZipWriter(file, folder, compute_crc=settings.get_crc32_options(), alignment=alignment)
     writer.write_record("data.pkl", data)
     writer.write_record(".format_version", b"1")
     writer.write_record(".storage_alignment", str(alignment).encode())

@@ -6,11 +6,14 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from rushlight._core import memory
+from rushlight.serialization import sources
 from rushlight.serialization.checksum import crc32
 
 _U32 = 0xFFFFFFFF
 _TAIL = 22 + 0xFFFF  # the end record and the longest comment after it
 _LARGE = 32 << 20  # bytes that a record may unpack to, whatever its ratio
+_BYTE = np.dtype(np.uint8)
 _OLDEST, _NEWEST = 1, 10  # archive versions that can be read
 
 
@@ -39,9 +42,8 @@ class ZipReader:
     """
 
     def __init__(self, file: BinaryIO, *, check_crc: bool = True) -> None:
-        self._file = file
-        self._start = file.tell()
-        self._size = file.seek(0, 2) - self._start
+        self._source = sources.source(file)
+        self._size = self._source.size
         self._check_crc = check_crc
         self._records: dict[str, Record] = {}
         self._read_directory()
@@ -65,14 +67,16 @@ class ZipReader:
         record = self._find(name)
         if record.packed > self._size:  # do not allocate what cannot be there
             raise _broken("an entry lies outside the file")
-        raw = np.empty(record.packed, np.uint8)
-        self._read_into(self._data_offset(record, name), raw)
+        place = self._data_offset(record, name)
+        raw, checked = memory.empty((record.packed,), _BYTE), self._check_crc and record.crc != 0
+        crc = self._read_into(place, raw, checked and not record.method)
         if record.method:
             _refuse_bomb(record, name)
             raw = np.frombuffer(bytearray(_inflate(raw, record.size, name)), np.uint8)
+            crc = crc32(raw) if checked else 0
         elif record.packed != record.size:
             raise _broken(f"the sizes of {name} disagree")
-        if self._check_crc and record.crc and crc32(raw.data) != record.crc:
+        if checked and crc != record.crc:
             raise _broken("CRC-32 check failed", f"reading file {name}")
         return raw
 
@@ -83,7 +87,7 @@ class ZipReader:
     def record_offset(self, name: str) -> int | None:
         """Where a record's bytes begin in the file; None if they are compressed."""
         record = self._find(name)
-        return None if record.method else self._start + self._data_offset(record, name)
+        return None if record.method else self._source.start + self._data_offset(record, name)
 
     def _find(self, name):
         try:
@@ -91,29 +95,23 @@ class ZipReader:
         except KeyError:
             raise _broken("file not found", f"locating file {name}") from None
 
-    def _read(self, offset, size):
-        data = np.empty(max(size, 0), np.uint8)
-        self._read_into(offset, data)
-        return data.tobytes()
+    def _read(self, offset, size, *, ahead=True):
+        self._check_range(offset, max(size, 0))
+        try:
+            return self._source.read(offset, max(size, 0), ahead=ahead)
+        except EOFError:
+            raise _broken("the file ends early") from None
 
-    def _read_into(self, offset, array):
-        """Fill `array` from `offset` on, in one copy where the file allows it."""
-        if not 0 <= offset <= self._size - array.size:
+    def _read_into(self, offset, array, checked):
+        self._check_range(offset, array.size)
+        try:
+            return self._source.read_into(offset, array, checked)
+        except EOFError:
+            raise _broken("the file ends early") from None
+
+    def _check_range(self, offset, size):
+        if not 0 <= offset <= self._size - size:
             raise _broken("an entry lies outside the file")
-        self._file.seek(self._start + offset)
-        view, done = memoryview(array), 0
-        while done < array.size:
-            got = self._read_some(view[done:])
-            if not got:
-                raise _broken("the file ends early")
-            done += got
-
-    def _read_some(self, view):
-        if hasattr(self._file, "readinto"):
-            return self._file.readinto(view)
-        data = self._file.read(view.nbytes)
-        view[: len(data)] = data
-        return len(data)
 
     def _read_directory(self):
         count, size, offset = self._directory_place()
@@ -163,7 +161,7 @@ class ZipReader:
         return count, size, offset
 
     def _data_offset(self, record, name):
-        header = self._read(record.header, 30)
+        header = self._read(record.header, 30, ahead=record.packed < sources.LARGE)
         if header[:4] != b"PK\3\4":
             raise _broken(f"invalid header of {name}, or archive is corrupted")
         name_length, extra_length = struct.unpack_from("<HH", header, 26)

@@ -4,12 +4,11 @@ The layout of every byte is PyTorch's, so that the same objects give the same fi
 """
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rushlight.serialization.checksum import crc32
 from rushlight.serialization.serialization_id import serialization_id
+from rushlight.serialization.sources import sink
 
 _U32 = 0xFFFFFFFF
 _DESCRIPTOR, _UTF8 = 0x0008, 0x0800  # flag bits: sizes follow the data; names are UTF-8
@@ -28,15 +27,16 @@ class Entry:
 
 
 class ZipWriter:
-    """ZipWriter(write, folder, *, compute_crc=True, alignment=64)
+    """ZipWriter(file, folder, *, compute_crc=True, alignment=64)
 
-    Writes an archive through `write(bytes)`; all records lie under `folder`.
+    Writes an archive to `file`; all records lie under `folder`.
     """
 
     def __init__(
-        self, write: Callable, folder: str, *, compute_crc: bool = True, alignment: int = 64
+        self, file: Any, folder: str, *, compute_crc: bool = True, alignment: int = 64
     ) -> None:
-        self._write = write
+        self._write = file.write
+        self._write_content = sink(file)
         self._folder = folder
         self._compute_crc = compute_crc
         self._alignment = alignment
@@ -51,12 +51,13 @@ class ZipWriter:
             name=f"{self._folder}/{name}".encode(),
             offset=self._position,
             size=size,
-            crc=crc32(view) if self._compute_crc else 0,
+            crc=0,
             flags=_UTF8 | _DESCRIPTOR if size else _UTF8,
         )
         self._put(self._local_header(entry))
         if size:
-            self._put(view)
+            entry.crc = self._write_content(view, self._compute_crc)
+            self._position += size
             self._put(self._descriptor(entry))
         self._entries.append(entry)
 

@@ -573,10 +573,10 @@ class Module(HookMethods, StateDictMethods):
                 stacklevel=2,
             )
         for param in self.parameters():
-            if param.grad is None:
-                continue
             if set_to_none:
                 param.grad = None
+            elif param.grad is None:
+                continue
             elif param.grad.grad_fn is not None:
                 param.grad.detach_().zero_()
             else:
