@@ -129,7 +129,7 @@ def cuda_array_interface(self: Tensor) -> dict[str, Any]:
             "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients "
             "aren't required, use var.detach() to get Variable that doesn't require grad."
         )
-    x = self._data
+    x: Any = self._data
     return {
         "typestr": x.dtype.str,
         "shape": x.shape,

@@ -14,6 +14,7 @@ from ml_dtypes import bfloat16
 from rushlight._core import gpu
 from rushlight._core.cuda_switches import switches
 from rushlight._kernels.cuda.compiler import empty
+from rushlight._kernels.cuda.libraries import found as find_library
 from rushlight._kernels.cuda.libraries import stream
 
 F4, F2, BF = np.dtype(np.float32), np.dtype(np.float16), np.dtype(bfloat16)
@@ -24,6 +25,7 @@ def frontend() -> Any:
     """The package nvidia-cudnn-frontend with its library, or None."""
     if "cudnn" not in gpu.cuda.libraries:
         own = getattr(gpu.cuda.module, "libraries", None)
+        find_library("cudart")  # the frontend opens it by its plain name
         try:
             found = importlib.import_module("cudnn") if own is None else own.get("cudnn")
             if found is not None:
