@@ -16,6 +16,7 @@ from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
 from rushlight._core.state import InferenceVersion, S, grad_enabled, thread
+from rushlight._core.stream import OutOfMemoryError
 from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, check_inference, live_node, wrap
 
 ndarray = np.ndarray
@@ -291,7 +292,15 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
 
 
 def compute_on_device(op: Record, given: list, params: tuple) -> Any:
-    """``compute`` for arrays of a CUDA device: all on the same one, and the result there too."""
+    """``compute`` for arrays of a CUDA device, with PyTorch's error where its memory is full."""
+    try:
+        return compute_there(op, given, params)
+    except gpu.cuda.exhausted as error:
+        raise OutOfMemoryError(f"CUDA out of memory. {error}") from None
+
+
+def compute_there(op: Record, given: list, params: tuple) -> Any:
+    """All on the same device, and the result there too."""
     with gpu.on(gpu.common(given)):
         arrays = gpu.moved(given, by_value=op.ufunc is not None)
         kernel = device_kernels.get(op.name)

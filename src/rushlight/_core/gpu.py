@@ -39,6 +39,7 @@ class Cuda:
         self.missing: Exception = AssertionError(NO_CUPY)
         self.places: list[devices.device] = []
         self.functions: dict = {}  # compiled kernels
+        self.exhausted: Any = ()  # what is raised where its memory is full
         self.libraries: dict = {}
         self.waiting: list = []  # arrays that other streams read, and the events they wait for
         self.pinned: dict = {}  # roots of pinned memory, by id
@@ -80,6 +81,8 @@ def install(module: Any) -> None:
         cuda.missing = RuntimeError(NO_GPU)
         return
     cuda.module, cuda.kind, cuda.count = module, module.ndarray, count
+    memory = getattr(module.cuda, "memory", None)
+    cuda.exhausted = getattr(memory, "OutOfMemoryError", ())
     cuda.places = [devices.device("cuda", i) for i in range(count)]
     cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
     importlib.import_module(KERNELS).load(module)

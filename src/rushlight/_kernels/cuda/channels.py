@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core import gpu
 from rushlight._kernels.cuda.compiler import (
     COMPUTED,
     ELEMENTS,
@@ -138,6 +139,14 @@ def norm_backward(g, x, weight, mean, rstd, view, axes):
     return made[0], made[1].reshape(weight.shape), made[2].reshape(weight.shape)
 
 
+def mix_running(running, fresh, factor, momentum):
+    """running = (1 - momentum) running + momentum factor fresh."""
+    number = COMPUTED[running.dtype]
+    with gpu.on(gpu.index_of(running)):
+        args = running, contiguous(fresh), I8(running.size), number(factor), number(momentum)
+        kernel("channels", "mix_running", running.dtype)((blocks(running.size, 128),), (128,), args)
+
+
 def add_bias(x: Any, bias: Any) -> Any:
     """x plus a number for each channel."""
     if not fits(x, bias):
@@ -148,4 +157,4 @@ def add_bias(x: Any, bias: Any) -> Any:
     return like(result, back)
 
 
-KERNELS = (native_batch_norm, batch_norm_inference)
+KERNELS = (native_batch_norm, batch_norm_inference, mix_running)

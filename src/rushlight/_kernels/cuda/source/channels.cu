@@ -120,6 +120,14 @@ extern "C" __global__ void standardize_backward(const T* g, const T* x, const T*
     }
 }
 
+// A running statistic, of float where that is what is computed in.
+extern "C" __global__ void mix_running(T* running, const T* fresh, i64 n, ACC factor, ACC momentum) {
+    i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n)
+        narrow(running[i],
+               widen(running[i]) * (1 - momentum) + widen(fresh[i]) * factor * momentum);
+}
+
 // x + b by channel: the bias of a convolution
 extern "C" __global__ void add_bias(const T* x, const T* b, T* y, i64 outer, i64 channels, i64 inner) {
     EACH_ELEMENT narrow(y[i], widen(x[i]) + widen(b[i / inner % channels]));
