@@ -22,7 +22,10 @@ from rushlight import nn
 from rushlight._core import device_entries, dispatch
 
 DEVICES = ["cpu", "cuda"]
-SEEDED = ("rand", "dropout", "bernoulli", "multinomial", "normal", "exponential", "geometric")
+SEEDED = (
+    *("rand", "dropout", "bernoulli", "multinomial", "normal", "exponential", "geometric"),
+    *("fractional", "rrelu"),
+)
 # Entries whose gradient is one of many right ones, or that draw numbers.
 APART = {
     *("linalg.eigh", "linalg.svd", "svd", "svd_lowrank", "pca_lowrank", "linalg.qr", "qr"),

@@ -44,5 +44,5 @@ def _sequence(data: Any) -> Any:
             for i, each in enumerate(made):
                 clone[i] = each
             return clone
-        return type(data)(made)  # type: ignore[call-arg]  # a sequence that takes its elements
+        return type(data)(made)
     return made
