@@ -160,23 +160,36 @@ struct Optimizers {
   void (*narrow[2])(const float *x, uint16_t *out, size_t n);
 };
 
-// Matrix products, see kernels_gemm.cpp. Strides count elements.
+// Matrix products, see kernels_gemm.cpp. A unit is a number, or for bfloat16 a pair of them side by side along k. Strides
+// count units where nothing else is said.
+//
+// c[rows, columns] (+)= a[rows, k] b[k, columns] (+ bias), up to as many rows as a tile has and columns as a panel. One
+// dimension of a is contiguous, in the other its elements are `step` bytes apart.
+using GemmTile = void (*)(size_t rows, size_t k, const void *a, ptrdiff_t step, const void *b, ptrdiff_t step_b, void *c,
+                          ptrdiff_t row, size_t columns, const void *bias, bool add);
+struct GemmPanels {
+  size_t rows, panel, vector;    // of a tile; a vector's units
+  GemmTile by_rows, by_columns;  // a's rows are contiguous; its columns are
+  // (k, columns) with these strides in numbers -> panels (k / units, width), what is beyond the columns 0
+  void (*pack)(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *to);
+  // to[j * row + i] = from[i * step + j] (+ bias[i])
+  void (*turn)(const void *from, ptrdiff_t step, size_t rows, size_t columns, void *to, ptrdiff_t row, const void *bias);
+};
 struct GemmForms {
-  size_t rows, panel;  // of a tile
-  // c[rows, columns] (+)= a[k, rows] b[k, panel] (+ bias); a's and b's rows are step_a and step_b apart.
-  void (*tiles)(size_t rows, size_t k, const void *a, ptrdiff_t step_a, const void *b, ptrdiff_t step_b, void *c,
-                ptrdiff_t row, size_t columns, const void *bias, bool add);
-  // The same for up to 8 rows and all columns that fill vectors; returns how many those are. a is [k, rows].
-  size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
-                 size_t columns, const void *bias, bool add);
-  // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows
+  GemmPanels panels;
+  // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows. Strides count numbers.
   void (*dots)(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, ptrdiff_t row_b, size_t columns,
                void *c, ptrdiff_t row, const void *bias);
-  void (*pack)(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *to);
+  // c[rows, columns] (+)= a b (+ bias) for up to 8 rows and all columns that fill vectors; returns how many those are.
+  // a is [k, rows].
+  size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
+                 size_t columns, const void *bias, bool add);
 };
 struct Gemm {
   GemmForms f32, f64;
 };
+// Of bfloat16, in units of pairs with sums of float32, or null: for CPUs that have an instruction for it.
+const GemmForms *bfloat16_forms();
 
 struct ScanLoops {
   void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n), along the rows

@@ -125,6 +125,11 @@ def index_of(array: Any) -> int:
     return array.device.id
 
 
+def memory_of(tensor: Any) -> Any:
+    """The array of a tensor that is on a device."""
+    return tensor._data
+
+
 def place_of(array: Any) -> devices.device:
     """The device of an array that is neither NumPy's nor of the meta device."""
     return cuda.places[array.device.id] if type(array) is cuda.kind else devices.CPU
@@ -229,7 +234,7 @@ def make_writeable(view: Any) -> None:
 def strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """A look at the memory of an array, of the host or a device, with strides in bytes."""
     if type(array) is not cuda.kind:
-        return np.lib.stride_tricks.as_strided(array, shape, strides)
+        return np.lib.stride_tricks.as_strided(array, shape, strides, subok=True)
     with on(index_of(array)):
         return cuda.module.lib.stride_tricks.as_strided(array, shape, strides)
 

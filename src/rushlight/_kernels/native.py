@@ -81,7 +81,7 @@ def standardize_backward(g, x, mean, rstd, axes):
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
     "log_softmax_backward", "silu_backward", "relu", "relu_backward", "tanh_backward",
-    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
+    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv", "addmm",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
     "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "searchsorted", "bincount",
