@@ -52,7 +52,8 @@ class Parameter:
     def argument(self, value, made):
         """An argument as the address of its value; refused if it is not of the type."""
         if self.pointer:
-            if value is None:
+            if type(value) is np.uint64:
+                assert value == 0, "an address is an array, or nothing"
                 address = 0
             else:
                 assert type(value).__name__ == "ndarray" and hasattr(value, "_a"), value

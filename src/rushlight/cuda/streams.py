@@ -119,6 +119,16 @@ class Stream:
         return f"<torch.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"
 
 
+class _Foreign:
+    """A handle in the form in which CuPy takes one."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = int(pointer)
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
 class ExternalStream(Stream):
     """ExternalStream(stream_ptr, device=None)
 
@@ -131,8 +141,7 @@ class ExternalStream(Stream):
     """
 
     def __init__(self, stream_ptr: int, device: Any = None) -> None:
-        index = index_of(device)
-        self._open(index, gpu.engine().cuda.ExternalStream(stream_ptr, index))
+        self._open(index_of(device), gpu.engine().cuda.Stream.from_external(_Foreign(stream_ptr)))
 
 
 def current_stream(device: Any = None) -> Stream:

@@ -4,6 +4,7 @@ A source stands in ``source/``; what all share is written into it. CuPy keeps wh
 disk, so a process compiles nothing that an earlier one did.
 """
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ELEMENTS = {F4: "float", F8: "double", F2: "half_t", BF: "bf16_t"}
 # What a kernel computes in, and statistics beside half precision are kept in.
 COMPUTED = {F4: np.float32, F8: np.float64, F2: np.float32, BF: np.float32}
 I8 = np.int64
+NULL = np.uint64(0)
 
 
 @cache
@@ -46,8 +48,17 @@ def kernel(source: str, name: str, dtype: np.dtype | None = None, *defines: str)
         if module is None:
             module = gpu.cuda.module.RawModule(code=text(source), options=options(dtype, defines))
             gpu.cuda.functions[whole] = module
-        found = gpu.cuda.functions[key] = module.get_function(name)
+        found = gpu.cuda.functions[key] = launcher(module.get_function(name))
     return found
+
+
+def launcher(function: Any) -> Callable:
+    """A kernel that takes None for a pointer to nothing, which CuPy does not."""
+
+    def launch(grid: tuple, block: tuple, args: tuple) -> None:
+        function(grid, block, tuple([NULL if a is None else a for a in args]))
+
+    return launch
 
 
 def flat(x: Any) -> bool:

@@ -26,7 +26,8 @@ extern "C" __global__ void sums_of_planes(const T* x, const T* g, const ACC* mea
     ACC middle = middle_of(x, mean, channel, inner), first = 0, second = 0;
     for (i64 i = (i64)blockIdx.y * blockDim.x + threadIdx.x; i < count;
          i += (i64)gridDim.y * blockDim.x) {
-        Terms t = terms_of(x, g, (i / inner * channels + channel) * inner + i % inner, middle);
+        Split at = split(i, inner);
+        Terms t = terms_of(x, g, (at.quotient * channels + channel) * inner + at.rest, middle);
         first += t.first, second += t.second;
     }
     first = over_row<Sum>(first), second = over_row<Sum>(second);
@@ -87,7 +88,7 @@ extern "C" __global__ void standardize(const T* x, const T* w, const T* b, const
                                        const ACC* rstd, T* y, i64 outer, i64 channels, i64 inner,
                                        double eps) {
     EACH_ELEMENT {
-        i64 c = i / inner % channels;
+        i64 c = split(split(i, inner).quotient, channels).rest;
         ACC scale = eps >= 0 ? 1 / sqrt_(rstd[c] + (ACC)eps) : rstd[c];
         if (w) scale *= widen(w[c]);
         ACC made = (widen(x[i]) - mean[c]) * scale;
@@ -113,7 +114,7 @@ extern "C" __global__ void standardize_backward(const T* g, const T* x, const T*
                                                 i64 channels, i64 inner) {
     ACC size = (ACC)((double)outer * inner);
     EACH_ELEMENT {
-        i64 c = i / inner % channels;
+        i64 c = split(split(i, inner).quotient, channels).rest;
         ACC scale = rstd[c], along = sums[channels + c] / size * scale * scale;
         ACC made = widen(g[i]) - sums[c] / size - (widen(x[i]) - mean[c]) * along;
         narrow(y[i], made * scale * (w ? widen(w[c]) : (ACC)1));
@@ -130,5 +131,5 @@ extern "C" __global__ void mix_running(T* running, const T* fresh, i64 n, ACC fa
 
 // x + b by channel: the bias of a convolution
 extern "C" __global__ void add_bias(const T* x, const T* b, T* y, i64 outer, i64 channels, i64 inner) {
-    EACH_ELEMENT narrow(y[i], widen(x[i]) + widen(b[i / inner % channels]));
+    EACH_ELEMENT narrow(y[i], widen(x[i]) + widen(b[split(split(i, inner).quotient, channels).rest]));
 }

@@ -89,6 +89,19 @@ __device__ inline ACC infinity() { return (ACC)__uint_as_float(0x7f800000u); }
 __device__ inline ACC larger(ACC a, ACC b) { return a > b || a != a ? a : b; }
 __device__ inline ACC smaller(ACC a, ACC b) { return a < b || a != a ? a : b; }
 
+// A quotient and its rest; a division of 64 bits takes a GPU several times one of 32.
+struct Split {
+    i64 quotient, rest;
+};
+__device__ inline Split split(i64 a, i64 b) {
+    if ((((u64)a | (u64)b) >> 32) == 0) {
+        u32 quotient = (u32)a / (u32)b;
+        return {(i64)quotient, (i64)((u32)a - quotient * (u32)b)};
+    }
+    i64 quotient = a / b;
+    return {quotient, a - quotient * b};
+}
+
 // V neighbouring elements, read and written at once: 16 bytes where V is PACK.
 template <class E, int V> struct alignas(sizeof(E) * V) Pack {
     E of[V];

@@ -76,7 +76,8 @@ extern "C" __global__ void nll_loss(const T* x, const i64* targets, const T* wei
     if (i >= outer * inner) return;
     i64 target = targets[i];
     ACC scale = weight_of(target, weights, n, ignored);
-    i64 place = (i / inner * n + target) * inner + i % inner;
+    Split at = split(i, inner);
+    i64 place = (at.quotient * n + target) * inner + at.rest;
     losses[i] = scale == 0 ? (ACC)0 : -widen(x[place]) * scale;
     scales[i] = scale;
 }
@@ -91,5 +92,6 @@ extern "C" __global__ void nll_loss_backward(const T* g, const i64* targets, con
     ACC share = weight_of(target, weights, n, ignored);
     if (share == 0) return;
     share *= widen(g[each ? i : 0]) / (whole ? *whole : (ACC)1);
-    narrow(result[(i / inner * n + target) * inner + i % inner], -share);
+    Split at = split(i, inner);
+    narrow(result[(at.quotient * n + target) * inner + at.rest], -share);
 }

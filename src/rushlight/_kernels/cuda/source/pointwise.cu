@@ -100,5 +100,5 @@ extern "C" __global__ void with_row(const T* x, const T* y, T* result, i64 count
                                     ACC q) {
     i64 step = (i64)gridDim.x * blockDim.x;
     for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)
-        narrow(result[i], FUNCTION(widen(x[i]), widen(y[i % n]), (ACC)0, p, q));
+        narrow(result[i], FUNCTION(widen(x[i]), widen(y[split(i, n).rest]), (ACC)0, p, q));
 }

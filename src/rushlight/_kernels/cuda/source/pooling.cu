@@ -10,9 +10,9 @@ struct Windows {
     i64 count = planes * at.out[0] * at.out[1] * at.out[2];                                 \
     i64 place = (i64)blockIdx.x * blockDim.x + threadIdx.x;                                 \
     if (place >= count) return;                                                             \
-    i64 c = place % at.out[2], b = place / at.out[2] % at.out[1];                           \
-    i64 a = place / (at.out[2] * at.out[1]) % at.out[0];                                    \
-    i64 plane = place / (at.out[2] * at.out[1] * at.out[0]);                                \
+    Split last = split(place, at.out[2]), middle = split(last.quotient, at.out[1]);         \
+    Split first = split(middle.quotient, at.out[0]);                                        \
+    i64 a = first.rest, b = middle.rest, c = last.rest, plane = first.quotient;             \
     i64 whole = at.size[0] * at.size[1] * at.size[2];                                       \
     i64 from[3] = {a * at.stride[0] - at.padding[0], b * at.stride[1] - at.padding[1],      \
                    c * at.stride[2] - at.padding[2]};
@@ -54,8 +54,10 @@ extern "C" __global__ void max_pool_backward(const T* g, const i64* indices, T* 
                                              const Windows at) {
     i64 whole = at.size[0] * at.size[1] * at.size[2], place = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (place >= planes * whole) return;
-    i64 plane = place / whole, mine = place % whole;
-    i64 p[3] = {mine / (at.size[1] * at.size[2]), mine / at.size[2] % at.size[1], mine % at.size[2]};
+    Split planar = split(place, whole), last = split(planar.rest, at.size[2]);
+    i64 plane = planar.quotient;
+    Split middle = split(last.quotient, at.size[1]);
+    i64 p[3] = {middle.quotient, middle.rest, last.rest};
     i64 low[3], high[3];
     for (int d = 0; d < 3; d++) {
         i64 reach = (i64)(at.kernel[d] - 1) * at.dilation[d], padded = p[d] + at.padding[d];
@@ -69,7 +71,7 @@ extern "C" __global__ void max_pool_backward(const T* g, const i64* indices, T* 
         for (i64 b = low[1]; b <= high[1]; b++)
             for (i64 c = low[2]; c <= high[2]; c++) {
                 i64 w = plane * windows + (a * at.out[1] + b) * at.out[2] + c;
-                if (indices[w] == mine) total += widen(g[w]);
+                if (indices[w] == planar.rest) total += widen(g[w]);
             }
     narrow(y[place], total);
 }
@@ -102,8 +104,10 @@ extern "C" __global__ void avg_pool_backward(const T* g, T* y, i64 planes, const
                                              i64 divisor) {
     i64 whole = at.size[0] * at.size[1] * at.size[2], place = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (place >= planes * whole) return;
-    i64 plane = place / whole, mine = place % whole;
-    i64 p[3] = {mine / (at.size[1] * at.size[2]), mine / at.size[2] % at.size[1], mine % at.size[2]};
+    Split planar = split(place, whole), last = split(planar.rest, at.size[2]);
+    i64 plane = planar.quotient;
+    Split middle = split(last.quotient, at.size[1]);
+    i64 p[3] = {middle.quotient, middle.rest, last.rest};
     i64 low[3], high[3];
     for (int d = 0; d < 3; d++) {
         i64 reach = at.kernel[d] - 1, spot = p[d] + at.padding[d];

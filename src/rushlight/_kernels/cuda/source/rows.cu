@@ -120,7 +120,8 @@ ENTRIES(single, 1)
 #define COLUMN                                                              \
     i64 column = (i64)blockIdx.x * blockDim.x + threadIdx.x;                \
     if (column >= outer * inner) return;                                    \
-    i64 start = column / inner * n * inner + column % inner;
+    Split at = split(column, inner);                                        \
+    i64 start = at.quotient * n * inner + at.rest;
 
 template <bool logarithm>
 __device__ void softmax_column(const T* x, T* y, i64 outer, i64 n, i64 inner) {
