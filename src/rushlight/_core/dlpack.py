@@ -11,7 +11,11 @@ from rushlight._core.tensor import Tensor, wrap
 
 
 class DLDeviceType(enum.IntEnum):
-    """The device kinds of the protocol that are met here."""
+    """The device kinds of the protocol that are met here.
+
+    >>> torch.utils.dlpack.DLDeviceType.kDLCPU == 1
+    True
+    """
 
     kDLCPU = 1  # noqa: N815 # the protocol's name
     kDLCUDA = 2  # noqa: N815
