@@ -44,7 +44,7 @@ FINITE |= {
     "cross_entropy_backward",
 }
 FINITE |= {"sum", "mean", "prod", "var", "std", "var_mean", "std_mean", "linalg_vector_norm"}
-FINITE |= {"rms_norm", "rms_norm_backward", "addcmul", "addcdiv", "add_scaled", "sub_scaled"}
+FINITE |= {"rms_rows", "rms_rows_backward", "addcmul", "addcdiv", "add_scaled", "sub_scaled"}
 
 CONVOLUTIONS = {"convolution", "conv_transpose", "conv_weight"}
 POSITIONS = {"median", "nanmedian", "kthvalue", "topk"}

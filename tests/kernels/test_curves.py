@@ -234,7 +234,7 @@ def test_rms_norm(shape, weighted):
     x, g = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
     w = rng.standard_normal(shape[1]).astype(np.float32) if weighted else None
     wide = None if w is None else w.astype(np.float64)
-    forward, backward = OPS["rms_norm"], OPS["rms_norm_backward"]
+    forward, backward = OPS["rms_rows"], OPS["rms_rows_backward"]
     wanted = forward.reference(np, x.astype(np.float64), wide, shape[1], 1e-6)
     np.testing.assert_allclose(forward.native(x, w, shape[1], 1e-6), wanted, rtol=2e-6)
     found = backward.native(g, x, w, shape[1], 1e-6)

@@ -47,13 +47,13 @@ def norm_backward(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, view: Any, 
     return C.norm_backward(g, x, weight, mean, rstd, view, axes)
 
 
-def rms_norm(x: Any, weight: Any, size: Any, eps: Any) -> Any:
+def rms_rows(x: Any, weight: Any, size: Any, eps: Any) -> Any:
     """Rows of ``size`` elements."""
     found = C.rms_norm(x, weight, size, eps)
     return found if found is NotImplemented else found[0]
 
 
-def rms_norm_backward(g: Any, x: Any, weight: Any, size: Any, eps: Any) -> Any:
+def rms_rows_backward(g: Any, x: Any, weight: Any, size: Any, eps: Any) -> Any:
     """Both gradients; what each row was divided by is worked out again."""
     found = C.rms_norm(x, None, size, eps)
     if found is NotImplemented:
@@ -70,8 +70,8 @@ def register() -> None:
         native_batch_norm,
         native_group_norm,
         norm_backward,
-        rms_norm,
-        rms_norm_backward,
+        rms_rows,
+        rms_rows_backward,
     ):
         kernel(function.__name__, function)
     for name in ("neg", "abs", "abs_backward", "logsumexp", *REDUCTIONS):

@@ -1,102 +1,56 @@
-"""Normalization by the root of the mean square, over the last dimensions."""
+"""Rows over their root mean square in one pass, for devices that have a kernel of it."""
 
-import math
-
-from rushlight._core.dtypes import finfo
-from rushlight._core.op import Op, public
-from rushlight._core.state import S
-from rushlight._ops.norm import check_layer
+from rushlight._core.op import Op, grad_enabled
 
 
-def _rstd(xp, x, eps):
-    """The rows' ``1 / sqrt(mean(x²) + eps)``, as a column."""
-    return 1 / xp.sqrt((x * x).mean(axis=1, keepdims=True) + x.dtype.type(eps))
-
-
-class RmsNorm(Op):
-    """Rows of ``size`` elements divided by the root of their mean square, times ``weight``."""
+class FusedRmsNorm(Op):
+    """``x / sqrt(mean(x²) + eps)`` over rows of n, times ``weight``; and 1 / that root."""
 
     tensors = ("input", "weight")
     optional = ("weight",)
+    outputs = ("out", "rstd")
+    named = False
+    promote = "keep"
+    half = "widen"
     public = ()
-    grad_name = "MulBackward0"
+    grad_name = "FusedRmsNormBackward0"
 
-    def forward(xp, x, weight, size, eps):
-        rows = x.reshape(-1, size)
-        result = rows * _rstd(xp, rows, eps)
+    def forward(xp, x, weight, rows, n, eps):
+        whole = x.reshape(rows, n)
+        rstd = 1 / xp.sqrt((whole * whole).mean(axis=1, keepdims=True) + x.dtype.type(eps))
+        result = whole * rstd
         if weight is not None:
-            result *= weight.reshape(-1)
-        return result.reshape(x.shape)
+            result *= weight.reshape(n)
+        return result.reshape(x.shape), rstd
 
-    def vjp(g, input, weight, size, eps, need):
-        to_input, to_weight = RmsNormBackward.call(g, input, weight, size, eps)
-        return to_input, None if weight is None else to_weight.reshape(weight.shape)
+    def vjp(g, input, weight, rstd, rows, n, eps, need):
+        x, g = input.reshape(rows, n), g.reshape(rows, n)
+        row = None if weight is None else weight.reshape(n)
+        to_input = to_weight = None
+        if grad_enabled():  # to be differentiated again: by operators, from the input
+            rstd = ((x * x).mean(1, keepdim=True) + eps).rsqrt()
+            scaled = g if row is None else g * row
+            hat = x * rstd
+            if need[0]:
+                to_input = rstd * (scaled - hat * (scaled * hat).mean(1, keepdim=True))
+        elif need[0]:
+            to_input = RmsNormBackward.call(g, x, row, rstd, rows, n)
+        if need[1]:
+            to_weight = (g * x * rstd).sum(0).reshape(weight.shape)
+        return None if to_input is None else to_input.reshape(input.shape), to_weight
 
 
 class RmsNormBackward(Op):
-    """The gradients of the rows and of the weight (nothing, if there is none)."""
+    """The gradient of the rows."""
 
-    tensors = ("grad", "input", "weight")
+    tensors = ("grad", "input", "weight", "rstd")
     optional = ("weight",)
-    outputs = ("to_input", "to_weight")
-    grads = ("to_input", "to_weight")
-    named = False
+    promote = "keep"
+    half = "widen"
     public = ()
+    differentiable = False  # FusedRmsNorm takes operators where it will be differentiated again
 
-    def forward(xp, g, x, weight, size, eps):
-        g, rows = g.reshape(-1, size), x.reshape(-1, size)
-        rstd = _rstd(xp, rows, eps)
-        h = g if weight is None else g * weight.reshape(-1)
-        along = (h * rows).mean(axis=1, keepdims=True)
-        to_input = (rstd * (h - rows * (rstd * rstd * along))).reshape(x.shape)
-        if weight is None:
-            return to_input, xp.zeros(0, x.dtype)
-        return to_input, (g * rows * rstd).sum(axis=0)
-
-    def vjp(g, grad, input, weight, size, eps, need):
-        v, u = g
-        x, grads = input.reshape(-1, size), grad.reshape(-1, size)
-        w = None if weight is None else weight.reshape(-1)
-        h = grads if w is None else grads * w
-        r = ((x * x).mean(1, keepdim=True) + eps).rsqrt()
-        to_grad = to_input = to_weight = 0
-        if v is not None:
-            v = v.reshape(-1, size)
-            m, a, b = ((s * t).mean(1, keepdim=True) for s, t in ((h, x), (v, h), (v, x)))
-            to_h = r * v - r**3 * b * x
-            to_grad = to_h if w is None else to_h * w
-            to_weight = (to_h * grads).sum(0)
-            to_input = 3 * r**5 * m * b * x - r**3 * (a * x + b * h + m * v)
-        if u is not None and w is not None:
-            to_grad = to_grad + u * x * r
-            to_input = to_input + u * grads * r - r**3 * x * (u * grads * x).mean(1, keepdim=True)
-        return (
-            to_grad.reshape(grad.shape) if need[0] else None,
-            to_input.reshape(input.shape) if need[1] else None,
-            to_weight.reshape(weight.shape) if need[2] and v is not None else None,
-        )
-
-
-@public("torch", "nn.functional", out=False)
-def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """rms_norm(input, normalized_shape, weight=None, eps=None) -> Tensor
-
-    ``x / sqrt(mean(x²) + eps)`` over the last dimensions, times ``weight``; ``eps`` is the dtype's
-    own by default.
-
-    >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
-    tensor([[0.8485, 1.1314]])
-    """
-    shape = check_layer(input, normalized_shape, weight, None)
-    eps = finfo(input.dtype).eps if eps is None else eps
-    real = input.dtype.is_floating_point and input.dtype.itemsize > 2
-    if real and not S.special and input.numel() and (weight is None or weight.dtype is input.dtype):
-        return RmsNorm.call(input, weight, math.prod(shape), float(eps))
-    dims = tuple(range(-len(shape), 0))
-    narrow = input.dtype.itemsize == 2
-    x = input.float() if narrow else input
-    square = x * x
-    result = x * (square.mean(dims, keepdim=True) + eps).rsqrt()
-    if weight is not None:
-        result = result * weight
-    return result.to(input.dtype) if narrow else result
+    def forward(xp, g, x, weight, rstd, rows, n):
+        scaled = g if weight is None else g * weight
+        hat = x * rstd
+        return rstd * (scaled - hat * (scaled * hat).mean(axis=1, keepdims=True))
