@@ -39,6 +39,8 @@ optim.optimizer optim.swa_utils overrides profiler random serialization storage 
 utils.benchmark utils.checkpoint utils.data utils.hooks utils.model_zoo
 utils.serialization.config utils.summary utils.tensorboard version vision vision.datasets
 vision.io vision.models vision.transforms vision.transforms.functional vision.utils
+backends.mkldnn backends.opt_einsum compiler fx jit onnx utils.dlpack utils.flop_counter
+vision.ops
 """
 # A derived form says what it is derived from; that one has the example.
 DERIVED = re.compile(

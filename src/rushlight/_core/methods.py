@@ -135,6 +135,7 @@ def data_ptr(self):
 
 Tensor.untyped_storage = storage.untyped_storage
 Tensor.storage = typed_storage.typed_storage
+Tensor._typed_storage = typed_storage.quiet_typed_storage
 Tensor.storage_offset = storage.storage_offset
 
 
@@ -222,30 +223,6 @@ def is_shared(self):
     False
     """
     return self.untyped_storage().is_shared()
-
-
-@method
-def is_pinned(self, device=None):
-    """is_pinned() -> bool
-
-    False, there is no pinned memory without a GPU.
-
-    >>> torch.ones(2).is_pinned()
-    False
-    """
-    return False
-
-
-@method
-def pin_memory(self, device=None):
-    """pin_memory() -> Tensor
-
-    Needs a GPU.
-
-    >>> torch.ones(2).pin_memory() if torch.cuda.is_available() else 'needs a GPU'
-    'needs a GPU'
-    """
-    raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 @method

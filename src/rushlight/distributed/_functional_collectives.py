@@ -17,6 +17,7 @@ __all__ = [
     "all_gather_tensor",
     "all_reduce",
     "all_to_all_single",
+    "all_to_all_single_autograd",
     "broadcast",
     "reduce_scatter_tensor",
     "wait_tensor",
@@ -44,16 +45,12 @@ def all_reduce(
     group: Any = None,
     tag: str = "",
 ) -> torch.Tensor:
-    """all_reduce(self, reduceOp, group): the reduction ('sum', 'avg', 'max', ...) of all; gradients
-    pass through sums.
+    """all_reduce(self, reduceOp, group): the reduction ('sum', 'avg', 'max', ...) of all, as a new
+    tensor.
     """
     op = getattr(ReduceOp, reduceOp.upper())
-    if self.requires_grad and torch.is_grad_enabled():
-        result: torch.Tensor = functional.all_reduce(self, op, _group(group))
-        return result
-    out = self.detach().clone(memory_format=torch.contiguous_format)
-    collectives.all_reduce(out, op, _group(group))
-    return out
+    result: torch.Tensor = functional.all_reduce(self.clone(), op, _group(group))
+    return result
 
 
 def broadcast(self: torch.Tensor, src: int, group: Any = None, tag: str = "") -> torch.Tensor:
@@ -104,11 +101,15 @@ def all_to_all_single(
     group: Any = None,
     tag: str = "",
 ) -> torch.Tensor:
-    """all_to_all_single(self, output_split_sizes, input_split_sizes, group): what all have for this
-    process.
+    """all_to_all_single(self, output_split_sizes, input_split_sizes, group): the rows that all have
+    for this process; the sizes say how many come from and go to each, None: equally many.
     """
     rows = self.shape[0] if output_split_sizes is None else sum(output_split_sizes)
     out = torch.empty((rows, *self.shape[1:]), dtype=self.dtype, device=self.device)
-    source = self.detach().contiguous()
-    collectives.all_to_all_single(out, source, output_split_sizes, input_split_sizes, _group(group))
-    return out
+    result: torch.Tensor = functional.all_to_all_single(
+        out, self, output_split_sizes, input_split_sizes, _group(group)
+    )
+    return result
+
+
+all_to_all_single_autograd = all_to_all_single

@@ -59,6 +59,15 @@ class Shard(Placement):
         return min(width, curr_local_size - start), start
 
 
+class _StridedShard(Shard):
+    """Parts of parts, which PyTorch's fused layers use; nothing here is one."""
+
+    def __init__(self, dim: int, *, split_factor: int) -> None:
+        raise NotImplementedError(
+            "_StridedShard is not available in rushlight: shard each part of the fused weight"
+        )
+
+
 class Replicate(Placement):
     """Replicate(): each process has all of it.
 
