@@ -139,6 +139,41 @@ std::vector<Phase> backwards(const ConvCall &c, const float *filters) {
   return phases;
 }
 
+void zip(const float *__restrict even, const float *__restrict odd, size_t n, float *__restrict to) {
+  for (size_t k = 0; k < n; k++) {
+    to[2 * k] = even[k];
+    to[2 * k + 1] = odd[k];
+  }
+}
+
+// The phases' results (channels of a group, rows, columns), one after another, to whole planes.
+void merge(const ConvCall &c, const std::vector<Phase> &phases, const float *part, float *to) {
+  size_t channels = c.channels / c.groups, across = std::min(c.stride[2], c.in[2]), step = c.stride[2];
+  for (size_t first = 0; first < phases.size(); first += across) {  // those of the same rows
+    size_t height = phases[first].plan.d.out_height, down = c.stride[1] * c.in[2];
+    float *lines = to + phases[first].y * c.in[2];
+    if (step == 2 && across == 2) {
+      size_t even = phases[first].plan.d.out_width, odd = phases[first + 1].plan.d.out_width;
+      const float *a = part, *b = part + channels * height * even;
+      for (size_t ch = 0; ch < channels; ch++) {
+        float *line = lines + ch * c.in_plane();
+        for (size_t y = 0; y < height; y++, a += even, b += odd, line += down) {
+          zip(a, b, odd, line);
+          if (even > odd) line[2 * odd] = a[odd];
+        }
+      }
+      part += channels * height * (even + odd);
+      continue;
+    }
+    for (size_t x = 0; x < across; x++) {
+      size_t n = phases[first + x].plan.d.out_width;
+      for (size_t ch = 0; ch < channels; ch++)
+        for (size_t y = 0; y < height; y++, part += n)
+          for (size_t k = 0; k < n; k++) lines[ch * c.in_plane() + y * down + k * step + x] = part[k];
+    }
+  }
+}
+
 size_t grain_of(const Frame &frame, size_t planes) { return 30000 / (frame.size() * planes + 1) + 1; }
 
 }  // namespace
@@ -175,18 +210,15 @@ void depthwise_input(const ConvCall &c, const float *g, const float *filters, co
       size_t first = i % c.groups * channels;
       float *to = dx + i * channels * plane;
       frame.lay(g + i * outputs * c.out_plane(), outputs, image);
+      size_t place = 0;
       for (const Phase &p : phases) {
         const Depthwise &d = p.plan.d;
-        size_t made = d.out_height * d.out_width, step = c.stride[2];
+        size_t made = d.out_height * d.out_width;
         kernels->depthwise.forward(d, image, p.filters.data() + first * d.taps, bias ? bias + first : nullptr, channels,
-                                   dense ? to : (float *)part, made);
-        for (size_t r = 0; !dense && r < channels * d.out_height; r++) {
-          const float *row = part + r * d.out_width;
-          size_t y = r % d.out_height * c.stride[1] + p.y;
-          float *line = to + r / d.out_height * plane + y * c.in[2] + p.x;
-          for (size_t k = 0; k < d.out_width; k++) line[k * step] = row[k];
-        }
+                                   dense ? to : part + place, made);
+        place += channels * made;
       }
+      if (!dense) merge(c, phases, part, to);
     }
   });
 }
