@@ -17,6 +17,7 @@ for n, kw in [
             m(x)[0, :3].tolist(),
             sum(p.numel() for p in m.parameters()),
         )
+torch.manual_seed(0)
 m = timm.create_model("resnet18", num_classes=4, drop_path_rate=0.1).train()
 torch.manual_seed(1)
 opt = timm.optim.create_optimizer_v2(m, "adamw", lr=1e-3, weight_decay=0.05)

@@ -1,4 +1,4 @@
-# needs: transformers tokenizers regex huggingface_hub safetensors
+# needs: transformers tokenizers regex huggingface_hub safetensors torch.cuda.CUDAGraph
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -238,8 +238,8 @@ def flex_attention(
     Attention of queries (B, Hq, L, E) to keys (B, H, S, E) with values (B, H, S, V):
     ``score_mod(score, b, h, q_idx, kv_idx)`` changes each score, ``block_mask`` says which pairs
     count, ``enable_gqa`` lets several heads of queries share one of keys. ``return_lse`` adds the
-    logarithms of the sums (B, Hq, L). ``kernel_options`` is about PyTorch's kernels, whose gradients
-    are on GPUs only; here they are on the CPU too.
+    logarithms of the sums (B, Hq, L). ``kernel_options`` is about PyTorch's kernels, whose
+    gradients are on GPUs only; here they are on the CPU too.
 
     >>> flex = torch.nn.attention.flex_attention
     >>> q = torch.ones(1, 1, 2, 4)
