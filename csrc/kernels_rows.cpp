@@ -105,6 +105,21 @@ void softmax(const float *x, float *out, size_t rows, size_t n) {
 
 inline float log_of(float x) { return log(constant(x))[0]; }
 
+void softmax_logs(const float *x, float *out, float *logs, size_t rows, size_t n) {
+  if (n < SHORT) short_exponentials(x, out, rows, n);
+  for (size_t r = 0; r < rows; r++, x += n, out += n, logs += 2) {
+    float m = n < SHORT ? short_max(x, n) : row_max(x, n), total = n < SHORT ? short_sum(out, n) : 0;
+    if (n >= SHORT) {
+      each(x, out, n, [=](V v) { return exp(v - m); });
+      total = row_sum(out, n, [](V v) { return v; });
+    }
+    float scale = 1.0f / total;
+    each(out, out, n, [=](V v) { return v * scale; });
+    logs[0] = m;
+    logs[1] = log_of(total);
+  }
+}
+
 void log_softmax(const float *x, float *out, size_t rows, size_t n) {
   if (n < SHORT) {
     short_exponentials(x, out, rows, n);
@@ -251,7 +266,7 @@ void log_softmax_backward_columns(const float *g, const float *y, float *out, si
 
 extern const Rows rows;
 const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward,
-                   log_sums, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
+                   log_sums, softmax_logs, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -253,13 +253,13 @@ def _check_layer(input, normalized_shape, weight, bias):
             "normalized_shape = []"
         )
     for name, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != shape:
+        if t is not None and t.shape != shape:
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of "
                 f"shape {list(t.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
-    if tuple(input.shape[max(input.dim() - len(shape), 0) :]) != shape:
+    if input.shape[max(input.dim() - len(shape), 0) :] != shape:
         expected = "".join(f", {s}" for s in shape)
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*{expected}], but "
