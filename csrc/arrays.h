@@ -18,6 +18,9 @@ namespace rushlight {
 // A C-contiguous, aligned, native-order ndarray (no subclass) of one of the given types?
 inline bool plain(PyObject *x) { return PyArray_CheckExact(x) && PyArray_ISCARRAY_RO((PyArrayObject *)x); }
 
+// NumPy's number of ml_dtypes' bfloat16, once it is known (cast.cpp); -1 before.
+extern int bfloat16_type;
+
 inline int type_of(PyObject *x) { return PyArray_TYPE((PyArrayObject *)x); }
 inline size_t size_of(PyObject *x) { return (size_t)PyArray_SIZE((PyArrayObject *)x); }
 template <typename T> T *data_of(PyObject *x) { return (T *)PyArray_DATA((PyArrayObject *)x); }

@@ -3,13 +3,14 @@
 #include "kernels.h"
 
 namespace rushlight {
+
+int bfloat16_type = -1;
+
 namespace {
 
 constexpr int BFLOAT16 = 8, FLOAT16 = 9, NO_TYPE = -1;
 constexpr int F32 = 6;
 constexpr size_t BLOCK = 2048;
-
-int bfloat16_type = -1;  // NumPy's number of ml_dtypes' type
 
 // A type in the order of Casts, then the half precision ones.
 int type_index(int type) {

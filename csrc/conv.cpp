@@ -1,34 +1,13 @@
 // Convolution of float32 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
 // what Python calls, and the choice of the way to compute each.
-#include "arrays.h"
 #include "conv_drivers.h"
+#include "held.h"
 
 #include <cstring>
 #include <utility>
 
 namespace rushlight {
 namespace {
-
-// A float32 array in C order, or null (no error) for what is not served. Owns a reference.
-struct Held {
-  PyObject *array = nullptr;
-  explicit Held(PyObject *x) {
-    if (!PyArray_CheckExact(x)) return;
-    PyArrayObject *a = (PyArrayObject *)x;
-    if (PyArray_TYPE(a) != NPY_FLOAT32 || !PyArray_ISNOTSWAPPED(a)) return;
-    if (PyArray_ISCARRAY_RO(a)) {
-      Py_INCREF(x);
-      array = x;
-    } else {
-      array = new_copy(x);
-    }
-  }
-  ~Held() { Py_XDECREF(array); }
-  Held(const Held &) = delete;
-  const float *data() const { return data_of<float>(array); }
-  int ndim() const { return PyArray_NDIM((PyArrayObject *)array); }
-  size_t dim(int i) const { return (size_t)PyArray_DIM((PyArrayObject *)array, i); }
-};
 
 // The last n of three numbers from a tuple of n ints; the ones before stay.
 bool read(PyObject *tuple, size_t n, size_t least, size_t *to) {
@@ -82,6 +61,55 @@ bool one_dimensional(const Held &bias, size_t n) { return bias.array && bias.ndi
 
 PyObject *unserved() { return PyErr_Occurred() ? nullptr : not_implemented(); }
 
+// The way that serves, once steps that a kernel of one element makes are out of the way.
+void forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y) {
+  if (skips(c)) {
+    Buffer met(c.samples * c.channels * c.out_plane());
+    take_met(c, x, met);
+    forward(without_steps(c), met, filters, bias, y);
+  } else if (depthwise_serves(c)) {
+    depthwise_forward(c, x, filters, bias, y);
+  } else if (few_serves(c)) {
+    few_forward(c, x, filters, bias, y);
+  } else if (pointwise_serves(c)) {
+    pointwise_forward(c, x, filters, bias, y);
+  } else if (winograd_serves(c)) {
+    winograd_forward(c, x, filters, bias, y);
+  } else {
+    direct_forward(c, x, filters, bias, y);
+  }
+}
+
+void to_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx) {
+  if (skips(c)) {
+    Buffer met(c.samples * c.channels * c.out_plane());
+    to_input(without_steps(c), g, filters, bias, met);
+    put_met(c, met, bias, dx);
+  } else if (depthwise_serves(c)) {
+    depthwise_input(c, g, filters, bias, dx);
+  } else if (pointwise_serves(c)) {
+    pointwise_input(c, g, filters, bias, dx);
+  } else if (winograd_serves(c)) {
+    winograd_input(c, g, filters, bias, dx);
+  } else {
+    direct_input(c, g, filters, bias, dx);
+  }
+}
+
+void to_filters(const ConvCall &c, const float *g, const float *x, float *df) {
+  if (skips(c)) {
+    Buffer met(c.samples * c.channels * c.out_plane());
+    take_met(c, x, met);
+    to_filters(without_steps(c), g, met, df);
+  } else if (depthwise_serves(c)) {
+    depthwise_filters(c, g, x, df);
+  } else if (winograd_serves(c)) {
+    winograd_filters(c, g, x, df);
+  } else {
+    direct_filters(c, g, x, df);
+  }
+}
+
 // convolution(x, filters, bias, stride, padding, dilation, groups)
 PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
@@ -107,14 +135,7 @@ PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
   const float *b = bias.array ? bias.data() : nullptr;
   float *to = data_of<float>(out);
   Py_BEGIN_ALLOW_THREADS
-  if (depthwise_serves(c))
-    depthwise_forward(c, x.data(), filters.data(), b, to);
-  else if (pointwise_serves(c))
-    pointwise_forward(c, x.data(), filters.data(), b, to);
-  else if (winograd_serves(c))
-    winograd_forward(c, x.data(), filters.data(), b, to);
-  else
-    direct_forward(c, x.data(), filters.data(), b, to);
+  forward(c, x.data(), filters.data(), b, to);
   Py_END_ALLOW_THREADS
   return out;
 }
@@ -148,16 +169,8 @@ PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (!out) return nullptr;
   const float *b = bias.array ? bias.data() : nullptr;
   float *to = data_of<float>(out);
-  bool exact = fits(c, false);
   Py_BEGIN_ALLOW_THREADS
-  if (exact && depthwise_serves(c))
-    depthwise_input(c, g.data(), filters.data(), b, to);
-  else if (pointwise_serves(c))
-    pointwise_input(c, g.data(), filters.data(), b, to);
-  else if (winograd_serves(c))
-    winograd_input(c, g.data(), filters.data(), b, to);
-  else
-    direct_input(c, g.data(), filters.data(), b, to);
+  to_input(c, g.data(), filters.data(), b, to);
   Py_END_ALLOW_THREADS
   return out;
 }
@@ -189,12 +202,7 @@ PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (!out) return nullptr;
   float *to = data_of<float>(out);
   Py_BEGIN_ALLOW_THREADS
-  if (depthwise_serves(c))
-    depthwise_filters(c, g.data(), x.data(), to);
-  else if (winograd_serves(c))
-    winograd_filters(c, g.data(), x.data(), to);
-  else
-    direct_filters(c, g.data(), x.data(), to);
+  to_filters(c, g.data(), x.data(), to);
   Py_END_ALLOW_THREADS
   return out;
 }

@@ -46,17 +46,18 @@ struct Conv {
   void (*gather_filters)(const float *from, size_t plane, size_t width, float *to);
 };
 
-// One plane of a depthwise convolution, framed with zeros, its columns sorted by their phase in the stride: what a tap
-// of the kernel meets for a row of results lies side by side. A row of results is at `step` floats from the one before.
+// Planes of a group of channels, framed with zeros, their columns sorted by their phase in the stride: what a tap of the
+// kernel meets for a row of results lies side by side. A row of results is at `step` floats from the one before.
 struct Depthwise {
   size_t out_height, out_width, step, taps;
-  const size_t *offsets;  // of the taps
+  const size_t *offsets;  // of the taps in all planes
   size_t square;          // for a 3 x 3 kernel with steps of 1: the width of the framed plane; or 0
 };
 struct DepthwiseKernels {
-  void (*forward)(const Depthwise &d, const float *image, const float *filter, float bias, float *out);
-  void (*input)(const Depthwise &d, const float *g, const float *filter, float *image);  // image += ...
-  void (*filter)(const Depthwise &d, const float *image, const float *g, float *sums);   // sums += ...
+  // out, `plane` apart, = the sums over the taps with each of the filters (outputs, taps), plus bias (or null)
+  void (*forward)(const Depthwise &d, const float *image, const float *filters, const float *bias, size_t outputs,
+                  float *out, size_t plane);
+  void (*filter)(const Depthwise &d, const float *image, const float *g, float *sums);  // sums += ...
 };
 
 }  // namespace rushlight

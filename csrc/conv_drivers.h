@@ -1,8 +1,10 @@
 // A convolution's sizes, and the ways to compute it and its gradients. Lines and planes are volumes of depth 1.
 #pragma once
 
+#include "blocks.h"
+
 #include <cstddef>
-#include <memory>
+#include <cstdlib>
 #include <vector>
 
 namespace rushlight {
@@ -20,10 +22,18 @@ struct ConvCall {
 // What vectors may read or write past the end of a buffer.
 constexpr size_t SLACK = 64;
 
+// Floats as they come, from the blocks that are kept for arrays: no page is touched first here, and vectors cross no line.
 struct Buffer {
-  std::unique_ptr<float[]> held;
-  explicit Buffer(size_t n) : held(new float[n + SLACK]) {}
-  operator float *() const { return held.get(); }
+  int number;
+  float *held;
+  explicit Buffer(size_t n) : number(class_of((n + SLACK) * sizeof(float))) {
+    bool zeroed;
+    held = static_cast<float *>(take_block(number, zeroed));
+    if (!held) std::abort();
+  }
+  ~Buffer() { give_block(number, held); }
+  Buffer(const Buffer &) = delete;
+  operator float *() const { return held; }
 };
 
 // The outputs in blocks of one panel each: all of `block` but the last.
@@ -47,6 +57,10 @@ void winograd_forward(const ConvCall &c, const float *x, const float *filters, c
 void winograd_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
 void winograd_filters(const ConvCall &c, const float *g, const float *x, float *df);
 
+// Few pixels and many filters: one image, mostly.
+bool few_serves(const ConvCall &c);
+void few_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
+
 // One filter for each channel, one or two dimensions.
 bool depthwise_serves(const ConvCall &c);
 void depthwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
@@ -57,5 +71,12 @@ void depthwise_filters(const ConvCall &c, const float *g, const float *x, float 
 bool pointwise_serves(const ConvCall &c);
 void pointwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
 void pointwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
+
+// Kernels of one element that meet only some elements of x: the convolution with steps of 1 of those, (samples, channels,
+// out); they are taken out of x, and put back where they were among zeros (or biases).
+bool skips(const ConvCall &c);
+ConvCall without_steps(ConvCall c);
+void take_met(const ConvCall &c, const float *x, float *to);
+void put_met(const ConvCall &c, const float *from, const float *bias, float *x);
 
 }  // namespace rushlight

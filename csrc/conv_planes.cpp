@@ -1,4 +1,5 @@
-// Convolutions that stay on planes: kernels of one element, which are matrix products, and one filter for each channel.
+// Convolutions of groups of a few channels that stay on planes: one filter for each channel, mostly. Rows of pixels are
+// the vectors.
 #include "conv_drivers.h"
 #include "kernels.h"
 #include "threads.h"
@@ -8,50 +9,6 @@
 
 namespace rushlight {
 namespace {
-
-// out[n] (outputs, plane) = matrix (outputs, channels) x[n] (channels, plane) + bias
-void multiply(size_t samples, size_t channels, size_t outputs, size_t plane, const float *x, const float *matrix,
-              const float *bias, float *out) {
-  size_t block = kernels->conv.block, vector = kernels->conv.vector, panels = (plane + block - 1) / block;
-  std::vector<size_t> places(outputs), to(outputs), tight(outputs);
-  for (size_t o = 0; o < outputs; o++) {
-    places[o] = o * channels;
-    to[o] = o * plane;
-    tight[o] = o * block;
-  }
-  size_t sets = samples * panels, wanted = 2 * (size_t)num_threads();
-  size_t parts = sets < wanted ? std::min((outputs + 23) / 24, (wanted + sets - 1) / sets) : 1;
-  size_t grain = 100000 / (channels * outputs / parts + 1) + 1;
-  parallel(sets * parts, grain, [&](size_t i, size_t last) {
-    Buffer panel(channels * block), edge(outputs * block);
-    size_t zero = 0;
-    for (; i < last; i++) {
-      size_t part = i % parts, n = i / parts / panels, first = i / parts % panels * block;
-      size_t length = std::min(block, plane - first), width = (length + vector - 1) / vector * vector;
-      size_t from = part * outputs / parts, count = (part + 1) * outputs / parts - from;
-      const float *source = x + n * channels * plane + first;
-      for (size_t c = 0; c < channels; c++) {
-        float *row = panel + c * width;
-        if (length == block)
-          std::memcpy(row, source + c * plane, block * sizeof(float));
-        else {
-          std::memcpy(row, source + c * plane, length * sizeof(float));
-          std::memset(row + length, 0, (width - length) * sizeof(float));
-        }
-      }
-      bool whole = length == width;
-      float *target = out + n * outputs * plane + first, *result = whole ? target : (float *)edge;
-      const size_t *at = whole ? to.data() : tight.data();
-      if (bias)
-        for (size_t o = from; o < from + count; o++) std::fill_n(result + at[o], width, bias[o]);
-      kernels->conv.product(matrix, places.data() + from, count, {&zero, 1, channels}, panel, width, result, at + from,
-                            bias != nullptr);
-      if (!whole)
-        for (size_t o = from; o < from + count; o++)
-          std::memcpy(target + to[o], result + at[o], length * sizeof(float));
-    }
-  });
-}
 
 // A plane with its padding: each row as the columns of each phase of the stride, one phase after another.
 struct Frame {
@@ -68,137 +25,184 @@ struct Frame {
       for (size_t y = 0; y < height; y++) visit((y + top) * line + p * phase() + first, y * width + at, n);
     }
   }
-  // The zeros around are there already.
-  void lay(const float *x, float *image) const {
-    runs([&](size_t to, size_t from, size_t n) { copy(x + from, stride, image + to, 1, n); });
+  // `count` planes, one after another; the zeros around are there already.
+  void lay(const float *x, size_t count, float *image) const {
+    for (size_t i = 0; i < count; i++, x += height * width, image += size())
+      runs([&](size_t to, size_t from, size_t n) { copy(x + from, stride, image + to, n); });
   }
-  void take(const float *image, float *x) const {
-    runs([&](size_t from, size_t to, size_t n) { copy(image + from, 1, x + to, stride, n); });
-  }
-  static void copy(const float *from, size_t step, float *to, size_t apart, size_t n) {
-    if (step == 1 && apart == 1) {
+  static void copy(const float *from, size_t step, float *to, size_t n) {
+    if (step == 1) {
       std::memcpy(to, from, n * sizeof(float));
     } else if (step == 2) {
       for (size_t i = 0; i < n; i++) to[i] = from[2 * i];
     } else {
-      for (size_t i = 0; i < n; i++) to[i * apart] = from[i * step];
+      for (size_t i = 0; i < n; i++) to[i] = from[i * step];
     }
   }
 };
 
+// What some planes read and where: the offsets of the taps in each of the planes they are sums over.
 struct Plan {
   Frame frame;
   std::vector<size_t> offsets;
   Depthwise d;
+
+  // The same taps in `planes` framed planes
+  void repeat(size_t planes) {
+    size_t taps = offsets.size();
+    for (size_t i = taps; i < taps * planes; i++) offsets.push_back(offsets[i - taps] + frame.size());
+  }
+  void refer() {
+    d.taps = offsets.size();
+    d.offsets = offsets.data();
+  }
 };
 
-// A convolution of planes (height, width) with its results' size and what Python gives about it.
-Plan plan(const size_t *in, const size_t *out, const size_t *kernel, const size_t *stride, const size_t *dilation,
-          size_t top, size_t left, size_t rows, size_t columns) {
+Plan forwards(const ConvCall &c) {
   Plan p;
-  size_t phase = (columns + stride[2] - 1) / stride[2], line = phase * stride[2];
-  p.frame = {in[1], in[2], top, left, stride[2], line, rows};
-  for (size_t y = 0; y < kernel[1]; y++)
-    for (size_t x = 0; x < kernel[2]; x++) {
-      size_t column = x * dilation[2];
-      p.offsets.push_back(y * dilation[1] * line + column % stride[2] * phase + column / stride[2]);
+  size_t columns = c.in[2] + 2 * c.padding[2], phase = (columns + c.stride[2] - 1) / c.stride[2], line = phase * c.stride[2];
+  p.frame = {c.in[1], c.in[2], c.padding[1], c.padding[2], c.stride[2], line, c.in[1] + 2 * c.padding[1]};
+  for (size_t y = 0; y < c.kernel[1]; y++)
+    for (size_t x = 0; x < c.kernel[2]; x++) {
+      size_t column = x * c.dilation[2];
+      p.offsets.push_back(y * c.dilation[1] * line + column % c.stride[2] * phase + column / c.stride[2]);
     }
-  bool square = kernel[1] == 3 && kernel[2] == 3 && stride[1] == 1 && stride[2] == 1 && dilation[1] == 1 && dilation[2] == 1;
-  p.d = {out[1], out[2], stride[1] * line, p.offsets.size(), p.offsets.data(), square ? line : 0};
+  bool square = true;
+  for (int a = 1; a < 3; a++) square &= c.kernel[a] == 3 && c.stride[a] == 1 && c.dilation[a] == 1;
+  p.d = {c.out[1], c.out[2], c.stride[1] * line, 0, nullptr, square ? line : 0};
+  p.repeat(c.channels / c.groups);
+  p.refer();
   return p;
 }
 
-Plan plan(const ConvCall &c) {
-  return plan(c.in, c.out, c.kernel, c.stride, c.dilation, c.padding[1], c.padding[2], c.in[1] + 2 * c.padding[1],
-              c.in[2] + 2 * c.padding[2]);
+// The gradient's elements that meet inputs of one phase of a dimension: input stride * j + phase takes element j + at
+// through position k of the kernel.
+struct Tap {
+  long at;
+  size_t k;
+};
+struct Side {
+  size_t stride, in, out;
+  std::vector<std::vector<Tap>> phases;
+  long low = 0, high = 0;
+
+  Side(const ConvCall &c, int a) : stride(c.stride[a]), in(c.in[a]), out(c.out[a]), phases(stride) {
+    for (size_t r = 0; r < stride; r++)
+      for (size_t k = 0; k < c.kernel[a]; k++) {
+        long at = (long)(r + c.padding[a]) - (long)(k * c.dilation[a]);
+        if (at % (long)stride) continue;
+        phases[r].push_back({at / (long)stride, k});
+        low = std::min(low, at / (long)stride);
+        high = std::max(high, at / (long)stride);
+      }
+  }
+  size_t places(size_t phase) const { return phase < in ? (in - phase + stride - 1) / stride : 0; }
+  size_t before() const { return (size_t)-low; }
+  size_t room() const { return before() + std::max(out, places(0) + (size_t)high); }
+};
+
+// The inputs of one phase in both dimensions
+struct Phase {
+  size_t y, x;
+  Plan plan;
+  std::vector<float> filters;  // (channels of a group, taps) for each group
+};
+
+std::vector<Phase> backwards(const ConvCall &c, const float *filters) {
+  Side down(c, 1), across(c, 2);
+  size_t channels = c.channels / c.groups, outputs = c.outputs / c.groups, line = across.room();
+  std::vector<Phase> phases;
+  for (size_t y = 0; y < down.stride && y < down.in; y++)
+    for (size_t x = 0; x < across.stride && x < across.in; x++) {
+      Phase p{y, x, {}, {}};
+      p.plan.frame = {c.out[1], c.out[2], down.before(), across.before(), 1, line, down.room()};
+      std::vector<size_t> order;
+      for (Tap v : down.phases[y])
+        for (Tap h : across.phases[x]) {
+          p.plan.offsets.push_back((size_t)(v.at - down.low) * line + (size_t)(h.at - across.low));
+          order.push_back(v.k * c.kernel[2] + h.k);
+        }
+      bool square = c.kernel[1] == 3 && c.kernel[2] == 3 && c.stride[1] * c.stride[2] * c.dilation[1] * c.dilation[2] == 1;
+      // In rising order, as the kernel for 3 x 3 has it.
+      std::reverse(p.plan.offsets.begin(), p.plan.offsets.end());
+      std::reverse(order.begin(), order.end());
+      square = square && p.plan.offsets[0] == 0;
+      p.plan.d = {down.places(y), across.places(x), line, 0, nullptr, square ? line : 0};
+      if (!order.empty()) p.plan.repeat(outputs);
+      for (size_t ch = 0; ch < c.channels; ch++)
+        for (size_t o = 0; o < outputs; o++)
+          for (size_t k : order)
+            p.filters.push_back(filters[((ch / channels * outputs + o) * channels + ch % channels) * c.taps() + k]);
+      phases.push_back(std::move(p));
+    }
+  for (Phase &p : phases) p.plan.refer();
+  return phases;
 }
 
-size_t grain_of(const Plan &p) { return 30000 / (p.frame.size() + 1) + 1; }
+size_t grain_of(const Frame &frame, size_t planes) { return 30000 / (frame.size() * planes + 1) + 1; }
 
-// out[n, o] = the convolution of plane x[n, o / times] with filter o
-void slide(const Plan &p, size_t samples, size_t channels, size_t times, const float *x, const float *filters,
-           const float *bias, float *out) {
-  const Depthwise &d = p.d;
-  size_t plane = d.out_height * d.out_width, read = p.frame.height * p.frame.width;
-  parallel(samples * channels, grain_of(p), [&](size_t i, size_t last) {
-    Buffer image(p.frame.size());
-    std::memset(image, 0, (p.frame.size() + SLACK) * sizeof(float));
+}  // namespace
+
+bool depthwise_serves(const ConvCall &c) {
+  return c.groups > 1 && c.channels / c.groups <= 8 && c.outputs / c.groups <= 8 && c.in[0] == 1 && c.kernel[0] == 1 &&
+         !c.padding[0] && c.out[0] == 1;
+}
+
+void depthwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y) {
+  Plan p = forwards(c);
+  size_t channels = c.channels / c.groups, outputs = c.outputs / c.groups;
+  parallel(c.samples * c.groups, grain_of(p.frame, channels), [&](size_t i, size_t last) {
+    Buffer image(channels * p.frame.size());
+    std::memset(image, 0, (channels * p.frame.size() + SLACK) * sizeof(float));
     for (; i < last; i++) {
-      p.frame.lay(x + i * read, image);
-      for (size_t o = i % channels * times; o < (i % channels + 1) * times; o++)
-        kernels->depthwise.forward(d, image, filters + o * d.taps, bias ? bias[o] : 0,
-                                   out + (i / channels * channels * times + o) * plane);
+      size_t first = i % c.groups * outputs;
+      p.frame.lay(x + i * channels * c.in_plane(), channels, image);
+      kernels->depthwise.forward(p.d, image, filters + first * p.d.taps, bias ? bias + first : nullptr, outputs,
+                                 y + i * outputs * c.out_plane(), c.out_plane());
     }
   });
 }
 
-}  // namespace
-
-bool pointwise_serves(const ConvCall &c) {
-  for (int a = 0; a < 3; a++)
-    if (c.kernel[a] != 1 || c.stride[a] != 1 || c.padding[a] || c.in[a] != c.out[a]) return false;
-  return c.groups == 1 && c.out_plane() >= 48;
-}
-
-void pointwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y) {
-  multiply(c.samples, c.channels, c.outputs, c.in_plane(), x, filters, bias, y);
-}
-
-void pointwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx) {
-  Buffer turned(c.channels * c.outputs);
-  kernels->conv.interleave(filters, c.channels, c.outputs, c.channels, turned, c.outputs, nullptr);
-  multiply(c.samples, c.outputs, c.channels, c.in_plane(), g, turned, bias, dx);
-}
-
-bool depthwise_serves(const ConvCall &c) {
-  return c.groups == c.channels && c.groups > 1 && c.in[0] == 1 && c.kernel[0] == 1 && !c.padding[0] && c.out[0] == 1;
-}
-
-void depthwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y) {
-  slide(plan(c), c.samples, c.channels, c.outputs / c.groups, x, filters, bias, y);
-}
-
 void depthwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx) {
-  Plan p = plan(c);
-  const Depthwise &d = p.d;
-  size_t taps = c.taps(), times = c.outputs / c.groups;
-  size_t reach_y = c.dilation[1] * (c.kernel[1] - 1), reach_x = c.dilation[2] * (c.kernel[2] - 1);
-  bool turns = times == 1 && c.stride[1] == 1 && c.stride[2] == 1 && reach_y >= c.padding[1] &&
-               reach_x >= c.padding[2] && c.out[1] + reach_y == p.frame.rows && c.out[2] + reach_x == p.frame.line;
-  if (turns) {  // a convolution with the filters reversed
-    Buffer turned(c.channels * taps);
-    for (size_t i = 0; i < c.channels; i++)
-      for (size_t k = 0; k < taps; k++) turned[i * taps + k] = filters[i * taps + taps - 1 - k];
-    size_t top = reach_y - c.padding[1], left = reach_x - c.padding[2];
-    Plan back = plan(c.out, c.in, c.kernel, c.stride, c.dilation, top, left, c.out[1] + 2 * top, c.out[2] + 2 * left);
-    slide(back, c.samples, c.channels, 1, g, turned, bias, dx);
-    return;
-  }
-  size_t plane = c.out_plane(), size = p.frame.size();
-  parallel(c.samples * c.channels, grain_of(p), [&](size_t i, size_t last) {
-    Buffer image(size);
+  std::vector<Phase> phases = backwards(c, filters);
+  const Frame &frame = phases[0].plan.frame;
+  size_t channels = c.channels / c.groups, outputs = c.outputs / c.groups, plane = c.in_plane();
+  bool dense = phases.size() == 1 && c.stride[1] == 1 && c.stride[2] == 1;
+  parallel(c.samples * c.groups, grain_of(frame, outputs), [&](size_t i, size_t last) {
+    Buffer image(outputs * frame.size()), part(dense ? 0 : channels * plane);
+    std::memset(image, 0, (outputs * frame.size() + SLACK) * sizeof(float));
     for (; i < last; i++) {
-      size_t channel = i % c.channels;
-      std::fill_n((float *)image, size, bias ? bias[channel] : 0);
-      for (size_t o = channel * times; o < (channel + 1) * times; o++)
-        kernels->depthwise.input(d, g + (i / c.channels * c.outputs + o) * plane, filters + o * taps, image);
-      p.frame.take(image, dx + i * c.in_plane());
+      size_t first = i % c.groups * channels;
+      float *to = dx + i * channels * plane;
+      frame.lay(g + i * outputs * c.out_plane(), outputs, image);
+      for (const Phase &p : phases) {
+        const Depthwise &d = p.plan.d;
+        size_t made = d.out_height * d.out_width, step = c.stride[2];
+        kernels->depthwise.forward(d, image, p.filters.data() + first * d.taps, bias ? bias + first : nullptr, channels,
+                                   dense ? to : (float *)part, made);
+        for (size_t r = 0; !dense && r < channels * d.out_height; r++) {
+          const float *row = part + r * d.out_width;
+          size_t y = r % d.out_height * c.stride[1] + p.y;
+          float *line = to + r / d.out_height * plane + y * c.in[2] + p.x;
+          for (size_t k = 0; k < d.out_width; k++) line[k * step] = row[k];
+        }
+      }
     }
   });
 }
 
 void depthwise_filters(const ConvCall &c, const float *g, const float *x, float *df) {
-  Plan p = plan(c);
-  size_t taps = c.taps(), times = c.outputs / c.groups, plane = c.out_plane(), in_plane = c.in_plane();
-  parallel(c.channels, 1, [&](size_t i, size_t last) {
-    Buffer image(p.frame.size());
-    std::memset(image, 0, (p.frame.size() + SLACK) * sizeof(float));
+  Plan p = forwards(c);
+  size_t channels = c.channels / c.groups, outputs = c.outputs / c.groups, taps = p.d.taps;
+  parallel(c.groups, 1, [&](size_t i, size_t last) {
+    Buffer image(channels * p.frame.size());
+    std::memset(image, 0, (channels * p.frame.size() + SLACK) * sizeof(float));
     for (; i < last; i++) {
-      std::memset(df + i * times * taps, 0, times * taps * sizeof(float));
+      std::memset(df + i * outputs * taps, 0, outputs * taps * sizeof(float));
       for (size_t n = 0; n < c.samples; n++) {
-        p.frame.lay(x + (n * c.channels + i) * in_plane, image);
-        for (size_t o = i * times; o < (i + 1) * times; o++)
-          kernels->depthwise.filter(p.d, image, g + (n * c.outputs + o) * plane, df + o * taps);
+        p.frame.lay(x + (n * c.groups + i) * channels * c.in_plane(), channels, image);
+        for (size_t o = i * outputs; o < (i + 1) * outputs; o++)
+          kernels->depthwise.filter(p.d, image, g + (n * c.outputs + o) * c.out_plane(), df + o * taps);
       }
     }
   });

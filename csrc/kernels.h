@@ -54,13 +54,36 @@ struct Losses {
   PairLoss pairs[6];  // squared, absolute, smooth, Huber's, of probabilities, of logits
 };
 
-// What normalizations are made of, see kernels_norm.cpp.
+// What normalizations are made of, see kernels_norm.cpp. Runs of memory, `apart` from start to start; or columns from
+// first to last of (rows, columns), whose parameters have one number for each column of all.
+struct NormRuns {
+  size_t runs, length, apart;
+};
+struct NormColumns {
+  size_t rows, columns, first, last;
+};
+struct NormForms {  // of one type
+  void (*moments)(const void *x, const NormRuns &s, double *mean, double *squares);  // squares: of (x - mean)
+  // pairs += the sums of g and of g (x - mean): one pair, or with `step` 1 one for each run
+  void (*products)(const void *g, const void *x, const NormRuns &s, double mean, size_t step, double *pairs);
+  // (x - mean) rstd w + b; w and b (or null) have a number for each run if `step` is 1
+  void (*affine)(const void *x, const NormRuns &s, double mean, double rstd, const void *w, const void *b, size_t step,
+                 void *out);
+  // g a w - (x - mean) q - m
+  void (*combine)(const void *g, const void *x, const NormRuns &s, double mean, double a, const void *w, size_t step,
+                  double q, double m, void *out);
+  // The same by columns.
+  void (*column_sums)(const void *x, const NormColumns &s, double *sums);
+  void (*column_squares)(const void *x, const NormColumns &s, const void *mean, double *sums);
+  void (*column_products)(const void *g, const void *x, const NormColumns &s, const void *mean, double *first,
+                          double *second);
+  void (*column_affine)(const void *x, const NormColumns &s, const void *mean, const void *scale, const void *shift,
+                        void *out);
+  void (*column_combine)(const void *g, const void *x, const NormColumns &s, const void *mean, const void *p,
+                         const void *q, const void *m, void *out);
+};
 struct Norms {
-  double (*total)(const float *x, size_t n);
-  double (*squares)(const float *x, float mean, size_t n);  // the sum of (x - mean)^2
-  void (*products)(const float *g, const float *x, float mean, size_t n, double *both);
-  void (*affine)(const float *x, float mean, float scale, float shift, float *out, size_t n);
-  void (*combine)(const float *g, const float *x, float mean, float p, float q, float r, float *out, size_t n);
+  NormForms f32, f64;
   void (*layer_backward)(const float *g, const float *x, const float *weight, const float *mean, const float *rstd,
                          float *out, float *to_weight, float *to_bias, size_t rows, size_t columns);
 };
@@ -139,23 +162,36 @@ struct Optimizers {
   void (*narrow[2])(const float *x, uint16_t *out, size_t n);
 };
 
-// Matrix products, see kernels_gemm.cpp. Strides count elements.
+// Matrix products, see kernels_gemm.cpp. A unit is a number, or for bfloat16 a pair of them side by side along k. Strides
+// count units where nothing else is said.
+//
+// c[rows, columns] (+)= a[rows, k] b[k, columns] (+ bias), up to as many rows as a tile has and columns as a panel. One
+// dimension of a is contiguous, in the other its elements are `step` bytes apart.
+using GemmTile = void (*)(size_t rows, size_t k, const void *a, ptrdiff_t step, const void *b, ptrdiff_t step_b, void *c,
+                          ptrdiff_t row, size_t columns, const void *bias, bool add);
+struct GemmPanels {
+  size_t rows, panel, vector;    // of a tile; a vector's units
+  GemmTile by_rows, by_columns;  // a's rows are contiguous; its columns are
+  // (k, columns) with these strides in numbers -> panels (k / units, width), what is beyond the columns 0
+  void (*pack)(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *to);
+  // to[j * row + i] = from[i * step + j] (+ bias[i])
+  void (*turn)(const void *from, ptrdiff_t step, size_t rows, size_t columns, void *to, ptrdiff_t row, const void *bias);
+};
 struct GemmForms {
-  size_t rows, panel;  // of a tile
-  // c[rows, columns] (+)= a[k, rows] b[k, panel] (+ bias); a's and b's rows are step_a and step_b apart.
-  void (*tiles)(size_t rows, size_t k, const void *a, ptrdiff_t step_a, const void *b, ptrdiff_t step_b, void *c,
-                ptrdiff_t row, size_t columns, const void *bias, bool add);
-  // The same for up to 8 rows and all columns that fill vectors; returns how many those are. a is [k, rows].
-  size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
-                 size_t columns, const void *bias, bool add);
-  // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows
+  GemmPanels panels;
+  // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows. Strides count numbers.
   void (*dots)(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, ptrdiff_t row_b, size_t columns,
                void *c, ptrdiff_t row, const void *bias);
-  void (*pack)(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *to);
+  // c[rows, columns] (+)= a b (+ bias) for up to 8 rows and all columns that fill vectors; returns how many those are.
+  // a is [k, rows].
+  size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
+                 size_t columns, const void *bias, bool add);
 };
 struct Gemm {
   GemmForms f32, f64;
 };
+// Of bfloat16, in units of pairs with sums of float32, or null: for CPUs that have an instruction for it.
+const GemmForms *bfloat16_forms();
 
 struct ScanLoops {
   void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n), along the rows

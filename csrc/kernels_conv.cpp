@@ -12,7 +12,7 @@ constexpr size_t MOST_VECTORS = WIDTH == 16 ? 4 : 2;
 constexpr size_t BLOCK = MOST_VECTORS * WIDTH;
 constexpr size_t rows_for(size_t vectors) { return WIDTH == 16 ? (vectors == 4 ? 6 : 8) : 6; }
 // Products over more terms than this go in parts, each with a panel that stays in the second-level cache.
-constexpr size_t TERMS = 1024;
+constexpr size_t terms_for(size_t width) { return 1024 * BLOCK / width; }
 
 // ---- planes and pixels
 
@@ -132,17 +132,18 @@ void part_of(const float *image, const size_t *places, size_t pixels, const Part
 
 void product(const float *image, const size_t *places, size_t pixels, const Taps &taps, const float *panel,
              size_t width, float *out, const size_t *to, bool add) {
-  if (taps.depth > TERMS) {
+  size_t terms = terms_for(width);
+  if (taps.depth > terms) {
     for (size_t t = 0; t < taps.count; t++)
-      for (size_t first = 0; first < taps.depth; first += TERMS) {
-        size_t depth = taps.depth - first < TERMS ? taps.depth - first : TERMS;
+      for (size_t first = 0; first < taps.depth; first += terms) {
+        size_t depth = taps.depth - first < terms ? taps.depth - first : terms;
         part_of(image, places, pixels, {taps.offsets + t, 1, depth, first, panel}, width, out, to, add);
         panel += depth * width;
         add = true;
       }
     return;
   }
-  size_t most = taps.depth ? TERMS / taps.depth : 1;
+  size_t most = taps.depth ? terms / taps.depth : 1;
   for (size_t t = 0; t < taps.count || t == 0; t += most) {
     size_t count = taps.count - t < most ? taps.count - t : most;
     part_of(image, places, pixels, {taps.offsets + t, count, taps.depth, 0, panel}, width, out, to, add);

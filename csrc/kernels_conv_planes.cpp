@@ -35,51 +35,60 @@ void three_by_three(const float *image, size_t width, const float *filter, float
   }
 }
 
-// ROWS rows of results of any kernel
-template <size_t ROWS>
-void rows_of(const Depthwise &d, const float *image, const float *filter, float bias, float *out) {
+// ROWS rows of OUTS results of any kernel, `plane` apart: what is read serves all of them.
+template <size_t ROWS, size_t OUTS>
+void rows_of(const Depthwise &d, const float *image, const float *filter, const float *bias, float *out, size_t plane) {
   for (size_t x = 0; x < d.out_width; x += WIDTH) {
-    V sums[ROWS];
+    V sums[OUTS][ROWS];
 #pragma GCC unroll 4
-    for (size_t i = 0; i < ROWS; i++) sums[i] = constant(bias);
+    for (size_t o = 0; o < OUTS; o++)
+#pragma GCC unroll 4
+      for (size_t i = 0; i < ROWS; i++) sums[o][i] = constant(bias ? bias[o] : 0);
     for (size_t k = 0; k < d.taps; k++) {
       const float *at = image + d.offsets[k] + x;
-      float w = filter[k];
+      V line[ROWS];
 #pragma GCC unroll 4
-      for (size_t i = 0; i < ROWS; i++) sums[i] += w * load(at + i * d.step);
+      for (size_t i = 0; i < ROWS; i++) line[i] = load(at + i * d.step);
+#pragma GCC unroll 4
+      for (size_t o = 0; o < OUTS; o++) {
+        float w = filter[o * d.taps + k];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < ROWS; i++) sums[o][i] += w * line[i];
+      }
     }
     size_t left = d.out_width - x;
-    if (left >= WIDTH) {
 #pragma GCC unroll 4
-      for (size_t i = 0; i < ROWS; i++) store(out + i * d.out_width + x, sums[i]);
-    } else {
+    for (size_t o = 0; o < OUTS; o++)
 #pragma GCC unroll 4
-      for (size_t i = 0; i < ROWS; i++) store_some(out + i * d.out_width + x, sums[i], left);
-    }
+      for (size_t i = 0; i < ROWS; i++) {
+        float *to = out + o * plane + i * d.out_width + x;
+        if (left >= WIDTH) store(to, sums[o][i]);
+        else store_some(to, sums[o][i], left);
+      }
   }
 }
 
-void forward(const Depthwise &d, const float *image, const float *filter, float bias, float *out) {
+template <size_t OUTS>
+void planes_of(const Depthwise &d, const float *image, const float *filter, const float *bias, float *out, size_t plane) {
   size_t y = 0, width = d.out_width;
   for (; y + 4 <= d.out_height; y += 4)
-    if (d.square)
-      three_by_three<4>(image + y * d.step, d.square, filter, bias, out + y * width, width);
+    if (OUTS == 1 && d.square && d.taps == 9)
+      three_by_three<4>(image + y * d.step, d.square, filter, bias ? *bias : 0, out + y * width, width);
     else
-      rows_of<4>(d, image + y * d.step, filter, bias, out + y * width);
-  for (; y < d.out_height; y++) rows_of<1>(d, image + y * d.step, filter, bias, out + y * width);
+      rows_of<4, OUTS>(d, image + y * d.step, filter, bias, out + y * width, plane);
+  for (; y < d.out_height; y++) rows_of<1, OUTS>(d, image + y * d.step, filter, bias, out + y * width, plane);
 }
 
-void input(const Depthwise &d, const float *g, const float *filter, float *image) {
-  for (size_t y = 0; y < d.out_height; y++, g += d.out_width)
-    for (size_t k = 0; k < d.taps; k++) {
-      float *to = image + y * d.step + d.offsets[k], w = filter[k];
-      size_t x = 0;
-      for (; x + WIDTH <= d.out_width; x += WIDTH) store(to + x, load(to + x) + w * load(g + x));
-      if (x < d.out_width) {
-        size_t left = d.out_width - x;
-        store_some(to + x, load_some(to + x, left) + w * load_some(g + x, left), left);
-      }
-    }
+void forward(const Depthwise &d, const float *image, const float *filters, const float *bias, size_t outputs, float *out,
+             size_t plane) {
+  constexpr size_t MOST = WIDTH == 16 ? 4 : 2;  // by the number of registers
+  for (size_t o = 0; o < outputs;) {
+    const float *filter = filters + o * d.taps, *shift = bias ? bias + o : nullptr;
+    bool several = o + MOST <= outputs;
+    if (several) planes_of<MOST>(d, image, filter, shift, out + o * plane, plane);
+    else planes_of<1>(d, image, filter, shift, out + o * plane, plane);
+    o += several ? MOST : 1;
+  }
 }
 
 // K taps over all rows of the plane
@@ -116,7 +125,7 @@ void filter(const Depthwise &d, const float *image, const float *g, float *sums)
 }  // namespace
 
 extern const DepthwiseKernels depthwise;
-const DepthwiseKernels depthwise = {forward, input, filter};
+const DepthwiseKernels depthwise = {forward, filter};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -1,110 +1,38 @@
-// The inner loops of matrix products: a tile of sums in registers that runs along k. float32 and float64.
-#include "kernels.h"
+// The inner loops of matrix products of float32 and float64: tiles, products of few rows, and the packing of panels.
+#include "gemm_tile.h"
 #include "tiles.h"
 
 namespace rushlight {
 namespace RUSHLIGHT_NAMESPACE {
 namespace {
 
-template <typename T> struct Lanes;
-template <> struct Lanes<float> {
-  typedef float Vec __attribute__((vector_size(4 * WIDTH)));
-  static constexpr size_t width = WIDTH;
-};
-template <> struct Lanes<double> {
-  typedef double Vec __attribute__((vector_size(4 * WIDTH)));
-  static constexpr size_t width = WIDTH / 2;
+template <typename T> struct Numbers {
+  using Unit = T;
+  using Sum = T;
+  static constexpr size_t WIDE = 4 * WIDTH / sizeof(T);
+  typedef T Vec __attribute__((vector_size(4 * WIDTH)));
+  using Line = Vec;
+  static void multiply(Vec &sums, T unit, Line line) { sums += unit * line; }
 };
 
-template <typename T> using Vec = typename Lanes<T>::Vec;
+template <typename T> using Vec = typename Numbers<T>::Vec;
+template <typename T> constexpr size_t WIDE = Numbers<T>::WIDE;
 
-template <typename T> inline Vec<T> get(const T *p) {
-  Vec<T> v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-template <typename T> inline void put(T *p, Vec<T> v) { __builtin_memcpy(p, &v, sizeof v); }
+template <typename T> inline Vec<T> get(const T *p) { return load_as<Vec<T>>(p); }
+template <typename T> inline void put(T *p, Vec<T> v) { store_as(p, v); }
 
 template <typename T> inline T total(Vec<T> v) {
-  for (size_t w = Lanes<T>::width / 2; w; w /= 2)
+  for (size_t w = WIDE<T> / 2; w; w /= 2)
     for (size_t i = 0; i < w; i++) v[i] += v[i + w];
   return v[0];
 }
 
-// 24 sums where there are 32 registers, 12 or 8 where there are 16.
-#if defined(__AVX512F__)
-constexpr int ROWS = 8, VECTORS = 3;
-#elif defined(__AVX2__)
-constexpr int ROWS = 4, VECTORS = 3;
-#else
-constexpr int ROWS = 4, VECTORS = 2;
-#endif
-
-// c[R, columns] (+)= a[k, R] b[k, N vectors] (+ bias); the last vectors of b may hold what columns cuts off.
-template <typename T, int R, int N>
-void tile(size_t k, const T *a, ptrdiff_t step_a, const T *b, ptrdiff_t step_b, T *c, ptrdiff_t row, size_t columns,
-          const T *bias, bool add) {
-  constexpr size_t W = Lanes<T>::width;
-  Vec<T> sums[R][N] = {};
-  for (size_t p = 0; p < k; p++, a += step_a, b += step_b) {
-    Vec<T> v[N];
-#pragma GCC unroll 16
-    for (int n = 0; n < N; n++) v[n] = get<T>(b + n * W);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; r++)
-#pragma GCC unroll 16
-      for (int n = 0; n < N; n++) sums[r][n] += a[r] * v[n];
-  }
-  if (columns == N * W) {
-#pragma GCC unroll 8
-    for (int r = 0; r < R; r++)
-#pragma GCC unroll 16
-      for (int n = 0; n < N; n++) {
-        T *to = c + r * row + n * W;
-        Vec<T> s = sums[r][n];
-        if (add) s += get<T>(to);
-        if (bias) s += get<T>(bias + n * W);
-        put<T>(to, s);
-      }
-    return;
-  }
-  T line[N * W];
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 16
-    for (int n = 0; n < N; n++) put<T>(line + n * W, sums[r][n]);
-    T *to = c + r * row;
-    for (size_t j = 0; j < columns; j++) to[j] = line[j] + (add ? to[j] : 0) + (bias ? bias[j] : 0);
-  }
-}
-
-template <typename T>
-void tiles(size_t rows, size_t k, const T *a, ptrdiff_t step_a, const T *b, ptrdiff_t step_b, T *c, ptrdiff_t row,
-           size_t columns, const T *bias, bool add) {
-#define CASE(R, N) return tile<T, R, N>(k, a, step_a, b, step_b, c, row, columns, bias, add)
-  constexpr size_t W = Lanes<T>::width;
-  if (rows == ROWS) {
-    if (columns <= W) CASE(ROWS, 1);
-    if (VECTORS > 2 && columns <= 2 * W) CASE(ROWS, 2);
-    CASE(ROWS, VECTORS);
-  }
-  switch (rows) {
-    case 1: CASE(1, VECTORS);
-    case 2: CASE(2, VECTORS);
-    case 3: CASE(3, VECTORS);
-#if defined(__AVX512F__)
-    case 4: CASE(4, VECTORS);
-    case 5: CASE(5, VECTORS);
-    case 6: CASE(6, VECTORS);
-    case 7: CASE(7, VECTORS);
-#endif
-  }
-#undef CASE
-}
+// ---- few rows
 
 // One row: c (+)= a b by eight rows of b at a time, each read from end to end.
 template <typename T>
 void one_row(size_t k, const T *a, const T *b, ptrdiff_t step_b, T *__restrict c, size_t columns, const T *bias) {
-  constexpr size_t W = Lanes<T>::width;
+  constexpr size_t W = WIDE<T>;
   for (size_t j = 0; j < columns; j++) c[j] = bias ? bias[j] : 0;
   size_t p = 0;
   for (; p + 8 <= k; p += 8, b += 8 * step_b) {
@@ -124,40 +52,42 @@ void one_row(size_t k, const T *a, const T *b, ptrdiff_t step_b, T *__restrict c
 
 // Few rows: wide pieces of b's rows, which are read where they are. All columns are full vectors.
 template <typename T>
-size_t thin(size_t rows, size_t k, const T *a, const T *b, ptrdiff_t step_b, T *c, ptrdiff_t row, size_t columns,
-            const T *bias, bool add) {
-#define CASE(R, N)                                                                                       \
-  for (; j + N * W <= columns; j += N * W)                                                               \
-    tile<T, R, N>(k, a, (ptrdiff_t)rows, b + j, step_b, c + j, row, N * W, bias ? bias + j : nullptr, add)
-  constexpr size_t W = Lanes<T>::width;
-  size_t j = 0;
+size_t thin(size_t rows, size_t k, const void *left, const void *right, ptrdiff_t step_b, void *to, ptrdiff_t row,
+            size_t columns, const void *with, bool add) {
+  using F = Numbers<T>;
+  constexpr size_t W = WIDE<T>;
+  const T *a = static_cast<const T *>(left), *b = static_cast<const T *>(right), *bias = static_cast<const T *>(with);
+  T *c = static_cast<T *>(to);
+  ptrdiff_t step = (ptrdiff_t)(rows * sizeof(T));
   if (rows == 1 && !add) {
     one_row<T>(k, a, b, step_b, c, columns, bias);
     return columns;
   }
+  size_t j = 0;
+#define CASE(R, N)                         \
+  for (; j + N * W <= columns; j += N * W) \
+    tile<F, R, N, false>(k, a, step, b + j, step_b, c + j, row, N * W, bias ? bias + j : nullptr, add)
 #if defined(__AVX512F__)
   if (rows == 2) {
     CASE(2, 8);
-  } else if (rows <= 4) {
-    if (rows == 3) {
-      CASE(3, 6);
-    } else {
-      CASE(4, 6);
-    }
+  } else if (rows == 3) {
+    CASE(3, 6);
+  } else if (rows == 4) {
+    CASE(4, 6);
   }
 #endif
 #undef CASE
   for (; j + VECTORS * W <= columns; j += VECTORS * W)
     for (size_t r = 0; r < rows; r += ROWS)
-      tiles<T>(rows - r < (size_t)ROWS ? rows - r : ROWS, k, a + r, (ptrdiff_t)rows, b + j, step_b, c + r * row + j, row,
-               VECTORS * W, bias ? bias + j : nullptr, add);
+      tiles<F, false>(rows - r < (size_t)ROWS ? rows - r : ROWS, k, a + r, step, b + j, step_b, c + r * row + j, row,
+                      VECTORS * W, bias ? bias + j : nullptr, add);
   return j;
 }
 
 // R rows of a, each along k, times J rows of b, each along k.
 template <typename T, int R, int J>
 void dot(size_t k, const T *a, ptrdiff_t row_a, const T *b, ptrdiff_t row_b, T *c, ptrdiff_t row, const T *bias) {
-  constexpr size_t W = Lanes<T>::width;
+  constexpr size_t W = WIDE<T>;
   Vec<T> sums[R][J] = {};
   size_t p = 0;
   for (; p + W <= k; p += W) {
@@ -206,43 +136,43 @@ void dots(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, 
 #undef CASE
 }
 
-// What pack does where a column is contiguous, by squares of vectors, for as much of k as makes whole ones; that much.
-inline size_t pack_squares(const float *b, ptrdiff_t right, size_t k, size_t columns, size_t width, float *to) {
-  size_t whole = k / WIDTH * WIDTH;
-  for (size_t j = 0; j < width; j += WIDTH)
-    for (size_t p = 0; p < whole; p += WIDTH) {
-      V rows[WIDTH];
-      for (size_t i = 0; i < WIDTH; i++)
-        rows[i] = j + i < columns ? load(b + (ptrdiff_t)(j + i) * right + p) : V{};
+// ---- packing
+
+// Some of a vector, the other lanes 0.
+inline Vec<float> get_some(const float *p, size_t n) { return load_some(p, n); }
+inline Vec<double> get_some(const double *p, size_t n) {
+  Vec<double> v = {};
+  for (size_t i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+inline void put_some(float *p, Vec<float> v, size_t n) { store_some(p, v, n); }
+inline void put_some(double *p, Vec<double> v, size_t n) {
+  for (size_t i = 0; i < n; i++) p[i] = v[i];
+}
+template <typename T> inline void give_some(T *p, Vec<T> v, size_t n) {
+  if (n >= WIDE<T>) put(p, v);
+  else put_some(p, v, n);
+}
+
+// One panel whose columns are contiguous, by squares of vectors, for as much of k as makes whole ones; that much.
+template <typename T> size_t pack_squares(const T *b, ptrdiff_t right, size_t k, size_t columns, size_t width, T *to) {
+  constexpr size_t W = WIDE<T>;
+  size_t whole = k / W * W;
+  for (size_t p = 0; p < whole; p += W)
+    for (size_t j = 0; j < width; j += W) {
+      Vec<T> rows[W];
+      for (size_t i = 0; i < W; i++) rows[i] = j + i < columns ? get(b + (ptrdiff_t)(j + i) * right + p) : Vec<T>{};
       transpose(rows);
-      size_t wide = width - j;
-      for (size_t i = 0; i < WIDTH; i++) {
-        if (wide >= WIDTH) store(to + (p + i) * width + j, rows[i]);
-        else store_some(to + (p + i) * width + j, rows[i], wide);
-      }
+      for (size_t i = 0; i < W; i++) give_some(to + (p + i) * width + j, rows[i], width - j);
     }
   return whole;
 }
-inline size_t pack_squares(const double *, ptrdiff_t, size_t, size_t, size_t, double *) { return 0; }
 
-// (k, columns) with these strides -> (k, width), what is beyond the columns 0. Read in squares, so that lines stay.
+// One panel: (k, columns) with these strides -> (k, width), what is beyond the columns 0.
 template <typename T>
-void pack(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *into) {
-  const T *b = static_cast<const T *>(from);
-  T *__restrict to = static_cast<T *>(into);
-  if (right == 1) {
-    for (size_t p = 0; p < k; p++, to += width, b += down) {
-      if (columns == width) {
-        __builtin_memcpy(to, b, width * sizeof(T));
-      } else {
-        for (size_t j = 0; j < columns; j++) to[j] = b[j];
-        for (size_t j = columns; j < width; j++) to[j] = 0;
-      }
-    }
-    return;
-  }
+void pack_panel(const T *b, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, T *__restrict to) {
   size_t whole = down == 1 ? pack_squares(b, right, k, columns, width, to) : 0;
-  constexpr size_t SQUARE = 16;
+  constexpr size_t SQUARE = 16;  // so that lines stay in the cache
   for (size_t p = whole; p < k; p += SQUARE) {
     size_t end = p + SQUARE < k ? p + SQUARE : k;
     for (size_t j = 0; j < columns; j++) {
@@ -254,22 +184,69 @@ void pack(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t co
   }
 }
 
+// Some panels whose rows are contiguous, each W wide (or 0: any width).
+template <typename T, size_t W>
+void copy_panels(const T *b, ptrdiff_t down, size_t k, size_t panels, size_t any, T *__restrict to) {
+  size_t width = W ? W : any;
+  for (size_t p = 0; p < k; p++, b += down, to += width)
+    for (size_t j = 0; j < panels; j++) __builtin_memcpy(to + j * k * width, b + j * width, width * sizeof(T));
+}
+
+// Each row of b is read in long pieces, of so many panels that their ends do not push one another out of the cache.
 template <typename T>
-void tiles_of(size_t rows, size_t k, const void *a, ptrdiff_t step_a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
-              size_t columns, const void *bias, bool add) {
-  tiles<T>(rows, k, static_cast<const T *>(a), step_a, static_cast<const T *>(b), step_b, static_cast<T *>(c), row, columns,
-           static_cast<const T *>(bias), add);
+void pack_rows(const T *b, ptrdiff_t down, size_t k, size_t columns, size_t width, T *__restrict to) {
+  constexpr size_t FULL = VECTORS * WIDE<T>, TOGETHER = 8;
+  size_t whole = columns / width;
+  for (size_t j = 0; j < whole; j += TOGETHER, b += TOGETHER * width, to += TOGETHER * width * k) {
+    size_t some = whole - j < TOGETHER ? whole - j : TOGETHER;
+    if (width == FULL) copy_panels<T, FULL>(b, down, k, some, 0, to);
+    else if (width == ROWS) copy_panels<T, ROWS>(b, down, k, some, 0, to);
+    else copy_panels<T, 0>(b, down, k, some, width, to);
+    if (some < TOGETHER) {
+      b += some * width;
+      to += some * width * k;
+      break;
+    }
+  }
+  if (size_t left = columns - whole * width)
+    for (size_t p = 0; p < k; p++, b += down, to += width)
+      for (size_t j = 0; j < width; j++) to[j] = j < left ? b[j] : 0;
 }
 
 template <typename T>
-size_t thin_of(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row, size_t columns,
-               const void *bias, bool add) {
-  return thin<T>(rows, k, static_cast<const T *>(a), static_cast<const T *>(b), step_b, static_cast<T *>(c), row, columns,
-                 static_cast<const T *>(bias), add);
+void pack(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *into) {
+  const T *b = static_cast<const T *>(from);
+  T *to = static_cast<T *>(into);
+  if (right == 1) return pack_rows(b, down, k, columns, width, to);
+  for (size_t j = 0; j < columns; j += width, to += k * width)
+    pack_panel(b + (ptrdiff_t)j * right, down, right, k, columns - j < width ? columns - j : width, width, to);
+}
+
+// By squares, and the columns that are left over one by one.
+template <typename T>
+void turn(const void *from, ptrdiff_t step, size_t rows, size_t columns, void *into, ptrdiff_t row, const void *with) {
+  constexpr size_t W = WIDE<T>;
+  const T *x = static_cast<const T *>(from), *bias = static_cast<const T *>(with);
+  T *to = static_cast<T *>(into);
+  size_t whole = columns / W * W;
+  for (size_t i = 0; i < rows; i += W) {
+    size_t some = rows - i < W ? rows - i : W;
+    Vec<T> added = bias ? get_some(bias + i, some) : Vec<T>{};
+    for (size_t j = 0; j < whole; j += W) {
+      Vec<T> square[W];
+      for (size_t r = 0; r < W; r++) square[r] = r < some ? get(x + (ptrdiff_t)(i + r) * step + j) : Vec<T>{};
+      transpose(square);
+      for (size_t r = 0; r < W; r++) give_some(to + (ptrdiff_t)(j + r) * row + i, square[r] + added, some);
+    }
+  }
+  for (size_t j = whole; j < columns; j++)
+    for (size_t i = 0; i < rows; i++)
+      to[(ptrdiff_t)j * row + (ptrdiff_t)i] = x[(ptrdiff_t)i * step + (ptrdiff_t)j] + (bias ? bias[i] : 0);
 }
 
 template <typename T> constexpr GemmForms forms() {
-  return {ROWS, VECTORS * Lanes<T>::width, tiles_of<T>, thin_of<T>, dots<T>, pack<T>};
+  using F = Numbers<T>;
+  return {{ROWS, VECTORS * WIDE<T>, WIDE<T>, tiles<F, true>, tiles<F, false>, pack<T>, turn<T>}, dots<T>, thin<T>};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Max pooling of float32 planes, and its gradient.
 #include "kernels.h"
+#include "tiles.h"
 
 namespace rushlight {
 namespace RUSHLIGHT_NAMESPACE {
@@ -120,15 +121,30 @@ void max_pool_backward(const Pooling &p, const float *g, const float *x, float *
 
 // The sum of all of x.
 float total(const float *x, size_t n) {
-  constexpr size_t LANES = 64;
-  float sums[LANES] = {};
+  V a = {}, b = {}, c = {}, d = {};
   size_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (size_t k = 0; k < LANES; k++) sums[k] += x[i + k];
-  for (size_t k = 0; i + k < n; k++) sums[k] += x[i + k];
-  for (size_t w = LANES / 2; w; w /= 2)
-    for (size_t k = 0; k < w; k++) sums[k] += sums[k + w];
-  return sums[0];
+  for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+    a += load(x + i);
+    b += load(x + i + WIDTH);
+    c += load(x + i + 2 * WIDTH);
+    d += load(x + i + 3 * WIDTH);
+  }
+  for (; i + WIDTH <= n; i += WIDTH) a += load(x + i);
+  if (i < n) b += load_some(x + i, n - i);
+  return sum((a + b) + (c + d));
+}
+
+void fill(float *to, float value, size_t n) {
+  V v = constant(value);
+  size_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(to + i, v);
+  if (i < n) store_some(to + i, v, n - i);
+}
+
+// One window over the whole plane?
+bool whole(const Windows &rows, const Windows &columns, size_t height, size_t width) {
+  return rows.out == 1 && columns.out == 1 && rows.last[0] - rows.first[0] == height &&
+         columns.last[0] - columns.first[0] == width;
 }
 
 // Do windows of two follow one another?
@@ -140,8 +156,7 @@ bool in_pairs(const Windows &w) {
 
 void mean(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *x, float *out,
           float *line) {
-  if (rows.out == 1 && columns.out == 1 && rows.last[0] - rows.first[0] == height &&
-      columns.last[0] - columns.first[0] == width) {
+  if (whole(rows, columns, height, width)) {
     *out = total(x, height * width) / (rows.divisor[0] * columns.divisor[0]);
     return;
   }
@@ -172,6 +187,8 @@ void mean(const Windows &rows, const Windows &columns, size_t height, size_t wid
 
 void mean_backward(const Windows &rows, const Windows &columns, size_t height, size_t width, const float *g,
                    float *result, float *line) {
+  if (whole(rows, columns, height, width))
+    return fill(result, *g / (rows.divisor[0] * columns.divisor[0]), height * width);
   bool pairs = in_pairs(columns);
   size_t done = 0;  // rows of the result that hold something
   for (size_t y = 0; y < rows.out; y++, g += columns.out) {

@@ -1,5 +1,5 @@
-// Python's side of matrix products of float32 and float64: mm, bmm, linear and its gradients. Up to some thousand
-// multiplications plain loops are quickest, beyond that gemm.cpp's.
+// Python's side of matrix products of floating-point numbers: mm, bmm, linear and its gradients. Up to some thousand
+// multiplications plain loops are quickest, beyond that gemm.cpp's. Half precision is summed in float32 and rounded once.
 #include "arrays.h"
 #include "gemm.h"
 
@@ -85,11 +85,19 @@ template <typename T> void multiply(const Matrix &x, const Matrix &y, const void
   else anyhow<T>(x, y, bias, out);
 }
 
-bool served(int type) { return type == NPY_FLOAT32 || type == NPY_FLOAT64; }
+bool served(int type) {
+  return type == NPY_FLOAT32 || type == NPY_FLOAT64 || type == NPY_HALF || (type == bfloat16_type && type >= 0);
+}
+
+void multiply(Half half, const Matrix &x, const Matrix &y, const void *bias, void *out) {
+  gemm(half, (size_t)x.rows, (size_t)y.columns, (size_t)x.columns, (const uint16_t *)x.data, x.down / 2, x.right / 2,
+       (const uint16_t *)y.data, y.down / 2, y.right / 2, (uint16_t *)out, y.columns, (const uint16_t *)bias);
+}
 
 void multiply(int type, const Matrix &x, const Matrix &y, const void *bias, void *out) {
   if (type == NPY_FLOAT32) multiply<float>(x, y, bias, out);
-  else multiply<double>(x, y, bias, out);
+  else if (type == NPY_FLOAT64) multiply<double>(x, y, bias, out);
+  else multiply(type == NPY_HALF ? Half::float16 : Half::bfloat16, x, y, bias, out);
 }
 
 // Into `out`, or a new array with these dimensions. Null without an error: not served.
@@ -153,6 +161,28 @@ bool rows_of(PyObject *x, Matrix &m) {
   return true;
 }
 
+// A vector of n to be added to each row of a product; false if it is none.
+bool row_to_add(PyObject *x, int type, npy_intp n) {
+  return plain(x) && type_of(x) == type && PyArray_NDIM((PyArrayObject *)x) == 1 && PyArray_DIM((PyArrayObject *)x, 0) == n;
+}
+
+bool is_one(PyObject *x) {
+  if (!PyLong_CheckExact(x) && !PyFloat_CheckExact(x)) return false;
+  bool one = PyFloat_AsDouble(x) == 1;
+  PyErr_Clear();
+  return one;
+}
+
+// addmm(row, x, y, 1, 1) = x y + row
+PyObject *addmm(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 5 || !is_matrix(args[1]) || !is_matrix(args[2]) || !is_one(args[3]) || !is_one(args[4])) return not_implemented();
+  Matrix x(args[1]), y(args[2]);
+  int type = type_of(args[1]);
+  if (!served(type) || type_of(args[2]) != type || !row_to_add(args[0], type, y.columns)) return not_implemented();
+  npy_intp dims[2] = {x.rows, y.columns};
+  return answer(product(type, x, y, data_of<void>(args[0]), 2, dims));
+}
+
 // linear(x, weight, bias or None) = x weight^T + bias, over the last dimension of x
 PyObject *linear(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Matrix x;
@@ -162,9 +192,7 @@ PyObject *linear(PyObject *, PyObject *const *args, Py_ssize_t given) {
   const void *bias = nullptr;
   Matrix w(args[1]);
   if (args[2] != Py_None) {
-    if (!plain(args[2]) || type_of(args[2]) != type_of(args[0]) || PyArray_NDIM((PyArrayObject *)args[2]) != 1 ||
-        PyArray_DIM((PyArrayObject *)args[2], 0) != w.rows)
-      return not_implemented();
+    if (!row_to_add(args[2], type_of(args[0]), w.rows)) return not_implemented();
     bias = data_of<void>(args[2]);
   }
   npy_intp dims[NPY_MAXDIMS];
@@ -262,7 +290,7 @@ PyObject *bmm(PyObject *, PyObject *const *args, Py_ssize_t given) {
 }
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name "(x, y, ...) -> matrix, or NotImplemented"}
-PyMethodDef methods[] = {METHOD(mm), METHOD(mv), METHOD(bmm),           METHOD(batched_matmul), METHOD(linear),
+PyMethodDef methods[] = {METHOD(mm), METHOD(mv), METHOD(addmm), METHOD(bmm),           METHOD(batched_matmul), METHOD(linear),
                          METHOD(linear_input), METHOD(linear_weight), {nullptr}};
 
 }  // namespace

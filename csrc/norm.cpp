@@ -1,21 +1,29 @@
-// Normalization over a batch, instances or groups of channels, and the gradients of all norms: float32, contiguous, else
+// Normalization over a batch, instances or groups of channels, and the gradients of all norms: float32 and float64, else
 // NotImplemented. What is standardized together (a `set`) is some runs of memory, each with one weight.
-#include "arrays.h"
+#include "held.h"
 #include "kernels.h"
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace rushlight {
 namespace {
 
-bool served(PyObject *x) { return plain(x) && type_of(x) == NPY_FLOAT32 && size_of(x) > 0; }
-bool vector_or_none(PyObject *x, size_t n) { return x == Py_None || (served(x) && size_of(x) == n); }
-const float *data_or_null(PyObject *x) { return x == Py_None ? nullptr : data_of<float>(x); }
+template <typename T> const NormForms &forms();
+template <> const NormForms &forms<float>() { return kernels->norms.f32; }
+template <> const NormForms &forms<double>() { return kernels->norms.f64; }
 
-constexpr size_t SHORT = 8;  // runs below this are NumPy's
+bool served(const Held &x) { return x.array && x.size() > 0; }
+// One number for each channel, or None
+bool vector_of(const Held &v, PyObject *given, const Held &x, size_t n) {
+  return given == Py_None || (v.array && v.type() == x.type() && v.size() == n);
+}
+template <typename T> const T *data_or_null(const Held &x) { return x.array ? data_of<T>(x.array) : nullptr; }
+
+constexpr size_t SHORT = 32;  // runs of a batch below this are done by columns
 
 enum Form { BATCH, INSTANCE, GROUP };
 struct Sets {
@@ -23,10 +31,12 @@ struct Sets {
   size_t sets, runs, length, channels;
   npy_intp shape[4];  // of the statistics
   int ndim;
-  size_t start(size_t s, size_t r) const {
-    return form == BATCH ? (r * sets + s) * length : (s * runs + r) * length;
-  }
-  size_t channel(size_t s, size_t r) const { return form == BATCH ? s : (s * runs + r) % channels; }
+  bool by_columns() const { return form == BATCH && length < SHORT; }
+  size_t start(size_t s) const { return form == BATCH ? s * length : s * runs * length; }
+  NormRuns each() const { return {runs, length, form == BATCH ? sets * length : length}; }
+  // The channel of a set's first run, and how far that of the next is
+  size_t channel(size_t s) const { return form == BATCH ? s : s * runs % channels; }
+  size_t step() const { return form == GROUP; }
 };
 
 bool numbers(PyObject *tuple, size_t *to, int n) {
@@ -51,106 +61,200 @@ bool read_sets(PyObject *view, PyObject *axes, size_t elements, Sets &s) {
     s = {GROUP, v[0] * v[1], v[2], v[3], v[1] * v[2], {(npy_intp)v[0], (npy_intp)v[1], 1, 1}, 4};
   else
     return false;
-  return s.length >= SHORT && s.sets * s.runs * s.length == elements;
+  return s.sets * s.runs * s.length == elements;
+}
+
+// Calls work(columns) for channels [first, last) at a time, some hundred columns of a batch with short runs.
+template <typename Work> void strips(const Sets &s, Work work) {
+  size_t together = std::max<size_t>(1, 256 / s.length), pieces = (s.sets + together - 1) / together;
+  share(pieces, together * s.length * s.runs, [&](size_t i, size_t j) {
+    for (; i < j; i++) work(i * together, std::min(s.sets, (i + 1) * together));
+  });
+}
+
+template <typename T> struct Standardized {
+  T *out, *mean, *rstd, *var;
+};
+
+template <typename T> void deviation(const Standardized<T> &to, size_t i, double squares, double count, double eps) {
+  to.var[i] = (T)(squares / count);
+  to.rstd[i] = (T)(1 / std::sqrt(squares / count + eps));
+}
+
+template <typename T> void by_runs(const Sets &s, const T *x, const T *w, const T *b, double eps, const Standardized<T> &to) {
+  double count = (double)(s.runs * s.length);
+  share(s.sets, s.runs * s.length, [&](size_t i, size_t j) {
+    for (; i < j; i++) {
+      double mean, squares;
+      size_t at = s.start(i), c = s.channel(i);
+      forms<T>().moments(x + at, s.each(), &mean, &squares);
+      to.mean[i] = (T)mean;
+      deviation(to, i, squares, count, eps);
+      forms<T>().affine(x + at, s.each(), mean, to.rstd[i], w ? w + c : nullptr, b ? b + c : nullptr, s.step(), to.out + at);
+    }
+  });
+}
+
+template <typename T>
+void by_columns(const Sets &s, const T *x, const T *w, const T *b, double eps, const Standardized<T> &to) {
+  size_t columns = s.sets * s.length;
+  double count = (double)(s.runs * s.length);
+  std::vector<double> sums(columns), squares(columns);
+  std::vector<T> means(columns), scales(columns), shifts(columns);
+  strips(s, [&](size_t first, size_t last) {
+    NormColumns part = {s.runs, columns, first * s.length, last * s.length};
+    forms<T>().column_sums(x, part, sums.data());
+    for (size_t c = first; c < last; c++) {
+      double total = 0;
+      for (size_t k = c * s.length; k < (c + 1) * s.length; k++) total += sums[k];
+      to.mean[c] = (T)(total / count);
+      std::fill_n(&means[c * s.length], s.length, to.mean[c]);
+    }
+    forms<T>().column_squares(x, part, means.data(), squares.data());
+    for (size_t c = first; c < last; c++) {
+      double total = 0;
+      for (size_t k = c * s.length; k < (c + 1) * s.length; k++) total += squares[k];
+      deviation(to, c, total, count, eps);
+      std::fill_n(&scales[c * s.length], s.length, w ? to.rstd[c] * w[c] : to.rstd[c]);
+      std::fill_n(&shifts[c * s.length], s.length, b ? b[c] : 0);
+    }
+    forms<T>().column_affine(x, part, means.data(), scales.data(), shifts.data(), to.out);
+  });
+}
+
+template <typename T> void forward(const Sets &s, const Held &x, const Held &w, const Held &b, double eps, PyObject **made) {
+  Standardized<T> to = {data_of<T>(made[0]), data_of<T>(made[1]), data_of<T>(made[2]), data_of<T>(made[3])};
+  auto way = s.by_columns() ? by_columns<T> : by_runs<T>;
+  way(s, data_of<T>(x.array), data_or_null<T>(w), data_or_null<T>(b), eps, to);
 }
 
 // norm(x, weight, bias, view, axes, eps) -> (out, mean, rstd, var)
 PyObject *norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 6 || !PyFloat_CheckExact(args[5])) return not_implemented();
   Sets s;
-  if (given != 6 || !served(args[0]) || !PyFloat_CheckExact(args[5]) || !read_sets(args[3], args[4], size_of(args[0]), s) ||
-      !vector_or_none(args[1], s.channels) || !vector_or_none(args[2], s.channels))
-    return not_implemented();
-  PyObject *made[4] = {like(args[0])};
-  for (int i = 1; i < 4; i++) made[i] = new_array(s.ndim, s.shape, NPY_FLOAT32);
+  Held x(args[0], true), w(args[1], true), b(args[2], true);
+  if (!served(x) || !read_sets(args[3], args[4], x.size(), s) || !vector_of(w, args[1], x, s.channels) ||
+      !vector_of(b, args[2], x, s.channels))
+    return PyErr_Occurred() ? nullptr : not_implemented();
+  PyObject *made[4] = {like(x.array)};
+  for (int i = 1; i < 4; i++) made[i] = new_array(s.ndim, s.shape, x.type());
   if (!made[0] || !made[1] || !made[2] || !made[3]) {
     for (PyObject *m : made) Py_XDECREF(m);
     return nullptr;
   }
-  const float *x = data_of<float>(args[0]), *w = data_or_null(args[1]), *b = data_or_null(args[2]);
-  float *out = data_of<float>(made[0]), *mean = data_of<float>(made[1]), *rstd = data_of<float>(made[2]),
-        *var = data_of<float>(made[3]);
-  double eps = PyFloat_AS_DOUBLE(args[5]), count = (double)(s.runs * s.length);
-  share(s.sets, s.runs * s.length, [=](size_t i, size_t j) {
-    const Norms &k = kernels->norms;
-    for (; i < j; i++) {
-      double total = 0, squares = 0;
-      for (size_t r = 0; r < s.runs; r++) total += k.total(x + s.start(i, r), s.length);
-      mean[i] = (float)(total / count);
-      for (size_t r = 0; r < s.runs; r++) squares += k.squares(x + s.start(i, r), mean[i], s.length);
-      var[i] = (float)(squares / count);
-      rstd[i] = (float)(1 / std::sqrt(squares / count + eps));
-      for (size_t r = 0; r < s.runs; r++) {
-        size_t at = s.start(i, r), c = s.channel(i, r);
-        k.affine(x + at, mean[i], w ? rstd[i] * w[c] : rstd[i], b ? b[c] : 0, out + at, s.length);
-      }
-    }
-  });
+  double eps = PyFloat_AS_DOUBLE(args[5]);
+  x.type() == NPY_FLOAT32 ? forward<float>(s, x, w, b, eps, made) : forward<double>(s, x, w, b, eps, made);
   return Py_BuildValue("(NNNN)", made[0], made[1], made[2], made[3]);
 }
 
-// The three results of a gradient: like x, and two like weight. False with an error.
+// The results of a gradient: like x and, for weights, two like weight. False with an error.
 bool make_gradients(PyObject *x, PyObject *weight, PyObject **made) {
+  PyArrayObject *w = (PyArrayObject *)weight;
   made[0] = like(x);
-  for (int i = 1; i < 3; i++) made[i] = new_zeros(PyArray_NDIM((PyArrayObject *)weight), PyArray_DIMS((PyArrayObject *)weight), NPY_FLOAT32);
-  if (made[0] && made[1] && made[2]) return true;
+  for (int i = 1; i < 3; i++) made[i] = weight ? new_zeros(PyArray_NDIM(w), PyArray_DIMS(w), PyArray_TYPE(w)) : nullptr;
+  if (made[0] && (!weight || (made[1] && made[2]))) return true;
   for (int i = 0; i < 3; i++) Py_XDECREF(made[i]);
   return false;
 }
 
-bool gradients_served(PyObject *const *x) {  // g, x, weight, mean, rstd
-  for (int i = 0; i < 5; i++)
-    if (!served(x[i])) return false;
-  return size_of(x[0]) == size_of(x[1]) && size_of(x[3]) == size_of(x[4]);
-}
+template <typename T> struct Gradient {
+  const T *g, *x, *w, *mean, *rstd;  // w may be null
+  T *out, *to_w, *to_b;              // null without w
+};
 
-// norm_backward(g, x, weight, mean, rstd, view, axes) -> (of x, of weight, of bias)
-PyObject *norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  Sets s;
-  PyObject *made[3];
-  if (given != 7 || !gradients_served(args) || !read_sets(args[5], args[6], size_of(args[1]), s) ||
-      size_of(args[2]) != s.channels || size_of(args[3]) != s.sets)
-    return not_implemented();
-  if (!make_gradients(args[1], args[2], made)) return nullptr;
-  const float *g = data_of<float>(args[0]), *x = data_of<float>(args[1]), *w = data_of<float>(args[2]),
-              *mean = data_of<float>(args[3]), *rstd = data_of<float>(args[4]);
-  float *out = data_of<float>(made[0]), *to_w = data_of<float>(made[1]), *to_b = data_of<float>(made[2]);
-  std::unique_ptr<double[]> memory(new double[s.sets * s.runs * 2]);
-  double *partial = memory.get(), count = (double)(s.runs * s.length);
-  share(s.sets, s.runs * s.length, [=](size_t i, size_t j) {
-    const Norms &k = kernels->norms;
+template <typename T> void gradient_by_runs(const Sets &s, const Gradient<T> &to) {
+  double count = (double)(s.runs * s.length);
+  size_t step = s.step(), pairs = step ? s.runs : 1;
+  std::vector<double> memory(s.sets * pairs * 2);
+  double *partial = memory.data();
+  share(s.sets, s.runs * s.length, [&, partial](size_t i, size_t j) {
     for (; i < j; i++) {
-      double along = 0, across = 0, *parts = partial + i * s.runs * 2;
-      for (size_t r = 0; r < s.runs; r++) {
-        size_t at = s.start(i, r);
-        k.products(g + at, x + at, mean[i], s.length, parts + 2 * r);
-        along += parts[2 * r] * w[s.channel(i, r)];
-        across += parts[2 * r + 1] * w[s.channel(i, r)];
+      double along = 0, across = 0, *own = partial + i * pairs * 2;
+      size_t at = s.start(i), c = s.channel(i);
+      forms<T>().products(to.g + at, to.x + at, s.each(), to.mean[i], step, own);
+      for (size_t r = 0; r < pairs; r++) {
+        along += own[2 * r] * (to.w ? to.w[c + r] : 1);
+        across += own[2 * r + 1] * (to.w ? to.w[c + r] : 1);
       }
-      double a = rstd[i], q = a * a * a * across / count, m = a * along / count;
-      for (size_t r = 0; r < s.runs; r++) {
-        size_t at = s.start(i, r);
-        k.combine(g + at, x + at, mean[i], (float)(a * w[s.channel(i, r)]), (float)q, (float)m, out + at, s.length);
-      }
+      double a = to.rstd[i];
+      forms<T>().combine(to.g + at, to.x + at, s.each(), to.mean[i], a, to.w ? to.w + c : nullptr, step,
+                         a * a * a * across / count, a * along / count, to.out + at);
     }
   });
-  std::unique_ptr<double[]> sums(new double[s.channels * 2]());
+  if (!to.w) return;
+  std::vector<double> sums(s.channels * 2);
   for (size_t i = 0; i < s.sets; i++)
-    for (size_t r = 0; r < s.runs; r++) {
-      size_t c = s.channel(i, r);
-      sums[2 * c] += partial[2 * (i * s.runs + r)];
-      sums[2 * c + 1] += partial[2 * (i * s.runs + r) + 1] * rstd[i];
+    for (size_t r = 0; r < pairs; r++) {
+      size_t c = s.channel(i) + r;
+      sums[2 * c] += partial[2 * (i * pairs + r)];
+      sums[2 * c + 1] += partial[2 * (i * pairs + r) + 1] * to.rstd[i];
     }
   for (size_t c = 0; c < s.channels; c++) {
-    to_b[c] = (float)sums[2 * c];
-    to_w[c] = (float)sums[2 * c + 1];
+    to.to_b[c] = (T)sums[2 * c];
+    to.to_w[c] = (T)sums[2 * c + 1];
   }
-  return Py_BuildValue("(NNN)", made[0], made[1], made[2]);
+}
+
+template <typename T> void gradient_by_columns(const Sets &s, const Gradient<T> &to) {
+  size_t columns = s.sets * s.length;
+  double count = (double)(s.runs * s.length);
+  std::vector<double> first(columns), second(columns);
+  std::vector<T> means(columns), p(columns), q(columns), m(columns);
+  strips(s, [&](size_t begin, size_t end) {
+    NormColumns part = {s.runs, columns, begin * s.length, end * s.length};
+    for (size_t c = begin; c < end; c++) std::fill_n(&means[c * s.length], s.length, to.mean[c]);
+    forms<T>().column_products(to.g, to.x, part, means.data(), first.data(), second.data());
+    for (size_t c = begin; c < end; c++) {
+      double along = 0, across = 0, a = to.rstd[c], w = to.w ? to.w[c] : 1;
+      for (size_t k = c * s.length; k < (c + 1) * s.length; k++) {
+        along += first[k];
+        across += second[k];
+      }
+      if (to.w) {
+        to.to_b[c] = (T)along;
+        to.to_w[c] = (T)(across * a);
+      }
+      std::fill_n(&p[c * s.length], s.length, (T)(a * w));
+      std::fill_n(&q[c * s.length], s.length, (T)(a * a * a * across * w / count));
+      std::fill_n(&m[c * s.length], s.length, (T)(a * along * w / count));
+    }
+    forms<T>().column_combine(to.g, to.x, part, means.data(), p.data(), q.data(), m.data(), to.out);
+  });
+}
+
+template <typename T> void backward(const Sets &s, const Held *x, PyObject **made) {
+  Gradient<T> to = {data_of<T>(x[0].array),    data_of<T>(x[1].array),    data_or_null<T>(x[2]),
+                    data_of<T>(x[3].array),    data_of<T>(x[4].array),    data_of<T>(made[0]),
+                    made[1] ? data_of<T>(made[1]) : nullptr, made[2] ? data_of<T>(made[2]) : nullptr};
+  s.by_columns() ? gradient_by_columns(s, to) : gradient_by_runs(s, to);
+}
+
+// norm_backward(g, x, weight, mean, rstd, view, axes) -> (of x, of weight, of bias), or without weight (None) only of x
+PyObject *norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 7) return not_implemented();
+  Sets s;
+  Held x[5] = {Held(args[0], true), Held(args[1], true), Held(args[2], true), Held(args[3], true), Held(args[4], true)};
+  for (int i : {0, 1, 3, 4})
+    if (!served(x[i]) || x[i].type() != x[1].type()) return PyErr_Occurred() ? nullptr : not_implemented();
+  if (x[0].size() != x[1].size() || x[3].size() != x[4].size() || !read_sets(args[5], args[6], x[1].size(), s) ||
+      x[3].size() != s.sets || !vector_of(x[2], args[2], x[1], s.channels))
+    return PyErr_Occurred() ? nullptr : not_implemented();
+  PyObject *made[3];
+  if (!make_gradients(x[1].array, x[2].array, made)) return nullptr;
+  x[1].type() == NPY_FLOAT32 ? backward<float>(s, x, made) : backward<double>(s, x, made);
+  return made[1] ? Py_BuildValue("(NNN)", made[0], made[1], made[2]) : made[0];
+}
+
+bool rows_served(PyObject *const *x) {  // g, x, weight, mean, rstd
+  for (int i = 0; i < 5; i++)
+    if (!plain(x[i]) || type_of(x[i]) != NPY_FLOAT32 || !size_of(x[i])) return false;
+  return size_of(x[0]) == size_of(x[1]) && size_of(x[3]) == size_of(x[4]);
 }
 
 // layer_norm_backward(g, x, weight, mean, rstd, columns) -> (of x, of weight, of bias)
 PyObject *layer_norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   PyObject *made[3];
-  if (given != 6 || !gradients_served(args) || !PyLong_CheckExact(args[5])) return not_implemented();
+  if (given != 6 || !rows_served(args) || !PyLong_CheckExact(args[5])) return not_implemented();
   size_t n = PyLong_AsSize_t(args[5]), rows = size_of(args[3]);
   if (!n || PyErr_Occurred() || size_of(args[2]) != n || size_of(args[1]) != n * rows) {
     PyErr_Clear();
@@ -183,33 +287,78 @@ PyObject *layer_norm_backward(PyObject *, PyObject *const *args, Py_ssize_t give
   return Py_BuildValue("(NNN)", made[0], made[1], made[2]);
 }
 
+template <typename T>
+void inference(const Held &x, const Held &weight, const Held &bias, const Held &means, const Held &vars, double eps, T *out) {
+  size_t batch = x.dim(0), channels = x.dim(1), length = x.size() / batch / channels, columns = channels * length;
+  const T *from = data_of<T>(x.array), *w = data_or_null<T>(weight), *b = data_or_null<T>(bias),
+          *mean = data_of<T>(means.array), *var = data_of<T>(vars.array);
+  auto scale = [=](size_t c) { return (T)((w ? (double)w[c] : 1.0) / std::sqrt((double)var[c] + eps)); };
+  if (length >= SHORT) {
+    share(batch * channels, length, [=](size_t i, size_t j) {
+      for (; i < j; i++) {
+        size_t c = i % channels;
+        forms<T>().affine(from + i * length, {1, length, length}, mean[c], scale(c), nullptr, b ? b + c : nullptr, 0,
+                          out + i * length);
+      }
+    });
+    return;
+  }
+  std::vector<T> parameters(3 * columns);
+  T *p = parameters.data();
+  for (size_t c = 0; c < channels; c++) {
+    std::fill_n(p + c * length, length, mean[c]);
+    std::fill_n(p + columns + c * length, length, scale(c));
+    std::fill_n(p + 2 * columns + c * length, length, b ? b[c] : 0);
+  }
+  share(batch, columns, [=](size_t i, size_t j) {
+    forms<T>().column_affine(from + i * columns, {j - i, columns, 0, columns}, p, p + columns, p + 2 * columns,
+                             out + i * columns);
+  });
+}
+
 // batch_norm_inference(x, weight, bias, mean, var, eps): by channel, the second dimension
 PyObject *batch_norm_inference(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  if (given != 6 || !served(args[0]) || PyArray_NDIM((PyArrayObject *)args[0]) < 2 || !PyFloat_CheckExact(args[5]))
-    return not_implemented();
-  size_t batch = (size_t)PyArray_DIM((PyArrayObject *)args[0], 0), channels = (size_t)PyArray_DIM((PyArrayObject *)args[0], 1);
-  size_t length = size_of(args[0]) / batch / channels;
-  for (int i = 1; i < 5; i++)
-    if (!vector_or_none(args[i], channels)) return not_implemented();
-  if (length < SHORT || args[3] == Py_None || args[4] == Py_None) return not_implemented();
-  PyObject *made = like(args[0]);
+  if (given != 6 || !PyFloat_CheckExact(args[5])) return not_implemented();
+  Held x(args[0], true), w(args[1], true), b(args[2], true), mean(args[3], true), var(args[4], true);
+  bool fits = served(x) && x.ndim() >= 2 && mean.array && var.array;
+  const Held *given_for[] = {&w, &b, &mean, &var};
+  for (int i = 0; fits && i < 4; i++) fits = vector_of(*given_for[i], args[i + 1], x, x.dim(1));
+  if (!fits) return PyErr_Occurred() ? nullptr : not_implemented();
+  PyObject *made = like(x.array);
   if (!made) return nullptr;
-  const float *x = data_of<float>(args[0]), *w = data_or_null(args[1]), *b = data_or_null(args[2]),
-              *mean = data_of<float>(args[3]), *var = data_of<float>(args[4]);
-  float *out = data_of<float>(made);
   double eps = PyFloat_AS_DOUBLE(args[5]);
-  share(batch * channels, length, [=](size_t i, size_t j) {
-    for (; i < j; i++) {
-      size_t c = i % channels;
-      double scale = (w ? w[c] : 1.0) / std::sqrt((double)var[c] + eps);
-      kernels->norms.affine(x + i * length, mean[c], (float)scale, b ? b[c] : 0, out + i * length, length);
-    }
-  });
+  if (x.type() == NPY_FLOAT32) inference<float>(x, w, b, mean, var, eps, data_of<float>(made));
+  else inference<double>(x, w, b, mean, var, eps, data_of<double>(made));
   return made;
 }
 
+template <typename T> void mix(PyObject *running, PyObject *fresh, double factor, double momentum) {
+  T *to = data_of<T>(running);
+  const T *from = data_of<T>(fresh);
+  for (size_t i = 0, n = size_of(running); i < n; i++)
+    to[i] = (T)(momentum * (factor * from[i]) + (1 - momentum) * to[i]);
+}
+
+// mix_running(running, fresh, factor, momentum): running becomes (1 - momentum) running + momentum factor fresh
+PyObject *mix_running(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 4 || !plain(args[0]) || !plain(args[1]) || !PyArray_ISWRITEABLE((PyArrayObject *)args[0]) ||
+      size_of(args[0]) != size_of(args[1]) || type_of(args[0]) != type_of(args[1]) ||
+      (type_of(args[0]) != NPY_FLOAT32 && type_of(args[0]) != NPY_FLOAT64))
+    return not_implemented();
+  double factor = PyFloat_AsDouble(args[2]), momentum = PyFloat_AsDouble(args[3]);
+  if (PyErr_Occurred()) return nullptr;
+  type_of(args[0]) == NPY_FLOAT32 ? mix<float>(args[0], args[1], factor, momentum)
+                                  : mix<double>(args[0], args[1], factor, momentum);
+  Py_RETURN_NONE;
+}
+
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, nullptr}
-PyMethodDef methods[] = {METHOD(norm), METHOD(norm_backward), METHOD(layer_norm_backward), METHOD(batch_norm_inference), {nullptr}};
+PyMethodDef methods[] = {METHOD(norm),
+                         METHOD(norm_backward),
+                         METHOD(layer_norm_backward),
+                         METHOD(batch_norm_inference),
+                         METHOD(mix_running),
+                         {nullptr}};
 
 }  // namespace
 

@@ -117,6 +117,40 @@ inline void transpose(V *r) {
 }
 #endif
 
+// The same of doubles: squares of WIDTH / 2.
+typedef double D __attribute__((vector_size(4 * WIDTH)));
+inline void transpose(D *r) {
+#if defined(__AVX512F__)
+  D t[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = (D)_mm512_unpacklo_pd((__m512d)r[i], (__m512d)r[i + 1]);
+    t[i + 1] = (D)_mm512_unpackhi_pd((__m512d)r[i], (__m512d)r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; h++) {
+    __m512d a = (__m512d)t[h], b = (__m512d)t[2 + h], d = (__m512d)t[4 + h], e = (__m512d)t[6 + h];
+    __m512d ab = _mm512_shuffle_f64x2(a, b, 0x44), ab2 = _mm512_shuffle_f64x2(a, b, 0xee);
+    __m512d de = _mm512_shuffle_f64x2(d, e, 0x44), de2 = _mm512_shuffle_f64x2(d, e, 0xee);
+    r[h] = (D)_mm512_shuffle_f64x2(ab, de, 0x88);
+    r[2 + h] = (D)_mm512_shuffle_f64x2(ab, de, 0xdd);
+    r[4 + h] = (D)_mm512_shuffle_f64x2(ab2, de2, 0x88);
+    r[6 + h] = (D)_mm512_shuffle_f64x2(ab2, de2, 0xdd);
+  }
+#elif defined(__AVX2__)
+  __m256d a = _mm256_unpacklo_pd((__m256d)r[0], (__m256d)r[1]), b = _mm256_unpackhi_pd((__m256d)r[0], (__m256d)r[1]);
+  __m256d d = _mm256_unpacklo_pd((__m256d)r[2], (__m256d)r[3]), e = _mm256_unpackhi_pd((__m256d)r[2], (__m256d)r[3]);
+  r[0] = (D)_mm256_permute2f128_pd(a, d, 0x20);
+  r[1] = (D)_mm256_permute2f128_pd(b, e, 0x20);
+  r[2] = (D)_mm256_permute2f128_pd(a, d, 0x31);
+  r[3] = (D)_mm256_permute2f128_pd(b, e, 0x31);
+#else
+  double x = r[0][1];
+  r[0][1] = r[1][0];
+  r[1][0] = x;
+#endif
+}
+
 }  // namespace
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

@@ -35,6 +35,7 @@ FINITE = {"convolution", "conv_transpose", "conv_weight", "linear", "linear_inpu
 FINITE |= {"linear_weight", "bmm", "batched_matmul", "rnn_layer", "rnn_layer_backward"}
 FINITE |= {"native_layer_norm", "standardize_backward", "avg_pool", "avg_pool_backward"}
 FINITE |= {"adaptive_avg_pool", "adaptive_avg_pool_backward", "plane_scatter", "cumsum", "cumprod"}
+FINITE |= {"native_batch_norm", "native_group_norm", "norm_backward", "batch_norm_inference"}
 FINITE |= {
     "attention",
     "attention_backward",
@@ -43,6 +44,7 @@ FINITE |= {
     "cross_entropy_backward",
 }
 
+CONVOLUTIONS = {"convolution", "conv_transpose", "conv_weight"}
 POSITIONS = {"median", "nanmedian", "kthvalue", "topk"}
 # Only our own code calls these, with sizes that belong together; others would read beyond an array.
 GEOMETRY = ("conv", "pool_backward", "plane_scatter")
@@ -172,6 +174,47 @@ class Mutation:
         return x
 
 
+def convolution_case(rng: np.random.Generator, name: str) -> tuple:
+    """Arguments of a convolution or of one of its gradients, whose sizes belong together."""
+    n = int(rng.choice([1, 2, 2, 2, 3]))
+    groups = int(rng.choice([1, 1, 1, 2, 5, 16]))
+    few = [1, 2, 3, 4, 7, 8]
+    wide = [1, 3, 7, 16, 17, 33, 70]
+    channels, outputs = (groups * int(rng.choice(few if groups > 1 else wide)) for _ in range(2))
+    kernel, stride, dilation = (
+        tuple(map(int, rng.choice(c, n))) for c in ((1, 2, 3, 5), (1, 1, 2, 3), (1, 1, 2))
+    )
+    if rng.random() < 0.4:
+        kernel, stride, dilation = (3,) * n, (1,) * n, (1,) * n
+    padding = tuple(map(int, rng.integers(0, 4, n)))
+    out = [int(rng.choice([1, 2, 3, 5, 8, 13, 17][: 9 - 2 * n])) for _ in range(n)]
+    size = [
+        max(1, (o - 1) * s + d * (k - 1) + 1 - 2 * p + int(rng.integers(0, s)))
+        for o, s, d, k, p in zip(out, stride, dilation, kernel, padding, strict=True)
+    ]
+    out = [
+        (i + 2 * p - d * (k - 1) - 1) // s + 1
+        for i, s, d, k, p in zip(size, stride, dilation, kernel, padding, strict=True)
+    ]
+    samples = int(rng.choice([1, 1, 2, 5, 33]))
+    dtype = FLOATS[int(rng.random() < 0.2)]
+    draw = Mutation(rng, name)
+    x, w, g = (
+        draw.lay_out(rng.standard_normal(shape).astype(dtype))
+        for shape in (
+            (samples, channels, *size),
+            (outputs, channels // groups, *kernel),
+            (samples, outputs, *out),
+        )
+    )
+    how = stride, padding, dilation, groups
+    if name == "conv_weight":
+        return g, x, w.shape, *how
+    bias = outputs if name == "convolution" else channels
+    b = None if rng.random() < 0.5 else draw.lay_out(rng.standard_normal(bias).astype(dtype))
+    return (x, w, b, *how) if name == "convolution" else (g, w, b, x.shape, *how)
+
+
 def outcome(function: Any, args: tuple) -> Any:
     """What a forward returns, or the exception it raises."""
     try:
@@ -230,6 +273,8 @@ def run_one(seeds: dict, names: list[str], number: int, seed: int) -> tuple[str,
     name = names[int(rng.integers(len(names)))]
     args = seeds[name][int(rng.integers(len(seeds[name])))]
     args = tuple(Mutation(rng, name).apply(list(args)))
+    if name in CONVOLUTIONS and rng.random() < 0.8:
+        args = convolution_case(rng, name)
     op = OPS[name]
     if name == "max_pool_backward":  # whose third argument is what max_pool made of the second
         made = outcome(lambda *a: OPS["max_pool"].reference(np, *a), (args[1], *args[3:], False))

@@ -1,5 +1,6 @@
 """rushlight: PyTorch's eager API in Python over NumPy. ``import rushlight as torch``."""
 
+import os
 import warnings
 from typing import Any
 
@@ -36,3 +37,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *SUBMODULES})
+
+
+if os.environ.get("RUSHLIGHT_DEBUG", "0") != "0":
+    from rushlight._core import debug as _debug
+
+    _debug.start(os.environ["RUSHLIGHT_DEBUG"])

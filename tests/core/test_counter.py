@@ -2,8 +2,6 @@
 cheap.
 """
 
-from collections import Counter
-
 import pytest
 
 import rushlight as torch
@@ -85,9 +83,10 @@ STEPS = {
 def test_no_call_of_a_training_step_takes_the_general_path(name):
     step = STEPS[name]()
     step()  # the first step makes the optimizer's state
-    S.count_general = Counter()
+    seen = []
+    S.watch = lambda op, tensors, out: seen.append(op.name)
     try:
         step()
-        assert dict(S.count_general) == {}
+        assert seen == []
     finally:
-        S.count_general = None
+        S.watch = None

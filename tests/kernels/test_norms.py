@@ -16,7 +16,14 @@ VIEWS = [
     ("native_batch_norm", (3, 5, 16), (5, 1), (0, 2)),
     ("native_batch_norm", (32, 7, 1025), (7, 1), (0, 2)),
     ("native_batch_norm", (3, 5, 9), (5, 1), (2,)),
+    ("native_batch_norm", (64, 130, 1), (130, 1), (0, 2)),  # by columns
+    ("native_batch_norm", (130, 3, 9), (3, 1), (0, 2)),
+    ("native_batch_norm", (2, 300, 4), (300, 1), (0, 2)),
+    ("native_batch_norm", (5, 7, 31), (7, 1), (0, 2)),
+    ("native_batch_norm", (5, 7, 49), (7, 1), (0, 2)),
+    ("native_batch_norm", (4, 6, 3), (6, 1), (2,)),
     ("native_group_norm", (3, 2, 4, 33), (2, 4, 1), (2, 3)),
+    ("native_group_norm", (3, 2, 4, 1), (2, 4, 1), (2, 3)),
     ("native_group_norm", (8, 1, 3, 3000), (1, 3, 1), (2, 3)),
 ]
 LAYERS = [(1, 1), (3, 7), (65, 128), (300, 130), (129, 16)]
@@ -32,20 +39,69 @@ def agree(got, want, tol=2e-5):
         np.testing.assert_allclose(a, b, rtol=tol, atol=tol * max(1, np.abs(b).max()))
 
 
+@pytest.fixture(params=C.isas() if C else [])
+def level(request):
+    """Each instruction set."""
+    before = C.isa()
+    C.use(request.param)
+    yield
+    C.use(before)
+
+
 @needs_native
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("case", VIEWS, ids=str)
 @pytest.mark.parametrize("affine_given", [True, False])
-def test_runs(case, affine_given):
+def test_runs(level, case, affine_given, dtype):
     name, view, affine, axes = case
-    x, g, weight = draw(*view) * 3 + 1, draw(*view), draw(*affine)
-    flat = (weight.reshape(-1), draw(weight.size)) if affine_given else (None, None)
+    x, g, weight = ((draw(*s) * 3 + 1).astype(dtype) for s in (view, view, affine))
+    flat = (weight.reshape(-1), draw(weight.size).astype(dtype)) if affine_given else (None, None)
     args = (x, *flat, view, affine, axes, 1e-5)
     want = OPS[name].reference(np, *args)
     got = kernel_for(name)(*args)
     assert got is not NotImplemented
-    agree(got, want)
+    tol = 2e-5 if dtype == "f4" else 1e-12
+    agree(got, want, tol)
+    if not affine_given:
+        args = (g, x, want[1], want[2], axes)
+        want = OPS["standardize_backward"].reference(np, *args)
+        agree([C.norm_backward(g, x, None, *args[2:4], view, axes)], [want], 5 * tol)
+        return
     args = (g, x, weight, want[1], want[2], view, axes)
-    agree(kernel_for("norm_backward")(*args), OPS["norm_backward"].reference(np, *args), 1e-4)
+    agree(kernel_for("norm_backward")(*args), OPS["norm_backward"].reference(np, *args), 5 * tol)
+
+
+@needs_native
+def test_what_is_no_number_stays_in_its_channel(level):
+    for length in (4, 40):
+        x = draw(3, 5, length)
+        x[1, 2, 3] = np.nan
+        out, mean, rstd, var = C.norm(x, None, None, x.shape, (0, 2), 1e-5)
+        for made in (mean, rstd, var):
+            assert np.isnan(made.ravel()).tolist() == [False, False, True, False, False]
+        assert np.isnan(out).sum() == 3 * length
+        g = np.ones_like(x)
+        to_x = C.norm_backward(g, x, None, mean, rstd, x.shape, (0, 2))
+        assert np.isnan(to_x).sum() == 3 * length
+
+
+@needs_native
+def test_arrays_of_other_layouts():
+    x, weight = draw(4, 6, 8, 5).transpose(0, 2, 3, 1), draw(16)[::2]
+    args = (x, weight, None, (4, 8, 30), (8, 1), (0, 2), 1e-5)
+    agree(kernel_for("native_batch_norm")(*args), OPS["native_batch_norm"].reference(np, *args))
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_running_statistics(dtype):
+    running, fresh = draw(9).astype(dtype), draw(1, 9, 1).astype(dtype)
+    want = running * 0.75 + fresh.reshape(9) * (0.25 * 1.5)
+    assert C.mix_running(running, fresh, 1.5, 0.25) is None
+    np.testing.assert_allclose(running, want, rtol=1e-6)
+    assert C.mix_running(running, fresh[:, :8], 1.5, 0.25) is NotImplemented
+    running.flags.writeable = False
+    assert C.mix_running(running, fresh, 1.5, 0.25) is NotImplemented
 
 
 @needs_native
@@ -60,8 +116,11 @@ def test_rows(shape):
 
 
 @needs_native
-def test_inference():
-    x, weight, bias, mean, var = draw(3, 4, 5, 5), draw(4), draw(4), draw(4), np.abs(draw(4))
+@pytest.mark.parametrize("size", [(), (3,), (5, 5), (9, 9)])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_inference(level, size, dtype):
+    given = draw(3, 4, *size), draw(4), draw(4), draw(4), np.abs(draw(4))
+    x, weight, bias, mean, var = (a.astype(dtype) for a in given)
     for w, b in ((weight, bias), (None, None)):
         args = (x, w, b, mean, var, 1e-5)
         want = OPS["batch_norm_inference"].reference(np, *args)

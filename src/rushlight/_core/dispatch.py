@@ -29,8 +29,8 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
     """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs
     fails.
     """
-    if S.count_general is not None:
-        S.count_general[op.name] += 1
+    if S.watch is not None:
+        S.watch(op, tensors, out)
     if S.special or not all(type(t) in PLAIN for t in flat(tensors)):
         handled = intercept(op, tensors, params, out)
         if handled is not NotImplemented:
@@ -195,6 +195,8 @@ def check_tensors(op: Record, tensors: tuple) -> None:
             raise errors.not_a_tensor(op.name, names[i], i + 1, t)
     if not some and numbers and not op.of_numbers:
         raise errors.not_a_tensor(op.name, names[0], 1, tensors[0])
+    if op.check is not None:
+        op.check(*tensors)
 
 
 def dtype_of(op: Record, tensors: list) -> np.dtype:
@@ -264,6 +266,8 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
         return compute_on_device(op, given, params)
     meta = MetaArray in kinds
     if meta:
+        if op.by_value:
+            raise errors.shape_by_value(op.name)
         if op.promote != "keep":
             check_places(given)
         arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]

@@ -25,6 +25,14 @@ def broadcast(given: Sequence[tuple[int, ...] | None]) -> RuntimeError:
     )
 
 
+def shape_by_value(name: str) -> NotImplementedError:
+    """A meta tensor where the shape of the result depends on what the tensor holds."""
+    return NotImplementedError(
+        f"{name}: the shape of the result depends on the values of a tensor, and a meta tensor has "
+        "none; use a tensor of another device"
+    )
+
+
 def modified_in_place(
     dtype: object, shape: tuple, grad_name: str, found: int, expected: int
 ) -> RuntimeError:

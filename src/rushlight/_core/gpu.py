@@ -158,7 +158,7 @@ def make_writeable(view: Any) -> None:
 def strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """A look at the memory of an array, of the host or a device, with strides in bytes."""
     if type(array) is not cuda.kind:
-        return np.lib.stride_tricks.as_strided(array, shape, strides)
+        return np.lib.stride_tricks.as_strided(array, shape, strides, subok=True)
     with on(index_of(array)):
         return cuda.module.lib.stride_tricks.as_strided(array, shape, strides)
 

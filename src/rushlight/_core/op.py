@@ -87,6 +87,8 @@ class Op:
     domain: Callable | None = (
         None  # (common dtype, dtypes of the inputs): raises where PyTorch does
     )
+    check: Callable | None = None  # (*tensors): raises where PyTorch does; not on fast paths
+    by_value = False  # the result's shape depends on values: none for meta tensors
     inplace = False
     differentiable = True
     autocast: dict[str, Any] | None = None  # device type -> policy: see _ops/autocast.py
@@ -543,6 +545,8 @@ def public(
         for namespace in namespaces or ("torch", "Tensor"):
             space = PUBLIC.setdefault(namespace, {})
             for name in (function.__name__, *aliases):
+                if name in space:
+                    raise TypeError(f"{namespace}.{name} is defined twice")
                 space[name] = shown
         if inplace:
             for name in (function.__name__, *aliases):

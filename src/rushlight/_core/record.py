@@ -18,6 +18,8 @@ class Record(Protocol):
     promotes: tuple[bool, ...]
     half: str | None
     domain: Callable | None
+    check: Callable | None
+    by_value: bool
     public: tuple[str, ...]
     aliases: tuple[str, ...]
     operator: str | None

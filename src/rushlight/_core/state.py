@@ -1,21 +1,22 @@
 """What the whole process, or a thread, is in: grad mode, the stack of modes, debugging."""
 
 import threading
-from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 
 class State:
     """One global object, so that an entry reads what it needs with one attribute look-up each."""
 
-    __slots__ = ("count_general", "grad", "inference", "modes", "special")
+    __slots__ = ("grad", "inference", "modes", "special", "watch")
 
     def __init__(self) -> None:
         self.special = 0  # non-zero: some mode is active, every call takes the general path
         self.inference = 0  # how many threads are in inference_mode; counted in special too
         self.grad = True  # no thread is inside no_grad; when False, ask the thread
         self.modes: list = []  # capture, profile, autocast, user modes; innermost last
-        self.count_general: Counter | None = None  # (op, reason) -> calls, while someone counts
+        # Called with (op, tensors, out) of each call on the general path: tests, RUSHLIGHT_DEBUG=1.
+        self.watch: Callable[[Any, tuple, Any], None] | None = None
 
 
 S = State()

@@ -70,10 +70,10 @@ def native_layer_norm(x, weight, bias, view, affine, axes, eps):
 
 
 def standardize_backward(g, x, mean, rstd, axes):
-    """The gradient of a row that was standardized."""
+    """The gradient of a row, or of a batch's channels, that were standardized."""
     lead = x.ndim - len(axes)
     if g.dtype is not F4 or tuple(axes) != tuple(range(lead, x.ndim)):
-        return NotImplemented
+        return C.norm_backward(g, x, None, mean, rstd, x.shape, axes)
     return C.standardize_backward(g, x, mean, rstd, math.prod(x.shape[lead:]))
 
 
@@ -81,7 +81,7 @@ def standardize_backward(g, x, mean, rstd, axes):
 SAME = (
     "exp", "log", "sigmoid", "erf", "silu", "softmax", "log_softmax", "softmax_backward",
     "log_softmax_backward", "silu_backward", "relu", "relu_backward", "tanh_backward",
-    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv",
+    "sigmoid_backward", "transpose", "t", "permute", "unsqueeze", "expand", "mm", "mv", "addmm",
     "linear", "linear_input", "linear_weight", "bmm", "batched_matmul", "convolution",
     "conv_transpose", "conv_weight", "cumsum", "cumprod", "cummax", "cummin", "sort", "topk",
     "kthvalue", "median", "nanmedian", "median_full", "nanmedian_full", "searchsorted", "bincount",

@@ -48,6 +48,7 @@ def register() -> None:
     for name in ("neg", "abs", "abs_backward", "logsumexp"):
         kernel(name, getattr(C, name))
     kernel("batch_norm_inference", C.batch_norm_inference)
+    kernel("mix_running", C.mix_running)
     for name in SAME:
         kernel(name, getattr(C, name))
         kernel(f"{name}_backward", getattr(C, f"{name}_backward"))

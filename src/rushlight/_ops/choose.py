@@ -179,6 +179,7 @@ class Nonzero(Op):
     public = ()
     promote = "keep"
     differentiable = False  # indices
+    by_value = True
 
     def forward(xp, x):
         if x.ndim == 0:
@@ -227,6 +228,8 @@ def nonzero_static(input, *, size, fill_value=-1):
     """
     if size < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    if input.is_meta:
+        return input.new_empty(size, input.ndim, dtype=dtypes.int64)
     rows = Nonzero.call(input)[:size]
     padding = rows.new_full((size - len(rows), rows.shape[1]), fill_value)
     return Cat.call([rows, padding], 0)

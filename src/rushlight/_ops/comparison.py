@@ -120,6 +120,8 @@ def equal(input, other):
         raise TypeError(
             f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
         )
+    if input.is_meta or other.is_meta:
+        raise NotImplementedError("equal: meta tensors have no values to compare")
     return input.shape == other.shape and bool(Eq.call(input, other).all())
 
 

@@ -41,6 +41,9 @@ class Pow(Binary):
     grad_name = _pow_name
     domain = serves("ihfc", "pow")
 
+    def check(input, exponent):
+        check_exponent(input, exponent)
+
     def forward(xp, x, y):
         if not hasattr(y, "dtype"):
             return power_of_number(xp, x, y)

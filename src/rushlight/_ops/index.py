@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, fronts, gpu, inplace
+from rushlight._core import dtypes, errors, fronts, gpu, inplace
 from rushlight._core.backend import MetaArray
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
@@ -463,7 +463,9 @@ def as_int(p):
             MetaArray,
             gpu.cuda.kind,
         )  # else a batch has an index for each example
-        return int(p._data) if plain and p._data.ndim == 0 and p._data.dtype.kind in "iu" else None
+        return (
+            p._data.item() if plain and p._data.ndim == 0 and p._data.dtype.kind in "iu" else None
+        )
     if isinstance(p, ndarray):
         return int(p) if p.ndim == 0 and p.dtype.kind in "iu" else None
     if isinstance(p, (list, tuple, range)):
@@ -487,6 +489,8 @@ def as_index(p):
         array = np.asarray(items, dtype=np.int64) if not items else np.asarray(items)
     else:
         array = p
+    if type(array) is MetaArray and array.dtype in (bool, np.uint8):
+        raise errors.shape_by_value("indexing with a mask")
     if array.dtype == np.uint8 and isinstance(p, Tensor):
         deprecated("uint8")
         return array.astype(bool)  # masks were bytes once

@@ -425,6 +425,7 @@ class LinalgLstsq(Op):
     half = "native"
     outputs = ("solution", "residuals", "rank", "singular_values")
     grads = ("solution", "residuals")
+    by_value = True
 
     def forward(xp, A, B, rcond, driver):
         m, n = A.shape[-2:]

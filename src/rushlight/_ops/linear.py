@@ -2,7 +2,12 @@
 
 import math
 
+from rushlight._core import dtypes
+from rushlight._core.casting import astype
 from rushlight._core.op import Op, conj, public
+from rushlight._ops.matmul import same_dtype
+
+HALF, _F4 = dtypes.HALF, dtypes.float32.numpy
 
 
 def _linear_name(node):
@@ -20,6 +25,12 @@ def rows_of(x):
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
+def _rounded_once(xp, forward, *arrays):
+    """Arrays of half precision: computed in float32, the result rounded once."""
+    wide = [None if a is None else astype(a, _F4) for a in arrays]
+    return astype(forward(xp, *wide), arrays[0].dtype)
+
+
 class Linear(Op):
     """linear(input, weight, bias=None) -> Tensor
 
@@ -33,13 +44,17 @@ class Linear(Op):
     tensors = ("input", "weight", "bias")
     optional = ("bias",)
     promote = "keep"
-    half = "widen"
+    half = "native"
     public = ("nn.functional",)
     grad_name = _linear_name
     edge_order = (2, 0, 1)  # as of addmm: bias, input, weight
     outer = True
 
     def forward(xp, x, weight, bias):
+        if x.dtype is not _F4 and x.dtype in HALF and x.dtype == weight.dtype:
+            if bias is not None and bias.dtype != x.dtype:
+                raise _bias_mismatch(bias, x)
+            return _rounded_once(xp, Linear.forward, x, weight, bias)
         if x.ndim != 2 or weight.ndim != 2:
             return _linear_nd(xp, x, weight, bias)
         if x.dtype is not weight.dtype or x.shape[1] != weight.shape[1]:
@@ -62,10 +77,12 @@ class LinearInput(Op):
 
     tensors = ("grad", "weight")
     promote = "keep"
-    half = "widen"
+    half = "native"
     public = ()
 
     def forward(xp, g, weight):
+        if g.dtype is not _F4 and g.dtype in HALF:
+            return _rounded_once(xp, LinearInput.forward, g, weight)
         if weight.ndim == 1:
             return g[..., None] * weight
         if g.ndim == 2:
@@ -84,10 +101,12 @@ class LinearWeight(Op):
 
     tensors = ("grad", "input")
     promote = "keep"
-    half = "widen"
+    half = "native"
     public = ()
 
     def forward(xp, g, x):
+        if g.dtype is not _F4 and g.dtype in HALF:
+            return _rounded_once(xp, LinearWeight.forward, g, x)
         if g.ndim == 2 and x.ndim == 2:
             return xp.dot(g.T, x)
         rows = rows_of(x)
@@ -125,10 +144,7 @@ def _linear_nd(xp, x, weight, bias):
 def _add_bias(result, bias):
     """``bias`` added to every row, in place."""
     if bias.dtype != result.dtype:
-        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (bias, result)]
-        raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
-        )
+        raise _bias_mismatch(bias, result)
     try:
         if result.ndim == 0:
             return result + bias
@@ -143,10 +159,17 @@ def _add_bias(result, bias):
     return result
 
 
+def _bias_mismatch(bias, result):
+    names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (bias, result)]
+    return RuntimeError(
+        f"self and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
+    )
+
+
 TYPE_NAMES = {
     "float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "int16": "Short",
     "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
+    "complex128": "ComplexDouble", "bfloat16": "BFloat16", "float16": "Half",
 }  # fmt: skip
 
 
@@ -154,12 +177,9 @@ def _refuse(x, weight, bias):
     """The error for dtypes or sizes that do not agree; returns if the dtypes are equal after
     all."""
     if x.dtype != weight.dtype:
-        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         if bias is None:
-            raise RuntimeError(
-                f"expected m1 and m2 to have the same dtype, but got: {names[0].lower()} != "
-                f"{names[1].lower()}"
-            )
+            same_dtype(x, weight)
+        names = [TYPE_NAMES.get(str(a.dtype), str(a.dtype)) for a in (x, weight)]
         raise RuntimeError(
             f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}"
         )

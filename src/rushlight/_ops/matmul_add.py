@@ -1,6 +1,10 @@
 """Matrix products added to a tensor: addmm, addmv, baddbmm, addbmm, addr."""
 
+import numpy as np
+
 from rushlight._core import dtypes
+from rushlight._core.backend import kernel_for
+from rushlight._core.casting import astype
 from rushlight._core.op import Op, conj
 from rushlight._core.shape import common_shape
 from rushlight._ops.matmul import cannot_multiply, check_batches, same_dtype
@@ -20,8 +24,18 @@ def _scaled_sum(xp, bias, product, beta, alpha):
 
 def _widened(*arrays):
     if arrays[0].dtype in dtypes.HALF:
-        return [a.astype(dtypes.float32.numpy) for a in arrays]
+        return [astype(a, dtypes.float32.numpy) for a in arrays]
     return arrays
+
+
+def _product(xp, x, y):
+    """By the native kernel where there is one: NumPy's BLAS has threads of its own."""
+    native = kernel_for("mm" if x.ndim == y.ndim == 2 else "bmm" if x.ndim == 3 else "mv")
+    if native is not None and type(x) is type(y) is np.ndarray:
+        found = native(x, y)
+        if found is not NotImplemented:
+            return found
+    return xp.dot(x, y) if x.ndim == 2 and x.dtype.char in "fd" else xp.matmul(x, y)
 
 
 def _add_product(xp, bias, x, y, beta, alpha, shape):
@@ -33,13 +47,9 @@ def _add_product(xp, bias, x, y, beta, alpha, shape):
     if not fits:
         raise _cannot_expand(bias.shape, shape)
     wide_bias, wide_x, wide_y = _widened(bias, x, y)
-    product = (
-        xp.dot(wide_x, wide_y)
-        if x.ndim == 2 and x.dtype.char in "fd"
-        else xp.matmul(wide_x, wide_y)
-    )
+    product = _product(xp, wide_x, wide_y)
     result = _scaled_sum(xp, wide_bias, product, beta, alpha)
-    return result.astype(x.dtype) if x.dtype in dtypes.HALF else result
+    return astype(result, x.dtype) if x.dtype in dtypes.HALF else result
 
 
 def _cannot_expand(shape, target):
@@ -91,7 +101,7 @@ class Addmm(Op):
             and x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]
             and bias.shape in ((y.shape[1],), (x.shape[0], y.shape[1]))
         ):  # fmt: skip
-            product = xp.dot(x, y)
+            product = _product(xp, x, y)
             product += bias
             return product
         if x.ndim != 2 or y.ndim != 2:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core import dtypes
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim, wrap_dims
 from rushlight._core.tensor import Tensor
@@ -70,24 +71,43 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     tensor([1, 1, 2, 2])
     """
     if repeats is None:
-        counts = input
-        if counts.ndim != 1:
+        if input.ndim != 1:
             raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-        index = np.repeat(np.arange(len(counts)), counts.cpu().numpy())
-        return from_array(index).to(input.device)
+        return repeated(input, len(input), output_size)
     source = input.flatten() if dim is None else input
     at = wrap_dim(0 if dim is None else dim, source.ndim)
     size = source.shape[at] if source.ndim else 1
     if isinstance(repeats, Tensor):
         if repeats.ndim > 1 or (repeats.ndim == 1 and len(repeats) not in (1, size)):
             raise RuntimeError("repeats must have the same size as input along dim")
-        counts = repeats.cpu().numpy()
+        index = repeated(repeats, size, output_size)
     else:
-        counts = np.asarray(repeats)
+        if repeats < 0:
+            raise RuntimeError("repeats can not be negative")
+        if output_size not in (None, size * repeats):
+            raise RuntimeError(
+                f"repeat_interleave: Invalid output_size, expected {size * repeats} but got "
+                f"{output_size}"
+            )
+        index = from_array(np.repeat(np.arange(size), repeats)).to(input.device)
+    return source.index_select(at, index)
+
+
+def repeated(repeats, size, output_size):
+    """0 to ``size`` - 1, each as often as ``repeats`` says: ``output_size`` numbers, if it is
+    given.
+    """
+    if repeats.is_meta:
+        if output_size is None:
+            raise RuntimeError("cannot repeat_interleave a meta tensor without output_size")
+        return repeats.new_empty(output_size, dtype=dtypes.int64)
+    counts = repeats.cpu().numpy()
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     index = np.repeat(np.arange(size), counts)
-    return source.index_select(at, from_array(index).to(input.device))
+    if output_size not in (None, len(index)):
+        raise RuntimeError("allocated size does not match required size")
+    return from_array(index).to(repeats.device)
 
 
 def from_array(array):

@@ -8,9 +8,12 @@ a weight and plus a bias seen in the shape ``affine``. Its gradient is closed:
 import math
 from typing import Any
 
+from rushlight._core import inplace
+from rushlight._core.backend import kernel_for
 from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.state import S, thread
+from rushlight._core.tensor import PLAIN
 from rushlight._ops.pad import ConstantPadNd
 from rushlight._ops.pool import avg_pool2d, avg_pool3d
 
@@ -379,12 +382,24 @@ def _check_channels(input, **given):
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
 
 
-def _update(running, fresh, momentum):
-    """A running statistic moved towards a fresh one, in place."""
+def _update(running, fresh, factor, momentum):
+    """A running statistic moved towards ``factor`` times a fresh one, in place."""
+    buffer = not S.special and type(running) in PLAIN and not running.requires_grad
+    if buffer and running.device.type == "cpu" and running._view is None:
+        _mix_running(running, fresh, factor, momentum)
+        return
     if S.special and thread.levels:
         thread.levels[-1].check_running(running, fresh)
-    fresh = fresh.detach().to(running.dtype)
+    fresh = fresh.detach().reshape(running.shape).to(running.dtype) * factor
     running.copy_(running * (1 - momentum) + fresh * momentum)
+
+
+@inplace.update(("running",))
+def _mix_running(running, fresh, factor, momentum):
+    native = kernel_for("mix_running")
+    if native is None or native(running, fresh, factor, momentum) is NotImplemented:
+        fresh = fresh.reshape(running.shape)
+        running[...] = running * (1 - momentum) + fresh * (momentum * factor)
 
 
 def _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
@@ -413,10 +428,10 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
         input, weight, bias, (batch, channels, count), (channels, 1), (0, 2), eps
     )
     if running_mean is not None:
-        _update(running_mean, mean.reshape(channels), momentum)
+        _update(running_mean, mean, 1.0, momentum)
     if running_var is not None:
         count *= batch
-        _update(running_var, var.reshape(channels) * (count / max(count - 1, 1)), momentum)
+        _update(running_var, var, count / max(count - 1, 1), momentum)
     return out, mean.detach().reshape(channels), rstd.detach().reshape(channels)
 
 
@@ -479,10 +494,9 @@ def instance_norm(
         input, weight, bias, (batch, channels, count), (channels, 1), (2,), eps
     )
     if running_mean is not None:
-        _update(running_mean, mean.detach().mean((0, 2)), momentum)
+        _update(running_mean, mean.detach().mean((0, 2)), 1.0, momentum)
     if running_var is not None:
-        unbiased = var.detach() * (count / max(count - 1, 1))
-        _update(running_var, unbiased.mean((0, 2)), momentum)
+        _update(running_var, var.detach().mean((0, 2)), count / max(count - 1, 1), momentum)
     return out
 
 

@@ -162,6 +162,7 @@ class Bincount(Op):
     promote = "keep"
     half = "native"
     differentiable = False  # PyTorch gives weights no gradient
+    by_value = True
 
     def forward(xp, x, weights, minlength=0):
         if minlength < 0:

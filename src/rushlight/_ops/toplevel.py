@@ -1,7 +1,6 @@
 """Functions of torch's top level that are about tensors and the library, not operators."""
 
 import os
-from typing import Any
 
 import numpy as np
 
@@ -115,23 +114,6 @@ def result_type(tensor1, tensor2):
         [dtypes.scalar_dtype(t) for t in both if not isinstance(t, Tensor)],
     )
 
-
-@public("torch", out=False)
-def equal(input, other):
-    """equal(input, other) -> bool
-
-    The same shape and the same elements?
-
-    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
-    True
-    """
-    if input.shape != other.shape:
-        return False
-    return bool(np.array_equal(input._data, other._data))
-
-
-_tensor: Any = Tensor
-_tensor.equal = equal
 
 _threads = [(os.cpu_count() or 1) if C is None else C.get_num_threads()]
 

@@ -23,6 +23,7 @@ class UniqueValues(Op):
     promote = "keep"
     half = "native"
     differentiable = False  # piecewise constant; PyTorch has no gradient either
+    by_value = True
 
     def forward(xp, x, dim=None, details=True):
         if dim is None:
@@ -93,6 +94,7 @@ class UniqueRuns(Op):
     promote = "keep"
     half = "native"
     differentiable = False  # piecewise constant; PyTorch has no gradient either
+    by_value = True
 
     def forward(xp, x, dim=None):
         if dim is None:

@@ -1,0 +1,33 @@
+// An array of floating-point numbers as a kernel wants it: in C order, copied if it is not.
+#pragma once
+
+#include "arrays.h"
+
+namespace rushlight {
+
+// `array` is null (without an error) for other types than float32 and, if asked for, float64. Owns a reference.
+struct Held {
+  PyObject *array = nullptr;
+  explicit Held(PyObject *x, bool doubles = false) {
+    if (!PyArray_CheckExact(x)) return;
+    PyArrayObject *a = (PyArrayObject *)x;
+    int type = PyArray_TYPE(a);
+    if ((type != NPY_FLOAT32 && !(doubles && type == NPY_FLOAT64)) || !PyArray_ISNOTSWAPPED(a)) return;
+    if (PyArray_ISCARRAY_RO(a)) {
+      Py_INCREF(x);
+      array = x;
+    } else {
+      array = new_copy(x);
+    }
+  }
+  ~Held() { Py_XDECREF(array); }
+  Held(const Held &) = delete;
+
+  const float *data() const { return data_of<float>(array); }
+  int type() const { return PyArray_TYPE((PyArrayObject *)array); }
+  int ndim() const { return PyArray_NDIM((PyArrayObject *)array); }
+  size_t dim(int i) const { return (size_t)PyArray_DIM((PyArrayObject *)array, i); }
+  size_t size() const { return size_of(array); }
+};
+
+}  // namespace rushlight
