@@ -207,45 +207,27 @@ void column_combine(const void *gradient, const void *from, const NormColumns &s
 
 // ---- layers
 
-// Some rows standardized, then times weight, plus bias: the gradient of x; those of weight and bias are added up, a
-// column of all the rows at a time.
-template <size_t ROWS>
-void layer_rows(const float *g, const float *x, const float *weight, const float *means, const float *rstds, float *out,
-                float *to_weight, float *to_bias, size_t n) {
-  float p[ROWS], q[ROWS];
-  for (size_t r = 0; r < ROWS; r++) {
-    const float *dy = g + r * n, *from = x + r * n;
-    float mean = means[r], rstd = rstds[r];
-    double pair[2] = {};
-    sums<float>({1, n, n}, 0, pair, [=](size_t i, size_t m, V &a, V &b) {
-      V w = part(dy + i, m) * part(weight + i, m);
-      a += w;
-      b += w * ((part(from + i, m) - mean) * rstd);
-    });
-    p[r] = (float)(pair[0] / n);
-    q[r] = (float)(pair[1] / n);
-  }
-  each<float>(0, n, [=](size_t i, size_t m) {
-    V w = part(weight + i, m), of_weight = part(to_weight + i, m), of_bias = part(to_bias + i, m);
-#pragma GCC unroll 4
-    for (size_t r = 0; r < ROWS; r++) {
-      V v = part(g + r * n + i, m), hat = (part(x + r * n + i, m) - means[r]) * rstds[r];
-      of_weight += v * hat;
-      of_bias += v;
-      put(out + r * n + i, rstds[r] * (v * w - p[r] - hat * q[r]), m);
-    }
-    put(to_weight + i, of_weight, m);
-    put(to_bias + i, of_bias, m);
-  });
-}
-
+// Rows standardized, then times weight, plus bias: the gradient of x; those of weight and bias are added up.
 void layer_backward(const float *g, const float *x, const float *weight, const float *means, const float *rstds, float *out,
                     float *to_weight, float *to_bias, size_t rows, size_t n) {
-  size_t r = 0;
-  for (; r + 4 <= rows; r += 4)
-    layer_rows<4>(g + r * n, x + r * n, weight, means + r, rstds + r, out + r * n, to_weight, to_bias, n);
-  for (; r < rows; r++)
-    layer_rows<1>(g + r * n, x + r * n, weight, means + r, rstds + r, out + r * n, to_weight, to_bias, n);
+  NormRuns row = {1, n, n};
+  for (size_t r = 0; r < rows; r++, g += n, x += n, out += n) {
+    float mean = means[r], rstd = rstds[r];
+    double pair[2] = {};
+    sums<float>(row, 0, pair, [=](size_t i, size_t m, V &a, V &b) {
+      V v = part(g + i, m), hat = (part(x + i, m) - mean) * rstd;
+      V w = v * part(weight + i, m);
+      put(to_weight + i, part(to_weight + i, m) + v * hat, m);
+      put(to_bias + i, part(to_bias + i, m) + v, m);
+      a += w;
+      b += w * hat;
+    });
+    float p = (float)(pair[0] / n), q = (float)(pair[1] / n);
+    each<float>(0, n, [=](size_t i, size_t m) {
+      V hat = (part(x + i, m) - mean) * rstd;
+      put(out + i, rstd * (part(g + i, m) * part(weight + i, m) - p - hat * q), m);
+    });
+  }
 }
 
 }  // namespace

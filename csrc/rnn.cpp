@@ -225,103 +225,6 @@ PyObject *rnn_forward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   return Py_BuildValue("(NNNNNN)", out, last_h, last_c, kept, before_h, before_c);
 }
 
-// rnn_project(data (rows, features), w_ih (wide, features)) -> (rows, wide)
-PyObject *rnn_project(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  if (given != 2 || !plain(args[0]) || !plain(args[1]) || PyArray_NDIM((PyArrayObject *)args[0]) != 2 ||
-      PyArray_NDIM((PyArrayObject *)args[1]) != 2)
-    return not_implemented();
-  size_t rows = (size_t)PyArray_DIM((PyArrayObject *)args[0], 0), wide = (size_t)PyArray_DIM((PyArrayObject *)args[1], 0);
-  size_t features = (size_t)PyArray_DIM((PyArrayObject *)args[0], 1);
-  const Conv &conv = kernels->conv;
-  if (!rows || !wide || wide % conv.vector || !matrix(args[0], rows, features) || !matrix(args[1], wide, features))
-    return not_implemented();
-  PyObject *out = empty(rows, wide);
-  if (!out) return nullptr;
-  const float *data = data_of<float>(args[0]), *weight = data_of<float>(args[1]);
-  float *result = data_of<float>(out);
-  Py_BEGIN_ALLOW_THREADS
-  Blocks blocks(wide, conv.block, conv.vector);
-  Buffer panels(wide * features);
-  std::vector<size_t> places(rows), to(rows);
-  for (size_t r = 0; r < rows; r++) {
-    places[r] = r * features;
-    to[r] = r * wide;
-  }
-  size_t zero = 0, together = 96, sets = (rows + together - 1) / together;
-  parallel(blocks.count, 4, [&](size_t b, size_t last) {
-    for (; b < last; b++)
-      conv.interleave(weight + b * conv.block * features, features, blocks.lanes(b), features,
-                      panels + b * conv.block * features, blocks.width(b), nullptr);
-  });
-  size_t work = std::min(rows, together) * features * conv.block;
-  parallel(sets * blocks.count, 200000 / (work + 1) + 1, [&](size_t i, size_t last) {
-    for (; i < last; i++) {
-      size_t b = i % blocks.count, first = i / blocks.count * together;
-      conv.product(data, places.data() + first, std::min(together, rows - first), {&zero, 1, features},
-                   panels + b * conv.block * features, blocks.width(b), result + b * conv.block, to.data() + first,
-                   false);
-    }
-  });
-  Py_END_ALLOW_THREADS
-  return out;
-}
-
-// rnn_weights(g (rows, m), (x (rows, n), ...)) -> (g^T x, ...): g is turned once for all.
-PyObject *rnn_weights(PyObject *, PyObject *const *args, Py_ssize_t given) {
-  if (given != 2 || !plain(args[0]) || PyArray_NDIM((PyArrayObject *)args[0]) != 2 || !PyTuple_Check(args[1]))
-    return not_implemented();
-  const Conv &conv = kernels->conv;
-  size_t rows = (size_t)PyArray_DIM((PyArrayObject *)args[0], 0), m = (size_t)PyArray_DIM((PyArrayObject *)args[0], 1);
-  Py_ssize_t count = PyTuple_GET_SIZE(args[1]);
-  if (rows < conv.vector || !m || !matrix(args[0], rows, m)) return not_implemented();
-  for (Py_ssize_t i = 0; i < count; i++) {
-    PyObject *x = PyTuple_GET_ITEM(args[1], i);
-    size_t n = plain(x) && PyArray_NDIM((PyArrayObject *)x) == 2 ? (size_t)PyArray_DIM((PyArrayObject *)x, 1) : 0;
-    if (!n || n % conv.vector || !matrix(x, rows, n)) return not_implemented();
-  }
-  PyObject *result = PyTuple_New(count);
-  for (Py_ssize_t i = 0; result && i < count; i++) {
-    PyObject *out = empty(m, (size_t)PyArray_DIM((PyArrayObject *)PyTuple_GET_ITEM(args[1], i), 1));
-    if (!out) Py_CLEAR(result);
-    if (result) PyTuple_SET_ITEM(result, i, out);
-  }
-  if (!result) return nullptr;
-  const float *g = data_of<float>(args[0]);
-  Py_BEGIN_ALLOW_THREADS
-  Buffer turned(m * rows);
-  std::vector<size_t> places(m), to(m);
-  for (size_t k = 0; k < m; k++) places[k] = k * rows;
-  parallel((m + 63) / 64, 50000 / (rows * 64) + 1, [&](size_t i, size_t last) {
-    for (; i < last; i++)
-      conv.interleave(g + i * 64, m, rows, std::min<size_t>(64, m - i * 64), turned + i * 64 * rows, rows, nullptr);
-  });
-  for (Py_ssize_t i = 0; i < count; i++) {
-    PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(args[1], i);
-    size_t n = (size_t)PyArray_DIM(array, 1), zero = 0, together = 96, sets = (m + together - 1) / together;
-    const float *x = (const float *)PyArray_DATA(array);
-    float *out = data_of<float>(PyTuple_GET_ITEM(result, i));
-    Blocks blocks(n, conv.block, conv.vector);
-    Buffer panels(rows * n);
-    parallel(rows, 30000 / n + 1, [&](size_t r, size_t last) {
-      for (; r < last; r++)
-        for (size_t b = 0; b < blocks.count; b++)
-          std::memcpy(panels + b * conv.block * rows + r * blocks.width(b), x + r * n + b * conv.block,
-                      blocks.width(b) * sizeof(float));
-    });
-    for (size_t k = 0; k < m; k++) to[k] = k * n;
-    size_t work = std::min(m, together) * rows * conv.block;
-    parallel(sets * blocks.count, 200000 / (work + 1) + 1, [&](size_t t, size_t last) {
-      for (; t < last; t++) {
-        size_t b = t % blocks.count, first = t / blocks.count * together;
-        conv.product(turned, places.data() + first, std::min(together, m - first), {&zero, 1, rows},
-                     panels + b * conv.block * rows, blocks.width(b), out + b * conv.block, to.data() + first, false);
-      }
-    });
-  }
-  Py_END_ALLOW_THREADS
-  return result;
-}
-
 struct Backward {
   long kind;
   Sizes z;
@@ -441,8 +344,6 @@ PyObject *rnn_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
 
 #define METHOD(name, text) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, text}
 PyMethodDef methods[] = {
-    METHOD(rnn_project, "rnn_project(data, w_ih) -> data w_ih^T, or NotImplemented"),
-    METHOD(rnn_weights, "rnn_weights(g, (x, ...)) -> (g^T x, ...), or NotImplemented"),
     METHOD(rnn_forward, "rnn_forward(kind, gates, b_ih, h, c, w_hh, b_hh, sizes, reverse)"),
     METHOD(rnn_backward, "rnn_backward(kind, g_out, g_h, g_c, kept, before_h, before_c, w_hh, sizes, reverse)"),
     {nullptr},

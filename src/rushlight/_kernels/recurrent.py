@@ -14,20 +14,12 @@ def rnn_layer(data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
     fits = data.dtype is F4 and w_ih.dtype is F4 and data.shape[-1] == w_ih.shape[-1]
     if w_hr is not None or not fits:
         return NotImplemented
-    gates = C.rnn_project(data, w_ih)
-    if gates is NotImplemented:
-        gates = np.dot(data, w_ih.T)
+    gates = C.linear(data, w_ih, None)
     found = C.rnn_forward(KINDS[kind], gates, b_ih, h, c, w_hh, b_hh, sizes, reverse)
     if found is NotImplemented or kind == "lstm":
         return found
     out, last_h, _, kept, before_h, _ = found
     return out, last_h, np.empty(0, F4), kept, before_h, np.empty(0, F4)
-
-
-def weight_gradients(g, *xs):
-    """gᵀ x for each x. Not by NumPy's BLAS, whose threads go on spinning and slow down ours."""
-    found = C.rnn_weights(g, xs)
-    return [C.linear_weight(g, x) for x in xs] if found is NotImplemented else found
 
 
 def rnn_layer_backward(
@@ -41,13 +33,9 @@ def rnn_layer_backward(
     if found is NotImplemented:
         return found
     to_gates, to_h, to_c, to_pushed = found
-    if kind == "gru":
-        (to_w,), (to_w_ih,) = (
-            weight_gradients(to_pushed, before_h),
-            weight_gradients(to_gates, data),
-        )
-    else:
-        to_w, to_w_ih = weight_gradients(to_gates, before_h, data)
+    to_w, to_w_ih = C.linear_weight(to_pushed, before_h), C.linear_weight(to_gates, data)
+    if to_w is NotImplemented or to_w_ih is NotImplemented:
+        return NotImplemented
     return to_gates, to_w_ih, to_h, to_c, to_w, to_pushed.sum(axis=0), None
 
 

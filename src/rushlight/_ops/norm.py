@@ -70,7 +70,9 @@ def _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need):
         if g_rstd is not None:
             extra = extra - g_rstd * rstd**3 * (x - mean) / count
         to_input = extra.expand(view) if to_input is None else to_input + extra
-    return None if to_input is None else to_input.reshape(input.shape), to_weight, to_bias
+    if to_input is not None and to_input.shape != input.shape:  # a view would be copied to a leaf
+        to_input = to_input.reshape(input.shape)
+    return to_input, to_weight, to_bias
 
 
 class StandardizeBackward(Op):
