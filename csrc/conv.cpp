@@ -1,7 +1,7 @@
-// Convolution of float32 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
+// Convolution of float32 and float64 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
 // what Python calls, and the choice of the way to compute each.
 #include "conv_drivers.h"
-#include "held.h"
+#include "float_array.h"
 
 #include <cstring>
 #include <utility>
@@ -47,17 +47,36 @@ bool fits(const ConvCall &c, bool open) {
   return true;
 }
 
-PyObject *array_of(size_t first, size_t second, const size_t *rest, int n) {
+PyObject *array_of(size_t first, size_t second, const size_t *rest, int n, int type) {
   npy_intp dims[5] = {(npy_intp)first, (npy_intp)second};
   for (int i = 0; i < n; i++) dims[2 + i] = (npy_intp)rest[3 - n + i];
-  return new_array(n + 2, dims, NPY_FLOAT32);
+  return new_array(n + 2, dims, type);
 }
 
-void sizes(const Held &x, size_t *to) {
+void sizes(const FloatArray &x, size_t *to) {
   for (int i = 2, n = x.ndim() - 2; i < x.ndim(); i++) to[3 - n + i - 2] = x.dim(i);
 }
 
-bool one_dimensional(const Held &bias, size_t n) { return bias.array && bias.ndim() == 1 && bias.dim(0) == n; }
+// bias, or None: one number each
+bool bias_fits(const FloatArray &bias, PyObject *given, size_t n, int type) {
+  return given == Py_None || (bias.array && bias.ndim() == 1 && bias.dim(0) == n && bias.type() == type);
+}
+
+// The forms for the arrays' type
+using Operation = void (*)(const ConvCall &, const float *, const float *, const float *, float *);
+using Operation64 = void (*)(const ConvCall &, const double *, const double *, const double *, double *);
+PyObject *compute(const ConvCall &c, const FloatArray &a, const FloatArray &b, const FloatArray &bias, PyObject *out, Operation f32,
+                  Operation64 f64) {
+  if (!out) return nullptr;
+  const float *shift = bias.array ? bias.data() : nullptr;
+  Py_BEGIN_ALLOW_THREADS
+  if (a.type() == NPY_FLOAT32)
+    f32(c, a.data(), b.data(), shift, data_of<float>(out));
+  else
+    f64(c, data_of<double>(a.array), data_of<double>(b.array), (const double *)shift, data_of<double>(out));
+  Py_END_ALLOW_THREADS
+  return out;
+}
 
 PyObject *unserved() { return PyErr_Occurred() ? nullptr : not_implemented(); }
 
@@ -113,8 +132,8 @@ void to_filters(const ConvCall &c, const float *g, const float *x, float *df) {
 // convolution(x, filters, bias, stride, padding, dilation, groups)
 PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  Held x(args[0]), filters(args[1]), bias(args[2]);
-  if (!x.array || !filters.array || x.ndim() < 3 || x.ndim() > 5 || filters.ndim() != x.ndim()) return unserved();
+  FloatArray x(args[0], true), filters(args[1], true), bias(args[2], true);
+  if (!x.array || !filters.array || x.type() != filters.type() || x.ndim() < 3 || x.ndim() > 5 || filters.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
   if (!describe(c, n, args[3], args[4], args[5], args[6])) return unserved();
@@ -129,23 +148,16 @@ PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
     c.out[a] = (have - reach) / c.stride[a] + 1;
   }
   if (!fits(c, false) || filters.dim(1) * c.groups != c.channels) return not_implemented();
-  if (args[2] != Py_None && !one_dimensional(bias, c.outputs)) return unserved();
-  PyObject *out = array_of(c.samples, c.outputs, c.out, n);
-  if (!out) return nullptr;
-  const float *b = bias.array ? bias.data() : nullptr;
-  float *to = data_of<float>(out);
-  Py_BEGIN_ALLOW_THREADS
-  forward(c, x.data(), filters.data(), b, to);
-  Py_END_ALLOW_THREADS
-  return out;
+  if (!bias_fits(bias, args[2], c.outputs, x.type())) return unserved();
+  return compute(c, x, filters, bias, array_of(c.samples, c.outputs, c.out, n, x.type()), forward, columns_forward);
 }
 
 // conv_transpose(x, filters, bias, shape, stride, padding, dilation, groups): from what a convolution gives to what it
 // takes, of that shape
 PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 8) return not_implemented();
-  Held g(args[0]), filters(args[1]), bias(args[2]);
-  if (!g.array || !filters.array || g.ndim() < 3 || g.ndim() > 5 || filters.ndim() != g.ndim()) return unserved();
+  FloatArray g(args[0], true), filters(args[1], true), bias(args[2], true);
+  if (!g.array || !filters.array || g.type() != filters.type() || g.ndim() < 3 || g.ndim() > 5 || filters.ndim() != g.ndim()) return unserved();
   int n = g.ndim() - 2;
   ConvCall c;
   if (!describe(c, n, args[4], args[5], args[6], args[7])) return unserved();
@@ -164,22 +176,15 @@ PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   for (int i = 0; i < n; i++) c.in[3 - n + i] = shape[2 + i];
   if (shape[0] != c.samples || filters.dim(0) != c.outputs || filters.dim(1) * c.groups != c.channels || !fits(c, true))
     return not_implemented();
-  if (args[2] != Py_None && !one_dimensional(bias, c.channels)) return unserved();
-  PyObject *out = array_of(c.samples, c.channels, c.in, n);
-  if (!out) return nullptr;
-  const float *b = bias.array ? bias.data() : nullptr;
-  float *to = data_of<float>(out);
-  Py_BEGIN_ALLOW_THREADS
-  to_input(c, g.data(), filters.data(), b, to);
-  Py_END_ALLOW_THREADS
-  return out;
+  if (!bias_fits(bias, args[2], c.channels, g.type())) return unserved();
+  return compute(c, g, filters, bias, array_of(c.samples, c.channels, c.in, n, g.type()), to_input, columns_input);
 }
 
 // conv_weight(g, x, shape, stride, padding, dilation, groups)
 PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  Held g(args[0]), x(args[1]);
-  if (!g.array || !x.array || x.ndim() < 3 || x.ndim() > 5 || g.ndim() != x.ndim()) return unserved();
+  FloatArray g(args[0], true), x(args[1], true), none;
+  if (!g.array || !x.array || g.type() != x.type() || x.ndim() < 3 || x.ndim() > 5 || g.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
   if (!describe(c, n, args[3], args[4], args[5], args[6])) return unserved();
@@ -198,13 +203,11 @@ PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
       PyLong_AsLong(PyTuple_GET_ITEM(args[2], 0)) != (long)c.outputs ||
       PyLong_AsLong(PyTuple_GET_ITEM(args[2], 1)) != (long)(c.channels / c.groups))
     return unserved();
-  PyObject *out = array_of(c.outputs, c.channels / c.groups, c.kernel, n);
-  if (!out) return nullptr;
-  float *to = data_of<float>(out);
-  Py_BEGIN_ALLOW_THREADS
-  to_filters(c, g.data(), x.data(), to);
-  Py_END_ALLOW_THREADS
-  return out;
+  PyObject *out = array_of(c.outputs, c.channels / c.groups, c.kernel, n, x.type());
+  return compute(
+      c, g, x, none, out,
+      [](const ConvCall &c, const float *g, const float *x, const float *, float *df) { to_filters(c, g, x, df); },
+      [](const ConvCall &c, const double *g, const double *x, const double *, double *df) { columns_filters(c, g, x, df); });
 }
 
 #define METHOD(name, text) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, text}

@@ -311,7 +311,9 @@ void pack_backward(const Layout &l, const float *filters, const Panels &panels) 
 // All units: their pixels, the products of all phases with each block of outputs, and back to planes.
 void run(const Layout &l, const Panels &panels, const float *x, const float *bias, float *out) {
   const Blocks &blocks = panels.blocks;
-  size_t units = l.total(), sets = (units + l.together - 1) / l.together, wanted = 2 * (size_t)num_threads();
+  size_t units = l.total(), sets = (units + l.together - 1) / l.together, threads = (size_t)num_threads();
+  if (sets > 1) sets = std::min(units, (sets + threads - 1) / threads * threads);  // about as much for each
+  size_t wanted = 2 * threads;
   size_t parts = sets < wanted ? std::min(blocks.count, (wanted + sets - 1) / sets) : 1;
   size_t plane = l.axes[0].out * l.axes[1].out * l.axes[2].out;
   size_t pixels = l.pixels(0) * l.pixels(1) * l.pixels(2);
@@ -320,7 +322,7 @@ void run(const Layout &l, const Panels &panels, const float *x, const float *bia
     std::vector<Unit> chosen(l.together);
     Table table;
     for (; i < last; i++) {
-      size_t first = i / parts * l.together, count = std::min(l.together, units - first), part = i % parts;
+      size_t first = i / parts * units / sets, count = (i / parts + 1) * units / sets - first, part = i % parts;
       for (size_t u = 0; u < count; u++) {
         chosen[u] = l.at(first + u);
         l.fill(chosen[u], x, box + u * l.box());
@@ -349,7 +351,7 @@ void run(const Layout &l, const Panels &panels, const float *x, const float *bia
   });
 }
 
-constexpr size_t PIXELS = 384, FLOATS = 1 << 17;
+constexpr size_t PIXELS = 384, GRADIENTS = 192, FLOATS = 1 << 17;
 
 Layout layout(const ConvCall &c, bool back) {
   Layout l;
@@ -390,8 +392,7 @@ void direct_input(const ConvCall &c, const float *g, const float *filters, const
 
 void direct_filters(const ConvCall &c, const float *g, const float *x, float *df) {
   Layout l = layout(c, false);
-  shape(l, PIXELS / 2);
-  l.together = 1;
+  shape(l, GRADIENTS);
   Blocks blocks(l.outputs, kernels->conv.block, kernels->conv.vector);
   const Group &only = l.phases[0];
   size_t taps = c.taps(), terms = taps * l.channels, plane = c.out_plane();
@@ -406,22 +407,28 @@ void direct_filters(const ConvCall &c, const float *g, const float *x, float *df
   // Each part of the batch has sums of its own; they are added in order, so the bits do not depend on who was first.
   Buffer sums(columns * parts * terms * blocks.block);
   parallel(columns * parts, 1, [&](size_t i, size_t last) {
-    Buffer box(l.box()), gradients(pixels * blocks.block);
+    Buffer box(l.together * l.box()), gradients(l.together * pixels * blocks.block);
+    std::vector<Unit> chosen(l.together);
     Table table;
     for (; i < last; i++) {
       size_t part = i % parts, b = i / parts % blocks.count, group = i / parts / blocks.count;
       size_t width = blocks.width(b), lanes = blocks.lanes(b);
       float *own = sums + i * terms * blocks.block;
       std::memset(own, 0, terms * width * sizeof(float));
-      std::memset(gradients, 0, pixels * width * sizeof(float));
-      for (size_t n = part * units / parts; n < (part + 1) * units / parts; n++) {
-        Unit u = l.at((n / per_sample * l.groups + group) * per_sample + n % per_sample);
-        l.fill(u, x, box);
-        table.build(l, &u, 1, width);
-        const float *from = g + ((u.sample * l.groups + group) * l.outputs + b * blocks.block) * plane;
-        stretches(l, u, [&](size_t offset, size_t pixel, size_t length) {
-          kernels->conv.interleave(from + offset, plane, lanes, length, gradients + pixel * width, width, nullptr);
-        });
+      for (size_t n = part * units / parts, end = (part + 1) * units / parts; n < end;) {
+        size_t count = std::min(l.together, end - n), made = 0;
+        for (size_t u = 0; u < count; u++, n++) {
+          chosen[u] = l.at((n / per_sample * l.groups + group) * per_sample + n % per_sample);
+          l.fill(chosen[u], x, box + u * l.box());
+          const float *from = g + ((chosen[u].sample * l.groups + group) * l.outputs + b * blocks.block) * plane;
+          stretches(l, chosen[u], [&](size_t offset, size_t pixel, size_t length) {
+            float *to = gradients + (made + pixel) * width;
+            if (lanes < width) std::memset(to, 0, length * width * sizeof(float));
+            kernels->conv.interleave(from + offset, plane, lanes, length, to, width, nullptr);
+          });
+          made += l.extent(chosen[u], 0) * l.extent(chosen[u], 1) * l.extent(chosen[u], 2);
+        }
+        table.build(l, chosen.data(), count, width);
         const std::vector<size_t> &places = table.phases[0].places;
         kernels->conv.outer(box, places.data(), places.size(), offsets.data(), terms, gradients, width, own);
       }

@@ -72,6 +72,11 @@ bool pointwise_serves(const ConvCall &c);
 void pointwise_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y);
 void pointwise_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx);
 
+// The same in float64, all of it by matrix products.
+void columns_forward(const ConvCall &c, const double *x, const double *filters, const double *bias, double *y);
+void columns_input(const ConvCall &c, const double *g, const double *filters, const double *bias, double *dx);
+void columns_filters(const ConvCall &c, const double *g, const double *x, double *df);
+
 // Kernels of one element that meet only some elements of x: the convolution with steps of 1 of those, (samples, channels,
 // out); they are taken out of x, and put back where they were among zeros (or biases).
 bool skips(const ConvCall &c);

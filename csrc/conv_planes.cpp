@@ -139,6 +139,36 @@ std::vector<Phase> backwards(const ConvCall &c, const float *filters) {
   return phases;
 }
 
+// The phases' results (channels of a group, rows, columns), one after another, to whole planes.
+void merge(const ConvCall &c, const std::vector<Phase> &phases, const float *part, float *to) {
+  size_t channels = c.channels / c.groups, across = std::min(c.stride[2], c.in[2]), step = c.stride[2];
+  for (size_t first = 0; first < phases.size(); first += across) {  // those of the same rows
+    const Phase &p = phases[first];
+    size_t height = p.plan.d.out_height, width = p.plan.d.out_width;
+    for (size_t r = 0; r < channels * height; r++) {
+      float *line = to + (r / height * c.in[1] + r % height * c.stride[1] + p.y) * c.in[2];
+      const float *rows[2] = {};
+      size_t place = 0;
+      for (size_t x = 0; x < across; x++) {
+        size_t n = phases[first + x].plan.d.out_width;
+        const float *row = part + place + r * n;
+        if (step == 2) rows[x] = row;
+        else
+          for (size_t k = 0; k < n; k++) line[k * step + x] = row[k];
+        place += channels * height * n;
+      }
+      if (step != 2) continue;
+      size_t pairs = c.in[2] / 2;
+      for (size_t k = 0; k < pairs; k++) {
+        line[2 * k] = rows[0][k];
+        line[2 * k + 1] = rows[1][k];
+      }
+      if (pairs < width) line[2 * pairs] = rows[0][pairs];
+    }
+    for (size_t x = 0; x < across; x++) part += channels * height * phases[first + x].plan.d.out_width;
+  }
+}
+
 size_t grain_of(const Frame &frame, size_t planes) { return 30000 / (frame.size() * planes + 1) + 1; }
 
 }  // namespace
@@ -175,18 +205,15 @@ void depthwise_input(const ConvCall &c, const float *g, const float *filters, co
       size_t first = i % c.groups * channels;
       float *to = dx + i * channels * plane;
       frame.lay(g + i * outputs * c.out_plane(), outputs, image);
+      size_t place = 0;
       for (const Phase &p : phases) {
         const Depthwise &d = p.plan.d;
-        size_t made = d.out_height * d.out_width, step = c.stride[2];
+        size_t made = d.out_height * d.out_width;
         kernels->depthwise.forward(d, image, p.filters.data() + first * d.taps, bias ? bias + first : nullptr, channels,
-                                   dense ? to : (float *)part, made);
-        for (size_t r = 0; !dense && r < channels * d.out_height; r++) {
-          const float *row = part + r * d.out_width;
-          size_t y = r % d.out_height * c.stride[1] + p.y;
-          float *line = to + r / d.out_height * plane + y * c.in[2] + p.x;
-          for (size_t k = 0; k < d.out_width; k++) line[k * step] = row[k];
-        }
+                                   dense ? to : part + place, made);
+        place += channels * made;
       }
+      if (!dense) merge(c, phases, part, to);
     }
   });
 }

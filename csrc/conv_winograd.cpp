@@ -25,6 +25,12 @@ struct Job {
   size_t step() const { return 2 * across + 2; }  // pixels of a line
   // rows of tiles that are done together
   size_t together() const { return std::max<size_t>(1, TILES / across); }
+  // Are the lines shorter than vectors, and the images small?
+  bool short_lines() const {
+    size_t read = (2 * down + 2) * step() * channels;
+    return width < 16 && out_width < 16 && read <= (1 << 17) && height + (size_t)top <= 2 * down + 2 &&
+           width + (size_t)left <= step();
+  }
 };
 
 Job job(const ConvCall &c, bool back) {
@@ -44,17 +50,27 @@ Job job(const ConvCall &c, bool back) {
   return j;
 }
 
-// Four lines of pixels, which move down the image two at a time.
+// Lines of pixels with their padding: four, which move down the image two at a time, or the whole image where its lines
+// are shorter than vectors and are laid out together.
 struct Lines {
   const Job &j;
   const float *x;
+  bool whole;
+  size_t kept;  // lines that are here
   Buffer held;
+  std::vector<size_t> map;  // of the image's pixels among those with padding
   size_t sample = ~size_t(0);
   long next = 0;  // the first line that is not here
 
-  Lines(const Job &j, const float *x) : j(j), x(x), held(4 * j.step() * j.channels) {}
+  Lines(const Job &j, const float *x)
+      : j(j), x(x), whole(j.short_lines()), kept(whole ? 2 * j.down + 2 : 4), held(kept * j.step() * j.channels) {
+    if (!whole) return;
+    std::memset(held, 0, kept * j.step() * j.channels * sizeof(float));
+    for (size_t i = 0; i < j.height * j.width; i++)
+      map.push_back((i / j.width + (size_t)j.top) * j.step() + (size_t)j.left + i % j.width);
+  }
 
-  float *line(long y) const { return held + (size_t)(y & 3) * j.step() * j.channels; }
+  float *line(long y) const { return held + (whole ? (size_t)y : (size_t)(y & 3)) * j.step() * j.channels; }
 
   void lay(long y) const {
     float *to = line(y);
@@ -75,13 +91,35 @@ struct Lines {
   void spread(size_t row, float *to, size_t plane) {
     size_t n = row / j.down;
     long y = 2 * (long)(row % j.down);
-    if (n != sample || y + 2 != next) {
-      sample = n;
+    if (whole && n != sample) {
+      size_t pixels = j.height * j.width;
+      kernels->conv.interleave(x + n * j.channels * pixels, pixels, j.channels, pixels, held, j.channels, map.data());
+    } else if (!whole && (n != sample || y + 2 != next)) {
       next = y;
     }
-    for (; next < y + 4; next++) lay(next);
+    sample = n;
+    for (; !whole && next < y + 4; next++) lay(next);
     const float *four[4] = {line(y), line(y + 1), line(y + 2), line(y + 3)};
     kernels->conv.spread_input(four, j.channels, j.across, to, plane);
+  }
+};
+
+// Rows of results on their way between tiles and planes, two for each row of tiles, with one pixel more than a line has
+// where that is odd. Short lines of an image are moved to and from its planes together.
+struct Between {
+  const Job &j;
+  std::vector<size_t> map;  // of an image's pixels among those here
+  explicit Between(const Job &j) : j(j) {
+    for (size_t i = 0; j.short_lines() && i < j.out_height * j.out_width; i++)
+      map.push_back(i / j.out_width * 2 * j.across + i % j.out_width);
+  }
+  size_t room(size_t rows, size_t width) const { return rows * 4 * j.across * width; }
+
+  // Calls move(pixels' index, place in the plane, how many, map) for rows of tiles [row, row + count) of one image.
+  template <typename Move> void pieces(size_t row, size_t count, Move move) const {
+    size_t first = 2 * row, last = std::min(2 * (row + count), j.out_height);
+    if (j.short_lines()) return move(0, first * j.out_width, (last - first) * j.out_width, map.data());
+    for (size_t y = first; y < last; y++) move((y - first) * 2 * j.across, y * j.out_width, j.out_width, (const size_t *)nullptr);
   }
 };
 
@@ -96,57 +134,126 @@ struct Panels {
 
   float *at(size_t b) const { return held + b * SIXTEEN * plane; }
 
-  void pack(const float *filters, bool back) const {
-    size_t map[9], apart = back ? 9 : channels * 9, next = back ? blocks.outputs * 9 : 9;
-    for (size_t k = 0; k < 9; k++) map[k] = back ? 8 - k : k;
+  // Sixteen channels of a block of outputs at a time: as filters lie, those of an output are neighbours.
+  void pack(const float *filters) const {
+    constexpr size_t SOME = 16;
+    size_t pieces = (channels + SOME - 1) / SOME;
+    parallel(blocks.count * pieces, 4, [&](size_t i, size_t last) {
+      Buffer nines(9 * SOME * blocks.block);
+      std::memset(nines, 0, 9 * SOME * blocks.block * sizeof(float));
+      for (; i < last; i++) {
+        size_t b = i / pieces, first = i % pieces * SOME, n = std::min(SOME, channels - first), width = blocks.width(b);
+        const float *from = filters + (b * blocks.block * channels + first) * 9;
+        kernels->conv.interleave(from, channels * 9, blocks.lanes(b), 9 * n, nines, width, nullptr);
+        for (size_t c = 0; c < n; c++)
+          kernels->conv.spread_filters(nines + 9 * c * width, width, at(b) + (first + c) * width, plane);
+      }
+    });
+  }
+
+  // The same for the gradient, from the filters (channels, outputs, 9) reversed.
+  void pack_back(const float *filters) const {
+    size_t map[9];
+    for (size_t k = 0; k < 9; k++) map[k] = 8 - k;
     parallel(blocks.count * channels, 64, [&](size_t i, size_t last) {
       Buffer nine(9 * blocks.block);
       std::memset(nine, 0, 9 * blocks.block * sizeof(float));
       for (; i < last; i++) {
         size_t b = i / channels, c = i % channels, width = blocks.width(b);
-        const float *from = filters + b * blocks.block * apart + c * next;
-        kernels->conv.interleave(from, apart, blocks.lanes(b), 9, nine, width, map);
+        kernels->conv.interleave(filters + (c * blocks.outputs + b * blocks.block) * 9, 9, blocks.lanes(b), 9, nine, width,
+                                 map);
         kernels->conv.spread_filters(nine, width, at(b) + c * width, plane);
       }
     });
   }
 };
 
+// The pieces [first, last) of rows of tiles that lie in one image: calls piece(row of the image's, image, rows before,
+// rows).
+template <typename Piece> void by_image(const Job &j, size_t first, size_t last, Piece piece) {
+  for (size_t row = first; row < last;) {
+    size_t n = row / j.down, end = std::min(last, (n + 1) * j.down);
+    piece(row % j.down, n, row - first, end - row);
+    row = end;
+  }
+}
+
+// Products of transformed tiles (16, tiles, channels) with block b, back to pixels, and to planes.
+struct Finish {
+  const Job &j;
+  const Panels &panels;
+  const float *bias;
+  float *out;
+  Between moves;
+  std::vector<size_t> places;
+
+  Finish(const Job &j, const Panels &panels, const float *bias, float *out, size_t tiles)
+      : j(j), panels(panels), bias(bias), out(out), moves(j), places(tiles) {
+    for (size_t t = 0; t < tiles; t++) places[t] = t * j.channels;
+  }
+
+  // Rows [first, last) of tiles; inputs: the first one's. outputs, pixels: room for 16 (rows, across, block) and Between.
+  void block(size_t b, size_t first, size_t last, const float *inputs, size_t plane, float *outputs, size_t made,
+             float *pixels, size_t *to) const {
+    const Blocks &blocks = panels.blocks;
+    size_t width = blocks.width(b), lanes = blocks.lanes(b), tiles = (last - first) * j.across, zero = 0;
+    size_t out_plane = j.out_height * j.out_width;
+    for (size_t t = 0; t < tiles; t++) to[t] = t * width;
+    for (size_t e = 0; e < SIXTEEN; e++)
+      kernels->conv.product(inputs + e * plane, places.data(), tiles, {&zero, 1, j.channels}, panels.at(b) + e * panels.plane,
+                            width, outputs + e * made, to, false);
+    const float *shift = bias ? bias + b * blocks.block : nullptr;
+    by_image(j, first, last, [&](size_t row, size_t n, size_t before, size_t rows) {
+      size_t line = 2 * j.across * width;
+      for (size_t r = 0; r < rows; r++)
+        kernels->conv.gather_output(outputs + (before + r) * j.across * width, made, j.across, width, pixels + 2 * r * line,
+                                    pixels + (2 * r + 1) * line);
+      float *target = out + (n * j.outputs + b * blocks.block) * out_plane;
+      moves.pieces(row, rows, [&](size_t at, size_t place, size_t count, const size_t *map) {
+        kernels->conv.separate(pixels + at * width, width, lanes, count, target + place, out_plane, shift, map);
+      });
+    });
+  }
+};
+
+// All tiles are transformed before, and each block of outputs meets them all: its filters are read once.
+void run_few(const Job &j, const Panels &panels, const float *x, const float *bias, float *out) {
+  const Blocks &blocks = panels.blocks;
+  size_t tiles = j.rows() * j.across, plane = tiles * j.channels + APART, made = tiles * blocks.block + APART;
+  Buffer inputs(SIXTEEN * plane);
+  parallel(j.samples, 1, [&](size_t n, size_t last) {
+    Lines lines(j, x);
+    for (size_t row = n * j.down; row < last * j.down; row++)
+      lines.spread(row, inputs + row * j.across * j.channels, plane);
+  });
+  Finish finish(j, panels, bias, out, tiles);
+  parallel(blocks.count, 1, [&](size_t b, size_t last) {
+    Buffer outputs(SIXTEEN * made), pixels(finish.moves.room(j.down, blocks.block));
+    std::vector<size_t> to(tiles);
+    for (; b < last; b++) finish.block(b, 0, j.rows(), inputs, plane, outputs, made, pixels, to.data());
+  });
+}
+
 void run(const Job &j, const Panels &panels, const float *x, const float *bias, float *out) {
   const Blocks &blocks = panels.blocks;
   size_t together = j.together(), wanted = 2 * (size_t)num_threads();
+  if (j.rows() * j.across <= 4 * TILES && blocks.count >= wanted) return run_few(j, panels, x, bias, out);
   if (j.rows() / together < wanted) together = std::max<size_t>(1, std::min(together, j.rows() / wanted));
   together = std::max(together, std::min(j.rows(), (24 + j.across - 1) / j.across));
+  if (j.short_lines() && together >= j.down) together = together / j.down * j.down;
   size_t sets = (j.rows() + together - 1) / together;
   size_t parts = sets < wanted ? std::min(blocks.count, (wanted + sets - 1) / sets) : 1;
   size_t tiles = together * j.across, plane = tiles * j.channels + APART, made = tiles * blocks.block + APART;
-  size_t out_plane = j.out_height * j.out_width;
+  Finish finish(j, panels, bias, out, tiles);
   parallel(sets * parts, 1, [&](size_t i, size_t last) {
     Lines lines(j, x);
-    Buffer inputs(SIXTEEN * plane), outputs(SIXTEEN * made), two(4 * j.across * blocks.block);
-    std::vector<size_t> places(tiles), to(tiles);
-    size_t zero = 0;
-    for (size_t t = 0; t < tiles; t++) places[t] = t * j.channels;
+    Buffer inputs(SIXTEEN * plane), outputs(SIXTEEN * made), pixels(finish.moves.room(std::min(together, j.down), blocks.block));
+    std::vector<size_t> to(tiles);
     for (; i < last; i++) {
-      size_t first = i / parts * together, rows = std::min(together, j.rows() - first), part = i % parts;
-      for (size_t r = 0; r < rows; r++) lines.spread(first + r, inputs + r * j.across * j.channels, plane);
-      for (size_t b = part * blocks.count / parts; b < (part + 1) * blocks.count / parts; b++) {
-        size_t width = blocks.width(b), lanes = blocks.lanes(b);
-        for (size_t t = 0; t < tiles; t++) to[t] = t * width;
-        for (size_t e = 0; e < SIXTEEN; e++)
-          kernels->conv.product(inputs + e * plane, places.data(), rows * j.across, {&zero, 1, j.channels},
-                                panels.at(b) + e * panels.plane, width, outputs + e * made, to.data(), false);
-        const float *shift = bias ? bias + b * blocks.block : nullptr;
-        for (size_t r = 0; r < rows; r++) {
-          float *upper = two, *lower = two + 2 * j.across * width;
-          kernels->conv.gather_output(outputs + r * j.across * width, made, j.across, width, upper, lower);
-          size_t n = (first + r) / j.down, y = 2 * ((first + r) % j.down);
-          float *target = out + (n * j.outputs + b * blocks.block) * out_plane + y * j.out_width;
-          kernels->conv.separate(upper, width, lanes, j.out_width, target, out_plane, shift, nullptr);
-          if (y + 1 < j.out_height)
-            kernels->conv.separate(lower, width, lanes, j.out_width, target + j.out_width, out_plane, shift, nullptr);
-        }
-      }
+      size_t first = i / parts * together, end = std::min(first + together, j.rows()), part = i % parts;
+      for (size_t r = first; r < end; r++) lines.spread(r, inputs + (r - first) * j.across * j.channels, plane);
+      for (size_t b = part * blocks.count / parts; b < (part + 1) * blocks.count / parts; b++)
+        finish.block(b, first, end, inputs, plane, outputs, made, pixels, to.data());
     }
   });
 }
@@ -167,71 +274,128 @@ bool winograd_serves(const ConvCall &c) {
 void winograd_forward(const ConvCall &c, const float *x, const float *filters, const float *bias, float *y) {
   Job j = job(c, false);
   Panels panels(j, Blocks(j.outputs, kernels->conv.block, kernels->conv.vector));
-  panels.pack(filters, false);
+  panels.pack(filters);
   run(j, panels, x, bias, y);
 }
 
 void winograd_input(const ConvCall &c, const float *g, const float *filters, const float *bias, float *dx) {
   Job j = job(c, true);
   Panels panels(j, Blocks(j.outputs, kernels->conv.block, kernels->conv.vector));
-  panels.pack(filters, true);
+  panels.pack_back(filters);
   run(j, panels, g, bias, dx);
 }
+
+namespace {
+
+// The gradient's rows of tiles [first, last), transformed as block b sees them: (16, tiles, width).
+void spread_block(const Job &j, const Between &moves, const Blocks &blocks, size_t b, size_t first, size_t last, const float *g,
+                  float *to, size_t made, float *pixels) {
+  size_t width = blocks.width(b), lanes = blocks.lanes(b), out_plane = j.out_height * j.out_width, line = 2 * j.across * width;
+  by_image(j, first, last, [&](size_t row, size_t n, size_t before, size_t rows) {
+    const float *from = g + (n * j.outputs + b * blocks.block) * out_plane;
+    bool cut = j.out_width % 2 || (2 * (row + rows) > j.out_height);
+    if (cut) std::memset(pixels, 0, 2 * rows * line * sizeof(float));
+    moves.pieces(row, rows, [&](size_t at, size_t place, size_t count, const size_t *map) {
+      kernels->conv.interleave(from + place, out_plane, lanes, count, pixels + at * width, width, map);
+    });
+    for (size_t r = 0; r < rows; r++)
+      kernels->conv.spread_gradient(pixels + 2 * r * line, pixels + (2 * r + 1) * line, j.across, width,
+                                    to + (before + r) * j.across * width, made);
+  });
+}
+
+// The sums of `parts` (16, channels, block) for each block of outputs, back to filters.
+void gather_sums(const Job &j, const Blocks &blocks, size_t parts, float *sums, float *df) {
+  size_t size = j.channels * blocks.block;
+  constexpr size_t SOME = 16;
+  size_t pieces = (j.channels + SOME - 1) / SOME;
+  parallel(blocks.count * pieces, 4, [&](size_t i, size_t last) {
+    Buffer nines(9 * SOME * blocks.block);
+    for (; i < last; i++) {
+      size_t b = i / pieces, first = i % pieces * SOME, n = std::min(SOME, j.channels - first), width = blocks.width(b);
+      for (size_t ch = first; ch < first + n; ch++) {
+        float *own = sums + b * parts * SIXTEEN * size + ch * width;
+        for (size_t part = 1; part < parts; part++)
+          for (size_t e = 0; e < SIXTEEN; e++) {
+            const float *other = own + (part * SIXTEEN + e) * size;
+            for (size_t k = 0; k < width; k++) own[e * size + k] += other[k];
+          }
+        kernels->conv.gather_filters(own, size, width, nines + 9 * (ch - first) * width);
+      }
+      float *to = df + (b * blocks.block * j.channels + first) * 9;
+      kernels->conv.separate(nines, width, blocks.lanes(b), 9 * n, to, j.channels * 9, nullptr, nullptr);
+    }
+  });
+}
+
+// Both sides transformed before; then each of the 16 is a product of its own for each block.
+void filters_few(const Job &j, const Blocks &blocks, const float *g, const float *x, float *df) {
+  size_t tiles = j.rows() * j.across, plane = tiles * j.channels + APART, made = tiles * blocks.block + APART;
+  size_t size = j.channels * blocks.block;
+  Buffer inputs(SIXTEEN * plane), gradients(blocks.count * SIXTEEN * made), sums(blocks.count * SIXTEEN * size);
+  Between moves(j);
+  parallel(j.samples, 1, [&](size_t n, size_t last) {
+    Lines lines(j, x);
+    Buffer pixels(moves.room(j.down, blocks.block));
+    for (size_t row = n * j.down; row < last * j.down; row++)
+      lines.spread(row, inputs + row * j.across * j.channels, plane);
+    for (size_t b = 0; b < blocks.count; b++)
+      for (size_t i = n; i < last; i++)
+        spread_block(j, moves, blocks, b, i * j.down, (i + 1) * j.down, g,
+                     gradients + b * SIXTEEN * made + i * j.down * j.across * blocks.width(b), made, pixels);
+  });
+  std::vector<size_t> offsets(j.channels), places(tiles);
+  for (size_t k = 0; k < j.channels; k++) offsets[k] = k;
+  for (size_t t = 0; t < tiles; t++) places[t] = t * j.channels;
+  parallel(blocks.count * SIXTEEN, 1, [&](size_t i, size_t last) {
+    for (; i < last; i++) {
+      size_t b = i / SIXTEEN, e = i % SIXTEEN, width = blocks.width(b);
+      float *own = sums + i * size;
+      std::memset(own, 0, size * sizeof(float));
+      for (size_t t = 0; t < tiles; t += 2 * TILES)
+        kernels->conv.outer(inputs + e * plane, places.data() + t, std::min(2 * TILES, tiles - t), offsets.data(), j.channels,
+                            gradients + (b * SIXTEEN + e) * made + t * width, width, own);
+    }
+  });
+  gather_sums(j, blocks, 1, sums, df);
+}
+
+}  // namespace
 
 void winograd_filters(const ConvCall &c, const float *g, const float *x, float *df) {
   Job j = job(c, false);
   Blocks blocks(j.outputs, kernels->conv.block, kernels->conv.vector);
+  if (blocks.count > 2 && j.rows() * j.across * (j.channels + j.outputs) <= (1 << 18))
+    return filters_few(j, blocks, g, x, df);
   size_t together = std::min(j.rows(), (2 * TILES + j.across - 1) / j.across), tiles = together * j.across;
   size_t wanted = 2 * (size_t)num_threads(), sets = (j.rows() + together - 1) / together;
   size_t parts = num_threads() < 2 ? 1 : std::min(sets, std::max<size_t>(1, (wanted + blocks.count - 1) / blocks.count));
   size_t plane = tiles * j.channels + APART, made = tiles * blocks.block + APART, size = j.channels * blocks.block;
-  size_t out_plane = j.out_height * j.out_width;
   // Each part of the rows has sums of its own, (16, channels, block), added in order.
   Buffer sums(blocks.count * parts * SIXTEEN * size);
+  Between moves(j);
   std::vector<size_t> offsets(j.channels), places(tiles);
   for (size_t k = 0; k < j.channels; k++) offsets[k] = k;
   for (size_t t = 0; t < tiles; t++) places[t] = t * j.channels;
   parallel(blocks.count * parts, 1, [&](size_t i, size_t last) {
     Lines lines(j, x);
-    Buffer inputs(SIXTEEN * plane), gradients(SIXTEEN * made), two(4 * j.across * blocks.block);
+    Buffer inputs(SIXTEEN * plane), gradients(SIXTEEN * made), pixels(moves.room(std::min(together, j.down), blocks.block));
     for (; i < last; i++) {
-      size_t b = i / parts, part = i % parts, width = blocks.width(b), lanes = blocks.lanes(b);
-      float *own = sums + i * SIXTEEN * size, *upper = two, *lower = two + 2 * j.across * width;
+      size_t b = i / parts, part = i % parts, width = blocks.width(b);
+      float *own = sums + i * SIXTEEN * size;
       std::memset(own, 0, SIXTEEN * size * sizeof(float));
       size_t first = part * j.rows() / parts, end = (part + 1) * j.rows() / parts;
       for (; first < end; first += together) {
-        size_t rows = std::min(together, end - first);
-        for (size_t r = 0; r < rows; r++) {
-          lines.spread(first + r, inputs + r * j.across * j.channels, plane);
-          size_t n = (first + r) / j.down, y = 2 * ((first + r) % j.down);
-          const float *from = g + (n * j.outputs + b * blocks.block) * out_plane + y * j.out_width;
-          std::memset(two, 0, 4 * j.across * width * sizeof(float));
-          kernels->conv.interleave(from, out_plane, lanes, j.out_width, upper, width, nullptr);
-          if (y + 1 < j.out_height)
-            kernels->conv.interleave(from + j.out_width, out_plane, lanes, j.out_width, lower, width, nullptr);
-          kernels->conv.spread_gradient(upper, lower, j.across, width, gradients + r * j.across * width, made);
-        }
+        size_t after = std::min(first + together, end);
+        for (size_t r = first; r < after; r++) lines.spread(r, inputs + (r - first) * j.across * j.channels, plane);
+        spread_block(j, moves, blocks, b, first, after, g, gradients, made, pixels);
         for (size_t e = 0; e < SIXTEEN; e++)
-          kernels->conv.outer(inputs + e * plane, places.data(), rows * j.across, offsets.data(), j.channels,
+          kernels->conv.outer(inputs + e * plane, places.data(), (after - first) * j.across, offsets.data(), j.channels,
                               gradients + e * made, width, own + e * size);
       }
     }
   });
-  parallel(blocks.count * j.channels, 64, [&](size_t i, size_t last) {
-    Buffer nine(9 * blocks.block);
-    for (; i < last; i++) {
-      size_t b = i / j.channels, ch = i % j.channels, width = blocks.width(b);
-      float *own = sums + b * parts * SIXTEEN * size + ch * width;
-      for (size_t part = 1; part < parts; part++)
-        for (size_t e = 0; e < SIXTEEN; e++) {
-          const float *other = own + (part * SIXTEEN + e) * size;
-          for (size_t n = 0; n < width; n++) own[e * size + n] += other[n];
-        }
-      kernels->conv.gather_filters(own, size, width, nine);
-      float *to = df + (b * blocks.block * j.channels + ch) * 9;
-      kernels->conv.separate(nine, width, blocks.lanes(b), 9, to, j.channels * 9, nullptr, nullptr);
-    }
-  });
+  gather_sums(j, blocks, parts, sums, df);
 }
 
 }  // namespace rushlight

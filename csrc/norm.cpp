@@ -1,6 +1,6 @@
 // Normalization over a batch, instances or groups of channels, and the gradients of all norms: float32 and float64, else
 // NotImplemented. What is standardized together (a `set`) is some runs of memory, each with one weight.
-#include "held.h"
+#include "float_array.h"
 #include "kernels.h"
 
 #include <algorithm>
@@ -16,12 +16,12 @@ template <typename T> const NormForms &forms();
 template <> const NormForms &forms<float>() { return kernels->norms.f32; }
 template <> const NormForms &forms<double>() { return kernels->norms.f64; }
 
-bool served(const Held &x) { return x.array && x.size() > 0; }
+bool served(const FloatArray &x) { return x.array && x.size() > 0; }
 // One number for each channel, or None
-bool vector_of(const Held &v, PyObject *given, const Held &x, size_t n) {
+bool vector_of(const FloatArray &v, PyObject *given, const FloatArray &x, size_t n) {
   return given == Py_None || (v.array && v.type() == x.type() && v.size() == n);
 }
-template <typename T> const T *data_or_null(const Held &x) { return x.array ? data_of<T>(x.array) : nullptr; }
+template <typename T> const T *data_or_null(const FloatArray &x) { return x.array ? data_of<T>(x.array) : nullptr; }
 
 constexpr size_t SHORT = 32;  // runs of a batch below this are done by columns
 
@@ -122,7 +122,7 @@ void by_columns(const Sets &s, const T *x, const T *w, const T *b, double eps, c
   });
 }
 
-template <typename T> void forward(const Sets &s, const Held &x, const Held &w, const Held &b, double eps, PyObject **made) {
+template <typename T> void forward(const Sets &s, const FloatArray &x, const FloatArray &w, const FloatArray &b, double eps, PyObject **made) {
   Standardized<T> to = {data_of<T>(made[0]), data_of<T>(made[1]), data_of<T>(made[2]), data_of<T>(made[3])};
   auto way = s.by_columns() ? by_columns<T> : by_runs<T>;
   way(s, data_of<T>(x.array), data_or_null<T>(w), data_or_null<T>(b), eps, to);
@@ -132,7 +132,7 @@ template <typename T> void forward(const Sets &s, const Held &x, const Held &w, 
 PyObject *norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 6 || !PyFloat_CheckExact(args[5])) return not_implemented();
   Sets s;
-  Held x(args[0], true), w(args[1], true), b(args[2], true);
+  FloatArray x(args[0], true), w(args[1], true), b(args[2], true);
   if (!served(x) || !read_sets(args[3], args[4], x.size(), s) || !vector_of(w, args[1], x, s.channels) ||
       !vector_of(b, args[2], x, s.channels))
     return PyErr_Occurred() ? nullptr : not_implemented();
@@ -222,7 +222,7 @@ template <typename T> void gradient_by_columns(const Sets &s, const Gradient<T> 
   });
 }
 
-template <typename T> void backward(const Sets &s, const Held *x, PyObject **made) {
+template <typename T> void backward(const Sets &s, const FloatArray *x, PyObject **made) {
   Gradient<T> to = {data_of<T>(x[0].array),    data_of<T>(x[1].array),    data_or_null<T>(x[2]),
                     data_of<T>(x[3].array),    data_of<T>(x[4].array),    data_of<T>(made[0]),
                     made[1] ? data_of<T>(made[1]) : nullptr, made[2] ? data_of<T>(made[2]) : nullptr};
@@ -233,7 +233,7 @@ template <typename T> void backward(const Sets &s, const Held *x, PyObject **mad
 PyObject *norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
   Sets s;
-  Held x[5] = {Held(args[0], true), Held(args[1], true), Held(args[2], true), Held(args[3], true), Held(args[4], true)};
+  FloatArray x[5] = {FloatArray(args[0], true), FloatArray(args[1], true), FloatArray(args[2], true), FloatArray(args[3], true), FloatArray(args[4], true)};
   for (int i : {0, 1, 3, 4})
     if (!served(x[i]) || x[i].type() != x[1].type()) return PyErr_Occurred() ? nullptr : not_implemented();
   if (x[0].size() != x[1].size() || x[3].size() != x[4].size() || !read_sets(args[5], args[6], x[1].size(), s) ||
@@ -288,7 +288,7 @@ PyObject *layer_norm_backward(PyObject *, PyObject *const *args, Py_ssize_t give
 }
 
 template <typename T>
-void inference(const Held &x, const Held &weight, const Held &bias, const Held &means, const Held &vars, double eps, T *out) {
+void inference(const FloatArray &x, const FloatArray &weight, const FloatArray &bias, const FloatArray &means, const FloatArray &vars, double eps, T *out) {
   size_t batch = x.dim(0), channels = x.dim(1), length = x.size() / batch / channels, columns = channels * length;
   const T *from = data_of<T>(x.array), *w = data_or_null<T>(weight), *b = data_or_null<T>(bias),
           *mean = data_of<T>(means.array), *var = data_of<T>(vars.array);
@@ -319,9 +319,9 @@ void inference(const Held &x, const Held &weight, const Held &bias, const Held &
 // batch_norm_inference(x, weight, bias, mean, var, eps): by channel, the second dimension
 PyObject *batch_norm_inference(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 6 || !PyFloat_CheckExact(args[5])) return not_implemented();
-  Held x(args[0], true), w(args[1], true), b(args[2], true), mean(args[3], true), var(args[4], true);
+  FloatArray x(args[0], true), w(args[1], true), b(args[2], true), mean(args[3], true), var(args[4], true);
   bool fits = served(x) && x.ndim() >= 2 && mean.array && var.array;
-  const Held *given_for[] = {&w, &b, &mean, &var};
+  const FloatArray *given_for[] = {&w, &b, &mean, &var};
   for (int i = 0; fits && i < 4; i++) fits = vector_of(*given_for[i], args[i + 1], x, x.dim(1));
   if (!fits) return PyErr_Occurred() ? nullptr : not_implemented();
   PyObject *made = like(x.array);

@@ -32,7 +32,7 @@ __all__ = sorted(k for k in vars(_api) if not k.startswith("_") and k not in _PR
 
 
 def __getattr__(name: str) -> Any:
-    return import_submodule(__name__, name)
+    return import_submodule("rushlight", name)  # `__name__` is "torch" under the import hook
 
 
 def __dir__() -> list[str]:

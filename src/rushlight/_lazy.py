@@ -28,14 +28,21 @@ AUTOCAST = (
     "set_autocast_gpu_dtype",
 )
 
+# Modules with an underscore that programs name as attributes of torch.
+PRIVATE = frozenset({"_dynamo", "_jit_internal", "_tensor", "_utils"})
+
 # Names of torch itself that live in a subpackage: name -> where.
 FROM = {
     "save": "serialization",
     "load": "serialization",
+    "PyTorchFileReader": "serialization.file_reader",
     "typename": "utils.naming",
     "vmap": "func",
     "TypedStorage": "storage",
     **dict.fromkeys(CLASSES, "storage"),
+    **dict.fromkeys(("ScriptFunction", "ScriptModule"), "jit"),
+    **dict.fromkeys(("SymBool", "SymFloat", "SymInt"), "_core.symbolic"),
+    "Future": "futures",
     "autocast": "amp",
     "GradScaler": "amp",
     **dict.fromkeys(("AcceleratorError", "Event", "OutOfMemoryError", "Stream"), "_core.stream"),
@@ -47,10 +54,7 @@ FROM = {
 
 # What PyTorch has and rushlight has not: why, for the error.
 ABSENT = {
-    "jit": "models run eagerly",
-    "fx": "models run eagerly",
     "export": "models run eagerly",
-    "onnx": "weights are exchanged as .pt or safetensors files",
     "nested": "tensors are dense or sparse",
     "ao": "tensors are not quantized",
     "quantization": "tensors are not quantized",
@@ -63,7 +67,7 @@ def import_submodule(package: str, name: str) -> object:
     """The submodule, or function of one, of this name; AttributeError if there is none."""
     if name in FROM:
         return getattr(importlib.import_module(f"{package}.{FROM[name]}"), name)
-    if name in SUBMODULES:
+    if name in SUBMODULES or name in PRIVATE:
         return importlib.import_module(f"{package}.{name}")
     why = f" ({ABSENT[name]}: see docs/not-supported.md)" if name in ABSENT else ""
     raise AttributeError(f"module 'torch' has no attribute '{name}'{why}")

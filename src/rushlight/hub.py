@@ -8,14 +8,31 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlparse as urlparse
 from urllib.parse import urlsplit
 
 from rushlight.serialization import load as load_file
 from rushlight.vision.datasets.utils import _fetch_with_retries
 
-__all__ = ["get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
+__all__ = [
+    "download_url_to_file",
+    "get_dir",
+    "help",
+    "list",
+    "load",
+    "load_state_dict_from_url",
+    "set_dir",
+]
 
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # in a file's name: the first digits of its SHA-256
 _dir: dict[str, str] = {}
+
+
+def _get_torch_home() -> str:
+    """The folder that ``hub`` stands in: $TORCH_HOME, or ``$XDG_CACHE_HOME/torch``."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
+    return str(Path(home).expanduser())
 
 
 def get_dir() -> str:
@@ -30,9 +47,7 @@ def get_dir() -> str:
     """
     if "dir" in _dir:
         return _dir["dir"]
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
-    return str(Path(home).expanduser() / "hub")
+    return str(Path(_get_torch_home()) / "hub")
 
 
 def set_dir(d: str | os.PathLike) -> None:
@@ -183,12 +198,38 @@ def load_state_dict_from_url(
     return load_file(target, map_location=map_location, weights_only=weights_only)
 
 
+def download_url_to_file(
+    url: str, dst: str | os.PathLike, hash_prefix: str | None = None, progress: bool = True
+) -> None:
+    """download_url_to_file(url, dst, hash_prefix=None, progress=True)
+
+    Download a file to the path ``dst``, which is complete or not there. RuntimeError if its SHA-256
+    does not begin with ``hash_prefix``.
+
+    >>> torch.hub.download_url_to_file('https://example.org/net.pt', '/no/such/folder/net.pt')
+    Traceback (most recent call last):
+    FileNotFoundError: ...
+    """
+    target = Path(dst).expanduser()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(target.parent)!r}")
+    part = target.with_name(target.name + ".part")
+    _fetch_with_retries(url, part, progress)
+    if hash_prefix:
+        _check_digest(part, hash_prefix)
+    part.replace(target)
+
+
 def _check_hash(part: Path, name: str) -> None:
     """Compare a file's SHA-256 with the digits in its name."""
-    found = re.search(r"-([a-f0-9]*)\.", name)
-    if found is None:
-        return
+    found = HASH_REGEX.search(name)
+    if found is not None:
+        _check_digest(part, found.group(1))
+
+
+def _check_digest(part: Path, prefix: str) -> None:
+    """Delete the file and raise unless its SHA-256 begins with ``prefix``."""
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
-    if not digest.startswith(found.group(1)):
+    if not digest.startswith(prefix):
         part.unlink()
-        raise RuntimeError(f'invalid hash value (expected "{found.group(1)}", got "{digest}")')
+        raise RuntimeError(f'invalid hash value (expected "{prefix}", got "{digest}")')

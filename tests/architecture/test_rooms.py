@@ -28,7 +28,8 @@ LEVELS = [
     {"autograd/profiler"},  # the older names of the profiler
     {"hub"},  # it downloads as vision does
     {"utils/model_zoo"},
-    {"_compat", "_lazy", "_tensor", "_utils", "storage"},  # the last three: names that pickles use
+    # After the first two: names that pickles, and that libraries, use.
+    {"_compat", "_lazy", "_tensor", "_utils", "storage", "_dynamo", "_jit_internal"},
     {""},
     {"demo", "__main__"},
 ]
@@ -42,6 +43,7 @@ SIBLINGS = {
     ("distributions", "linalg"),
     ("distributions", "special"),
     ("utils", "amp"),
+    ("jit", "futures"),
     ("cpu", "amp"),
     ("cuda", "amp"),
 }

@@ -97,3 +97,22 @@ def test_a_torch_that_is_there_already_is_refused():
         "    assert 'torch is already imported from elsewhere' in str(error)\n"
         "else:\n    raise AssertionError\n"
     )
+
+
+def test_torch_itself_has_the_names_that_libraries_expect():
+    run(
+        "import rushlight; from rushlight import _compat; ours = vars(rushlight).get('_C')\n"
+        "_compat.install(); import torch\n"
+        "assert torch.__name__ == 'torch' and torch.torch is torch\n"
+        "assert torch._C._get_tracing_state() is None\n"
+        "assert torch._C._TensorMeta is type(torch.Tensor)\n"
+        "from torch._C import _nn; assert _nn._parse_to('cpu')[0] == torch.device('cpu')\n"
+        "assert not torch._C._are_functorch_transforms_active()\n"
+        "seen = []; torch.vmap(lambda x: seen.append(torch._C._are_functorch_transforms_active())"
+        " or x)(torch.ones(2)); assert seen == [True]\n"
+        "try:\n    torch._C._jit_pass_inline\n"
+        "except AttributeError as error:\n    assert 'compiled' in str(error) or error\n"
+        "else:\n    raise AssertionError\n"
+        "_compat.uninstall(); assert rushlight.__name__ == 'rushlight'\n"
+        "assert vars(rushlight).get('_C') is ours and not hasattr(rushlight, 'torch')\n"
+    )

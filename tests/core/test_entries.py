@@ -2,6 +2,8 @@
 inputs stay as they were, ``out=`` and ``X_`` agree with X. What is asked of values and gradients
 stands in tests/ops/test_laws.py."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -113,3 +115,9 @@ def test_a_record_must_have_a_gradient_or_say_why_not():
 
             def forward(xp, x):
                 return x
+
+
+def test_functions_are_pickled_by_the_name_they_are_imported_by():
+    for function in (torch.relu, torch.cat, torch.nn.functional.gelu, torch.linalg.norm):
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert function.__module__.startswith("rushlight")

@@ -26,6 +26,11 @@ accelerator amp autograd autograd.forward_ad autograd.function autograd.function
 autograd.gradcheck autograd.graph autograd.profiler backends.cpu backends.cuda backends.cudnn
 backends.mkl backends.mps backends.openmp cpu cpu.amp cuda cuda.amp distributions
 distributions.constraint_registry distributions.constraints distributions.kl
+distributed distributed.algorithms.ddp_comm_hooks.default_hooks
+distributed.algorithms.ddp_comm_hooks.powerSGD_hook distributed.algorithms.join
+distributed.checkpoint distributed.checkpoint.format_utils distributed.checkpoint.metadata
+distributed.checkpoint.state_dict distributed.device_mesh distributed.fsdp distributed.nn
+distributed.fsdp.wrap distributed.optim distributed.run distributed.tensor distributed.tensor.parallel
 distributions.transforms distributions.utils func futures hub multiprocessing
 multiprocessing.pool multiprocessing.queue nn nn.attention nn.grad nn.init nn.modules
 nn.modules.lazy nn.modules.module nn.parallel nn.parameter nn.utils nn.utils.parametrizations
@@ -34,6 +39,8 @@ optim.optimizer optim.swa_utils overrides profiler random serialization storage 
 utils.benchmark utils.checkpoint utils.data utils.hooks utils.model_zoo
 utils.serialization.config utils.summary utils.tensorboard version vision vision.datasets
 vision.io vision.models vision.transforms vision.transforms.functional vision.utils
+backends.mkldnn backends.opt_einsum compiler fx jit onnx utils.dlpack utils.flop_counter
+vision.ops
 """
 # A derived form says what it is derived from; that one has the example.
 DERIVED = re.compile(

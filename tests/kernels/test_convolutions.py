@@ -27,6 +27,8 @@ GEOMETRIES = [
     (3, 16, (8, 8), 16, (3, 3), (1, 1), (1, 1), (1, 1), 1),  # Winograd: even, odd, no padding,
     (2, 17, (9, 11), 70, (3, 3), (1, 1), (0, 2), (1, 1), 1),  # several blocks of outputs,
     (9, 40, (5, 13), 130, (3, 3), (1, 1), (2, 0), (1, 1), 1),  # and rows of several images
+    (9, 33, (4, 5), 200, (3, 3), (1, 1), (1, 1), (1, 1), 1),  # all tiles at a time
+    (7, 65, (7, 3), 260, (3, 3), (1, 1), (2, 1), (1, 1), 1),
     (3, 5, (7, 9), 30, (1, 1), (1, 1), (0, 0), (1, 1), 1),  # a matrix product
     (2, 70, (8, 16), 3, (1, 1), (1, 1), (0, 0), (1, 1), 1),
     (3, 5, (9, 20), 5, (3, 3), (1, 1), (1, 1), (1, 1), 5),  # a filter for each channel
@@ -89,6 +91,35 @@ def test_forward_and_both_gradients(setting, geometry):
         np, g.astype(np.float64), plain[0], weight.shape, *how, groups
     )
     close(C.conv_weight(g, x, weight.shape, *how, groups), expected, g.size / outputs)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_float64(geometry, threads):
+    n, channels, size, outputs, kernel, *how, groups = geometry
+    rng = np.random.default_rng(0)
+    x, weight = (
+        rng.standard_normal(s)
+        for s in ((n, channels, *size), (outputs, channels // groups, *kernel))
+    )
+    bias, back = rng.standard_normal(outputs), rng.standard_normal(channels)
+    expected = reference.convolve(np, x, weight, *how, groups)
+    g = rng.standard_normal(expected.shape)
+    before = C.get_num_threads()
+    C.set_num_threads(threads)
+    try:
+        made = C.convolution(x, weight, bias, *how, groups)
+        to_x = C.conv_transpose(g, weight, back, x.shape, *how, groups)
+        to_weight = C.conv_weight(g, x, weight.shape, *how, groups)
+    finally:
+        C.set_num_threads(before)
+    near = {"rtol": 1e-10, "atol": 1e-10}
+    ones = [1] * len(kernel)
+    np.testing.assert_allclose(made, expected + bias.reshape(-1, *ones), **near)
+    expected = reference.input_gradient(np, g, weight, x.shape, *how, groups)
+    np.testing.assert_allclose(to_x, expected + back.reshape(-1, *ones), **near)
+    expected = reference.weight_gradient(np, g, x, weight.shape, *how, groups)
+    np.testing.assert_allclose(to_weight, expected, **near)
 
 
 @pytest.mark.parametrize("extra", list(itertools.product((0, 1), (0, 2))))

@@ -22,7 +22,10 @@ ROOTS = {"torch": "rushlight", "torchvision": "rushlight.vision"}
 # What `__version__` says to who imports them by the foreign name: the releases that are followed.
 _VERSIONS = {"rushlight": TORCH_VERSION, "rushlight.vision": "0.28.0+rushlight"}
 # A module that stands elsewhere than its name says.
-_MOVED = {"torch.torch_version": "rushlight._compat.torch_version"}
+_MOVED = {
+    "torch.torch_version": "rushlight._compat.torch_version",
+    "torch._C": "rushlight._compat.torch_c",
+}
 
 
 def our_name(name: str) -> str | None:
@@ -31,6 +34,24 @@ def our_name(name: str) -> str | None:
     if root not in ROOTS:
         return None
     return _MOVED.get(name, ROOTS[root] + dot + rest)
+
+
+def _dress(package: ModuleType) -> None:
+    """Give the package the names that libraries expect of the module ``torch`` itself.
+
+    ``torch._C`` is then PyTorch's extension, of which there are a few names, not ours.
+    """
+    names = {"__name__": "torch", "torch": package}
+    vars(package).update(names, _C=importlib.import_module(_MOVED["torch._C"]))
+
+
+def _undress(package: ModuleType) -> None:
+    """Take these names away again."""
+    for name in ("torch", "_C"):
+        vars(package).pop(name, None)
+    vars(package)["__name__"] = "rushlight"
+    if "rushlight._C" in sys.modules:
+        vars(package)["_C"] = sys.modules["rushlight._C"]
 
 
 class _AliasLoader(Loader):
@@ -48,6 +69,8 @@ class _AliasLoader(Loader):
         ours = importlib.import_module(self.ours)
         if self.ours in _VERSIONS:
             vars(ours)["__version__"] = _VERSIONS[self.ours]
+        if self.ours == "rushlight":
+            _dress(ours)
         sys.modules[module.__name__] = ours
 
     def get_code(self, name: str) -> CodeType | None:
@@ -116,3 +139,5 @@ def uninstall() -> None:
         del sys.modules[name]
     for name in _VERSIONS.keys() & sys.modules.keys():
         vars(sys.modules[name])["__version__"] = __version__
+    if "rushlight" in sys.modules:
+        _undress(sys.modules["rushlight"])

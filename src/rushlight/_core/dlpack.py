@@ -11,7 +11,11 @@ from rushlight._core.tensor import Tensor, wrap
 
 
 class DLDeviceType(enum.IntEnum):
-    """The device kinds of the protocol that a CPU build meets."""
+    """The device kinds of the protocol that a CPU build meets.
+
+    >>> torch.utils.dlpack.DLDeviceType.kDLCPU == 1
+    True
+    """
 
     kDLCPU = 1  # noqa: N815 # the protocol's name
 

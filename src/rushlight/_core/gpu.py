@@ -110,6 +110,11 @@ def index_of(array: Any) -> int:
     return array.device.id
 
 
+def memory_of(tensor: Any) -> Any:
+    """The array of a tensor that is on a device."""
+    return tensor._data
+
+
 def place_of(array: Any) -> devices.device:
     """The device of an array that is neither NumPy's nor of the meta device."""
     return cuda.places[array.device.id] if type(array) is cuda.kind else devices.CPU

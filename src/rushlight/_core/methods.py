@@ -135,6 +135,7 @@ def data_ptr(self):
 
 Tensor.untyped_storage = storage.untyped_storage
 Tensor.storage = typed_storage.typed_storage
+Tensor._typed_storage = typed_storage.quiet_typed_storage
 Tensor.storage_offset = storage.storage_offset
 
 

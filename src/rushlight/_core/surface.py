@@ -36,6 +36,17 @@ def attach() -> None:
     for name, function in INPLACE.items():
         if f"{name}_" not in Tensor.__dict__:
             attach_in_place(name, inplace.derive_composite(name, function))
+    for space in sorted(PUBLIC, key=lambda s: s != "torch"):
+        if space != "Tensor":
+            name_home(space)
+
+
+def name_home(space: str) -> None:
+    """Where a derived function can be imported from: what pickle writes down of it."""
+    home = "rushlight" if space == "torch" else f"rushlight.{space}"
+    for name, function in PUBLIC[space].items():
+        if function.__module__ == "torch":
+            function.__module__, function.__qualname__ = home, name
 
 
 def attach_in_place(name: str, function: Callable) -> None:

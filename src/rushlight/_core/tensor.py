@@ -65,6 +65,7 @@ class Tensor(metaclass=_TensorMeta):
         _grad: Any  # a Tensor, None, or an Outer, which becomes a Tensor when `grad` is read
         untyped_storage: Callable[..., Any]
         storage: Callable[..., Any]
+        _typed_storage: Callable[..., Any]
         storage_offset: Callable[..., int]
         nelement: Callable[[], int]
         ndimension: Callable[[], int]

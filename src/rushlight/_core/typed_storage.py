@@ -318,4 +318,9 @@ def typed_storage(tensor: Tensor) -> "TypedStorage":
     2
     """
     _warn_typed()
+    return quiet_typed_storage(tensor)
+
+
+def quiet_typed_storage(tensor: Tensor) -> "TypedStorage":
+    """The same without the warning: ``Tensor._typed_storage()``, which libraries call."""
     return TypedStorage(wrap_storage=untyped_storage(tensor), dtype=tensor.dtype, _internal=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rushlight._core.batched import BatchedArray, VmapLevel, batched
 from rushlight._core.op import OPS
-from rushlight._core.pytree import Spec, broadcast_to, flatten, unflatten
+from rushlight._core.pytree import TreeSpec, broadcast_to, flatten, unflatten
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Tensor, wrap
 
@@ -88,7 +88,7 @@ def once(
     size: int,
     dims: list,
     leaves: list,
-    spec: Spec,
+    spec: TreeSpec,
     out_dims: Any,
     randomness: str,
     kwargs: dict,
@@ -146,7 +146,7 @@ def name_of(func: Callable) -> str:
     return getattr(func, "__name__", None) or repr(func)
 
 
-def inputs(in_dims: Any, args: tuple, func: Callable) -> tuple[list, list, Spec]:
+def inputs(in_dims: Any, args: tuple, func: Callable) -> tuple[list, list, TreeSpec]:
     """The mapped dimension of each leaf of the inputs (None: not mapped), leaves and nesting."""
     name = name_of(func)
     if not isinstance(in_dims, (int, tuple)):
@@ -202,7 +202,7 @@ def batch_size(dims: list, leaves: list) -> int:
     return sizes[0]
 
 
-def output_dims(out_dims: Any, outputs: Any, found: list, spec: Spec, func: Callable) -> list:
+def output_dims(out_dims: Any, outputs: Any, found: list, spec: TreeSpec, func: Callable) -> list:
     """Where each leaf of the outputs gets the batch."""
     name = name_of(func)
     if not isinstance(out_dims, int | tuple | list | dict | None):

@@ -40,7 +40,7 @@ def narrow(input, dim, start, length):
     return input[(slice(None),) * at + (slice(start, start + length),)]
 
 
-@public("torch", "Tensor", out=False)
+@public("torch", out=False)
 def split(tensor, split_size_or_sections, dim=0):
     """split(tensor, split_size_or_sections, dim=0) -> tuple of Tensors
 
@@ -76,6 +76,21 @@ def split(tensor, split_size_or_sections, dim=0):
             )
     name = "Split" if isinstance(split_size_or_sections, int) else "SplitWithSizes"
     return several.bind(tensor, pieces(tensor, at, sections), f"{name}Backward0", _joined, at)
+
+
+def split_method(self, split_size, dim=0):
+    """split(split_size, dim=0) -> tuple of Tensors
+
+    :func:`torch.split` of this tensor; the method's argument has a name of its own in PyTorch.
+
+    >>> [p.tolist() for p in torch.arange(5).split(split_size=[1, 4])]
+    [[0], [1, 2, 3, 4]]
+    """
+    return split(self, split_size, dim)
+
+
+split_method.__name__ = split_method.__qualname__ = "split"
+public("Tensor", out=False)(split_method)
 
 
 def _joined(parts, dim):

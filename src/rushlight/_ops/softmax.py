@@ -127,3 +127,13 @@ def log_softmax(input, dim, dtype=None):
     tensor([-0.6931, -0.6931])
     """
     return LogSoftmax.call(input if dtype is None else _as_dtype(input, dtype), dim)
+
+
+@public("torch", out=False)
+def _softmax_backward_data(grad_output, output, dim, input_dtype):
+    return SoftmaxBackward.call(grad_output, output, dim).to(input_dtype)
+
+
+@public("torch", out=False)
+def _log_softmax_backward_data(grad_output, output, dim, input_dtype):
+    return LogSoftmaxBackward.call(grad_output, output, dim).to(input_dtype)

@@ -8,7 +8,7 @@ from rushlight._core import dtypes
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
 from rushlight._core.op import public
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import Tensor, wrap
 
 
 @public("torch", out=False)
@@ -353,15 +353,5 @@ def map_(self, tensor, callable):
 
 
 @public("torch", out=False)
-def compile(model=None, **options):
-    """compile(model, ...)
-
-    Not there yet; NotImplementedError says what to do instead.
-
-    >>> torch.compile(torch.sin)
-    Traceback (most recent call last):
-    NotImplementedError: torch.compile is not supported: leave it out, the model computes the ...
-    """
-    raise NotImplementedError(
-        "torch.compile is not supported: leave it out, the model computes the same without"
-    )
+def _shape_as_tensor(self):
+    return wrap(np.array(self.shape, np.int64))

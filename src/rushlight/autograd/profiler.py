@@ -8,7 +8,14 @@ from rushlight.profiler.events import Event as FunctionEvent
 from rushlight.profiler.events import EventList as EventList
 from rushlight.profiler.profiler import profile as _profile
 
-__all__ = ["EventList", "FunctionEvent", "ProfilerActivity", "profile", "record_function"]
+__all__ = [
+    "EventList",
+    "FunctionEvent",
+    "ProfilerActivity",
+    "emit_nvtx",
+    "profile",
+    "record_function",
+]
 
 
 class profile(_profile):
@@ -71,3 +78,22 @@ class profile(_profile):
     def self_cpu_time_total(self) -> float:
         """Microseconds spent in the operators themselves."""
         return float(self.events().self_cpu_time_total)
+
+
+class emit_nvtx:
+    """emit_nvtx(enabled=True, record_shapes=False): marks for NVIDIA's profiler, which needs CUDA.
+
+    >>> with torch.autograd.profiler.emit_nvtx(enabled=False):
+    ...     pass
+    """
+
+    def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
+        self.enabled, self.record_shapes = enabled, record_shapes
+
+    def __enter__(self) -> "emit_nvtx":
+        if self.enabled:
+            raise AssertionError("Torch not compiled with CUDA enabled")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return

@@ -1,6 +1,9 @@
 """torch.backends.cuda: whether there is CUDA, and how exact its matrix products are."""
 
+import contextlib
 import os
+import warnings
+from collections.abc import Iterator
 
 from rushlight._core import gpu
 
@@ -38,3 +41,117 @@ def is_built() -> bool:
     False
     """
     return gpu.cuda.kind is not None
+
+
+# Which implementations of attention PyTorch may choose. Kept; there is one implementation here.
+_sdp = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
+
+
+def flash_sdp_enabled() -> bool:
+    """flash_sdp_enabled() -> bool: what ``enable_flash_sdp`` set.
+
+    >>> torch.backends.cuda.flash_sdp_enabled()
+    True
+    """
+    return _sdp["flash"]
+
+
+def enable_flash_sdp(enabled: bool) -> None:
+    """enable_flash_sdp(enabled): a switch of PyTorch's attention, kept and without effect.
+
+    >>> torch.backends.cuda.enable_flash_sdp(True)
+    """
+    _sdp["flash"] = bool(enabled)
+
+
+def mem_efficient_sdp_enabled() -> bool:
+    """mem_efficient_sdp_enabled() -> bool: what ``enable_mem_efficient_sdp`` set.
+
+    >>> torch.backends.cuda.mem_efficient_sdp_enabled()
+    True
+    """
+    return _sdp["mem_efficient"]
+
+
+def enable_mem_efficient_sdp(enabled: bool) -> None:
+    """enable_mem_efficient_sdp(enabled): a switch of PyTorch's attention, without effect.
+
+    >>> torch.backends.cuda.enable_mem_efficient_sdp(True)
+    """
+    _sdp["mem_efficient"] = bool(enabled)
+
+
+def math_sdp_enabled() -> bool:
+    """math_sdp_enabled() -> bool: what ``enable_math_sdp`` set.
+
+    >>> torch.backends.cuda.math_sdp_enabled()
+    True
+    """
+    return _sdp["math"]
+
+
+def enable_math_sdp(enabled: bool) -> None:
+    """enable_math_sdp(enabled): a switch of PyTorch's attention, kept and without effect.
+
+    >>> torch.backends.cuda.enable_math_sdp(True)
+    """
+    _sdp["math"] = bool(enabled)
+
+
+def cudnn_sdp_enabled() -> bool:
+    """cudnn_sdp_enabled() -> bool: what ``enable_cudnn_sdp`` set.
+
+    >>> torch.backends.cuda.cudnn_sdp_enabled()
+    True
+    """
+    return _sdp["cudnn"]
+
+
+def enable_cudnn_sdp(enabled: bool) -> None:
+    """enable_cudnn_sdp(enabled): a switch of PyTorch's attention, kept and without effect.
+
+    >>> torch.backends.cuda.enable_cudnn_sdp(True)
+    """
+    _sdp["cudnn"] = bool(enabled)
+
+
+def is_flash_attention_available() -> bool:
+    """is_flash_attention_available() -> bool: False, PyTorch's kernel for GPUs is not here.
+
+    >>> torch.backends.cuda.is_flash_attention_available()
+    False
+    """
+    return False
+
+
+@contextlib.contextmanager
+def sdp_kernel(
+    enable_flash: bool = True,
+    enable_math: bool = True,
+    enable_mem_efficient: bool = True,
+    enable_cudnn: bool = True,
+) -> Iterator[None]:
+    """sdp_kernel(enable_flash=True, ...): the four switches inside a ``with``; deprecated.
+
+    >>> with torch.backends.cuda.sdp_kernel(enable_flash=False):
+    ...     torch.backends.cuda.flash_sdp_enabled()
+    False
+    """
+    warnings.warn(
+        "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager "
+        "will be removed. Please see `torch.nn.attention.sdpa_kernel()` for the new context "
+        "manager, with updated signature.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    before = dict(_sdp)
+    _sdp.update(
+        flash=enable_flash,
+        math=enable_math,
+        mem_efficient=enable_mem_efficient,
+        cudnn=enable_cudnn,
+    )
+    try:
+        yield
+    finally:
+        _sdp.update(before)

@@ -18,11 +18,13 @@ import time
 from collections import deque
 
 MAGIC = b"RLS1"
-OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER = range(7)
+OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER, HUNG = range(8)
 # Seconds to go on when the process that started this one is gone: others hear of its death here.
 LINGER = 10.0
 # A member that says nothing for so long is looked at: stopped, or its machine is gone?
-SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "6"))
+SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "5"))
+# A member that stands still for so long, while others wait for it as long, hangs. 0: never.
+HANG = float(os.environ.get("RUSHLIGHT_HANG_TIMEOUT", "7"))
 
 
 def pack(*fields):
@@ -73,6 +75,27 @@ class Member:
         self.status = b"none"
         self.heard = time.monotonic()
         self.cpu = None
+        self.still, self.place = 0, ""  # seconds without progress, and where
+        self.begun = {}  # group -> how many collectives it has begun there
+        self.waits = None  # (group, number, seconds, ranks): what its program waits for
+
+    def note(self, still, place, begun, waits):
+        """What the member says about its progress."""
+        self.still, self.place = int(still), place.decode()
+        pairs = (pair.split(":") for pair in begun.decode().split(",") if pair)
+        self.begun = {group: int(number) for group, number in pairs}
+        self.waits = None
+        if waits:
+            group, number, seconds, ranks = waits.decode().split(":")
+            others = [int(r) for r in ranks.split(".") if r]
+            self.waits = group, int(number or 0), int(seconds), others
+
+    def lacks(self, other):
+        """Does this member wait for another one to begin, and has it for long?"""
+        if self.waits is None or self.waits[2] < HANG or other.rank not in self.waits[3]:
+            return False
+        group, number = self.waits[:2]
+        return not group or other.begun.get(group, 0) < number
 
 
 def host_identity():
@@ -371,12 +394,13 @@ class Server:
         for message in job.dead:
             self.send(c, message)
 
-    def do_status(self, c, text):
+    def do_status(self, c, text, *progress):
         """What a member did last; it doubles as a sign of life, so there is no answer."""
         job, rank = c.member
-        job.members[rank].status = text
-        job.members[rank].heard = time.monotonic()
-        job.members[rank].cpu = None
+        member = job.members[rank]
+        member.status, member.heard, member.cpu = text, time.monotonic(), None
+        if progress:
+            member.note(*progress)
 
     def do_failed(self, c, reason):
         """A member says itself why it is about to end."""
@@ -412,12 +436,12 @@ class Server:
     def do_jobs(self, c):
         self.answer(c, OK, b"%d" % len(self.jobs))
 
-    def died(self, job, rank, reason):
+    def died(self, job, rank, reason, kind=DEAD):
         """Tell the living."""
         member = job.members.pop(rank, None)
         if member is None:
             return
-        message = pack(bytes([DEAD]), b"%d" % rank, reason, member.status)
+        message = pack(bytes([kind]), b"%d" % rank, reason, member.status)
         job.dead.append(message)
         for other in list(job.members.values()):
             self.send(other.connection, message)
@@ -425,16 +449,56 @@ class Server:
     def look_after_members(self):
         """A member that is silent may be busy; one that is silent and idle, or stopped, is dead."""
         now = time.monotonic()
-        if now - self.looked < 1:
+        if now - self.looked < 0.5:
             return
         self.looked = now
         for job in self.jobs.values():
+            self.look_for_hangs(job)
             for rank, member in list(job.members.items()):
                 silent = now - member.heard
                 if silent > SILENCE / 2 and self.is_idle(member) and silent > SILENCE:
                     reason = b"it is stopped, or its machine is: no sign of life for %d s"
                     member.connection.member = None
                     self.died(job, rank, reason % silent)
+
+    def look_for_hangs(self, job):
+        """Who stands still while others wait for it? And who waits in a circle?"""
+        held = [m for m in job.members.values() if m.waits is not None and m.waits[2] >= HANG]
+        for waiting in held if HANG else ():
+            for rank in waiting.waits[3]:
+                late = job.members.get(rank)
+                if late is None or not waiting.lacks(late) or late.still < HANG:
+                    continue
+                if late.waits is None:
+                    text = f"it hangs: no progress for {late.still} s in {late.place}"
+                elif late in held and self.waits_for(job, late, waiting):
+                    text = (
+                        f"it waits for rank {waiting.rank}, which waits for it in "
+                        + (waiting.status.decode().rpartition(",")[0])
+                    )
+                else:
+                    continue
+                connection = late.connection
+                self.died(job, rank, text.encode(), HUNG)
+                connection.member = None
+                self.send(connection, job.dead[-1])
+                return
+
+    def waits_for(self, job, first, last):
+        """Does a member wait, by way of others that wait, for another one?"""
+        seen, new = {first.rank}, [first]
+        while new:
+            member = new.pop()
+            if member is last:
+                return True
+            if member.waits is None or not member.waits[0]:
+                continue
+            for rank in member.waits[3]:
+                other = job.members.get(rank)
+                if other is not None and rank not in seen and member.lacks(other):
+                    seen.add(rank)
+                    new.append(other)
+        return False
 
     def is_idle(self, member):
         """Did it use no processor time since the last look? Yes, for a process elsewhere."""

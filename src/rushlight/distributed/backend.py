@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from rushlight.distributed import nccl
+
 __all__ = ["Backend", "BackendConfig"]
 
 
@@ -50,7 +52,11 @@ class Backend(str):
 
 
 class BackendConfig:
-    """Which backend serves which kind of device."""
+    """Which backend serves which kind of device.
+
+    >>> torch.distributed.BackendConfig("cpu:gloo,cuda:nccl")
+    cpu:gloo,cuda:nccl
+    """
 
     def __init__(self, backend: str) -> None:
         self.device_backend_map = self._parsed(Backend(backend))
@@ -89,14 +95,17 @@ class BackendConfig:
         return self.device_backend_map
 
 
-def for_cpu(backend: str) -> Backend:
-    """The backend that serves the CPU; RuntimeError if there is none."""
-    name = BackendConfig(backend).device_backend_map.get("cpu")
-    if name is None:
-        raise RuntimeError(
-            "Distributed package doesn't have NCCL built in: there is no GPU engine in this "
-            "version; use the backend 'gloo'"
-        )
+def backend_name(backend: str) -> Backend:
+    """The name that a group goes by: that of the CPU's backend, or 'nccl' if there is no other.
+
+    RuntimeError for a backend that is not there.
+    """
+    places = BackendConfig(backend).device_backend_map
+    name = places.get("cpu", Backend.NCCL)
+    if Backend.NCCL in places.values() and backend != Backend.UNDEFINED:
+        nccl.module()
+    if name == Backend.NCCL:
+        return Backend(name)
     if name not in (Backend.GLOO, Backend.MPI):
         raise RuntimeError(f"Distributed package doesn't have {name.upper()} built in")
     return Backend(name)

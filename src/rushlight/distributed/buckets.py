@@ -51,7 +51,8 @@ class Bucket:
         self.index, self.numbers = index, numbers
         self.params = [params[i] for i in numbers]
         first = self.params[0]
-        self.flat = torch.zeros(sum(p.numel() for p in self.params), dtype=first.dtype)
+        size = sum(p.numel() for p in self.params)
+        self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
         at, self.views = 0, []
         for p in self.params:
             self.views.append(self.flat[at : at + p.numel()].view(p.shape))
@@ -67,7 +68,21 @@ class Bucket:
 
 
 class GradBucket:
-    """What a communication hook gets: a bucket that is full."""
+    """What a communication hook gets: a bucket that is full.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> def hook(state, bucket):
+    ...     print(bucket.buffer(), bucket.is_last())
+    ...     done = torch.futures.Future()
+    ...     done.set_result(bucket.buffer())
+    ...     return done
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    >>> model.register_comm_hook(None, hook)
+    >>> model(torch.ones(2, 1)).sum().backward()
+    tensor([2., 2.]) True
+    >>> dist.destroy_process_group()
+    """
 
     def __init__(self, bucket: Bucket, count: int) -> None:
         self._bucket, self._count = bucket, count

@@ -50,10 +50,10 @@ def same_dtype(*values: Any) -> None:
             )
 
 
-def on_cpu(*values: Any) -> None:
-    """RuntimeError for tensors that the backend has no way to."""
+def reachable(*values: Any) -> None:
+    """RuntimeError for tensors that no backend has a way to."""
     for t in _all_tensors(values):
-        if t.device.type != "cpu":
+        if t.device.type not in ("cpu", "cuda"):
             raise RuntimeError(
                 f"No backend type associated with device type {t.device.type}: "
                 "copy the tensor to the CPU first"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rushlight import _api as torch
-from rushlight.distributed import checks
-from rushlight.distributed.arrays import Flat, flats
+from rushlight.distributed import checks, nccl
+from rushlight.distributed.arrays import Flat, cut, flats
 from rushlight.distributed.errors import DistBackendError
 from rushlight.distributed.groups import (
     default_group,
@@ -25,7 +25,11 @@ _COMPLEX = {RedOpType.SUM, RedOpType.AVG, RedOpType.PREMUL_SUM}
 
 
 def supports_complex(reduceOp: Any) -> bool:  # noqa: N803 (PyTorch's name)
-    """Whether a reduction is defined for complex numbers."""
+    """Whether a reduction is defined for complex numbers.
+
+    >>> torch.distributed.supports_complex(torch.distributed.ReduceOp.MAX)
+    False
+    """
     return getattr(reduceOp, "op", reduceOp) in _COMPLEX
 
 
@@ -47,7 +51,12 @@ def _run(
         for flat in written:
             flat.write_back()
 
-    work = group.run(name, run, result, async_op, check=check)
+    if result and result[0].is_cuda:
+        work: Work = group.launch(name, run, result, check)
+        if not async_op:
+            work.wait()
+    else:
+        work = group.run(name, run, result, async_op, check=check)
     if _open is not None:
         _open.append(work)
         return None
@@ -87,11 +96,11 @@ def all_reduce(
     pg = the_group(group)
     if tensor.is_sparse:
         return _sparse_all_reduce(tensor, op, pg, async_op)
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
     r = _reduction(op, flat.x, pg)
     check = f"{checks.text(tensor)}, {op}"
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg, "all_reduce", lambda: engine.allreduce(flat.x, r), [tensor], async_op, [flat], check
     )
@@ -142,6 +151,12 @@ def all_reduce_coalesced(
     """all_reduce_coalesced(tensors, op=ReduceOp.SUM, group=None, async_op=False)
 
     :func:`all_reduce` for several tensors.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = [torch.ones(2), torch.ones(1)]; dist.all_reduce_coalesced(x); x
+    [tensor([1., 1.]), tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     if isinstance(tensors, torch.Tensor):
         tensors = [tensors]
@@ -155,7 +170,7 @@ def all_reduce_coalesced(
     pg = the_group(group)
     every = flats(tensors)
     reductions = [_reduction(op, f.x, pg) for f in every]
-    engine = pg.engine
+    engine = pg.engine_of(tensors[0])
 
     def run() -> None:
         for flat, r in zip(every, reductions, strict=True):
@@ -175,6 +190,12 @@ def broadcast(
     """broadcast(tensor, src=None, group=None, async_op=False, group_src=None)
 
     The tensor of rank ``src`` (in the world; ``group_src``: in the group) goes to all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.ones(2); dist.broadcast(x, src=0); x
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -182,9 +203,9 @@ def broadcast(
         return None
     pg = the_group(group)
     root = checks.root(pg, checks.group_rank(pg, src, group_src, None), "broadcast")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     check = f"{checks.text(tensor)}, src={root}"
     return _run(
         pg, "broadcast", lambda: engine.broadcast(flat.x, root), [tensor], async_op, [flat], check
@@ -202,6 +223,12 @@ def reduce(
     """reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_dst=None)
 
     The tensor of rank ``dst`` becomes the reduction of all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.ones(2); dist.reduce(x, dst=0, op=dist.ReduceOp.MAX); x
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -212,7 +239,7 @@ def reduce(
     _check_complex(tensor, op, "reduce")
     flat = Flat(tensor)
     r = _reduction(op, flat.x, pg)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     check = f"{checks.text(tensor)}, dst={root}, {op}"
     return _run(
         pg, "reduce", lambda: engine.reduce(flat.x, root, r), [tensor], async_op, [flat], check
@@ -228,6 +255,12 @@ def all_gather(
     """all_gather(tensor_list, tensor, group=None, async_op=False)
 
     The tensors of all processes, in the order of ranks, are written to the list's.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(2)]; dist.all_gather(outs, torch.ones(2)); outs
+    [tensor([1., 1.])]
+    >>> dist.destroy_process_group()
     """
     checks.several(tensor_list, "tensor_list")
     checks.single(tensor, "tensor")
@@ -239,7 +272,7 @@ def all_gather(
     checks.length(tensor_list, pg.size(), "allgather")
     checks.sizes(tensor_list, tensor, "allgather")
     outs, flat = flats(tensor_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "all_gather",
@@ -260,6 +293,13 @@ def all_gather_coalesced(
     """all_gather_coalesced(output_tensor_lists, input_tensor_list, group=None, async_op=False)
 
     :func:`all_gather` for several tensors: ``output_tensor_lists[r]`` gets those of rank ``r``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [[torch.zeros(2)]]
+    >>> dist.all_gather_coalesced(outs, [torch.ones(2)]); outs
+    [[tensor([1., 1.])]]
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("all_gather_coalesced")
@@ -274,7 +314,7 @@ def all_gather_coalesced(
     pg = the_group(group)
     ins = flats(input_tensor_list)
     all_outs = [flats(outs) for outs in output_tensor_lists]
-    engine = pg.engine
+    engine = pg.engine_of(input_tensor_list[0])
 
     def run() -> None:
         for i, flat in enumerate(ins):
@@ -296,6 +336,12 @@ def all_gather_into_tensor(
     """all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=False)
 
     The tensors of all processes, one after the other, are written to ``output_tensor``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.all_gather_into_tensor(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(input_tensor, "input_tensor")
     checks.single(output_tensor, "output_tensor")
@@ -312,8 +358,8 @@ def all_gather_into_tensor(
             f"(expected ({expected}), got ({output_tensor.numel() // size}))"
         )
     out, flat = Flat(output_tensor), Flat(input_tensor)
-    parts = np.split(out.x, size)
-    engine = pg.engine
+    parts = cut(out.x, [flat.x.size] * size)
+    engine = pg.engine_of(input_tensor)
     return _run(
         pg,
         "all_gather_into_tensor",
@@ -336,6 +382,12 @@ def gather(
     """gather(tensor, gather_list=None, dst=None, group=None, async_op=False, group_dst=None)
 
     The tensors of all processes are written to the list of rank ``dst`` (0).
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(1)]; dist.gather(torch.ones(1), outs, dst=0); outs
+    [tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if gather_list:
@@ -356,7 +408,7 @@ def gather(
     elif gather_list:
         raise ValueError("Argument ``gather_list`` must NOT be specified on non-destination ranks.")
     outs, flat = flats(gather_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "gather",
@@ -379,6 +431,12 @@ def scatter(
     """scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, group_src=None)
 
     Each process gets, in ``tensor``, its own of the list of rank ``src`` (0).
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.zeros(1); dist.scatter(x, [torch.ones(1)], src=0); x
+    tensor([1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if scatter_list:
@@ -399,7 +457,7 @@ def scatter(
     elif scatter_list:
         raise ValueError("Argument ``scatter_list`` must NOT be specified on non-source ranks.")
     ins, flat = flats(scatter_list), Flat(tensor)
-    engine = pg.engine
+    engine = pg.engine_of(tensor)
     return _run(
         pg,
         "scatter",
@@ -421,6 +479,12 @@ def reduce_scatter(
     """reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=False)
 
     ``output`` becomes the reduction of what all processes have in their lists for this one.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.reduce_scatter(out, [torch.ones(2)]); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.several(input_list, "input_list")
@@ -446,7 +510,7 @@ def _reduce_scatter(
     name: str,
 ) -> Work | None:
     r = _reduction(op, out.x, pg)
-    engine = pg.engine
+    engine = pg.engine_of(output)
     check = f"{checks.text(output)}, {op}"
     return _run(
         pg, name, lambda: engine.reduce_scatter(out.x, ins, r), [output], async_op, [out], check
@@ -463,6 +527,12 @@ def reduce_scatter_tensor(
     """reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=False)
 
     :func:`reduce_scatter` with the inputs one after the other in one tensor.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.reduce_scatter_tensor(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.single(input, "input")
@@ -478,7 +548,7 @@ def reduce_scatter_tensor(
             f"({output.numel() * size} vs. {input.numel()}). "
         )
     _check_complex(output, op, "reduce_scatter_tensor")
-    parts = np.split(Flat(input).x, size)
+    parts = cut(Flat(input).x, [output.numel()] * size)
     return _reduce_scatter(pg, Flat(output), parts, op, output, async_op, "reduce_scatter_tensor")
 
 
@@ -491,6 +561,12 @@ def all_to_all(
     """all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False)
 
     Each process sends ``input_tensor_list[r]`` to rank ``r``, and gets as many.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> outs = [torch.zeros(1)]; dist.all_to_all(outs, [torch.ones(1)]); outs
+    [tensor([1.])]
+    >>> dist.destroy_process_group()
     """
     checks.several(output_tensor_list, "output_tensor_list")
     checks.several(input_tensor_list, "input_tensor_list")
@@ -502,7 +578,7 @@ def all_to_all(
     checks.length(output_tensor_list, pg.size(), "alltoall")
     checks.length(input_tensor_list, pg.size(), "alltoall")
     outs, ins = flats(output_tensor_list), flats(input_tensor_list)
-    engine = pg.engine
+    engine = pg.engine_of(input_tensor_list[0])
     return _run(
         pg,
         "all_to_all",
@@ -515,7 +591,7 @@ def all_to_all(
 
 
 def _splits(t: torch.Tensor, sizes: list[int] | None, group_size: int) -> list[int]:
-    """Where to cut the flat tensor, from the sizes along its first dimension."""
+    """The sizes of the parts of the flat tensor, from those along its first dimension."""
     rows = t.shape[0] if t.ndim else 1
     if not sizes:
         if rows % group_size:
@@ -526,7 +602,7 @@ def _splits(t: torch.Tensor, sizes: list[int] | None, group_size: int) -> list[i
     elif sum(sizes) != rows:
         raise RuntimeError("Split sizes doesn't match total dim 0 size")
     width = t.numel() // rows if rows else 0
-    return [int(c) * width for c in np.cumsum(sizes)[:-1]]
+    return [size * width for size in sizes]
 
 
 def all_to_all_single(
@@ -541,6 +617,12 @@ def all_to_all_single(
     async_op=False)
 
     :func:`all_to_all` with one tensor, cut along its first dimension: equally, or as given.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> out = torch.zeros(2); dist.all_to_all_single(out, torch.ones(2)); out
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     checks.single(output, "output")
     checks.single(input, "input")
@@ -550,13 +632,13 @@ def all_to_all_single(
         return None
     pg = the_group(group)
     out = Flat(output)
-    outs = np.split(out.x, _splits(output, output_split_sizes, pg.size()))
-    ins = np.split(Flat(input).x, _splits(input, input_split_sizes, pg.size()))
+    outs = cut(out.x, _splits(output, output_split_sizes, pg.size()))
+    ins = cut(Flat(input).x, _splits(input, input_split_sizes, pg.size()))
     if ins[pg.rank()].size != outs[pg.rank()].size:
         raise RuntimeError(
             "all_to_all_single: this rank sends itself another number of elements than it expects"
         )
-    engine = pg.engine
+    engine = pg.engine_of(input)
     return _run(
         pg,
         "all_to_all_single",
@@ -577,13 +659,20 @@ def barrier(
     """barrier(group=None, async_op=False, device_ids=None, timeout=None)
 
     Wait until all processes of the group have come here.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.barrier()
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("barrier")
         return None
-    if device_ids is not None:
-        raise RuntimeError("Function argument device_ids not supported for the selected backend")
     pg = the_group(group)
+    if device_ids is not None and pg.name() != "nccl":
+        raise RuntimeError("Function argument device_ids not supported for the selected backend")
+    for device in device_ids or ():
+        nccl.synchronize(device)
     work = pg.run("barrier", pg.engine.barrier, [], async_op, timeout, check="")
     return work if async_op else None
 
@@ -595,6 +684,11 @@ def monitored_barrier(
 
     A barrier whose error says which ranks have not come within the timeout: the first of them, or
     with ``wait_all_ranks`` all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.monitored_barrier()
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("monitored_barrier")
@@ -639,7 +733,14 @@ def _gather_at_barrier(
 
 @contextlib.contextmanager
 def record_comm(name: str) -> Iterator[None]:
-    """record_comm(name): the collectives of the block have this name in profiles and errors."""
+    """record_comm(name): the collectives of the block have this name in profiles and errors.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> with dist.record_comm("the last one"):
+    ...     dist.barrier()
+    >>> dist.destroy_process_group()
+    """
     pg = default_group()
     before, pg.last = pg.last, name
     try:

@@ -90,9 +90,12 @@ class DistributedDataParallel(Module, Joinable):
         self.process_group = _group(process_group, device_mesh)
         self.device_mesh = device_mesh
         self.module = module
-        self.device_ids, self.output_device, self.dim = None, None, dim
-        self.device = torch.device("cpu")
-        self.device_type = "cpu"
+        self.dim = dim
+        self.device = next(iter(module.parameters()), torch.empty(0)).device
+        self.device_type = self.device.type
+        on_gpu = self.device_type == "cuda"
+        self.device_ids = list(device_ids) if device_ids and on_gpu else None
+        self.output_device = output_device if on_gpu else None
         self.parameters_to_ignore = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
         named = self._named_parameters()
         self._check(named, device_ids, output_device)
@@ -128,8 +131,8 @@ class DistributedDataParallel(Module, Joinable):
             )
         if device_ids is not None and len(device_ids) > 1:
             raise ValueError("device_ids can only be None or contain a single element.")
-        if device_ids or output_device is not None:
-            kinds = {p.device for _, p in named}
+        kinds = {p.device for _, p in named}
+        if (device_ids or output_device is not None) and any(k.type != "cuda" for k in kinds):
             raise ValueError(
                 "DistributedDataParallel device_ids and output_device arguments "
                 "only work with single-device/multiple-device GPU modules or CPU modules, "

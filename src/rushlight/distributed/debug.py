@@ -7,7 +7,11 @@ __all__ = ["DebugLevel", "get_debug_level", "set_debug_level", "set_debug_level_
 
 
 class DebugLevel(enum.Enum):
-    """OFF, INFO, or DETAIL: compare what all processes are about to do before each collective."""
+    """OFF, INFO, or DETAIL: compare what all processes are about to do before each collective.
+
+    >>> torch.distributed.DebugLevel.DETAIL
+    <DebugLevel.DETAIL: 2>
+    """
 
     OFF = 0
     INFO = 1
@@ -18,12 +22,22 @@ _level = DebugLevel.OFF
 
 
 def get_debug_level() -> DebugLevel:
-    """The level that is set."""
+    """The level that is set.
+
+    >>> torch.distributed.get_debug_level()
+    <DebugLevel.OFF: 0>
+    """
     return _level
 
 
 def set_debug_level(level: DebugLevel) -> None:
-    """Set the level."""
+    """Set the level.
+
+    >>> torch.distributed.set_debug_level(torch.distributed.DebugLevel.INFO)
+    >>> torch.distributed.get_debug_level()
+    <DebugLevel.INFO: 1>
+    >>> torch.distributed.set_debug_level(torch.distributed.DebugLevel.OFF)
+    """
     global _level
     _level = level
 

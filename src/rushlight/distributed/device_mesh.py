@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight.distributed import nccl
 from rushlight.distributed.groups import (
     default_group,
     get_rank,
@@ -41,8 +42,10 @@ class DeviceMesh:
         _groups: Sequence[ProcessGroup | None] | None = None,
         _init_backend: bool = True,
     ) -> None:
-        if device_type != "cpu":
+        if device_type not in ("cpu", "cuda"):
             raise RuntimeError(f"a mesh of {device_type} devices needs an engine for them: use cpu")
+        if device_type == "cuda":
+            nccl.module()  # PyTorch's error where there is no GPU
         self._device_type = device_type
         grid = torch.as_tensor(mesh)
         self.mesh = grid.to(torch.int64).detach()
@@ -50,7 +53,7 @@ class DeviceMesh:
         self._root: DeviceMesh | None = None
         self._flattened: dict[str, DeviceMesh] = {}
         if not is_initialized():
-            init_process_group("gloo")
+            init_process_group("gloo" if device_type == "cpu" else "nccl")
         if self.mesh.numel() > get_world_size():
             raise RuntimeError(
                 f"Mesh should not be bigger than default world size {get_world_size()}, "
@@ -247,6 +250,13 @@ def init_device_mesh(
     All processes as a grid of this shape, in the order of ranks.
 
     RuntimeError if the names do not fit the shape or there are too few processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1, 1), mesh_dim_names=("dp", "tp"))
+    >>> mesh["tp"].size()
+    1
+    >>> dist.destroy_process_group()
     """
     shape = tuple(mesh_shape)
     if mesh_dim_names is not None:

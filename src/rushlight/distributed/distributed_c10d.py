@@ -2,7 +2,7 @@
 
 import os
 
-from rushlight.distributed import collectives, groups, mpi
+from rushlight.distributed import collectives, groups, mpi, nccl
 from rushlight.distributed.backend import Backend as Backend
 from rushlight.distributed.backend import BackendConfig as BackendConfig
 from rushlight.distributed.collectives import all_gather as all_gather
@@ -101,35 +101,63 @@ def _get_process_group_name(pg: ProcessGroup) -> str:
 
 
 def is_mpi_available() -> bool:
-    """Whether several processes can work together: mpi4py and an MPI library are installed."""
+    """Whether several processes can work together: mpi4py and an MPI library are installed.
+
+    >>> torch.distributed.is_mpi_available() in (True, False)
+    True
+    """
     return mpi.is_available()
 
 
 def is_gloo_available() -> bool:
-    """Whether the backend 'gloo' can be named; MPI does its work."""
+    """Whether the backend 'gloo' can be named; MPI does its work.
+
+    >>> torch.distributed.is_gloo_available()
+    True
+    """
     return True
 
 
 def is_nccl_available() -> bool:
-    """False: there is no GPU engine."""
-    return False
+    """Whether there is a GPU, and a CuPy with NCCL.
+
+    >>> torch.distributed.is_nccl_available()
+    False
+    """
+    return nccl.is_available()
 
 
 def is_ucc_available() -> bool:
-    """False."""
+    """False.
+
+    >>> torch.distributed.is_ucc_available()
+    False
+    """
     return False
 
 
 def is_xccl_available() -> bool:
-    """False."""
+    """False.
+
+    >>> torch.distributed.is_xccl_available()
+    False
+    """
     return False
 
 
 def is_backend_available(backend: str) -> bool:
-    """Whether a backend of this name can be used here."""
-    return backend.lower() in ("gloo", "mpi")
+    """Whether a backend of this name can be used here.
+
+    >>> torch.distributed.is_backend_available("gloo")
+    True
+    """
+    return backend.lower() in ("gloo", "mpi") or (backend.lower() == "nccl" and is_nccl_available())
 
 
 def is_torchelastic_launched() -> bool:
-    """Whether ``rushlight run`` or torchrun started this process."""
+    """Whether ``rushlight run`` or torchrun started this process.
+
+    >>> torch.distributed.is_torchelastic_launched()
+    False
+    """
     return os.environ.get("TORCHELASTIC_RUN_ID") is not None

@@ -1,6 +1,7 @@
 """The groups of this process: making the first one, making others, asking about them."""
 
 import os
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributed import debug, monitor, mpi
-from rushlight.distributed.backend import Backend, BackendConfig, for_cpu
+from rushlight.distributed.backend import Backend, BackendConfig, backend_name
 from rushlight.distributed.constants import usual_timeout
 from rushlight.distributed.engine import Engine, MPIEngine
 from rushlight.distributed.process_group import ProcessGroup
@@ -46,6 +47,23 @@ class World:
         latest = max(self.groups, key=lambda g: (g.is_waiting(), g.sequence))
         return f"{latest.last}, {'under way' if latest.is_waiting() else 'done'}"
 
+    def begun(self) -> str:
+        """How many collectives of each group this process has begun, for the server."""
+        return ",".join(f"{g.group_name}:{g.sequence}" for g in list(self.groups))
+
+    def waits(self) -> str:
+        """What a caller here has waited for longest: group, number, seconds, and for whom."""
+        now = time.monotonic()
+        held = [(h[1], h[0], g) for g in list(self.groups) if (h := g.held) is not None]
+        if not held:
+            return ""
+        since, what, g = min(held, key=lambda entry: entry[0])
+        if what.isdigit():
+            me = g.ranks[g.rank()]
+            others = ".".join(str(r) for r in g.ranks if r != me)
+            return f"{g.group_name}:{what}:{int(now - since)}:{others}"
+        return f"::{int(now - since)}:{what.removeprefix('rank ')}"
+
     def fail(self, rank: int, text: str) -> None:
         """A process has died, or (below 0) has left."""
         for group in list(self.groups):
@@ -81,7 +99,8 @@ def init_process_group(
 
     Join the other processes of the job, and make the group of all of them.
 
-    ``backend`` is 'gloo' or 'mpi': both are MPI. Where to meet is said by ``init_method``
+    ``backend`` is 'gloo' or 'mpi', which both are MPI, or 'nccl' for tensors on GPUs (those on the
+    CPU go by MPI then, too). Where to meet is said by ``init_method``
     ('env://', the default; 'tcp://host:port'; 'file:///path') or is a ``store``. ``timeout`` is how
     long any collective may take (30 minutes).
 
@@ -102,16 +121,8 @@ def init_process_group(
     limit = usual_timeout() if timeout is None else timeout
     config = Backend(backend or Backend.UNDEFINED)
     if store is None:
-        method = init_method or "env://"
-        alone = config == Backend.MPI and "RANK" not in os.environ and not mpi.launched()
-        if alone and method == "env://" and rank < 0:
-            raise RuntimeError(
-                "Distributed package has no MPI launcher here: start the program with mpiexec or "
-                "`rushlight run`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT"
-            )
-        store, rank, world_size = next(rendezvous(method, rank, world_size, timeout=limit))
-        store.set_timeout(limit)
-    name = for_cpu(config)
+        store, rank, world_size = _met(config, init_method or "env://", rank, world_size, limit)
+    name = backend_name(config)
     _inits += 1
     world.store = PrefixStore(f"default_pg/{_inits}", store)
     if world_size > 1:
@@ -119,8 +130,28 @@ def init_process_group(
     sampling.process_group = lambda: (get_world_size(), get_rank())
     world.default = _make_group(list(range(world_size)), rank, limit, name, "default_pg")
     world.configs[world.default] = repr(BackendConfig(name if config == "undefined" else config))
+    if device_id is not None:
+        world.default.bound_device_id = device_id
+        world.default.open_gpu(device_id.index)
     if world_size > 1:
         _wait_for_connection(world.default)
+        if world.monitor is not None and world.monitor.progress is not None:
+            world.monitor.progress.connected()
+
+
+def _met(
+    config: str, method: str, rank: int, world_size: int, limit: timedelta
+) -> tuple[Store, int, int]:
+    """A store, the rank and the number of processes, as the method says."""
+    alone = config == Backend.MPI and "RANK" not in os.environ and not mpi.launched()
+    if alone and method == "env://" and rank < 0:
+        raise RuntimeError(
+            "Distributed package has no MPI launcher here: start the program with mpiexec or "
+            "`rushlight run`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT"
+        )
+    store, rank, world_size = next(rendezvous(method, rank, world_size, timeout=limit))
+    store.set_timeout(limit)
+    return store, rank, world_size
 
 
 def _check_init(
@@ -135,7 +166,7 @@ def _check_init(
         raise TypeError(
             f"Expected timeout argument to be of type datetime.timedelta, got {timeout}"
         )
-    if device_id is not None:
+    if device_id is not None and (device_id.type != "cuda" or device_id.index is None):
         raise ValueError(
             "init_process_group device_id parameter must be an accelerator with an index"
         )
@@ -164,7 +195,10 @@ def _connect(store: Store, rank: int, size: int) -> None:
     if rank == 0:
         store.set("job", server._client.ask(b"new_job", b"%d" % size)[1][0])
     job = int(store.get("job"))
-    watcher = monitor.Monitor(server.host, server.port, job, rank, world.status, world.fail)
+    progress = monitor.Progress(world.begun, world.waits, server.serving_pids())
+    watcher = monitor.Monitor(
+        server.host, server.port, job, rank, world.status, world.fail, progress
+    )
     watcher.asking.ask(b"num_keys")
     world.monitor, world.server = watcher, server
     monitor.watch_over(watcher, _at_end)
@@ -254,6 +288,11 @@ def destroy_process_group(group: Any = None) -> None:
     """destroy_process_group(group=None): leave a group, or all of them and the job.
 
     AssertionError if there is none.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.destroy_process_group(dist.new_group([0]))
+    >>> dist.destroy_process_group()
     """
     if group is NON_GROUP_MEMBER or group == NON_GROUP_MEMBER:
         return
@@ -279,7 +318,11 @@ def destroy_process_group(group: Any = None) -> None:
 
 
 def is_initialized() -> bool:
-    """Whether this process has joined a job."""
+    """Whether this process has joined a job.
+
+    >>> torch.distributed.is_initialized()
+    False
+    """
     return world.default is not None
 
 
@@ -311,7 +354,14 @@ def the_group(group: Any) -> ProcessGroup:
 
 
 def get_rank(group: Any = None) -> int:
-    """get_rank(group=None): the rank of this process in the group; -1 if it is no member."""
+    """get_rank(group=None): the rank of this process in the group; -1 if it is no member.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_rank()
+    0
+    >>> dist.destroy_process_group()
+    """
     if not_in_group(group):
         return -1
     default = default_group()
@@ -321,7 +371,14 @@ def get_rank(group: Any = None) -> int:
 
 
 def get_world_size(group: Any = None) -> int:
-    """get_world_size(group=None): how many processes; -1 if this one is no member."""
+    """get_world_size(group=None): how many processes; -1 if this one is no member.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_world_size()
+    1
+    >>> dist.destroy_process_group()
+    """
     if not_in_group(group):
         return -1
     default_group()
@@ -329,7 +386,14 @@ def get_world_size(group: Any = None) -> int:
 
 
 def get_backend(group: Any = None) -> Backend:
-    """get_backend(group=None): the name of the backend."""
+    """get_backend(group=None): the name of the backend.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_backend()
+    'gloo'
+    >>> dist.destroy_process_group()
+    """
     default_group()
     if not_in_group(group) or (group is not None and group not in world.groups):
         raise ValueError("Invalid process group specified")
@@ -337,7 +401,14 @@ def get_backend(group: Any = None) -> Backend:
 
 
 def get_backend_config(group: Any = None) -> str:
-    """get_backend_config(group=None): the backends of the kinds of devices, as text."""
+    """get_backend_config(group=None): the backends of the kinds of devices, as text.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_backend_config()
+    'cpu:gloo,cuda:gloo'
+    >>> dist.destroy_process_group()
+    """
     default_group()
     if not_in_group(group) or (group is not None and group not in world.groups):
         raise ValueError("Invalid process group specified")
@@ -345,7 +416,11 @@ def get_backend_config(group: Any = None) -> str:
 
 
 def get_default_backend_for_device(device: Any) -> str:
-    """get_default_backend_for_device(device): 'gloo' for the CPU."""
+    """get_default_backend_for_device(device): 'gloo' for the CPU.
+
+    >>> torch.distributed.get_default_backend_for_device("cpu")
+    'gloo'
+    """
     kind = device.type if isinstance(device, torch.device) else torch.device(device).type
     backend = Backend.default_device_backend_map.get(kind)
     if backend is None:
@@ -354,17 +429,38 @@ def get_default_backend_for_device(device: Any) -> str:
 
 
 def get_pg_count() -> int:
-    """How many groups there are."""
+    """How many groups there are.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_pg_count()
+    1
+    >>> dist.destroy_process_group()
+    """
     return len(world.groups)
 
 
 def get_process_group_ranks(group: Any) -> list[int]:
-    """get_process_group_ranks(group): the ranks, in the world, of a group's processes."""
+    """get_process_group_ranks(group): the ranks, in the world, of a group's processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_process_group_ranks(dist.group.WORLD)
+    [0]
+    >>> dist.destroy_process_group()
+    """
     return list(the_group(group).ranks)
 
 
 def get_group_rank(group: Any, global_rank: int) -> int:
-    """get_group_rank(group, global_rank): a rank in the world as a rank in the group."""
+    """get_group_rank(group, global_rank): a rank in the world as a rank in the group.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_group_rank(dist.new_group([0]), 0)
+    0
+    >>> dist.destroy_process_group()
+    """
     pg = the_group(group)
     if pg is world.default:
         return global_rank
@@ -374,7 +470,14 @@ def get_group_rank(group: Any, global_rank: int) -> int:
 
 
 def get_global_rank(group: Any, group_rank: int) -> int:
-    """get_global_rank(group, group_rank): a rank in the group as a rank in the world."""
+    """get_global_rank(group, group_rank): a rank in the group as a rank in the world.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_global_rank(dist.new_group([0]), 0)
+    0
+    >>> dist.destroy_process_group()
+    """
     pg = the_group(group)
     if pg is world.default:
         return group_rank
@@ -384,7 +487,11 @@ def get_global_rank(group: Any, group_rank: int) -> int:
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
-    """get_node_local_rank(fallback_rank=None): the rank among the processes of this machine."""
+    """get_node_local_rank(fallback_rank=None): the rank among the processes of this machine.
+
+    >>> torch.distributed.get_node_local_rank(fallback_rank=0)
+    0
+    """
     if "LOCAL_RANK" in os.environ:
         return int(os.environ["LOCAL_RANK"])
     if fallback_rank is not None:
@@ -425,6 +532,12 @@ def new_group(
     in ``ranks`` get ``GroupMember.NON_GROUP_MEMBER``.
 
     ValueError if ``ranks`` has duplicates or ranks that do not exist.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.get_world_size(dist.new_group([0]))
+    1
+    >>> dist.destroy_process_group()
     """
     default = default_group()
     size = default.size()
@@ -443,7 +556,7 @@ def new_group(
             )
     if not chosen:
         raise ValueError("a group needs at least one rank")
-    name = default.name() if backend is None else for_cpu(backend)
+    name = default.name() if backend is None else backend_name(backend)
     if sort_ranks:
         chosen.sort()
     if default.rank() not in chosen:
@@ -465,6 +578,13 @@ def new_subgroups(
     group_desc=None)
 
     Groups of ``group_size`` processes with consecutive ranks: that of this process, and all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mine, every = dist.new_subgroups(1)
+    >>> dist.get_rank(mine), len(every)
+    (0, 1)
+    >>> dist.destroy_process_group()
     """
     if group_size is None:
         raise ValueError(
@@ -497,6 +617,13 @@ def new_subgroups_by_enumeration(
     pg_options=None, group_desc=None)
 
     Groups with these ranks, of which no two share one: that of this process, and all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mine, every = dist.new_subgroups_by_enumeration([[0]])
+    >>> mine is every[0]
+    True
+    >>> dist.destroy_process_group()
     """
     if not ranks_per_subgroup_list:
         raise ValueError("The arg 'ranks_per_subgroup_list' cannot be empty")
@@ -530,6 +657,12 @@ def split_group(
     backend=None)
 
     The part of the parent group, given as ranks of the parent, that this process is in, or None.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.split_group(split_ranks=[[0]]).size()
+    1
+    >>> dist.destroy_process_group()
     """
     if not split_ranks:
         raise ValueError("split_ranks cannot be None or empty")
@@ -561,6 +694,14 @@ def shrink_group(
 
     A group without some ranks; those that stay call it. Where the group was that of all processes,
     the new one takes its place.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.shrink_group([0])
+    Traceback (most recent call last):
+        ...
+    ValueError: Cannot shrink a process group with size 1. Group must have at least 2 ranks
+    >>> dist.destroy_process_group()
     """
     pg = the_group(group)
     if not isinstance(ranks_to_exclude, list):
@@ -622,11 +763,22 @@ class _WorldMeta(type):
 
 
 class group(metaclass=_WorldMeta):
-    """``group.WORLD``: the group of all processes."""
+    """``group.WORLD``: the group of all processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.group.WORLD.size()
+    1
+    >>> dist.destroy_process_group()
+    """
 
 
 class GroupMember(metaclass=_WorldMeta):
-    """``GroupMember.NON_GROUP_MEMBER``: what stands for a group for who is not in it."""
+    """``GroupMember.NON_GROUP_MEMBER``: what stands for a group for who is not in it.
+
+    >>> torch.distributed.GroupMember.NON_GROUP_MEMBER
+    -100
+    """
 
     NON_GROUP_MEMBER = NON_GROUP_MEMBER
 

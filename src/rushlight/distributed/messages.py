@@ -1,5 +1,6 @@
 """send, recv and their asynchronous forms."""
 
+import contextlib
 from typing import Any
 
 from rushlight import _api as torch
@@ -26,6 +27,14 @@ def isend(
     """isend(tensor, dst=None, group=None, tag=0, group_dst=None)
 
     Begin to send the tensor to a rank; it must not be written to before the work is done.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.isend(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid destination rank: destination rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         checks.single(tensor, "tensor")
@@ -34,9 +43,12 @@ def isend(
     pg = the_group(group)
     peer = checks.not_self(pg, checks.group_rank(pg, dst, group_dst, None), "destination")
     checks.single(tensor, "tensor")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
     name = f"send to rank {pg.ranks[peer]}"
+    if tensor.is_cuda:
+        gpu = pg.gpu_engine(tensor)
+        return pg.launch(name, lambda: gpu.send(flat.x, peer), [tensor])
     return pg.message(name, lambda: pg.engine.isend(flat.x, peer, tag), [tensor], lambda: None)
 
 
@@ -50,6 +62,14 @@ def irecv(
     """irecv(tensor, src=None, group=None, tag=0, group_src=None)
 
     Begin to receive from a rank (None: any) into the tensor.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.irecv(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid source rank: source rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     checks.single(tensor, "tensor")
     if not_in_group(group):
@@ -60,11 +80,27 @@ def irecv(
     if src is not None or group_src is not None:
         peer = checks.group_rank(pg, src, group_src, None)
         checks.not_self(pg, peer, "source")
-    checks.on_cpu(tensor)
+    checks.reachable(tensor)
     flat = Flat(tensor)
+    if tensor.is_cuda:
+        return _receive_on_gpu(pg, tensor, flat, peer)
     name = "recv from any rank" if peer is None else f"recv from rank {pg.ranks[peer]}"
     begin = lambda: pg.engine.irecv(flat.x, peer, tag)  # noqa: E731
     return pg.message(name, begin, [tensor], flat.write_back)
+
+
+def _receive_on_gpu(pg: Any, tensor: torch.Tensor, flat: Flat, peer: int | None) -> Work:
+    if peer is None:
+        raise ValueError("NCCL receives from one rank only: name it, recv(tensor, src=...)")
+    gpu = pg.gpu_engine(tensor)
+
+    def run() -> None:
+        gpu.receive(flat.x, peer)
+        flat.write_back()
+
+    work: Work = pg.launch(f"recv from rank {pg.ranks[peer]}", run, [tensor])
+    work._source = pg.ranks[peer]
+    return work
 
 
 def send(
@@ -74,7 +110,17 @@ def send(
     tag: int = 0,
     group_dst: int | None = None,
 ) -> None:
-    """send(tensor, dst=None, group=None, tag=0, group_dst=None): send the tensor to a rank."""
+    """send(tensor, dst=None, group=None, tag=0, group_dst=None): send the tensor to a rank.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> # with two processes: rank 0 does send(x, 1), rank 1 recv(x, 0)
+    >>> dist.send(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid destination rank: destination rank should not be the same as the rank
+    >>> dist.destroy_process_group()
+    """
     work = isend(tensor, dst, group, tag, group_dst)
     if work is not None:
         work.wait()
@@ -90,6 +136,14 @@ def recv(
     """recv(tensor, src=None, group=None, tag=0, group_src=None)
 
     Receive into the tensor from a rank (None: any); returns the rank it came from.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.recv(torch.ones(1), 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid source rank: source rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     work = irecv(tensor, src, group, tag, group_src)
     if work is None:
@@ -102,6 +156,12 @@ class P2POp:
     """P2POp(op, tensor, peer=None, group=None, tag=0, group_peer=None)
 
     One message of a batch: ``op`` is ``isend`` or ``irecv``. ValueError for another.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.P2POp(dist.isend, torch.ones(2), 1).peer
+    1
+    >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -145,6 +205,14 @@ def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
     """batch_isend_irecv(p2p_op_list): begin all messages; their works.
 
     ValueError for something else than :class:`P2POp`, or ops of different groups.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.batch_isend_irecv([1])
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid ``p2p_op_list``. Each op is expected to be of type P2POp.
+    >>> dist.destroy_process_group()
     """
     first = p2p_op_list[0]
     if not all(isinstance(op, P2POp) for op in p2p_op_list):
@@ -155,7 +223,10 @@ def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
     if not all(op.group is first.group for op in p2p_op_list):
         raise ValueError("All ops need to use the same group.")
     get_process_group_ranks(first.group)
-    works = [_begun(op) for op in p2p_op_list]
+    with contextlib.ExitStack() as stack:
+        if first.tensor.is_cuda:  # NCCL wants to know what is to be under way at once
+            stack.enter_context(first.group.gpu_engine(first.tensor).together())
+        works = [_begun(op) for op in p2p_op_list]
     return [work for work in works if work is not None]
 
 

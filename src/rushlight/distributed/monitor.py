@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from multiprocessing import util
 from types import TracebackType
@@ -21,13 +21,40 @@ from typing import Any
 
 from rushlight.distributed import _store_server as wire
 from rushlight.distributed.errors import DistError, DistNetworkError
+from rushlight.distributed.stillness import Stillness, place, supported
 from rushlight.distributed.tcp_store import Client
 
 # Seconds between two signs of life; and how long a process may go on that has not noticed.
 _BEAT = 0.25
-GRACE = float(os.environ.get("RUSHLIGHT_ABORT_GRACE", "5"))
+_GRACE = "3"
+_GRACE_AFTER_HANG = 1.0  # the others have waited for seconds
 # Seconds after which what waits for a process that has ended without an error is given up.
 _LEFT_GRACE = 2.0
+
+
+class Progress:
+    """What the server needs to tell a process that hangs from one that works.
+
+    ``begun`` and ``waits`` tell of the groups; ``servers`` are processes that do not count as work.
+    """
+
+    def __init__(
+        self, begun: Callable[[], str], waits: Callable[[], str], servers: Sequence[int]
+    ) -> None:
+        self.begun, self.waits = begun, waits
+        self.stillness = Stillness(servers) if supported() else None
+
+    def connected(self) -> None:
+        """All connections are there."""
+        if self.stillness is not None:
+            self.stillness.ignore_libraries()
+
+    def fields(self) -> list[bytes]:
+        """Seconds without progress and where, collectives begun, what is waited for."""
+        still = 0.0 if self.stillness is None else self.stillness.look()
+        where = place() if still > 1 else ""
+        texts = str(int(still)), where, self.begun(), self.waits()
+        return [text.encode() for text in texts]
 
 
 class Monitor(threading.Thread):
@@ -44,10 +71,15 @@ class Monitor(threading.Thread):
         rank: int,
         status: Callable[[], str],
         fail: Callable[[int, str], None],
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(name="rushlight-monitor", daemon=True)
         self.job, self.rank, self.pid = job, rank, os.getpid()
-        self.status, self.fail = status, fail
+        self.status, self.fail, self.progress = status, fail, progress
+        self._reported: list[bytes] = []
+        self._reported_at = 0.0
+        self.hung = ""  # why this process is ended, if it is the one that hangs
+        self.grace = float(os.environ.get("RUSHLIGHT_ABORT_GRACE", _GRACE))
         self.noticed = threading.Event()  # somebody has raised the error
         self.ended = False
         self.kill_at = float("inf")
@@ -62,7 +94,6 @@ class Monitor(threading.Thread):
 
     def run(self) -> None:
         """Report and listen until the process ends."""
-        reported, at = "", 0.0
         while not self.ended:
             try:
                 readable = select.select([self.client.sock], [], [], _BEAT)[0]
@@ -71,26 +102,37 @@ class Monitor(threading.Thread):
                         if self.ended:
                             return
                         self._hear(self.client.receive())
-                now, text = time.monotonic(), self.status()
-                if text != reported or now - at > 1:
-                    with self.client.lock:
-                        if not self.ended:
-                            self.client.send(b"status", text.encode())
-                    reported, at = text, now
+                self._report()
             except (OSError, ValueError, DistError) as error:
                 if not self.ended:
                     self._lost(error)
                 return
             self._act(time.monotonic())
 
+    def _report(self) -> None:
+        """Tell what is new, and once a second that this process lives."""
+        now = time.monotonic()
+        report = [self.status().encode()]
+        if self.progress is not None:
+            report += self.progress.fields()
+        if report != self._reported or now - self._reported_at > 1:
+            with self.client.lock:
+                if not self.ended:
+                    self.client.send(b"status", *report)
+            self._reported, self._reported_at = report, now
+
     def _hear(self, message: list[bytes]) -> None:
         kind = message[0][0]
         if kind == wire.OVER:
             self.ended = True
-        elif kind in (wire.DEAD, wire.LEFT):
+        elif kind in (wire.DEAD, wire.LEFT, wire.HUNG):
             text = describe(message[1:])
             if kind == wire.DEAD:
                 self._failed(int(message[1]), text)
+            elif kind == wire.HUNG:
+                self._failed(int(message[1]), text, min(self.grace, _GRACE_AFTER_HANG))
+                if int(message[1]) == self.rank:
+                    self.hung = message[2].decode()
             else:
                 self.left.append((time.monotonic() + _LEFT_GRACE, int(message[1]), text))
 
@@ -100,9 +142,9 @@ class Monitor(threading.Thread):
             time.sleep(_BEAT)
         self._act(time.monotonic())
 
-    def _failed(self, rank: int, text: str) -> None:
+    def _failed(self, rank: int, text: str, grace: float | None = None) -> None:
         if self.kill_at == float("inf"):
-            self.kill_at = time.monotonic() + GRACE
+            self.kill_at = time.monotonic() + (self.grace if grace is None else grace)
         self.fail(rank, text)
 
     def _act(self, now: float) -> None:
@@ -111,12 +153,12 @@ class Monitor(threading.Thread):
             self.left.remove(entry)
             self.fail(-1 - entry[1], entry[2])
         if now > self.kill_at and not self.noticed.is_set() and not self.ended:
-            print(
-                f"[rank{self.rank}]: ended by rushlight: another process of the job has died and "
-                f"this one did not notice within {GRACE:g} s; it was last in {self.status()}",
-                file=sys.stderr,
-                flush=True,
+            why = self.hung or (
+                "another process of the job has died and this one did not notice within "
+                f"{self.grace:g} s"
             )
+            text = f"[rank{self.rank}]: ended by rushlight: {why}; it was last in {self.status()}"
+            print(text, file=sys.stderr, flush=True)
             os._exit(1)
 
     def report(self) -> dict[int, str]:

@@ -47,6 +47,12 @@ def all_gather_object(object_list: list[Any], obj: Any, group: Any = None) -> No
     """all_gather_object(object_list, obj, group=None)
 
     The objects of all processes are put into the list. They are pickled: trust the processes.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> found = [None]; dist.all_gather_object(found, {"a": 1}); found
+    [{'a': 1}]
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("all_gather_object")
@@ -67,6 +73,12 @@ def gather_object(
     """gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=None)
 
     The objects of all processes are put into the list of rank ``dst`` (0).
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> found = [None]; dist.gather_object('a', found, dst=0); found
+    ['a']
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("gather_object")
@@ -94,6 +106,12 @@ def broadcast_object_list(
     """broadcast_object_list(object_list, src=None, group=None, device=None, group_src=None)
 
     The list of rank ``src`` (0) goes to all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> found = [1, 'a']; dist.broadcast_object_list(found, src=0); found
+    [1, 'a']
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("broadcast_object_list")
@@ -123,6 +141,12 @@ def scatter_object_list(
     group=None, group_src=None)
 
     Each process gets, as the first of its output list, its own of the input list of rank ``src``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> found = [None]; dist.scatter_object_list(found, ['a'], src=0); found
+    ['a']
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("scatter_object_list")
@@ -159,6 +183,14 @@ def send_object_list(
     """send_object_list(object_list, dst=None, group=None, device=None, group_dst=None)
 
     Send objects to a rank.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.send_object_list([1], dst=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid destination rank: destination rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("send_object_list")
@@ -181,6 +213,14 @@ def recv_object_list(
     """recv_object_list(object_list, src=None, group=None, device=None, group_src=None)
 
     Receive as many objects as the list is long; returns the rank they came from.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.recv_object_list([None], src=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid source rank: source rank should not be the same as the rank
+    >>> dist.destroy_process_group()
     """
     if not_in_group(group):
         warn_not_in_group("recv_object_list")

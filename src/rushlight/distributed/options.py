@@ -21,7 +21,11 @@ _UNSET = timedelta(milliseconds=-1)
 
 
 class AllToAllOptions:
-    """Of ``all_to_all``."""
+    """Of ``all_to_all``.
+
+    >>> torch.distributed.AllToAllOptions().asyncOp
+    True
+    """
 
     def __init__(self) -> None:
         self.timeout = _UNSET
@@ -29,7 +33,11 @@ class AllToAllOptions:
 
 
 class AllreduceOptions(AllToAllOptions):
-    """Of ``all_reduce``."""
+    """Of ``all_reduce``.
+
+    >>> torch.distributed.AllreduceOptions().reduceOp
+    <RedOpType.SUM: 0>
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,11 +45,19 @@ class AllreduceOptions(AllToAllOptions):
 
 
 class AllreduceCoalescedOptions(AllreduceOptions):
-    """Of ``all_reduce_coalesced``."""
+    """Of ``all_reduce_coalesced``.
+
+    >>> torch.distributed.AllreduceCoalescedOptions().reduceOp
+    <RedOpType.SUM: 0>
+    """
 
 
 class BarrierOptions(AllToAllOptions):
-    """Of ``barrier``."""
+    """Of ``barrier``.
+
+    >>> torch.distributed.BarrierOptions().device_ids
+    []
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +66,11 @@ class BarrierOptions(AllToAllOptions):
 
 
 class BroadcastOptions(AllToAllOptions):
-    """Of ``broadcast``."""
+    """Of ``broadcast``.
+
+    >>> torch.distributed.BroadcastOptions().rootRank
+    0
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +79,11 @@ class BroadcastOptions(AllToAllOptions):
 
 
 class GatherOptions(AllToAllOptions):
-    """Of ``gather``."""
+    """Of ``gather``.
+
+    >>> torch.distributed.GatherOptions().rootRank
+    0
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +91,11 @@ class GatherOptions(AllToAllOptions):
 
 
 class ReduceOptions(BroadcastOptions):
-    """Of ``reduce``."""
+    """Of ``reduce``.
+
+    >>> torch.distributed.ReduceOptions().rootTensor
+    0
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +103,16 @@ class ReduceOptions(BroadcastOptions):
 
 
 class ReduceScatterOptions(AllreduceOptions):
-    """Of ``reduce_scatter``."""
+    """Of ``reduce_scatter``.
+
+    >>> torch.distributed.ReduceScatterOptions().reduceOp
+    <RedOpType.SUM: 0>
+    """
 
 
 class ScatterOptions(GatherOptions):
-    """Of ``scatter``."""
+    """Of ``scatter``.
+
+    >>> torch.distributed.ScatterOptions().rootRank
+    0
+    """

@@ -4,21 +4,23 @@ A thread of the group runs the collectives that were started with ``async_op=Tru
 other. A collective whose caller waits anyway is run by the caller, if the thread has nothing to do.
 """
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 from rushlight import _api as torch
-from rushlight.distributed import monitor
+from rushlight.distributed import monitor, nccl
 from rushlight.distributed.debug import DebugLevel, get_debug_level
 from rushlight.distributed.engine import Engine
 from rushlight.distributed.errors import DistBackendError
+from rushlight.distributed.nccl import NCCLEngine
 from rushlight.distributed.store import Store
 from rushlight.distributed.waiting import AbandonedError, Watch
-from rushlight.distributed.work import MessageWork, Work
+from rushlight.distributed.work import LaunchedWork, MessageWork, Work
 
 __all__ = ["ProcessGroup", "ProcessGroupGloo"]
 
@@ -29,6 +31,12 @@ _LEFT = 2.0
 class ProcessGroup:
     """Some processes that do collectives together; ``new_group`` and ``init_process_group`` make
     them.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> isinstance(dist.group.WORLD, dist.ProcessGroup)
+    True
+    >>> dist.destroy_process_group()
     """
 
     def __init__(
@@ -52,13 +60,15 @@ class ProcessGroup:
         self.sequence = 0
         self.last = "none"  # what it is doing, or did last
         self.done = 0  # the collectives that have ended
-        self._queue: queue.SimpleQueue[tuple[Work, Callable[[], object]] | None]
+        self._queue: queue.SimpleQueue[tuple[Work, Callable[[], object], int] | None]
         self._queue = queue.SimpleQueue()
         self._running = threading.Lock()  # held by who uses the engine
         self._thread: threading.Thread | None = None
         self._pending: set[Work] = set()  # handed to the thread and not yet ended
+        self.held: tuple[str, float] | None = None  # what a caller waits for, and since when
         self.left = ""  # of a member that has ended without an error
-        self.bound_device_id = None
+        self.bound_device_id: torch.device | None = None
+        self._gpu: NCCLEngine | None = None
 
     # ---- what it is ------------------------------------------------------------------------------
 
@@ -86,7 +96,8 @@ class ProcessGroup:
 
     @property
     def _device_types(self) -> list[torch.device]:
-        return [torch.device("cpu")]
+        kinds = ("cpu", "cuda") if nccl.is_available() else ("cpu",)
+        return [torch.device(kind) for kind in kinds]
 
     def get_group_store(self) -> Store | None:
         """The store its processes share."""
@@ -101,7 +112,7 @@ class ProcessGroup:
     def begin(self) -> None:
         """Make the connections, in the group's thread: it may have to wait for the others."""
         if self.size() > 1:
-            self._hand_over(Work("connect", [], self._seconds()), self.engine.prepare)
+            self._hand_over(Work("connect", [], self._seconds()), self.engine.prepare, 0)
 
     def _seconds(self) -> float:
         return self.timeout.total_seconds()
@@ -131,26 +142,38 @@ class ProcessGroup:
             action = self._checked(action, f"{name}({check})", number)
         if async_op or self._pending or not self._running.acquire(blocking=False):
             work._late = lambda: self._raised(self._late(label, number, seconds))
-            self._hand_over(work, action)
+            work._hold = lambda: self.hold(str(number))
+            self._hand_over(work, action, number)
             if not async_op:
                 work.wait()
             return work
+        self.held = str(number), time.monotonic()
         try:
             self._execute(work, action, number)
         finally:
+            self.held = None
             self._running.release()
         if work._error is not None:
             raise self._raised(work._error)
         return work
 
-    def _hand_over(self, work: Work, action: Callable[[], object]) -> None:
+    @contextlib.contextmanager
+    def hold(self, what: str) -> Iterator[None]:
+        """In the block a caller waits for a collective, by its number, or for 'rank N'."""
+        before, self.held = self.held, (what, time.monotonic())
+        try:
+            yield
+        finally:
+            self.held = before
+
+    def _hand_over(self, work: Work, action: Callable[[], object], number: int) -> None:
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._serve, name=f"rushlight-group-{self._name}", daemon=True
             )
             self._thread.start()
         self._pending.add(work)
-        self._queue.put((work, action))
+        self._queue.put((work, action, number))
 
     def _serve(self) -> None:
         """The thread: one collective after the other."""
@@ -158,9 +181,9 @@ class ProcessGroup:
             item = self._queue.get()
             if item is None:
                 return
-            work, action = item
+            work, action, number = item
             with self._running:
-                self._execute(work, action, self.sequence)
+                self._execute(work, action, number)
             self._pending.discard(work)
 
     def _execute(self, work: Work, action: Callable[[], object], number: int) -> None:
@@ -199,6 +222,8 @@ class ProcessGroup:
         error = DistBackendError(f"[rank{me}] {self.last} failed: {text}")
         if self.watch.failure is None:
             self.watch.failure = error
+        if self._gpu is not None:
+            self._gpu.abort()
         for work in list(self._pending):
             work._settle(error)
 
@@ -232,6 +257,44 @@ class ProcessGroup:
         self.engine.allgather(outs, x)
         return [out.tobytes().rstrip().decode(errors="replace") for out in outs]
 
+    # ---- tensors of a GPU ------------------------------------------------------------------------
+
+    def engine_of(self, t: torch.Tensor) -> Any:
+        """What does collectives on a tensor: MPI or shared memory, or NCCL for one of a GPU."""
+        return self.gpu_engine(t) if t.is_cuda else self.engine
+
+    def gpu_engine(self, t: torch.Tensor) -> NCCLEngine:
+        """NCCL, opened for the tensor's device."""
+        return self.open_gpu(nccl.index_of(t))
+
+    def open_gpu(self, device: int) -> NCCLEngine:
+        """NCCL for a device; all processes of the group call it at about the same time."""
+        if self._gpu is None:
+            size = self.size()
+            self._gpu = NCCLEngine(self.watch, self.rank(), size, self._store, self._name)
+        self._gpu.open(device)
+        return self._gpu
+
+    def launch(
+        self,
+        name: str,
+        action: Callable[[], object],
+        result: list[torch.Tensor],
+        check: str | None = None,
+    ) -> Work:
+        """Put a collective on the GPU's stream; ``wait`` orders the current stream after it."""
+        if self.watch.failure is not None:
+            raise self._raised(self.watch.failure)
+        assert self._gpu is not None
+        self.sequence += 1
+        number = self.sequence
+        self.last = label = f"{name} (number {number} of group {self._name})"
+        if check is not None and self.size() > 1 and get_debug_level() is DebugLevel.DETAIL:
+            with self._running:
+                self._checked(lambda: None, f"{name}({check})", number)()
+        event = self._gpu.launch(action, result)
+        return LaunchedWork(label, result, self._seconds(), self._gpu, event)
+
     # ---- messages --------------------------------------------------------------------------------
 
     def message(
@@ -247,23 +310,28 @@ class ProcessGroup:
         self._connected()
         label = f"{name} (group {self._name})"
         self.last = label
+        peer = name.partition(" rank ")[2]
 
         def end(work: MessageWork) -> None:
             finish()
             source = work._message.source()
             work._source = self.ranks[source] if 0 <= source < self.size() else -1
 
-        return MessageWork(label, result, self._seconds(), start(), self._wait_for_message, end)
+        work = MessageWork(label, result, self._seconds(), start(), self._wait_for_message, end)
+        work.peer = f"rank {peer}" if peer.isdigit() else ""
+        return work
 
     def _connected(self) -> None:
         """Wait for what ``begin`` has started."""
         work = Work("connect", [], self._seconds())
         if self._pending:
             work._late = lambda: self._raised(self._late("connect", 0, self._seconds()))
-            self._hand_over(work, lambda: None)
+            self._hand_over(work, lambda: None, 0)
             work.wait()
 
-    def _wait_for_message(self, ready: Callable[[], bool], seconds: float, work: Work) -> None:
+    def _wait_for_message(
+        self, ready: Callable[[], bool], seconds: float, work: MessageWork
+    ) -> None:
         watch = Watch()
         watch.deadline = time.monotonic() + seconds
         shared = self.watch
@@ -275,7 +343,8 @@ class ProcessGroup:
 
         self._pending.add(work)
         try:
-            watch.until(done)
+            with self.hold(work.peer):
+                watch.until(done)
         except AbandonedError:
             error = shared.failure or self._late(work.name, 0, seconds)
             work._settle(error)
@@ -302,4 +371,8 @@ class ProcessGroup:
 
 
 class ProcessGroupGloo(ProcessGroup):
-    """A group for tensors on the CPU. The name is PyTorch's; MPI does the work."""
+    """A group for tensors on the CPU. The name is PyTorch's; MPI does the work.
+
+    >>> issubclass(torch.distributed.ProcessGroupGloo, torch.distributed.ProcessGroup)
+    True
+    """

@@ -73,6 +73,8 @@ class _ReduceOpName:
     """``torch.distributed.reduce_op``: the old name of :class:`ReduceOp`."""
 
     def __getattribute__(self, key: str) -> Any:
+        if key.startswith("__"):  # somebody looks at the object, not for a reduction
+            return object.__getattribute__(self, key)
         warnings.warn(
             "`torch.distributed.reduce_op` is deprecated, please use "
             "`torch.distributed.ReduceOp` instead",

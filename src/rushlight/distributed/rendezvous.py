@@ -85,6 +85,13 @@ def register_rendezvous_handler(scheme: str, handler: Callable[..., Iterator[Fou
     of this scheme.
 
     RuntimeError if the scheme is taken.
+
+    >>> def meet(url, **options):
+    ...     yield torch.distributed.HashStore(), 0, 1
+    >>> torch.distributed.register_rendezvous_handler("alone", meet)
+    >>> store, rank, size = next(torch.distributed.rendezvous("alone://"))
+    >>> rank, size
+    (0, 1)
     """
     if scheme in _handlers or scheme in _foreign:
         raise RuntimeError(f"Rendezvous handler for {scheme}:// already registered")
@@ -95,6 +102,11 @@ def rendezvous(url: str, rank: int = -1, world_size: int = -1, **kwargs: Any) ->
     """rendezvous(url, rank=-1, world_size=-1, timeout=...) -> iterator of (store, rank, world size)
 
     Meet the other processes as the URL says. RuntimeError for an unknown scheme.
+
+    >>> torch.distributed.rendezvous("nowhere://")
+    Traceback (most recent call last):
+        ...
+    RuntimeError: No rendezvous handler for nowhere://
     """
     if not isinstance(url, (str, bytes)):
         raise RuntimeError(f"`url` must be a string. {type(url)}: {url}")

@@ -9,55 +9,29 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from rushlight.distributed import monitor
+from rushlight.distributed import run_options as options
 from rushlight.distributed.errors import DistError
+from rushlight.distributed.run_options import (
+    determine_local_world_size as determine_local_world_size,
+)
+from rushlight.distributed.run_options import get_args_parser as get_args_parser
+from rushlight.distributed.run_options import parse_min_max_nnodes as parse_min_max_nnodes
+from rushlight.distributed.run_outputs import Outputs
 from rushlight.distributed.tcp_store import TCPStore
 
-__all__ = ["get_args_parser", "main", "run"]
+__all__ = ["get_args_parser", "main", "parse_args", "run"]
 
 # Seconds that the other processes of a job have to say their errors, then to end.
 _LAST_WORDS, _END = 1.0, 3.0
 _POLL = 0.05
-
-
-def get_args_parser() -> argparse.ArgumentParser:
-    """The options, under torchrun's names."""
-    p = argparse.ArgumentParser("rushlight run", description="Run a script in several processes.")
-    add = p.add_argument
-    add("--nproc-per-node", "--nproc_per_node", default="1", help="processes on each machine")
-    add("--nnodes", default="1", help="machines")
-    add("--node-rank", "--node_rank", type=int, default=None, help="number of this machine")
-    add("--hostfile", help="a file with the names of the machines, the first serves the store")
-    add("--master-addr", "--master_addr", default=None, help="address of the first machine")
-    add("--master-port", "--master_port", type=int, default=None, help="port of the store")
-    add("--rdzv-endpoint", "--rdzv_endpoint", default="", help="host:port, instead of the two")
-    add("--rdzv-backend", "--rdzv_backend", default="static", help="all are the agent's store")
-    add("--rdzv-id", "--rdzv_id", default=None, help="name of the job")
-    add("--rdzv-conf", "--rdzv_conf", default="", help="key=value,...: join_timeout is read")
-    add("--standalone", action="store_true", help="one machine, a free port")
-    add("--max-restarts", "--max_restarts", type=int, default=0, help="fresh starts after failures")
-    add("--monitor-interval", "--monitor_interval", type=float, default=0.1, help="ignored")
-    add("--start-method", "--start_method", default="spawn", help="processes are always fresh")
-    add("--role", default="default", help="a name for the processes")
-    add("--log-dir", "--log_dir", default=None, help="a folder for what the processes print")
-    add("-r", "--redirects", default="0", help="with --log-dir: 1 stdout, 2 stderr, 3 both")
-    add("--collective-timeout", type=float, help="seconds after which a collective has failed")
-    add("-m", "--module", action="store_true", help="the script is a module")
-    add("--no-python", "--no_python", action="store_true", help="the script is a program")
-    add("--use-env", "--use_env", action="store_true", help="always so")
-    add("training_script", help="what to run")
-    add("training_script_args", nargs=argparse.REMAINDER, help="its arguments")
-    return p
 
 
 class Failure:
@@ -71,50 +45,86 @@ class Agent:
     """Starts and watches the processes of this machine."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        options.check(args)
         self.args = args
-        self.local_size = process_count(args.nproc_per_node)
-        self.nodes = int(str(args.nnodes).rpartition(":")[2])
-        self.node, self.host, self.port = self._place()
-        self.run_id = args.rdzv_id or uuid.uuid4().hex[:8]
-        self.timeout = timedelta(seconds=_join_timeout(args.rdzv_conf))
-        first = self.node == 0
-        self.store = TCPStore(self.host, self.port, None, first, self.timeout)
-        self.port = self.store.port
-        if first:
-            self.store._client.ask(b"guard")
+        self.local_size = determine_local_world_size(args.nproc_per_node)
+        self.fewest, self.nodes = parse_min_max_nnodes(str(args.nnodes))
+        self.conf = options.conf(args.rdzv_conf)
+        self.timeout = timedelta(seconds=float(self.conf.get("join_timeout", 600)))
+        self.run_id = uuid.uuid4().hex[:8] if args.rdzv_id == "none" else args.rdzv_id
+        self.outputs = Outputs(args, self.run_id)
         self.processes: list[subprocess.Popen] = []
         self.lost: str | None = None
         self.watcher: monitor.Monitor | None = None
+        self.node, self.host, port = self._place()
+        self.store = self._open_store(port)
+        self.port = self.store.port
+        if self.node == 0:
+            self.store._client.ask(b"guard")
         if self.nodes > 1:
             self._meet_agents()
 
-    def _place(self) -> tuple[int, str, int]:
-        """The number of this machine, and where the store is."""
+    def _place(self) -> tuple[int | None, str, int]:
+        """This machine's number, or None if they are counted as they come; the store's place."""
         args = self.args
-        node = args.node_rank
-        host, port = args.master_addr, args.master_port
+        host, port, node = args.master_addr, args.master_port, args.node_rank
         if args.rdzv_endpoint and not args.standalone:
-            name, _, number = args.rdzv_endpoint.partition(":")
-            host = name
-            port = int(number) if number else port
+            host, given = options.split_endpoint(args.rdzv_endpoint)
+            port = port if given is None else given
         if args.hostfile:
-            hosts = host_names(args.hostfile)
-            self.nodes = max(self.nodes, len(hosts))
+            hosts = options.host_names(args.hostfile)
+            if args.nnodes == "1":
+                self.fewest = self.nodes = len(hosts)
             host = hosts[0] if host is None else host
-            node = own_place(hosts) if node is None else node
-        if self.nodes == 1:
+            node = options.own_place(hosts, args.local_addr) if node is None else node
+        if self.nodes == 1 or args.standalone:
+            self.nodes = 1
             return 0, host or "127.0.0.1", 0 if port is None or args.standalone else port
-        if node is None:
-            node = int(os.environ.get("GROUP_RANK", os.environ.get("SLURM_NODEID", "0")))
         if host is None:
-            raise SystemExit("rushlight run: several machines need --master-addr or --hostfile")
+            raise SystemExit(
+                "rushlight run: several machines need --master-addr, --rdzv-endpoint or --hostfile"
+            )
+        if args.rdzv_backend != "static" and not args.hostfile:
+            node = None
+        elif node is None:
+            node = int(os.environ.get("GROUP_RANK", os.environ.get("SLURM_NODEID", "0")))
         return node, host, 29500 if port is None else port
+
+    def _open_store(self, port: int) -> TCPStore:
+        """The store, and the number of this machine if that is not known yet."""
+        if self.node is not None:
+            return TCPStore(self.host, port, None, self.node == 0, self.timeout)
+        serve = options.is_own_address(self.host)
+        store = TCPStore(self.host, port, None, serve, self.timeout, multi_tenant=True)
+        serves = store._server is not None
+        number = 0 if serves else int(store.add("agents_numbered", 1))
+        self.node = number
+        if self.fewest < self.nodes:
+            self._agree_on_size(store)
+        if number >= self.nodes:
+            raise SystemExit(f"rushlight run: {self.nodes} machines have come already")
+        return store
+
+    def _agree_on_size(self, store: TCPStore) -> None:
+        """Between the fewest and the most machines: those that come in time."""
+        if self.node == 0:
+            last_call = float(self.conf.get("last_call_timeout", 30))
+            end: float | None = None
+            while (count := 1 + store.add("agents_numbered", 0)) < self.nodes:
+                if count >= self.fewest:
+                    end = time.monotonic() + last_call if end is None else end
+                    if time.monotonic() > end:
+                        break
+                time.sleep(_POLL)
+            store.set("agents_agreed", str(min(count, self.nodes)))
+        self.nodes = int(store.get("agents_agreed"))
 
     def _meet_agents(self) -> None:
         """Join the other agents; the loss of a machine is told to all."""
         if self.node == 0:
             self.store.set("agents", self.store._client.ask(b"new_job", b"%d" % self.nodes)[1][0])
         job = int(self.store.get("agents"))
+        assert self.node is not None
         say = f"the agent of machine {self.node}"
         self.watcher = monitor.Monitor(
             self.host, self.port, job, self.node, lambda: say, self._agent_lost
@@ -127,11 +137,16 @@ class Agent:
         if rank >= 0:
             self.lost = f"machine {rank} is gone ({text})"
 
+    @property
+    def first(self) -> int:
+        """The rank of the first process here."""
+        return (self.node or 0) * self.local_size
+
     # ---- one start of all processes --------------------------------------------------------------
 
     def environment(self, local: int, attempt: int) -> dict[str, str]:
         """What a process is told."""
-        rank = self.node * self.local_size + local
+        rank = self.first + local
         size = self.nodes * self.local_size
         values: dict[str, Any] = {
             "RANK": rank,
@@ -153,6 +168,12 @@ class Agent:
         env = dict(os.environ, **{name: str(value) for name, value in values.items()})
         if self.args.collective_timeout is not None:
             env["RUSHLIGHT_COLLECTIVE_TIMEOUT"] = str(self.args.collective_timeout)
+        if self.args.virtual_local_rank:
+            seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
+            env["CUDA_VISIBLE_DEVICES"] = (
+                seen[local] if local < len(seen) and seen[0] else str(local)
+            )
+            env["LOCAL_RANK"] = "0"
         if self.local_size > 1:
             env.setdefault("OMP_NUM_THREADS", "1")
         return env
@@ -169,28 +190,15 @@ class Agent:
         """Start the processes."""
         self.processes = []
         for local in range(self.local_size):
-            out, err = self._outputs(local, attempt)
-            self.processes.append(
-                subprocess.Popen(
-                    self.command(),
-                    env=self.environment(local, attempt),
-                    stdout=out,
-                    stderr=err,
-                    start_new_session=True,  # so that what they start can be ended with them
-                )
+            streams = self.outputs.of(local, attempt)
+            p = subprocess.Popen(
+                self.command(),
+                env=self.environment(local, attempt),
+                start_new_session=True,  # so that what they start can be ended with them
+                **streams,
             )
-
-    def _outputs(self, local: int, attempt: int) -> tuple[Any, Any]:
-        if self.args.log_dir is None or self.args.redirects == "0":
-            return None, None
-        folder = Path(self.args.log_dir) / self.run_id / f"attempt_{attempt}" / str(local)
-        folder.mkdir(parents=True, exist_ok=True)
-        which = int(self.args.redirects)
-        with contextlib.ExitStack() as stack:
-            out = stack.enter_context((folder / "stdout.log").open("wb")) if which & 1 else None
-            err = stack.enter_context((folder / "stderr.log").open("wb")) if which & 2 else None
-            stack.pop_all()
-        return out, err
+            self.processes.append(p)
+            self.outputs.started(p, local, attempt, streams)
 
     def watch(self, attempt: int) -> Failure | None:
         """Wait until all have ended well, anywhere (None), or one has failed."""
@@ -213,7 +221,7 @@ class Agent:
                 if self.nodes == 1 or done == self.nodes:
                     return None
                 done = self.store.add(f"round/{attempt}/done", 0)
-            time.sleep(_POLL)
+            time.sleep(self.args.monitor_interval)
 
     def _failure_elsewhere(self, attempt: int) -> str | None:
         if self.lost is not None:
@@ -224,11 +232,11 @@ class Agent:
     def _first_failure(self, local: int, code: int, attempt: int) -> Failure:
         """Who failed first: the store's server has seen the ends in their order."""
         time.sleep(_LAST_WORDS)
-        rank = self.node * self.local_size + local
+        rank = self.first + local
         reason = how_it_ended(code)
         for dead in self._ends():
             first, said, last = int(dead[1]), dead[2].decode(), dead[3].decode()
-            own = first - self.node * self.local_size
+            own = first - self.first
             ended = self.processes[own].poll() if 0 <= own < self.local_size else None
             if dead[0][0] == monitor.wire.LEFT and not ended:
                 continue
@@ -253,7 +261,9 @@ class Agent:
 
     def stop(self) -> None:
         """End whatever still runs."""
-        for number, patience in ((signal.SIGTERM, _END), (signal.SIGKILL, _END)):
+        given = self.args.shutdown_timeout
+        patience = _END if given is None else given
+        for number in (signal.SIGTERM, signal.SIGKILL):
             for p in self.processes:
                 if p.poll() is None or number == signal.SIGKILL:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -262,6 +272,7 @@ class Agent:
             end = time.monotonic() + patience
             while any(p.poll() is None for p in self.processes) and time.monotonic() < end:
                 time.sleep(_POLL)
+        self.outputs.finish()
 
     def run(self) -> int:
         """Start, watch and start again; the exit status."""
@@ -292,48 +303,6 @@ class Agent:
             self.store._server.stop()
 
 
-def process_count(text: str) -> int:
-    """--nproc-per-node: a number, or 'auto' and 'cpu' for the number of processors."""
-    if text in ("auto", "cpu"):
-        return os.cpu_count() or 1
-    if text == "gpu":
-        raise SystemExit("rushlight run: --nproc-per-node gpu: there is no GPU engine")
-    try:
-        return int(text)
-    except ValueError:
-        raise SystemExit(f"rushlight run: Unsupported nproc_per_node value: {text}") from None
-
-
-def _join_timeout(conf: str) -> float:
-    pairs = dict(part.split("=", 1) for part in conf.split(",") if "=" in part)
-    return float(pairs.get("join_timeout", 600))
-
-
-def host_names(path: str) -> list[str]:
-    """The machines of a host file: the first word of each line."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
-
-
-def own_place(hosts: Sequence[str]) -> int:
-    """Which of the machines this is: the one whose address is ours."""
-    own = {socket.gethostname(), socket.getfqdn()}
-    for i, host in enumerate(hosts):
-        if host in own or _is_own_address(host):
-            return i
-    raise SystemExit(f"rushlight run: this machine ({min(own)}) is not in the host file")
-
-
-def _is_own_address(host: str) -> bool:
-    """Whether a socket can be bound to it."""
-    try:
-        with socket.socket(socket.AF_INET) as probe:
-            probe.bind((socket.gethostbyname(host), 0))
-    except OSError:
-        return False
-    return True
-
-
 def how_it_ended(code: int) -> str:
     """An exit status in words."""
     if code >= 0:
@@ -349,19 +318,49 @@ def _interrupted(number: int, frame: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the options say; the exit status."""
+    """Do what the options say; the exit status.
+
+    >>> from rushlight.distributed.run import parse_args, run
+    >>> run(parse_args(["--numa-binding", "node", "train.py"]))
+    Traceback (most recent call last):
+        ...
+    SystemExit: rushlight run: --numa-binding is not supported: leave it out
+    """
+    if args.hang_timeout is not None:  # read by the store's server, which is started next
+        os.environ["RUSHLIGHT_HANG_TIMEOUT"] = str(args.hang_timeout)
     agent = Agent(args)
-    before = signal.signal(signal.SIGTERM, _interrupted)
+    before = {}
+    for name in filter(None, args.signals_to_handle.split(",")):
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, _interrupted)
     try:
         return agent.run()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         agent.close()
 
 
+def parse_args(args: list[str] | None) -> argparse.Namespace:
+    """parse_args(args): torchrun's options, parsed.
+
+    >>> from rushlight.distributed.run import parse_args
+    >>> parse_args(["--max-restarts", "3", "train.py"]).max_restarts
+    3
+    """
+    return get_args_parser().parse_args(args)
+
+
 def main(args: list[str] | None = None) -> None:
-    """torchrun: start the processes, and exit with status 1 if one failed for good."""
-    status = run(get_args_parser().parse_args(args))
+    """torchrun: start the processes, and exit with status 1 if one failed for good.
+
+    >>> from rushlight.distributed.run import main
+    >>> main(["--nproc-per-node", "none", "train.py"])
+    Traceback (most recent call last):
+        ...
+    ValueError: Unsupported nproc_per_node value: none
+    """
+    status = run(parse_args(args))
     if status:
         sys.exit(status)
 

@@ -242,6 +242,10 @@ class TCPStore(Store):
         """True: one loop serves all connections."""
         return True
 
+    def serving_pids(self) -> list[int]:
+        """The process that serves, if this object has started it."""
+        return [] if self._server is None else [self._server.process.pid]
+
     def _asked(self, *fields: bytes) -> list[bytes]:
         return self._client.ask(*fields)[1]
 

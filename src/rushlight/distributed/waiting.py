@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
-# How often to look again at once; after that, pauses that grow from _FIRST to _LAST seconds.
-_SPINS, _FIRST, _LAST = 60, 20e-6, 5e-4
+# How often to look again at once; after that, pauses that grow from _FIRST to _LAST seconds, and
+# after some thousands of these to _LONG.
+_SPINS, _FIRST, _LAST, _LONG = 60, 20e-6, 5e-4, 1.5e-3
+_MANY = 4000
 
 
 class AbandonedError(Exception):
@@ -30,8 +32,9 @@ class Watch:
             if ready():
                 return
             sleep(0)  # lets other threads have the interpreter
-        pause = _FIRST
+        pause, count = _FIRST, 0
         while not ready():
             self.check()
             sleep(pause)
-            pause = min(pause * 1.2, _LAST)
+            count += 1
+            pause = min(pause * 1.2, _LAST) if count < _MANY else _LONG

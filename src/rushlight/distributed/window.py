@@ -18,7 +18,6 @@ from rushlight.distributed.mpi import forget_names
 from rushlight.distributed.reduce_op import Reduction
 from rushlight.distributed.waiting import Watch
 
-HALF = int(os.environ.get("RUSHLIGHT_SHM_WINDOW", str(1 << 20)))  # bytes; a process has two
 _LINE = 64  # bytes for a counter: a cache line
 _SMALL = 32 << 10  # up to so many bytes everybody reduces everything
 
@@ -30,18 +29,20 @@ class WindowEngine(MPIEngine):
         self, watch: Watch, rank: int, size: int, mpi: Any, connect: Callable[[], Any]
     ) -> None:
         super().__init__(watch, rank, size, mpi, connect)
+        # Bytes of a buffer; a process has two.
+        self._half = int(os.environ.get("RUSHLIGHT_SHM_WINDOW", str(1 << 20)))
         self._others = [r for r in range(size) if r != rank]
 
     def prepare(self) -> None:
         """Allocate the window."""
         super().prepare()
         allocate = self.mpi.Win.Allocate_shared
-        self._window = allocate(_LINE + 2 * HALF, 1, comm=self.comm)
+        self._window = allocate(_LINE + 2 * self._half, 1, comm=self.comm)
         memory = [self._window.Shared_query(r)[0] for r in range(self.size)]
         self._window.Lock_all()
         self._counters = [memoryview(m)[:8].cast("B").cast("q") for m in memory]
-        bytes_of = [np.frombuffer(m, np.uint8, 2 * HALF, _LINE) for m in memory]
-        self._halves = [[b[:HALF], b[HALF:]] for b in bytes_of]
+        bytes_of = [np.frombuffer(m, np.uint8, 2 * self._half, _LINE) for m in memory]
+        self._halves = [[b[: self._half], b[self._half :]] for b in bytes_of]
         self._counters[self.rank][0] = 0
         self._step = self._use = 0
         self._finish(self.comm.Ibarrier())
@@ -62,7 +63,7 @@ class WindowEngine(MPIEngine):
     def _buffers(self, dtype: np.dtype) -> list[Array]:
         """The next half of each process, as arrays of a dtype."""
         self._use ^= 1
-        whole = HALF // dtype.itemsize * dtype.itemsize
+        whole = self._half // dtype.itemsize * dtype.itemsize
         return [halves[self._use][:whole].view(dtype) for halves in self._halves]
 
     def barrier(self) -> None:
@@ -72,8 +73,8 @@ class WindowEngine(MPIEngine):
     def broadcast(self, x: Array, root: int) -> None:
         """All get the root's."""
         x = octets(x)
-        for a in range(0, len(x), HALF):
-            piece = x[a : a + HALF]
+        for a in range(0, len(x), self._half):
+            piece = x[a : a + self._half]
             source = self._buffers(piece.dtype)[root][: len(piece)]
             if self.rank == root:
                 source[...] = piece
@@ -84,10 +85,10 @@ class WindowEngine(MPIEngine):
     def allreduce(self, x: Array, r: Reduction) -> None:
         """All get the reduction."""
         r.before(x)
-        if x.nbytes <= min(_SMALL, HALF):
+        if x.nbytes <= min(_SMALL, self._half):
             self._small_allreduce(x, r)
         else:
-            chunk = HALF // x.itemsize
+            chunk = self._half // x.itemsize
             for a in range(0, len(x), chunk):
                 self._large_allreduce(x[a : a + chunk], r)
         r.after(x)
@@ -124,7 +125,7 @@ class WindowEngine(MPIEngine):
         if self.rank != root:
             x = x.copy()
         r.before(x)
-        chunk = HALF // x.itemsize
+        chunk = self._half // x.itemsize
         for a in range(0, len(x), chunk):
             piece = x[a : a + chunk]
             buffers = [b[: len(piece)] for b in self._buffers(x.dtype)]
@@ -139,30 +140,30 @@ class WindowEngine(MPIEngine):
     def allgather(self, outs: Sequence[Array], x: Array) -> None:
         """All get all, in the order of ranks."""
         x, outs = octets(x), [octets(out) for out in outs]
-        for a in range(0, max(len(out) for out in outs), HALF):
+        for a in range(0, max(len(out) for out in outs), self._half):
             buffers = self._buffers(x.dtype)
-            piece = x[a : a + HALF]
+            piece = x[a : a + self._half]
             buffers[self.rank][: len(piece)] = piece
             self._meet()
             for out, buffer in zip(outs, buffers, strict=True):
-                target = out[a : a + HALF]
+                target = out[a : a + self._half]
                 target[...] = buffer[: len(target)]
 
     def gather(self, outs: Sequence[Array], x: Array, root: int) -> None:
         """The root gets all."""
         x, outs = octets(x), [octets(out) for out in outs]
-        for a in range(0, len(x), HALF):
+        for a in range(0, len(x), self._half):
             buffers = self._buffers(x.dtype)
-            piece = x[a : a + HALF]
+            piece = x[a : a + self._half]
             buffers[self.rank][: len(piece)] = piece
             self._meet()
             for out, buffer in zip(outs, buffers, strict=False):
-                out[a : a + HALF] = buffer[: len(piece)]
+                out[a : a + self._half] = buffer[: len(piece)]
 
     def scatter(self, x: Array, ins: Sequence[Array], root: int) -> None:
         """Each gets its own of the root's."""
         x, ins = octets(x), [octets(i) for i in ins]
-        share = HALF // self.size
+        share = self._half // self.size
         for a in range(0, len(x), share):
             source = self._buffers(x.dtype)[root]
             for i, whole in enumerate(ins):
@@ -174,7 +175,7 @@ class WindowEngine(MPIEngine):
 
     def reduce_scatter(self, out: Array, ins: Sequence[Array], r: Reduction) -> None:
         """Each gets the reduction of what all have for it."""
-        share = HALF // out.itemsize // self.size
+        share = self._half // out.itemsize // self.size
         start = self.rank * share
         for a in range(0, len(out), share):
             buffers = self._buffers(out.dtype)
@@ -197,7 +198,7 @@ class WindowEngine(MPIEngine):
         longest = np.array([max(len(i) for i in ins)], np.int64)
         sizes = [np.empty(1, np.int64) for _ in range(self.size)]
         self.allgather(sizes, longest)
-        share = HALF // self.size
+        share = self._half // self.size
         start = self.rank * share
         for a in range(0, max(int(s[0]) for s in sizes), share):
             buffers = self._buffers(np.dtype(np.uint8))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,15 @@ __all__ = ["Work"]
 
 
 class Work:
-    """A collective that is under way: what a call with ``async_op=True`` returns."""
+    """A collective that is under way: what a call with ``async_op=True`` returns.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> work = dist.all_reduce(torch.ones(2), async_op=True)
+    >>> work.wait(), work.is_success()
+    (True, True)
+    >>> dist.destroy_process_group()
+    """
 
     def __init__(self, name: str, result: list[torch.Tensor], timeout: float) -> None:
         self.name = name
@@ -22,6 +31,7 @@ class Work:
         self._done = threading.Event()
         self._error: BaseException | None = None
         self._late: Callable[[], BaseException] | None = None  # the error when time is up
+        self._hold: Callable[[], AbstractContextManager[None]] = nullcontext  # around waiting
         self._future: Future | None = None
         self._lock = threading.Lock()
         self._source = -1
@@ -38,7 +48,11 @@ class Work:
             _settle_future(future, self._result, error)
 
     def _wait_for_end(self, seconds: float) -> None:
-        if not self._done.wait(min(seconds, threading.TIMEOUT_MAX)):
+        if self._done.is_set():
+            return
+        with self._hold():
+            ended = self._done.wait(min(seconds, threading.TIMEOUT_MAX))
+        if not ended:
             error = self._late() if self._late is not None else DistBackendError("timed out")
             self._settle(error)
 
@@ -118,6 +132,7 @@ class MessageWork(Work):
         finish: Callable[["MessageWork"], None],
     ) -> None:
         super().__init__(name, result, timeout)
+        self.peer = ""  # 'rank N', or nothing if it may be any
         self._message, self._watch, self._finish = message, watch, finish
 
     def _wait_for_end(self, seconds: float) -> None:
@@ -138,5 +153,31 @@ class MessageWork(Work):
 
     def get_future(self) -> Future:
         """A future of the tensors; waits for the message."""
+        self.wait()
+        return super().get_future()
+
+
+class LaunchedWork(Work):
+    """A collective on a GPU's stream; waiting makes the current stream wait, not the processor."""
+
+    def __init__(
+        self, name: str, result: list[torch.Tensor], timeout: float, engine: Any, event: Any
+    ) -> None:
+        super().__init__(name, result, timeout)
+        self._engine, self._event = engine, event
+
+    def _wait_for_end(self, seconds: float) -> None:
+        failure = self._engine.watch.failure
+        if failure is None:
+            self._engine.check()
+            self._engine.wait(self._event)
+        self._settle(failure)
+
+    def is_completed(self) -> bool:
+        """Whether the GPU has done it."""
+        return bool(self._event.done)
+
+    def get_future(self) -> Future:
+        """A future of the tensors, to be used on the current stream."""
         self.wait()
         return super().get_future()

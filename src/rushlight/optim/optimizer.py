@@ -10,6 +10,17 @@ from warnings import warn
 
 from rushlight import _api as torch
 from rushlight.nn.modules._hooks import RemovableHandle
+from rushlight.optim._outside import (  # noqa: F401 (for optimizers written outside)
+    _default_to_fused_or_foreach,
+    _disable_dynamo_if_unsupported,
+    _dispatch_sqrt,
+    _get_capturable_supported_devices,
+    _get_value,
+    _stack_if_compiling,
+    _to_scalar,
+    _use_grad_for_differentiable,
+    _view_as_real,
+)
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
@@ -25,6 +36,7 @@ class _Required:
 required = _Required()  # a default that every parameter group must replace
 
 Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]
+ParamsT = Params  # PyTorch's name
 
 
 def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
@@ -129,12 +141,6 @@ class Optimizer:
     _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Callable]
     _optimizer_load_state_dict_post_hooks: OrderedDict[int, Callable]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "step" in vars(cls) and not getattr(cls.step, "hooked", False):
-            made: Any = cls
-            made.step = _hooked(made.step)
-
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self._make_hooks()
@@ -154,6 +160,11 @@ class Optimizer:
             self.add_param_group(group)
 
     def _make_hooks(self) -> None:
+        kind: Any = type(self)
+        if not hasattr(
+            kind.step, "hooked"
+        ):  # only now: a wrapper that is no optimizer has no hooks
+            kind.step = _hooked(kind.step)
         for moment in ("step", "state_dict", "load_state_dict"):
             for side in ("pre", "post"):
                 self.__dict__.setdefault(f"_optimizer_{moment}_{side}_hooks", OrderedDict())

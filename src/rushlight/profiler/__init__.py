@@ -3,6 +3,7 @@
 from rushlight.profiler.events import EventList as EventList
 from rushlight.profiler.profiler import ProfilerAction as ProfilerAction
 from rushlight.profiler.profiler import ProfilerActivity as ProfilerActivity
+from rushlight.profiler.profiler import kineto_available as kineto_available
 from rushlight.profiler.profiler import profile as profile
 from rushlight.profiler.profiler import record_function as record_function
 from rushlight.profiler.profiler import schedule as schedule

@@ -56,6 +56,20 @@ def supported_activities() -> set[ProfilerActivity]:
     return {ProfilerActivity.CPU}
 
 
+def kineto_available() -> bool:
+    """kineto_available() -> bool: False, PyTorch's tracing library is not used.
+
+    >>> torch.profiler.kineto_available()
+    False
+    """
+    return False
+
+
+def _default_schedule_fn(_: int) -> ProfilerAction:
+    """The schedule of a profile without one: every step is recorded."""
+    return ProfilerAction.RECORD
+
+
 def schedule(
     *,
     wait: int,

@@ -1,5 +1,7 @@
 """torch.serialization: saving and loading, in PyTorch's own file formats and in safetensors."""
 
+from rushlight.serialization.compatibility import FILE_LIKE as FILE_LIKE
+from rushlight.serialization.compatibility import MAP_LOCATION as MAP_LOCATION
 from rushlight.serialization.compatibility import SourceChangeWarning as SourceChangeWarning
 from rushlight.serialization.compatibility import StorageType as StorageType
 from rushlight.serialization.compatibility import (

@@ -50,7 +50,7 @@ def atomic_writer(path: "str | os.PathLike") -> Iterator[BinaryIO]:
 
 
 def _replace(draft, target):
-    """Rename a file over another. Freeing the memory of a large one takes time: a thread does it."""
+    """Rename a file over another. A thread frees the memory of a large one: that takes time."""
     old = -1
     with contextlib.suppress(OSError):
         if hasattr(C, "close_later") and target.stat().st_size >= _LARGE:

@@ -1,13 +1,20 @@
 """Small public names of torch.serialization that older programs and tools use."""
 
 import contextlib
+import os
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from rushlight._core import dtypes
+from rushlight._core.device import device
 from rushlight._core.legacy import TENSOR_TYPES
 from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
+
+# What `load` takes as a file, and as map_location.
+FILE_LIKE = str | os.PathLike[str] | IO[bytes]
+MAP_LOCATION = Callable | device | str | dict[str, str] | None
 
 
 class SourceChangeWarning(Warning):

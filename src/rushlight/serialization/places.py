@@ -33,7 +33,7 @@ _HOMES = {
     "rushlight.profiler": ("torch.profiler",),
     "rushlight.serialization": ("torch.serialization",),
     "rushlight.testing": ("torch.testing",),
-    "torch": _TOP,
+    "rushlight": _TOP,  # what is in this package itself, not all that is below it
 }
 
 # Modules of PyTorch's written in C++: where their names are here, and what to leave off the name.
@@ -82,7 +82,8 @@ def place_there(obj: Any) -> tuple[str, str] | None:
         return "torch._C", "Generator"
     module, name = obj.__module__ or "", obj.__qualname__
     for prefix, homes in _HOMES.items():
-        if module == prefix or module.startswith(prefix + "."):
+        below = prefix != "rushlight" and module.startswith(prefix + ".")
+        if module == prefix or below:
             for home in homes:
                 ours = sys.modules.get(renamed(home, 1, 0) or "")
                 if ours is not None and attribute(ours, name) is obj:

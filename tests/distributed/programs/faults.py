@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 
@@ -26,6 +28,21 @@ if rank == 1 and attempt == 0:
         os.kill(os.getpid(), signal.SIGSTOP)
     if mode in ("late", "compute", "hang"):
         time.sleep(100)
+    if mode == "lock":
+        threading.Event().wait()
+    if mode == "again":
+        while True:
+            time.sleep(0.3)
+    if mode == "pause":
+        time.sleep(3)
+    if mode == "busy":
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            pass
+    if mode == "child":
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(3)"], check=True)
+    if mode == "message":
+        dist.recv(torch.ones(1), 0)
     if mode == "exit":
         sys.exit(3)
     if mode == "leave":
@@ -43,6 +60,9 @@ if mode == "barrier":
     if rank == 0:
         dist.monitored_barrier(timeout=timedelta(seconds=0.5))
     time.sleep(1)
+if mode == "circle":
+    pairs = [dist.new_group([0, 1]) for _ in range(2)]
+    dist.all_reduce(torch.ones(1), group=pairs[rank])
 x = torch.ones(2)
 dist.broadcast(x, 1)
 dist.destroy_process_group()

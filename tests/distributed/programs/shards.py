@@ -7,9 +7,25 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import (
+    FullStateDictConfig,
+    FullyShardedDataParallel,
+    MixedPrecisionPolicy,
+    StateDictType,
+    fully_shard,
+)
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    PrepareModuleInput,
+    PrepareModuleInputOutput,
+    PrepareModuleOutput,
+    RowwiseParallel,
+    SequenceParallel,
+    loss_parallel,
+    parallelize_module,
+)
 
 
 def model():
@@ -63,11 +79,134 @@ def layouts(mesh, size):
     assert whole(x.grad).equal(t)
 
 
+class Block(nn.Module):
+    """A block of a transformer without its attention, and what stands around such blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.norm = nn.Embedding(11, 6), nn.LayerNorm(6)
+        self.drop = nn.Dropout(0.25)
+        self.up, self.down = nn.Linear(6, 10), nn.Linear(10, 6)
+        self.last, self.head = nn.RMSNorm(6), nn.Linear(6, 11, bias=False)
+
+    def forward(self, ids):
+        x = self.table(ids)
+        x = x + self.down(self.up(self.norm(x)).relu())
+        return self.head(self.last(self.drop(x)))
+
+
+def sequence_parallel(mesh, size):
+    """Norms and dropout on parts of the sequence, the loss on parts of the classes."""
+    torch.manual_seed(3)
+    reference, cut = Block(), Block()
+    cut.load_state_dict(reference.state_dict())
+    along = Shard(1)
+    plan = {
+        "table": RowwiseParallel(
+            input_layouts=Replicate(), output_layouts=along, use_local_output=False
+        ),
+        "norm": SequenceParallel(),
+        "up": ColwiseParallel(input_layouts=along),
+        "down": RowwiseParallel(output_layouts=along, use_local_output=False),
+        "drop": SequenceParallel(),
+        "last": SequenceParallel(),
+        "head": ColwiseParallel(
+            input_layouts=along, output_layouts=Shard(-1), use_local_output=False
+        ),
+    }
+    parallelize_module(cut, mesh, plan)
+    g = torch.Generator().manual_seed(1)
+    ids, target = (torch.randint(0, 11, (2, 5), generator=g) for _ in range(2))
+    target[0, 2] = -100
+    torch.manual_seed(5)
+    expected = nn.functional.cross_entropy(reference(ids).flatten(0, 1), target.flatten())
+    expected.backward()
+    torch.manual_seed(5)
+    with loss_parallel():
+        loss = nn.functional.cross_entropy(cut(ids).transpose(1, 2), target)
+        loss.backward()
+    assert abs(whole(loss) - expected) < 1e-6
+    for (name, p), q in zip(reference.named_parameters(), cut.parameters(), strict=True):
+        assert (p.grad - whole(q.grad)).abs().max() < 1e-6, name
+    for reduction in ("sum", "none"):
+        logits, weight = torch.randn(4, 7), torch.rand(7)
+        ids = torch.tensor([0, 6, 3, 3])
+        d = distribute_tensor(logits, mesh, [Shard(1)])
+        logits = d.full_tensor()
+        dist.broadcast(weight, 0)
+        with loss_parallel():
+            ours = nn.functional.cross_entropy(d, ids, weight, reduction=reduction)
+        right = nn.functional.cross_entropy(logits, ids, weight, reduction=reduction)
+        assert (whole(ours) - right).abs().max() < 1e-6
+
+
+def prepared(mesh, size):
+    """Inputs and outputs are brought into other layouts."""
+    rank, x = dist.get_rank(), torch.arange(4.0 * size).view(2 * size, 2)
+    seen = []
+
+    class Looks(nn.Module):
+        def forward(self, x, *, scale=None):
+            seen.append((type(x), tuple(x.shape)))
+            return x * 2
+
+    mine = x.chunk(size)[rank]
+    layouts = {"input_layouts": Shard(0), "desired_input_layouts": Replicate()}
+    first = parallelize_module(Looks(), mesh, PrepareModuleInput(**layouts, use_local_output=True))
+    assert first(mine).equal(x * 2)
+    layouts = {"output_layouts": Replicate(), "desired_output_layouts": Shard(0)}
+    second = parallelize_module(Looks(), mesh, PrepareModuleOutput(**layouts))
+    assert second(x).equal(mine * 2)
+    style = PrepareModuleInputOutput(
+        input_layouts=(Shard(0),),
+        desired_input_layouts=(Replicate(),),
+        use_local_input=True,
+        **layouts,
+    )
+    assert parallelize_module(Looks(), mesh, style)(mine).equal(mine * 2)
+    assert seen == [(torch.Tensor, (2 * size, 2))] * 3
+
+
+def fsdp_states(m, opt, reference, rank):
+    """FullyShardedDataParallel's states: whole ones, shards, on the first process only."""
+    right = reference.state_dict()
+    whole_state = m.state_dict()
+    assert list(whole_state) == list(right) == [name for name, _ in m.named_parameters()]
+    assert not any(isinstance(v, DTensor) for v in whole_state.values())
+    other = FullyShardedDataParallel(model(), auto_wrap_policy=ModuleWrapPolicy({nn.Linear}))
+    with FullyShardedDataParallel.summon_full_params(other):
+        assert other.module[0].weight.shape == (16, 6)
+        with torch.no_grad():
+            other.module[0].weight.fill_(7.0)
+    assert other.state_dict()["0.weight"].eq(7).all()
+    other.load_state_dict(whole_state)
+    agree(other, reference)
+    with FullyShardedDataParallel.state_dict_type(m, StateDictType.SHARDED_STATE_DICT):
+        shards = m.state_dict()
+        assert all(isinstance(v, DTensor) for v in shards.values())
+        assert list(shards) == list(right)
+    with FullyShardedDataParallel.state_dict_type(
+        m, StateDictType.FULL_STATE_DICT, FullStateDictConfig(rank0_only=True)
+    ):
+        assert len(m.state_dict()) == (len(right) if rank == 0 else 0)
+    states = FullyShardedDataParallel.optim_state_dict(m, opt)
+    assert states["state"]["0.weight"]["exp_avg"].shape == (16, 6)
+    new = torch.optim.Adam(other.parameters(), lr=0.5)
+    to_load = FullyShardedDataParallel.optim_state_dict_to_load(other, new, states)
+    new.load_state_dict(to_load)
+    assert new.param_groups[0]["lr"] == 0.01
+    again = FullyShardedDataParallel.optim_state_dict(other, new)
+    for name, entry in states["state"].items():
+        assert entry["exp_avg"].equal(again["state"][name]["exp_avg"])
+
+
 def main(folder):
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
     mesh = dist.init_device_mesh("cpu", (size,))
     layouts(mesh, size)
+    sequence_parallel(mesh, size)
+    prepared(mesh, size)
 
     reference = model()
     ref_opt = torch.optim.Adam(reference.parameters(), lr=0.01)
@@ -85,6 +224,8 @@ def main(folder):
     older_opt = torch.optim.Adam(older.parameters(), lr=0.01)
     train(older, older_opt, range(3), lambda x: x[rank::size])
     agree(older, reference)
+
+    fsdp_states(older, older_opt, reference, rank)
 
     half = sharded(mesh, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
     half_opt = torch.optim.SGD(half.parameters(), lr=0.01)
@@ -129,9 +270,8 @@ def main(folder):
     future = dcp.async_save(
         {"x": distribute_tensor(torch.arange(7.0), mesh, [Shard(0)])},
         checkpoint_id=f"{folder}/two",
-        process_group=dist.new_group(),
     )
-    future.wait()
+    future.result()
     state = {"x": torch.zeros(7)}
     dcp.load(state, checkpoint_id=f"{folder}/two")
     assert state["x"].equal(torch.arange(7.0))

@@ -1,7 +1,9 @@
 """Says where it runs, and checks collectives between the machines."""
 
 import socket
+import sys
 
+import collectives
 import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_group
@@ -22,3 +24,5 @@ elif rank == size - 1:
 engine = type(_get_default_group().engine).__name__
 print(f"rank {rank} of {size} on {' '.join(found)} by {engine}", flush=True)
 dist.destroy_process_group()
+if sys.argv[1:] == ["collectives"]:
+    collectives.main()

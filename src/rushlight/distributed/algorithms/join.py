@@ -13,7 +13,11 @@ __all__ = ["Join", "JoinHook", "Joinable"]
 
 
 class JoinHook:
-    """What a process does when it has no more inputs."""
+    """What a process does when it has no more inputs.
+
+    >>> from rushlight.distributed.algorithms.join import JoinHook
+    >>> JoinHook().post_hook(is_last_joiner=True)
+    """
 
     def main_hook(self) -> None:
         """In each step of the others."""
@@ -32,7 +36,12 @@ class _JoinConfig:
 
 
 class Joinable:
-    """What can be in a join block."""
+    """What can be in a join block.
+
+    >>> from rushlight.distributed.algorithms.join import Joinable
+    >>> issubclass(torch.nn.parallel.DistributedDataParallel, Joinable)
+    True
+    """
 
     def __init__(self) -> None:
         self._join_config = _JoinConfig(False, False, False)
@@ -57,6 +66,17 @@ class Join:
 
     A block in which processes may have different numbers of inputs. ``kwargs`` go to the objects'
     ``join_hook``. ValueError if the objects have no group or different ones.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.join import Join
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> with Join([model]):
+    ...     for x in torch.ones(3, 4, 2):
+    ...         model(x).sum().backward()
+    >>> model.module.bias.grad
+    tensor([12.])
+    >>> dist.destroy_process_group()
     """
 
     def __init__(

@@ -24,9 +24,16 @@ __all__ = [
 ]
 
 
+_FSDP = "_fsdp_wrapped_module"
+
+
 @dataclass
 class StateDictOptions:
-    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway."""
+    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway.
+
+    >>> torch.distributed.checkpoint.state_dict.StateDictOptions(full_state_dict=True).strict
+    True
+    """
 
     full_state_dict: bool = False
     cpu_offload: bool = False
@@ -38,7 +45,13 @@ class StateDictOptions:
 
 def _plain(name: str) -> str:
     """A name without the ``module.`` of DistributedDataParallel."""
-    return ".".join(part for part in name.split(".") if part != "module")
+    wrappers = ("module", _FSDP)
+    return ".".join(part for part in name.split(".") if part not in wrappers)
+
+
+def _inside(model: Module) -> Module:
+    """What FullyShardedDataParallel wraps: its state is one of shards."""
+    return model._modules.get(_FSDP) or model
 
 
 def _whole(value: Any, options: StateDictOptions) -> Any:
@@ -50,14 +63,19 @@ def _whole(value: Any, options: StateDictOptions) -> Any:
 def get_model_state_dict(
     model: Module, *, submodules: Any = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
-    """get_model_state_dict(model, *, options=None): parameters and buffers by name."""
+    """get_model_state_dict(model, *, options=None): parameters and buffers by name.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_model_state_dict
+    >>> list(get_model_state_dict(torch.nn.Linear(2, 1)))
+    ['weight', 'bias']
+    """
     if submodules is not None:
         raise NotImplementedError("submodules is not supported: call it with the submodule")
     chosen = options or StateDictOptions()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     return {
         _plain(name): _whole(value, chosen)
-        for name, value in model.state_dict().items()
+        for name, value in _inside(model).state_dict().items()
         if not (chosen.ignore_frozen_params and name in frozen)
     }
 
@@ -67,8 +85,14 @@ def set_model_state_dict(
 ) -> Any:
     """set_model_state_dict(model, model_state_dict, *, options=None): fill a model; whole tensors
     are cut where the model has shards.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import set_model_state_dict
+    >>> layer = torch.nn.Linear(1, 1)
+    >>> set_model_state_dict(layer, {"weight": torch.ones(1, 1), "bias": torch.zeros(1)})
+    <All keys matched successfully>
     """
     chosen = options or StateDictOptions()
+    model = _inside(model)
     own = model.state_dict()
     names = {_plain(name): name for name in own}
     new = {}
@@ -137,6 +161,12 @@ def get_optimizer_state_dict(
     """get_optimizer_state_dict(model, optimizers, *, options=None): the state by parameter names.
 
     An optimizer that has not stepped gets its first state, so that there is something to fill.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_optimizer_state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.SGD(layer.parameters(), lr=0.1)
+    >>> get_optimizer_state_dict(layer, opt)["param_groups"][0]["params"]
+    ['weight', 'bias']
     """
     chosen = options or StateDictOptions()
     names = _names(model)
@@ -161,6 +191,15 @@ def set_optimizer_state_dict(
 ) -> None:
     """set_optimizer_state_dict(model, optimizers, optim_state_dict, *, options=None): fill
     optimizers.
+
+    >>> from rushlight.distributed.checkpoint import state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.SGD(layer.parameters(), lr=0.1)
+    >>> saved = state_dict.get_optimizer_state_dict(layer, opt)
+    >>> opt.param_groups[0]["lr"] = 9.0
+    >>> state_dict.set_optimizer_state_dict(layer, opt, saved)
+    >>> opt.param_groups[0]["lr"]
+    0.1
     """
     names = _names(model)
     groups = iter(optim_state_dict["param_groups"])
@@ -190,7 +229,14 @@ def get_state_dict(
     submodules: Any = None,
     options: StateDictOptions | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """get_state_dict(model, optimizers, *, options=None): both."""
+    """get_state_dict(model, optimizers, *, options=None): both.
+
+    >>> from rushlight.distributed.checkpoint.state_dict import get_state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> model, optim = get_state_dict(layer, torch.optim.Adam(layer.parameters()))
+    >>> sorted(optim["state"]["weight"])
+    ['exp_avg', 'exp_avg_sq', 'step']
+    """
     return (
         get_model_state_dict(model, submodules=submodules, options=options),
         get_optimizer_state_dict(model, optimizers, options=options),
@@ -207,6 +253,13 @@ def set_state_dict(
 ) -> Any:
     """set_state_dict(model, optimizers, *, model_state_dict, optim_state_dict, options=None): fill
     both.
+
+    >>> from rushlight.distributed.checkpoint import state_dict
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> opt = torch.optim.Adam(layer.parameters())
+    >>> model, optim = state_dict.get_state_dict(layer, opt)
+    >>> state_dict.set_state_dict(layer, opt, model_state_dict=model, optim_state_dict=optim)
+    <All keys matched successfully>
     """
     set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
     return set_model_state_dict(model, model_state_dict, options=options)

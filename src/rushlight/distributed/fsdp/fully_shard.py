@@ -15,7 +15,11 @@ __all__ = ["CPUOffloadPolicy", "FSDPModule", "MixedPrecisionPolicy", "OffloadPol
 
 @dataclass(frozen=True)
 class MixedPrecisionPolicy:
-    """Dtypes: of the gathered parameters, of the reduction, of outputs; None: as they are."""
+    """Dtypes: of the gathered parameters, of the reduction, of outputs; None: as they are.
+
+    >>> torch.distributed.fsdp.MixedPrecisionPolicy(torch.bfloat16).param_dtype
+    torch.bfloat16
+    """
 
     param_dtype: torch.dtype | None = None
     reduce_dtype: torch.dtype | None = None
@@ -25,18 +29,36 @@ class MixedPrecisionPolicy:
 
 @dataclass
 class OffloadPolicy:
-    """Where shards are kept: on their device."""
+    """Where shards are kept: on their device.
+
+    >>> torch.distributed.fsdp.OffloadPolicy()
+    OffloadPolicy()
+    """
 
 
 @dataclass
 class CPUOffloadPolicy(OffloadPolicy):
-    """Where shards are kept: on the CPU, where they are anyway."""
+    """Where shards are kept: on the CPU, where they are anyway.
+
+    >>> torch.distributed.fsdp.CPUOffloadPolicy().pin_memory
+    True
+    """
 
     pin_memory: bool = True
 
 
 class UnshardHandle:
-    """What ``unshard`` returns."""
+    """What ``unshard`` returns.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> layer = dist.fsdp.fully_shard(torch.nn.Linear(2, 1))
+    >>> layer.unshard(async_op=True).wait()
+    >>> layer.weight.shape
+    torch.Size([1, 2])
+    >>> layer.reshard()
+    >>> dist.destroy_process_group()
+    """
 
     def wait(self) -> None:
         """Wait until the parameters are there; they are."""
@@ -53,7 +75,15 @@ class _State:
 
 
 class FSDPModule:
-    """What a module can do besides after ``fully_shard``."""
+    """What a module can do besides after ``fully_shard``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> layer = dist.fsdp.fully_shard(torch.nn.Linear(2, 1))
+    >>> isinstance(layer, dist.fsdp.FSDPModule), isinstance(layer, torch.nn.Linear)
+    (True, True)
+    >>> dist.destroy_process_group()
+    """
 
     _fsdp: _State
 

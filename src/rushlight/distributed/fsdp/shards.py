@@ -95,11 +95,12 @@ class ShardGroup:
     def _gathered(self) -> torch.Tensor:
         """The flat tensor of all shards: one row of ``total`` elements for each process."""
         dtype = self.policy.param_dtype or self.pieces[0].sharded.dtype
-        mine = torch.zeros(self.total, dtype=dtype)
+        place = part_of(self.pieces[0].sharded).device
+        mine = torch.zeros(self.total, dtype=dtype, device=place)
         for piece in self.pieces:
             local = part_of(piece.sharded).reshape(-1)
             mine[piece.start : piece.start + local.numel()].copy_(local)
-        flat = torch.empty(self.group.size(), self.total, dtype=dtype)
+        flat = torch.empty(self.group.size(), self.total, dtype=dtype, device=place)
         all_gather_into_tensor(flat, mine, group=self.group)
         return flat
 
@@ -173,16 +174,17 @@ class ShardGroup:
         size = self.group.size()
         kept = next(g for g in self.carried if g is not None)
         dtype = self.policy.reduce_dtype or kept.dtype
-        flat = torch.zeros(size, self.total, dtype=dtype)
+        flat = torch.zeros(size, self.total, dtype=dtype, device=kept.device)
         for piece, grad in zip(self.pieces, self.carried, strict=True):
             if grad is not None:
-                padded = torch.zeros(size * piece.rows * piece.width, dtype=dtype)
+                count = size * piece.rows * piece.width
+                padded = torch.zeros(count, dtype=dtype, device=kept.device)
                 padded[: grad.numel()].copy_(grad.reshape(-1))
                 width = piece.rows * piece.width
                 flat[:, piece.start : piece.start + width].copy_(padded.view(size, width))
         replicas = 1 if self.replicas is None else self.replicas.size()
         flat.mul_(1 / (self.divide_factor or size * replicas))
-        mine = torch.empty(self.total, dtype=dtype)
+        mine = torch.empty(self.total, dtype=dtype, device=kept.device)
         reduce_scatter_tensor(mine, flat, group=self.group)
         if self.replicas is not None:
             all_reduce(mine, group=self.replicas)

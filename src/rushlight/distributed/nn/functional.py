@@ -154,24 +154,52 @@ class _AllReduce(Function):
 
 
 def broadcast(tensor: torch.Tensor, src: int, group: Any = None) -> torch.Tensor:
-    """broadcast(tensor, src, group=WORLD): rank ``src``'s tensor, on all."""
+    """broadcast(tensor, src, group=WORLD): rank ``src``'s tensor, on all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.broadcast(torch.ones(2), 0)
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
+    """
     return _Broadcast.apply(src, group, tensor)
 
 
 def gather(tensor: torch.Tensor, dst: int = 0, group: Any = None) -> tuple[torch.Tensor, ...]:
-    """gather(tensor, dst=0, group=WORLD): all tensors, on rank ``dst``; zeros elsewhere."""
+    """gather(tensor, dst=0, group=WORLD): all tensors, on rank ``dst``; zeros elsewhere.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.gather(torch.ones(2), dst=0)
+    (tensor([1., 1.]),)
+    >>> dist.destroy_process_group()
+    """
     return _Gather.apply(dst, group, tensor)
 
 
 def scatter(tensors: Sequence[torch.Tensor], src: int = 0, group: Any = None) -> torch.Tensor:
-    """scatter(tensors, src=0, group=WORLD): each gets its own of rank ``src``'s tensors."""
+    """scatter(tensors, src=0, group=WORLD): each gets its own of rank ``src``'s tensors.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.scatter([torch.ones(2)], src=0)
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
+    """
     return _Scatter.apply(src, group, *tensors)
 
 
 def reduce(
     tensor: torch.Tensor, dst: int, op: Any = ReduceOp.SUM, group: Any = None
 ) -> torch.Tensor:
-    """reduce(tensor, dst, op=ReduceOp.SUM, group=WORLD): the reduction, on rank ``dst``."""
+    """reduce(tensor, dst, op=ReduceOp.SUM, group=WORLD): the reduction, on rank ``dst``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.reduce(torch.ones(2), dst=0)
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
+    """
     return _Reduce.apply(dst, op, group, tensor)
 
 
@@ -183,12 +211,25 @@ def reduce_scatter(
 ) -> torch.Tensor:
     """reduce_scatter(output, input_list, op=ReduceOp.SUM, group=WORLD): the reduction of what all
     have for this process.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.reduce_scatter(torch.zeros(2), [torch.ones(2)])
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     return _ReduceScatter.apply(op, group, output, *input_list)
 
 
 def all_gather(tensor: torch.Tensor, group: Any = None) -> tuple[torch.Tensor, ...]:
-    """all_gather(tensor, group=WORLD): all tensors, in the order of ranks."""
+    """all_gather(tensor, group=WORLD): all tensors, in the order of ranks.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.all_gather(torch.ones(2))
+    (tensor([1., 1.]),)
+    >>> dist.destroy_process_group()
+    """
     return _AllGather.apply(group, tensor)
 
 
@@ -199,6 +240,12 @@ def all_to_all(
 ) -> tuple[torch.Tensor, ...]:
     """all_to_all(output_tensor_list, input_tensor_list, group=WORLD): what all have for this
     process.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.all_to_all([torch.zeros(1)], [torch.ones(1)])
+    (tensor([1.]),)
+    >>> dist.destroy_process_group()
     """
     return _AllToAll.apply(group, output_tensor_list, *input_tensor_list)
 
@@ -212,10 +259,24 @@ def all_to_all_single(
 ) -> torch.Tensor:
     """all_to_all_single(output, input, output_split_sizes=None, input_split_sizes=None,
     group=WORLD): the same with one tensor, cut along its first dimension.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> dist.nn.all_to_all_single(torch.zeros(2), torch.ones(2))
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     return _AllToAllSingle.apply(group, output, output_split_sizes, input_split_sizes, input)
 
 
 def all_reduce(tensor: torch.Tensor, op: Any = ReduceOp.SUM, group: Any = None) -> torch.Tensor:
-    """all_reduce(tensor, op=ReduceOp.SUM, group=WORLD): the reduction, on all."""
+    """all_reduce(tensor, op=ReduceOp.SUM, group=WORLD): the reduction, on all.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> dist.nn.all_reduce(x).sum().backward(); x.grad
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
+    """
     return _AllReduce.apply(op, group, tensor)

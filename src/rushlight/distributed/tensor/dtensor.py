@@ -27,6 +27,14 @@ _detach: Any = torch.Tensor.__dict__["detach"]  # not DTensor's own
 class DTensor(torch.Tensor):
     """A tensor of which each process holds a part; made by ``distribute_tensor`` or
     ``DTensor.from_local``.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> t = dist.tensor.DTensor.from_local(torch.ones(2), mesh, [dist.tensor.Shard(0)])
+    >>> (t * 2).full_tensor(), t.placements
+    (tensor([2., 2.]), (Shard(dim=0),))
+    >>> dist.destroy_process_group()
     """
 
     _mesh: DeviceMesh
@@ -283,6 +291,14 @@ def distribute_tensor(
     """distribute_tensor(tensor, device_mesh=None, placements=None, *, src_data_rank=0)
 
     A DTensor of a tensor that each process has whole: rank ``src_data_rank``'s values count.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> t = dist.tensor.distribute_tensor(torch.ones(2), mesh, [dist.tensor.Shard(0)])
+    >>> t.to_local()
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
     """
     mesh = current_mesh() if device_mesh is None else device_mesh
     chosen = _placements(placements, mesh, tensor.ndim)
@@ -309,6 +325,14 @@ def distribute_module(
 
     Make a module's parameters DTensors: ``partition_fn(name, submodule, mesh)`` chooses how, the
     rest is replicated. ``input_fn`` and ``output_fn`` change what goes in and out.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> layer = dist.tensor.distribute_module(torch.nn.Linear(2, 1), mesh)
+    >>> layer.weight.placements
+    (Replicate(),)
+    >>> dist.destroy_process_group()
     """
     mesh = current_mesh() if device_mesh is None else device_mesh
     for name, part in module.named_modules():
@@ -355,15 +379,24 @@ def dispatch(func: Any, args: tuple, kwargs: dict) -> Any:
         with DisableTorchFunctionSubclass():
             return func(*args, **kwargs)
     tensors = _dtensors(args) + _dtensors(tuple(kwargs.values()))
-    rule = _RULES.get(func)
+    rule = RULES.get(func)
     if rule is not None:
         result = rule(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+    named = RULES_BY_NAME.get(name)
+    if named is not None:
+        result = named(func, *args, **kwargs)
         if result is not NotImplemented:
             return result
     tensors = [t for t in tensors if not _is_number(t)] or tensors
     first = tensors[0]
     if name in _ELEMENTWISE and _alike(tensors, args):
         return _on_parts(func, name, first, args, kwargs)
+    if name in _ELEMENTWISE and not kwargs and not name.endswith("_"):
+        result = _broadcast(func, tensors, args)
+        if result is not NotImplemented:
+            return result
     return _on_whole(func, first, args, kwargs)
 
 
@@ -414,6 +447,35 @@ def _on_parts(func: Any, name: str, first: DTensor, args: tuple, kwargs: dict) -
     return _FromLocal.apply(result, first._mesh, first._placements, first._whole)
 
 
+def _broadcast(func: Any, tensors: list[DTensor], args: tuple) -> Any:
+    """One tensor in parts, the others the same everywhere and of size 1 where it is cut."""
+    cut = [t for t in tensors if t._mesh.ndim == 1 and isinstance(t._placements[0], Shard)]
+    if len(cut) != 1 or any(t._mesh.ndim != 1 for t in tensors):
+        return NotImplemented
+    first = cut[0]
+    place: Any = first._placements[0]
+    from_right = place.dim - first.ndim
+    group = first._mesh.get_group()
+    local = []
+    for a in args:
+        if isinstance(a, torch.Tensor) and a is not first:
+            part = not isinstance(a, DTensor) and a.shape == part_of(first).shape
+            if part and a.shape != first._whole:  # made from the part
+                local.append(a)
+                continue
+            fits = a.ndim < -from_right or a.shape[from_right] == 1
+            whole = not isinstance(a, DTensor) or isinstance(a._placements[0], Replicate)
+            if not fits or not whole or a.ndim > first.ndim:
+                return NotImplemented
+            a = Spread.apply(local_or(a, first._mesh, (Replicate(),)), group)
+        local.append(first.to_local() if a is first else a)
+    shapes = [a.shape for a in args if isinstance(a, DTensor)]
+    whole_shape = torch.broadcast_shapes(*shapes)
+    if whole_shape[from_right] != first._whole[from_right]:
+        return NotImplemented
+    return from_local(func(*local), first._mesh, first._placements, whole_shape)
+
+
 def _on_whole(func: Any, first: DTensor, args: tuple, kwargs: dict) -> Any:
     """Bring everything together; the result lies whole on all processes."""
     whole = DTensor.full_tensor
@@ -432,7 +494,16 @@ def _on_whole(func: Any, first: DTensor, args: tuple, kwargs: dict) -> Any:
     return back(result)
 
 
-def _local_or(t: Any, mesh: DeviceMesh, wanted: Placements) -> torch.Tensor:
+def from_local(
+    t: torch.Tensor, mesh: DeviceMesh, placements: Placements, whole: torch.Size
+) -> DTensor:
+    """A DTensor of the parts, with history."""
+    result: DTensor = _FromLocal.apply(t, mesh, placements, whole)
+    return result
+
+
+def local_or(t: Any, mesh: DeviceMesh, wanted: Placements) -> torch.Tensor:
+    """The part of this process in the wanted layout; plain tensors are the same everywhere."""
     if not isinstance(t, DTensor):
         t = DTensor.from_local(t, mesh)
     return t.redistribute(placements=wanted).to_local()
@@ -445,16 +516,16 @@ def _linear_rule(input: Any, weight: Any, bias: Any = None) -> Any:
     mesh, place = weight._mesh, weight._placements[0]
     group = mesh.get_group()
     if place == Shard(0):
-        x = Spread.apply(_local_or(input, mesh, (Replicate(),)), group)
-        b = None if bias is None else _local_or(bias, mesh, (Shard(0),))
+        x = Spread.apply(local_or(input, mesh, (Replicate(),)), group)
+        b = None if bias is None else local_or(bias, mesh, (Shard(0),))
         out = linear(x, weight.to_local(), b)
         whole = torch.Size([*out.shape[:-1], weight.shape[0]])
         return _FromLocal.apply(out, mesh, (Shard(out.ndim - 1),), whole)
     if place == Shard(1):
-        x = _local_or(input, mesh, (Shard(input.ndim - 1),))
+        x = local_or(input, mesh, (Shard(input.ndim - 1),))
         out = Reduce.apply(linear(x, weight.to_local()), group, "sum")
         if bias is not None:
-            out = out + _local_or(bias, mesh, (Replicate(),))
+            out = out + local_or(bias, mesh, (Replicate(),))
         return _FromLocal.apply(out, mesh, (Replicate(),), out.shape)
     return NotImplemented
 
@@ -465,7 +536,7 @@ def _embedding_rule(input: Any, weight: Any, *args: Any, **kwargs: Any) -> Any:
         return NotImplemented
     mesh, place = weight._mesh, weight._placements[0]
     group = mesh.get_group()
-    ids = _local_or(input, mesh, (Replicate(),))
+    ids = local_or(input, mesh, (Replicate(),))
     if place == Shard(1):
         out = embedding(ids, weight.to_local(), *args, **kwargs)
         whole = torch.Size([*ids.shape, weight.shape[1]])
@@ -480,4 +551,6 @@ def _embedding_rule(input: Any, weight: Any, *args: Any, **kwargs: Any) -> Any:
     return NotImplemented
 
 
-_RULES: dict[Any, Callable[..., Any]] = {linear: _linear_rule, embedding: _embedding_rule}
+RULES: dict[Any, Callable[..., Any]] = {linear: _linear_rule, embedding: _embedding_rule}
+# By the names of operators; these get the operator first.
+RULES_BY_NAME: dict[str, Callable[..., Any]] = {}

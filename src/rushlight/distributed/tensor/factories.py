@@ -29,7 +29,15 @@ def ones(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """ones(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)"""
+    """ones(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.ones(2, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).to_local()
+    tensor([1., 1.])
+    >>> dist.destroy_process_group()
+    """
     return _made(torch.ones, size, dtype, requires_grad, device_mesh, placements)
 
 
@@ -40,7 +48,15 @@ def zeros(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """zeros(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)"""
+    """zeros(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.zeros(2, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).to_local()
+    tensor([0., 0.])
+    >>> dist.destroy_process_group()
+    """
     return _made(torch.zeros, size, dtype, requires_grad, device_mesh, placements)
 
 
@@ -51,7 +67,15 @@ def empty(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """empty(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)"""
+    """empty(*size, dtype=None, requires_grad=False, device_mesh=None, placements=None)
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.empty(2, 3, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).shape
+    torch.Size([2, 3])
+    >>> dist.destroy_process_group()
+    """
     return _made(torch.empty, size, dtype, requires_grad, device_mesh, placements)
 
 
@@ -62,7 +86,15 @@ def rand(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """rand(*size, dtype=None, ...): the numbers are those of the first process."""
+    """rand(*size, dtype=None, ...): the numbers are those of the first process.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.rand(2, 3, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).shape
+    torch.Size([2, 3])
+    >>> dist.destroy_process_group()
+    """
     return _made(torch.rand, size, dtype, requires_grad, device_mesh, placements)
 
 
@@ -73,7 +105,15 @@ def randn(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """randn(*size, dtype=None, ...): the numbers are those of the first process."""
+    """randn(*size, dtype=None, ...): the numbers are those of the first process.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.randn(2, 3, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).shape
+    torch.Size([2, 3])
+    >>> dist.destroy_process_group()
+    """
     return _made(torch.randn, size, dtype, requires_grad, device_mesh, placements)
 
 
@@ -86,6 +126,14 @@ def full(
     device_mesh: DeviceMesh | None = None,
     placements: Sequence[Placement] | None = None,
 ) -> DTensor:
-    """full(size, fill_value, *, dtype=None, ...)"""
+    """full(size, fill_value, *, dtype=None, ...)
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> mesh = dist.init_device_mesh("cpu", (1,))
+    >>> dist.tensor.full((2,), 5.0, device_mesh=mesh, placements=[dist.tensor.Shard(0)]).to_local()
+    tensor([5., 5.])
+    >>> dist.destroy_process_group()
+    """
     whole = torch.full(size, fill_value, dtype=dtype)
     return distribute_tensor(whole, device_mesh, placements).requires_grad_(requires_grad)

@@ -37,9 +37,9 @@ def gathered(t: torch.Tensor, dim: int, group: ProcessGroup, total: int) -> torc
     shape[dim] = max(lengths)
     padded = t.detach().contiguous()
     if t.shape[dim] != shape[dim]:
-        padded = torch.zeros(shape, dtype=t.dtype)
+        padded = torch.zeros(shape, dtype=t.dtype, device=t.device)
         padded.narrow(dim, 0, t.shape[dim]).copy_(t.detach())
-    parts = [torch.empty(shape, dtype=t.dtype) for _ in range(size)]
+    parts = [torch.empty(shape, dtype=t.dtype, device=t.device) for _ in range(size)]
     all_gather(parts, padded, group=group)
     return torch.cat([p.narrow(dim, 0, n) for p, n in zip(parts, lengths, strict=True)], dim)
 

@@ -4,7 +4,11 @@ __all__ = ["Partial", "Placement", "Replicate", "Shard"]
 
 
 class Placement:
-    """How a tensor lies on one dimension of a mesh."""
+    """How a tensor lies on one dimension of a mesh.
+
+    >>> torch.distributed.tensor.Shard(1).is_shard(), torch.distributed.tensor.Shard(1).is_partial()
+    (True, False)
+    """
 
     def is_shard(self, dim: int | None = None) -> bool:
         """Whether each process has a part (along this dimension)."""
@@ -55,8 +59,21 @@ class Shard(Placement):
         return min(width, curr_local_size - start), start
 
 
+class _StridedShard(Shard):
+    """Parts of parts, which PyTorch's fused layers use; nothing here is one."""
+
+    def __init__(self, dim: int, *, split_factor: int) -> None:
+        raise NotImplementedError(
+            "_StridedShard is not available in rushlight: shard each part of the fused weight"
+        )
+
+
 class Replicate(Placement):
-    """Replicate(): each process has all of it."""
+    """Replicate(): each process has all of it.
+
+    >>> torch.distributed.tensor.Replicate()
+    Replicate()
+    """
 
     def is_replicate(self) -> bool:
         """True."""
@@ -76,7 +93,11 @@ class Replicate(Placement):
 
 
 class Partial(Placement):
-    """Partial(reduce_op='sum'): the tensor is the sum (or average, ...) of what all have."""
+    """Partial(reduce_op='sum'): the tensor is the sum (or average, ...) of what all have.
+
+    >>> torch.distributed.tensor.Partial("avg")
+    Partial(avg)
+    """
 
     def __init__(self, reduce_op: str = "sum") -> None:
         self.reduce_op = reduce_op

@@ -110,6 +110,7 @@ from rushlight.nn.modules.normalization import GroupNorm as GroupNorm
 from rushlight.nn.modules.normalization import LayerNorm as LayerNorm
 from rushlight.nn.modules.normalization import LocalResponseNorm as LocalResponseNorm
 from rushlight.nn.modules.normalization import RMSNorm as RMSNorm
+from rushlight.nn.modules.optimized import OptimizedModule as _OptimizedModule  # noqa: F401
 from rushlight.nn.modules.padding import CircularPad1d as CircularPad1d
 from rushlight.nn.modules.padding import CircularPad2d as CircularPad2d
 from rushlight.nn.modules.padding import CircularPad3d as CircularPad3d

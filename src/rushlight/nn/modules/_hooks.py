@@ -26,6 +26,17 @@ _global_backward_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
 _global_backward_hooks: OrderedDict[int, Callable] = OrderedDict()
 _global_is_full_backward_hook: bool | None = None
 
+
+def _has_any_global_hook() -> bool:
+    """Whether a hook that all modules have is registered."""
+    return bool(
+        _global_backward_pre_hooks
+        or _global_backward_hooks
+        or _global_forward_pre_hooks
+        or _global_forward_hooks
+    )
+
+
 _MIXED_GLOBAL = (
     "Cannot use both regular backward hooks and full backward hooks as a "
     "global Module hook. Please use only one of them."

@@ -4,7 +4,7 @@ PyTorch finds ``self.weight`` in ``__getattr__``, after the ordinary look-up has
 that costs 0.4-0.6 us an access. Here ``_parameters``, ``_buffers`` and ``_modules`` write every
 entry through to the module's ``__dict__``, so the ordinary look-up finds it (0.03 us). The
 dictionary stays the truth: ``m._parameters["weight"] = p`` and ``del m._modules["fc"]`` are seen at
-once.
+once. A class that overrides ``__getattr__`` to see such look-ups has no mirror.
 """
 
 import copy
@@ -29,8 +29,12 @@ class Registry(dict):
 
     def _show(self, name: str, value: Any) -> None:
         owner = self._owner()
-        # A class attribute of that name must keep winning, as it does over PyTorch's __getattr__.
-        if owner is not None and not hasattr(type(owner), name):
+        if owner is None:
+            return
+        # A class attribute of that name must keep winning, as it does over PyTorch's __getattr__;
+        # and a class with a __getattr__ of its own wants to be asked.
+        kind = type(owner)
+        if not hasattr(kind, name) and hasattr(kind.__getattr__, "only_registered"):
             owner.__dict__[name] = value
 
     def _hide(self, name: str, value: Any) -> None:

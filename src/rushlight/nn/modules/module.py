@@ -133,6 +133,7 @@ class Module(HookMethods, StateDictMethods):
     training: bool
     call_super_init: bool = False
     _compiled_call_impl: Callable | None = None
+    _optimized_class: Callable | None = None  # what torch.compile makes of a module
 
     forward: Callable[..., Any] = _forward_unimplemented
 
@@ -191,10 +192,21 @@ class Module(HookMethods, StateDictMethods):
     _call_impl = _wrapped_call_impl = __call__
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """compile(...): not available; call the module as it is."""
-        raise NotImplementedError(
-            "Module.compile() is not available in rushlight: call the module without it"
-        )
+        """compile(*args, **kwargs): ``torch.compile`` in place; the module is called as before.
+
+        Nothing is compiled here, so a backend other than "eager" raises NotImplementedError, unless
+        ``torch.compiler.set_stance("force_eager")`` or ``TORCH_COMPILE_DISABLE=1`` is in force.
+
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> layer.compile(backend='eager')
+        >>> layer(torch.ones(2)).shape
+        torch.Size([1])
+        """
+        compiled = torch.compile(self._call_impl, *args, **kwargs)
+        require = getattr(compiled, "_require_eager", None)
+        if require is not None:
+            require()
+        self._compiled_call_impl = compiled
 
     # ---- registration ----------------------------------------------------------------------------
 
@@ -269,6 +281,8 @@ class Module(HookMethods, StateDictMethods):
             if entries is not None and name in entries:
                 return entries[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    vars(__getattr__)["only_registered"] = True  # for the mirror, which an override does without
 
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__

@@ -32,7 +32,17 @@ def average(group: ProcessGroup | None, tensor: torch.Tensor) -> Future:
 
 
 def allreduce_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future:
-    """What is done without a hook: the average."""
+    """What is done without a hook: the average.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks as hooks
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(None, hooks.allreduce_hook)
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
+    """
     return average(process_group, bucket.buffer())
 
 
@@ -47,12 +57,32 @@ def _compressed(group: ProcessGroup | None, bucket: GradBucket, dtype: torch.dty
 
 
 def fp16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future:
-    """The average, computed and sent in float16."""
+    """The average, computed and sent in float16.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks as hooks
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(None, hooks.fp16_compress_hook)
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
+    """
     return _compressed(process_group, bucket, torch.float16)
 
 
 def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future:
-    """The average, computed and sent in bfloat16."""
+    """The average, computed and sent in bfloat16.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks as hooks
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(None, hooks.bf16_compress_hook)
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
+    """
     return _compressed(process_group, bucket, torch.bfloat16)
 
 
@@ -72,10 +102,30 @@ def _wrapped(hook: Hook, dtype: torch.dtype) -> Hook:
 
 
 def fp16_compress_wrapper(hook: Hook) -> Hook:
-    """The same hook, working in float16."""
+    """The same hook, working in float16.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks as hooks
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(None, hooks.fp16_compress_wrapper(hooks.allreduce_hook))
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
+    """
     return _wrapped(hook, torch.float16)
 
 
 def bf16_compress_wrapper(hook: Hook) -> Hook:
-    """The same hook, working in bfloat16."""
+    """The same hook, working in bfloat16.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks as hooks
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(None, hooks.bf16_compress_wrapper(hooks.allreduce_hook))
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
+    """
     return _wrapped(hook, torch.bfloat16)

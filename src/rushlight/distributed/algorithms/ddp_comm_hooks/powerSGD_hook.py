@@ -29,6 +29,10 @@ class PowerSGDState:
 
     What the hook keeps between iterations. RuntimeError if it were to start before the second
     iteration while errors or Q are kept.
+
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
+    >>> power.PowerSGDState(None, matrix_approximation_rank=2).start_powerSGD_iter
+    1000
     """
 
     def __init__(
@@ -150,6 +154,15 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future:  # noqa: 
     """powerSGD_hook(state, bucket): each matrix of the bucket is approximated, the rest averaged.
 
     Collectives of this hook are waited for, so that all processes do them in one order.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(power.PowerSGDState(None), power.powerSGD_hook)
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
     """
     buffer = bucket.buffer()
     if state.iter < state.start_powerSGD_iter:
@@ -184,6 +197,15 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future:  # noqa: 
 def batched_powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future:  # noqa: N802
     """batched_powerSGD_hook(state, bucket): the bucket as one square matrix, which is faster and
     less exact.
+
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> from rushlight.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
+    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    >>> model.register_comm_hook(power.PowerSGDState(None), power.batched_powerSGD_hook)
+    >>> model(torch.ones(3, 2)).sum().backward(); model.module.bias.grad
+    tensor([3.])
+    >>> dist.destroy_process_group()
     """
     buffer = bucket.buffer()
     if state.iter < state.start_powerSGD_iter:

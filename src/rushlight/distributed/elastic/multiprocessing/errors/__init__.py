@@ -13,6 +13,13 @@ def record(fn: Callable[P, R]) -> Callable[P, R]:
 
     Nothing more is needed here: an error that nobody catches is reported to the other processes and
     to the agent anyway.
+
+    >>> from rushlight.distributed.elastic.multiprocessing.errors import record
+    >>> @record
+    ... def main():
+    ...     return 3
+    >>> main()
+    3
     """
 
     @functools.wraps(fn)

@@ -2,13 +2,15 @@
 #pragma once
 
 #include "arrays.h"
+#include "copy.h"
 
 namespace rushlight {
 
 // `array` is null (without an error) for other types than float32 and, if asked for, float64. Owns a reference.
-struct Held {
+struct FloatArray {
   PyObject *array = nullptr;
-  explicit Held(PyObject *x, bool doubles = false) {
+  FloatArray() = default;
+  explicit FloatArray(PyObject *x, bool doubles = false) {
     if (!PyArray_CheckExact(x)) return;
     PyArrayObject *a = (PyArrayObject *)x;
     int type = PyArray_TYPE(a);
@@ -17,11 +19,12 @@ struct Held {
       Py_INCREF(x);
       array = x;
     } else {
-      array = new_copy(x);
+      array = contiguous(x);
+      if (!array && !PyErr_Occurred()) array = new_copy(x);  // not even aligned
     }
   }
-  ~Held() { Py_XDECREF(array); }
-  Held(const Held &) = delete;
+  ~FloatArray() { Py_XDECREF(array); }
+  FloatArray(const FloatArray &) = delete;
 
   const float *data() const { return data_of<float>(array); }
   int type() const { return PyArray_TYPE((PyArrayObject *)array); }

@@ -1,0 +1,1 @@
+"""torch._subclasses: tensors that stand for others while compiling; none exist here."""

@@ -1,0 +1,1 @@
+"""torch.fx.experimental: tracing by running; there is none."""
