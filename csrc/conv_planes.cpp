@@ -139,33 +139,38 @@ std::vector<Phase> backwards(const ConvCall &c, const float *filters) {
   return phases;
 }
 
+void zip(const float *__restrict even, const float *__restrict odd, size_t n, float *__restrict to) {
+  for (size_t k = 0; k < n; k++) {
+    to[2 * k] = even[k];
+    to[2 * k + 1] = odd[k];
+  }
+}
+
 // The phases' results (channels of a group, rows, columns), one after another, to whole planes.
 void merge(const ConvCall &c, const std::vector<Phase> &phases, const float *part, float *to) {
   size_t channels = c.channels / c.groups, across = std::min(c.stride[2], c.in[2]), step = c.stride[2];
   for (size_t first = 0; first < phases.size(); first += across) {  // those of the same rows
-    const Phase &p = phases[first];
-    size_t height = p.plan.d.out_height, width = p.plan.d.out_width;
-    for (size_t r = 0; r < channels * height; r++) {
-      float *line = to + (r / height * c.in[1] + r % height * c.stride[1] + p.y) * c.in[2];
-      const float *rows[2] = {};
-      size_t place = 0;
-      for (size_t x = 0; x < across; x++) {
-        size_t n = phases[first + x].plan.d.out_width;
-        const float *row = part + place + r * n;
-        if (step == 2) rows[x] = row;
-        else
-          for (size_t k = 0; k < n; k++) line[k * step + x] = row[k];
-        place += channels * height * n;
+    size_t height = phases[first].plan.d.out_height, down = c.stride[1] * c.in[2];
+    float *lines = to + phases[first].y * c.in[2];
+    if (step == 2 && across == 2) {
+      size_t even = phases[first].plan.d.out_width, odd = phases[first + 1].plan.d.out_width;
+      const float *a = part, *b = part + channels * height * even;
+      for (size_t ch = 0; ch < channels; ch++) {
+        float *line = lines + ch * c.in_plane();
+        for (size_t y = 0; y < height; y++, a += even, b += odd, line += down) {
+          zip(a, b, odd, line);
+          if (even > odd) line[2 * odd] = a[odd];
+        }
       }
-      if (step != 2) continue;
-      size_t pairs = c.in[2] / 2;
-      for (size_t k = 0; k < pairs; k++) {
-        line[2 * k] = rows[0][k];
-        line[2 * k + 1] = rows[1][k];
-      }
-      if (pairs < width) line[2 * pairs] = rows[0][pairs];
+      part += channels * height * (even + odd);
+      continue;
     }
-    for (size_t x = 0; x < across; x++) part += channels * height * phases[first + x].plan.d.out_width;
+    for (size_t x = 0; x < across; x++) {
+      size_t n = phases[first + x].plan.d.out_width;
+      for (size_t ch = 0; ch < channels; ch++)
+        for (size_t y = 0; y < height; y++, part += n)
+          for (size_t k = 0; k < n; k++) lines[ch * c.in_plane() + y * down + k * step + x] = part[k];
+    }
   }
 }
 

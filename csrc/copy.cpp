@@ -174,7 +174,7 @@ PyObject *copy_into(PyObject *, PyObject *const *args, Py_ssize_t given) {
   int n = PyArray_NDIM(x);
   if (n != PyArray_NDIM(y) || PyArray_DESCR(x) != PyArray_DESCR(y) || !PyArray_ISWRITEABLE(x) || !PyArray_SIZE(x))
     return not_implemented();
-  if (std::memcmp(PyArray_DIMS(x), PyArray_DIMS(y), sizeof(npy_intp) * (size_t)n) || !apart(x, y)) return not_implemented();
+  if (!PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n) || !apart(x, y)) return not_implemented();
   for (int d = 0; d < n; d++)
     if (!PyArray_STRIDE(x, d) && PyArray_DIM(x, d) > 1) return not_implemented();
   copy_strided(n, PyArray_DIMS(x), PyArray_BYTES(y), PyArray_STRIDES(y), PyArray_BYTES(x), PyArray_STRIDES(x),

@@ -550,6 +550,21 @@ PyObject *front(PyObject *, PyObject *args) {
   return (PyObject *)f;
 }
 
+// front_like(front, python) -> the same front before another function, which does the same for the arguments of both
+PyObject *front_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
+  if (given != 2 || !Py_IS_TYPE(args[0], front_type)) return PyErr_Format(PyExc_TypeError, "expected a front and a function");
+  Front *f = PyObject_New(Front, front_type), *like = (Front *)args[0];
+  if (!f) return nullptr;
+  constexpr size_t head = offsetof(Front, vectorcall);
+  memcpy((char *)f + head, (char *)like + head, sizeof(Front) - head);
+  f->python = args[1];
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XINCREF(x);
+  for (int i = 0; i < f->accepted; i++) Py_INCREF(f->accept[i]);
+  for (int i = 0; i < f->n_wide; i++) Py_INCREF(f->wide[i]);
+  for (int i = 0; i < f->n_whole; i++) Py_INCREF(f->whole[i]);
+  return (PyObject *)f;
+}
+
 PyObject *get(PyObject *self, PyObject *object, PyObject *) {
   return object && object != Py_None ? PyMethod_New(self, object) : Py_NewRef(self);
 }
@@ -595,6 +610,7 @@ PyType_Spec spec = {"rushlight._C.Front", sizeof(Front), 0,
 
 PyMethodDef methods[] = {
     {"front", front, METH_VARARGS, "front(python, op, ...) -> callable\n\nA native front of a Python entry: see entries.front."},
+    {"front_like", (PyCFunction)(void (*)(void))front_like, METH_FASTCALL, "front_like(front, python) -> a front of another function"},
     {nullptr},
 };
 

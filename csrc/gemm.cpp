@@ -14,7 +14,8 @@ namespace rushlight {
 namespace {
 
 constexpr size_t DEPTH = 512;            // units of k in one pass: a few panels of b stay in the second cache
-constexpr size_t STRIP = 256;            // columns of a task that packs b for itself
+constexpr size_t STRIP = 256;            // columns of a block whose b is packed, at least
+constexpr size_t STRIP_BYTES = 1 << 19;  // bytes of those, where k is short
 constexpr size_t KEPT = 1 << 21;         // bytes of packed columns that a thread keeps for its next task
 constexpr size_t PLACE = 1 << 19;        // bytes of b up to which it is read where it is
 constexpr size_t TASK = 1 << 16;         // multiplications of a task at least
@@ -80,6 +81,12 @@ template <typename T> struct Product {
   bool turned;
 };
 
+// Sums of bfloat16's products rounded into their places.
+void narrow_rows(const float *sums, ptrdiff_t step, size_t rows, size_t columns, Bfloat16 *c, ptrdiff_t row) {
+  for (size_t r = 0; r < rows; r++, sums += step, c += row)
+    kernels->optimizers.narrow[0](sums, reinterpret_cast<uint16_t *>(c), columns);
+}
+
 // ---- few rows
 
 // b's columns along memory: each is read once.
@@ -101,38 +108,48 @@ template <typename T> void by_dots(const Product<T> &x) {
     } else {
       float *sums = scratch_sums.of<float>(x.m * (j - i));
       forms<T>().dots(x.m, x.k, a, step, b, x.b_right, j - i, sums, (ptrdiff_t)(j - i), bias);
-      for (size_t r = 0; r < x.m; r++)
-        kernels->optimizers.narrow[0](sums + r * (j - i), reinterpret_cast<uint16_t *>(x.c) + (ptrdiff_t)r * x.row + i, j - i);
+      narrow_rows(sums, (ptrdiff_t)(j - i), x.m, j - i, x.c + i, x.row);
     }
   });
 }
 
 // b's rows along memory: read where they are, the columns that fill no vector packed.
 template <typename T> void by_strips(const Product<T> &x) {
+  using Unit = typename Kind<T>::Unit;
+  using Sum = typename Kind<T>::Sum;
+  constexpr size_t pair = Kind<T>::pair;
   const GemmPanels &f = forms<T>().panels;
-  T *a = scratch_left.of<T>(x.m * x.k);
+  size_t units = pieces(x.k, pair);
+  Unit *a = scratch_left.of<Unit>(x.m * units);
   f.pack(x.a, x.a_right, x.a_down, x.k, x.m, x.m, a);
-  size_t strip = x.m == 1 ? std::max<size_t>(512, x.n / 8 / 512 * 512) : f.panel * 4;
+  size_t strip = x.m == 1 || pair > 1 ? std::max<size_t>(512, x.n / 8 / 512 * 512) : f.panel * 4;
   parallel(pieces(x.n, strip), grain(pieces(x.n, strip), x.m * x.k * strip), [&](size_t i, size_t j) {
-    size_t first = i * strip, last = std::min(j * strip, x.n);
-    const T *bias = x.bias ? x.bias + first : nullptr;
-    size_t done = first + forms<T>().thin(x.m, x.k, a, x.b + first, x.b_down, x.c + first, x.row, last - first, bias, false);
-    for (; done < last; done += f.panel) {
-      size_t columns = std::min(f.panel, last - done);
-      T *b = scratch_right.of<T>(x.k * f.panel);
-      f.pack(x.b + done, x.b_down, 1, x.k, columns, f.panel, b);
+    size_t first = i * strip, last = std::min(j * strip, x.n), wide = last - first;
+    const T *right = x.b + first;
+    const Sum *bias = x.bias ? x.bias + first : nullptr;
+    Sum *c = pair > 1 ? scratch_sums.of<Sum>(x.m * wide) : reinterpret_cast<Sum *>(x.c) + first;
+    ptrdiff_t row = pair > 1 ? (ptrdiff_t)wide : x.row;
+    for (size_t done = forms<T>().thin(x.m, x.k, a, right, x.b_down, c, row, wide, bias, false); done < wide; done += f.panel) {
+      size_t columns = std::min(f.panel, wide - done);
+      Unit *b = scratch_right.of<Unit>(units * f.panel);
+      f.pack(right + done, x.b_down, 1, x.k, columns, f.panel, b);
       for (size_t r = 0; r < x.m; r += f.rows)
-        f.by_columns(std::min(f.rows, x.m - r), x.k, a + r, (ptrdiff_t)(x.m * sizeof(T)), b, (ptrdiff_t)f.panel,
-                     x.c + r * x.row + done, x.row, columns, x.bias ? x.bias + done : nullptr, false);
+        f.by_columns(std::min(f.rows, x.m - r), units, a + r, (ptrdiff_t)(x.m * sizeof(Unit)), b, (ptrdiff_t)f.panel,
+                     c + (ptrdiff_t)r * row + (ptrdiff_t)done, row, columns, bias ? bias + done : nullptr, false);
     }
+    if constexpr (pair > 1) narrow_rows(c, row, x.m, wide, x.c + first, x.row);
   });
 }
 
 // ---- blocks
 
+// How c is cut into blocks. The blocks of one thread lie side by side: rows where that is possible, since what a
+// thread writes next to another's columns is fetched by the other too; else wide strips of columns.
 struct Plan {
-  bool in_place;        // is b read where it is? Else each task has it packed
-  size_t down, across;  // into how many blocks the rows and the columns of c are cut
+  bool in_place;  // is b read where it is? Else each thread has it packed
+  size_t groups;  // of rows, for so many threads
+  size_t down;    // blocks of rows of each group
+  size_t across;  // strips of columns
 };
 
 // Rows a power of two apart fall into the same places of a cache.
@@ -140,16 +157,19 @@ bool crowded(ptrdiff_t bytes) { return bytes % 1024 == 0 && bytes != 0; }
 
 template <typename T> Plan plan_of(const Product<T> &x) {
   const GemmPanels &f = forms<T>().panels;
-  size_t work = x.m * x.n * (x.k / Kind<T>::pair + 1), size = x.k * rounded(x.n, f.vector) * sizeof(T);
-  size_t threads = (size_t)num_threads(), wanted = threads < 2 ? 1 : std::min(4 * threads, std::max<size_t>(1, work / TASK));
-  size_t tiles = pieces(x.m, f.rows), panels = pieces(x.n, f.panel);
-  if (Kind<T>::pair == 1 && x.b_right == 1 && x.n % f.vector == 0 && (x.m <= 64 || size <= PLACE)) {
-    size_t down = std::min({wanted, tiles, std::max<size_t>(1, x.m / 32)});
-    return {true, down, std::min(pieces(wanted, down), panels)};
+  size_t deep = pieces(x.k, Kind<T>::pair), size = x.k * rounded(x.n, f.vector) * sizeof(T);
+  size_t threads = (size_t)num_threads(), most = std::max<size_t>(1, x.m * x.n * deep / TASK);
+  size_t wanted = threads < 2 ? 1 : std::min(4 * threads, most), tiles = pieces(x.m, f.rows);
+  bool in_place = Kind<T>::pair == 1 && x.b_right == 1 && x.n % f.vector == 0 && (x.m <= 64 || size <= PLACE);
+  size_t unit = sizeof(typename Kind<T>::Unit), strip = std::max(STRIP, STRIP_BYTES / (deep * unit));
+  bool wide = x.n * sizeof(T) >= 4096 * threads, large = !in_place && deep * std::min(x.n, strip) * unit > KEPT;
+  if (x.m < 128 * threads && (wide || large)) {
+    size_t across = std::min({pieces(x.n, f.panel), wanted, std::max(pieces(x.n, STRIP), threads)});
+    return {in_place, 1, std::min(pieces(wanted, across), tiles), across};
   }
-  // Columns first: what a thread packs it then uses alone.
-  size_t across = std::min({panels, wanted, std::max(pieces(x.n, STRIP), threads)});
-  return {false, std::min(pieces(wanted, across), tiles), across};
+  size_t groups = std::min({threads, wanted, tiles});
+  size_t across = in_place ? 1 : pieces(x.n, strip);
+  return {in_place, groups, std::min(pieces(wanted, groups * across), std::max<size_t>(1, tiles / groups)), across};
 }
 
 // A panel of b, for one pass.
@@ -213,13 +233,15 @@ template <typename T> struct Task {
     return {reinterpret_cast<const char *>(to), tile, tile * (ptrdiff_t)units(deep), f.by_columns};
   }
 
-  // The block of c from (i, j) on.
+  // The block of c from (i, j) on. Its sums are kept apart where they are wider than c and not done in one pass, or
+  // where c is turned.
   void run(size_t i, size_t i_end, size_t j, size_t j_end) const {
     size_t wide = j_end - j;
-    bool apart = x.turned || pair > 1, by_tile = apart && !x.turned && x.k <= depth;
+    bool rounded_at_once = pair > 1 && !x.turned && x.k <= depth, apart = x.turned || (pair > 1 && !rounded_at_once);
     ptrdiff_t row = apart ? (ptrdiff_t)rounded(wide, f.vector) : x.row;
-    Sum *c = apart ? scratch_sums.of<Sum>((by_tile ? f.rows : i_end - i) * (size_t)row)
-                   : reinterpret_cast<Sum *>(x.c) + (ptrdiff_t)i * row + (ptrdiff_t)j;
+    size_t item = apart ? sizeof(Sum) : sizeof(T);
+    char *c = apart ? reinterpret_cast<char *>(scratch_sums.of<Sum>((i_end - i) * (size_t)row))
+                    : reinterpret_cast<char *>(x.c + (ptrdiff_t)i * row + (ptrdiff_t)j);
     const Sum *bias = x.bias && !x.turned ? x.bias + j : nullptr;
     for (size_t p = 0; p < x.k; p += depth) {
       size_t deep = std::min(depth, x.k - p);
@@ -227,44 +249,36 @@ template <typename T> struct Task {
       for (size_t s = i; s < i_end; s += SET) {
         size_t s_end = std::min(s + SET, i_end);
         Left a = rows(s, s_end - s, p, deep);
-        for (size_t r = s; r < s_end; r += f.rows, a.first += a.next) {
-          size_t count = std::min(f.rows, s_end - r);
-          Sum *to = by_tile ? c : c + (ptrdiff_t)(r - i) * row;
+        if (rounded_at_once) a.tile = a.tile == f.by_rows ? forms<T>().rounded_by_rows : forms<T>().rounded_by_columns;
+        for (size_t r = s; r < s_end; r += f.rows, a.first += a.next)
           for (size_t q = 0; q < wide; q += f.panel)
-            a.tile(count, units(deep), a.first, a.step, b.first + q / f.panel * b.apart, b.step, to + q, row,
-                   std::min(f.panel, wide - q), bias && !p ? bias + q : nullptr, p > 0);
-          if (by_tile) finish(c, row, r, count, j, wide);
-        }
+            a.tile(std::min(f.rows, s_end - r), units(deep), a.first, a.step, b.first + q / f.panel * b.apart, b.step,
+                   c + ((r - i) * (size_t)row + q) * item, row, std::min(f.panel, wide - q), bias && !p ? bias + q : nullptr,
+                   p > 0);
       }
     }
     packed = {call, j};
-    if (apart && !by_tile) finish(c, row, i, i_end - i, j, wide);
+    if (apart) finish(reinterpret_cast<Sum *>(c), row, i, i_end - i, j, wide);
   }
 
   void finish(const Sum *sums, ptrdiff_t step, size_t i, size_t count, size_t j, size_t wide) const {
     if constexpr (pair == 1) {
       f.turn(sums, step, count, wide, x.c + (ptrdiff_t)j * x.row + (ptrdiff_t)i, x.row, x.bias ? x.bias + i : nullptr);
+    } else if (!x.turned) {
+      narrow_rows(sums, step, count, wide, x.c + (ptrdiff_t)i * x.row + (ptrdiff_t)j, x.row);
     } else {
-      auto narrow = kernels->optimizers.narrow[0];
-      if (x.turned) {
-        Sum *turned = scratch_turned.of<Sum>(count * wide);
-        f.turn(sums, step, count, wide, turned, (ptrdiff_t)count, x.bias ? x.bias + i : nullptr);
-        sums = turned;
-        step = (ptrdiff_t)count;
-        std::swap(i, j);
-        std::swap(count, wide);
-      }
-      for (size_t r = 0; r < count; r++)
-        narrow(sums + (ptrdiff_t)r * step, reinterpret_cast<uint16_t *>(x.c) + (ptrdiff_t)(i + r) * x.row + (ptrdiff_t)j, wide);
+      Sum *turned = scratch_turned.of<Sum>(count * wide);
+      f.turn(sums, step, count, wide, turned, (ptrdiff_t)count, x.bias ? x.bias + i : nullptr);
+      narrow_rows(turned, (ptrdiff_t)count, wide, count, x.c + (ptrdiff_t)j * x.row + (ptrdiff_t)i, x.row);
     }
   }
 
-  // Blocks of nearly the same size.
+  // Blocks of nearly the same size: group by group, in each strip by strip.
   void run_all() const {
-    size_t tiles = pieces(x.m, f.rows), columns = pieces(x.n, f.vector);
-    size_t down = std::min(plan.down, tiles), across = std::min(plan.across, columns);
-    parallel_shares(down * across, [&](size_t t) {
-      size_t i = t % down, j = t / down;
+    size_t tiles = pieces(x.m, f.rows), columns = pieces(x.n, f.vector), across = std::min(plan.across, columns);
+    size_t group = plan.down * across, down = plan.groups * plan.down;
+    parallel_shares(plan.groups * group, [&](size_t t) {
+      size_t i = t / group * plan.down + t % plan.down, j = t % group / plan.down;
       run(i * tiles / down * f.rows, std::min((i + 1) * tiles / down * f.rows, x.m), j * columns / across * f.vector,
           std::min((j + 1) * columns / across * f.vector, x.n));
     });
@@ -294,8 +308,7 @@ template <typename T> bool better_exchanged(const Product<T> &x) {
 
 template <typename T> void multiply(const Product<T> &x) {
   if (x.m <= THIN && x.b_down == 1 && x.k >= 16) return by_dots(x);
-  if constexpr (Kind<T>::pair == 1)
-    if (x.m <= THIN && x.b_right == 1) return by_strips(x);
+  if (x.m <= THIN && x.b_right == 1 && x.k > 1) return by_strips(x);
   if (x.n == 1 && x.m > 1 && x.row == 1 && !x.bias) {  // a column: a row of the exchanged product
     Product<T> y = exchanged(x);
     y.turned = false;

@@ -22,9 +22,21 @@ struct Pairs {
   static constexpr size_t WIDE = 16;
   using Vec = V;
   using Line = I;
+  using Out = float;
+  static V get(const float *p) { return load(p); }
+  static void put(float *p, V v) { store(p, v); }
   static void multiply(V &sums, uint32_t unit, I line) {
     sums = (V)_mm512_dpbf16_ps((__m512)sums, (__m512bh)_mm512_set1_epi32((int)unit), (__m512bh)line);
   }
+};
+
+inline V wide(__m256i x) { return (V)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16); }
+
+// The same whose results are rounded.
+struct Rounded : Pairs {
+  using Out = uint16_t;
+  static V get(const uint16_t *p) { return wide(_mm256_loadu_si256((const __m256i *)p)); }
+  static void put(uint16_t *p, V v) { store_as(p, _mm512_cvtneps_pbh((__m512)v)); }
 };
 
 // Two rows become one of pairs: what is beyond `columns` is 0.
@@ -58,20 +70,30 @@ inline size_t pack_squares(const uint16_t *b, ptrdiff_t right, size_t k, size_t 
   return whole;
 }
 
+// Panels whose rows are contiguous; each row is read in long pieces.
+void pack_rows(const uint16_t *b, ptrdiff_t down, size_t k, size_t columns, size_t width, uint32_t *to) {
+  constexpr size_t TOGETHER = 8;
+  size_t units = (k + 1) / 2;
+  for (size_t first = 0; first < columns; first += TOGETHER * width) {
+    size_t last = columns - first < TOGETHER * width ? columns : first + TOGETHER * width;
+    for (size_t p = 0; p < k; p += 2) {
+      const uint16_t *even = b + (ptrdiff_t)p * down, *odd = p + 1 < k ? even + down : nullptr;
+      for (size_t j = first; j < last; j += width)
+        zip(even + j, odd ? odd + j : nullptr, last - j < width ? last - j : width, width, to + j * units + p / 2 * width);
+    }
+  }
+}
+
 void pack(const void *from, ptrdiff_t down, ptrdiff_t right, size_t k, size_t columns, size_t width, void *into) {
   const uint16_t *b = static_cast<const uint16_t *>(from);
   uint32_t *to = static_cast<uint32_t *>(into);
+  if (right == 1) return pack_rows(b, down, k, columns, width, to);
   size_t units = (k + 1) / 2;
   for (size_t j = 0; j < columns; j += width, to += units * width, b += (ptrdiff_t)width * right) {
     size_t some = columns - j < width ? columns - j : width;
-    size_t p = down == 1 && right != 1 ? pack_squares(b, right, k, some, width, to) : 0;
-    for (; p < k; p += 2) {
+    for (size_t p = down == 1 ? pack_squares(b, right, k, some, width, to) : 0; p < k; p += 2) {
       const uint16_t *even = b + (ptrdiff_t)p * down, *odd = p + 1 < k ? even + down : nullptr;
       uint32_t *line = to + p / 2 * width;
-      if (right == 1) {
-        zip(even, odd, some, width, line);
-        continue;
-      }
       for (size_t i = 0; i < width; i++) {
         ptrdiff_t at = (ptrdiff_t)i * right;
         line[i] = i < some ? even[at] | (odd ? (uint32_t)odd[at] << 16 : 0) : 0;
@@ -144,8 +166,54 @@ void dots(size_t rows, size_t k, const void *left, ptrdiff_t row_a, const void *
   }
 }
 
+// Few rows: eight rows of b at a time, 32 columns of each. While sums are added up their columns lie as unpacking has
+// them: by fours, the even fours in one vector, the odd ones in the other.
+size_t thin(size_t rows, size_t k, const void *left, const void *right, ptrdiff_t step_b, void *to, ptrdiff_t row,
+            size_t columns, const void *with, bool) {
+  const uint32_t *a = static_cast<const uint32_t *>(left);
+  const uint16_t *b = static_cast<const uint16_t *>(right);
+  float *c = static_cast<float *>(to);
+  const float *bias = static_cast<const float *>(with);
+  size_t whole = columns / 32 * 32, units = (k + 1) / 2;
+  for (size_t r = 0; r < rows; r++) __builtin_memset(c + (ptrdiff_t)r * row, 0, whole * sizeof(float));
+  for (size_t q = 0; q < units; q += 4) {
+    size_t pairs = units - q < 4 ? units - q : 4;
+    for (size_t j = 0; j < whole; j += 32) {
+      __m512i low[4], high[4];
+      for (size_t i = 0; i < pairs; i++) {
+        const uint16_t *even = b + (ptrdiff_t)(2 * (q + i)) * step_b + (ptrdiff_t)j;
+        __m512i x = _mm512_loadu_si512(even);
+        __m512i y = 2 * (q + i) + 1 < k ? _mm512_loadu_si512(even + step_b) : _mm512_setzero_si512();
+        low[i] = _mm512_unpacklo_epi16(x, y);
+        high[i] = _mm512_unpackhi_epi16(x, y);
+      }
+      for (size_t r = 0; r < rows; r++) {
+        float *line = c + (ptrdiff_t)r * row + (ptrdiff_t)j;
+        V s = load(line), t = load(line + 16);
+        for (size_t i = 0; i < pairs; i++) {
+          uint32_t unit = a[(q + i) * rows + r];
+          Pairs::multiply(s, unit, (I)low[i]);
+          Pairs::multiply(t, unit, (I)high[i]);
+        }
+        store(line, s);
+        store(line + 16, t);
+      }
+    }
+  }
+  const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < whole; j += 32) {
+      float *line = c + (ptrdiff_t)r * row + (ptrdiff_t)j;
+      __m512 s = (__m512)load(line), t = (__m512)load(line + 16);
+      store(line, (V)_mm512_permutex2var_ps(s, first, t) + (bias ? load(bias + j) : V{}));
+      store(line + 16, (V)_mm512_permutex2var_ps(s, second, t) + (bias ? load(bias + j + 16) : V{}));
+    }
+  return whole;
+}
+
 constexpr GemmPanels panels = {ROWS, VECTORS * 16, 16, tiles<Pairs, true>, tiles<Pairs, false>, pack, turn};
-constexpr GemmForms forms = {panels, dots, nullptr};
+constexpr GemmForms forms = {panels, tiles<Rounded, true>, tiles<Rounded, false>, dots, thin};
 
 bool supported() {
   unsigned a, b, c, d;

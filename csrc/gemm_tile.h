@@ -3,6 +3,7 @@
 //   F::Sum    what sums are kept and given back as; F::Vec is a vector of F::WIDE of them
 //   F::Line   a vector of F::WIDE units
 //   F::multiply(sums, unit, line)  sums += unit * line
+//   F::Out    what c holds; F::get and F::put read and write a vector of it
 #pragma once
 
 #include "kernels.h"
@@ -29,9 +30,9 @@ constexpr int ROWS = 4, VECTORS = 2;
 
 // c[R, columns] (+)= the sums (+ bias)
 template <typename F, int R, int N>
-inline void give(const typename F::Vec (&sums)[R][N], typename F::Sum *c, ptrdiff_t row, size_t columns,
+inline void give(const typename F::Vec (&sums)[R][N], typename F::Out *c, ptrdiff_t row, size_t columns,
                  const typename F::Sum *bias, bool add) {
-  using Sum = typename F::Sum;
+  using Out = typename F::Out;
   using Vec = typename F::Vec;
   constexpr size_t W = F::WIDE;
   if (columns == N * W) {
@@ -39,20 +40,27 @@ inline void give(const typename F::Vec (&sums)[R][N], typename F::Sum *c, ptrdif
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 16
       for (int n = 0; n < N; n++) {
-        Sum *to = c + r * row + n * W;
+        Out *to = c + r * row + n * W;
         Vec s = sums[r][n];
-        if (add) s += load_as<Vec>(to);
+        if (add) s += F::get(to);
         if (bias) s += load_as<Vec>(bias + n * W);
-        store_as(to, s);
+        F::put(to, s);
       }
     return;
   }
-  Sum line[N * W];
+  typename F::Sum added[N * W] = {};
+  Out line[N * W] = {};
+  if (bias) __builtin_memcpy(added, bias, columns * sizeof *bias);
   for (int r = 0; r < R; r++) {
+    Out *to = c + r * row;
+    if (add) __builtin_memcpy(line, to, columns * sizeof *to);
 #pragma GCC unroll 16
-    for (int n = 0; n < N; n++) store_as(line + n * W, sums[r][n]);
-    Sum *to = c + r * row;
-    for (size_t j = 0; j < columns; j++) to[j] = line[j] + (add ? to[j] : 0) + (bias ? bias[j] : 0);
+    for (int n = 0; n < N; n++) {
+      Vec s = sums[r][n] + load_as<Vec>(added + n * W);
+      if (add) s += F::get(line + n * W);
+      F::put(line + n * W, s);
+    }
+    __builtin_memcpy(to, line, columns * sizeof *to);
   }
 }
 
@@ -96,7 +104,7 @@ void tile(size_t k, const void *a, ptrdiff_t step, const void *b, ptrdiff_t step
       }
     }
   }
-  give<F, R, N>(sums, static_cast<typename F::Sum *>(c), row, columns, static_cast<const typename F::Sum *>(bias), add);
+  give<F, R, N>(sums, static_cast<typename F::Out *>(c), row, columns, static_cast<const typename F::Sum *>(bias), add);
 }
 
 template <typename F, int R, bool BY_ROWS>
@@ -113,7 +121,7 @@ void tiles(size_t rows, size_t k, const void *a, ptrdiff_t step, const void *b, 
            size_t columns, const void *bias, bool add) {
   if (rows == ROWS) return tile_of<F, ROWS, BY_ROWS>(k, a, step, b, step_b, c, row, columns, bias, add);
   const char *from = static_cast<const char *>(a);
-  typename F::Sum *to = static_cast<typename F::Sum *>(c);
+  typename F::Out *to = static_cast<typename F::Out *>(c);
   ptrdiff_t next = BY_ROWS ? step : (ptrdiff_t)sizeof(typename F::Unit);
 #define RUSHLIGHT_SOME(R)                                                           \
   if (rows & R) {                                                                   \

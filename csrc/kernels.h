@@ -179,11 +179,12 @@ struct GemmPanels {
 };
 struct GemmForms {
   GemmPanels panels;
+  GemmTile rounded_by_rows, rounded_by_columns;  // the same with c of the numbers themselves, where sums are wider
   // c[rows, columns] = a[rows, k] b[columns, k]^T (+ bias), up to 8 rows. Strides count numbers.
   void (*dots)(size_t rows, size_t k, const void *a, ptrdiff_t row_a, const void *b, ptrdiff_t row_b, size_t columns,
                void *c, ptrdiff_t row, const void *bias);
   // c[rows, columns] (+)= a b (+ bias) for up to 8 rows and all columns that fill vectors; returns how many those are.
-  // a is [k, rows].
+  // a is [k, rows], packed. Where sums are wider, c is of sums.
   size_t (*thin)(size_t rows, size_t k, const void *a, const void *b, ptrdiff_t step_b, void *c, ptrdiff_t row,
                  size_t columns, const void *bias, bool add);
 };

@@ -12,6 +12,9 @@ template <typename T> struct Numbers {
   static constexpr size_t WIDE = 4 * WIDTH / sizeof(T);
   typedef T Vec __attribute__((vector_size(4 * WIDTH)));
   using Line = Vec;
+  using Out = T;
+  static Vec get(const T *p) { return load_as<Vec>(p); }
+  static void put(T *p, Vec v) { store_as(p, v); }
   static void multiply(Vec &sums, T unit, Line line) { sums += unit * line; }
 };
 
@@ -246,7 +249,7 @@ void turn(const void *from, ptrdiff_t step, size_t rows, size_t columns, void *i
 
 template <typename T> constexpr GemmForms forms() {
   using F = Numbers<T>;
-  return {{ROWS, VECTORS * WIDE<T>, WIDE<T>, tiles<F, true>, tiles<F, false>, pack<T>, turn<T>}, dots<T>, thin<T>};
+  return {{ROWS, VECTORS * WIDE<T>, WIDE<T>, tiles<F, true>, tiles<F, false>, pack<T>, turn<T>}, nullptr, nullptr, dots<T>, thin<T>};
 }
 
 }  // namespace

@@ -8,8 +8,9 @@ namespace {
 
 // x = 2^k m with m = 1 + r in [2/3, 4/3); log m = r + r^2 p(r). For normal numbers.
 inline V log_normal(V x) {
+  typedef uint32_t U __attribute__((vector_size(4 * WIDTH)));  // wraps around for what is not normal
   const int32_t two_thirds = 0x3f2aaaab;
-  I i = bits(x) - two_thirds;
+  I i = (I)((U)x - (uint32_t)two_thirds);
   V k = __builtin_convertvector(i >> 23, V);
   V r = bits((i & 0x7fffff) + two_thirds) - 1.0f;
   V p = r * -0.12891685962677002f + 0.1398443728685379f;

@@ -106,7 +106,10 @@ PyMethodDef methods[] = {
 }  // namespace
 
 bool add_means(PyObject *module);
+bool add_resample(PyObject *module);
 
-bool add_pool(PyObject *module) { return PyModule_AddFunctions(module, methods) == 0 && add_means(module); }
+bool add_pool(PyObject *module) {
+  return PyModule_AddFunctions(module, methods) == 0 && add_means(module) && add_resample(module);
+}
 
 }  // namespace rushlight

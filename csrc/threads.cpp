@@ -93,7 +93,7 @@ struct Pool {
 
 // Never destroyed: its threads outlive main.
 Pool *pool = nullptr;
-int threads = 0;
+std::atomic<int> threads{0};  // how many are wished; 0: not asked yet
 
 int usable_cpus() {
 #ifdef __linux__
@@ -155,8 +155,9 @@ PyMethodDef methods[] = {
 }  // namespace
 
 int num_threads() {
-  if (!threads) threads = wished();
-  return threads;
+  int n = threads.load(std::memory_order_relaxed);
+  if (!n) threads = n = wished();
+  return n;
 }
 
 void set_num_threads(int n) { threads = n; }

@@ -1,11 +1,11 @@
 """Build rushlight._C with sanitizers, and run the tests and the fuzz of the kernels under them.
 
-    python tools/sanitize.py address|thread [TESTS ...] [--cases N] [--keep]
+    python tools/sanitize.py address|thread [TESTS ...] [--all-levels] [--cases N] [--keep]
 
 "address" is AddressSanitizer with UndefinedBehaviorSanitizer, "thread" ThreadSanitizer. The package
-is copied to build/sanitize-KIND with an extension of its own; the sanitizer's runtime is loaded
-before Python (LD_PRELOAD). Each file of tests is a process with a log in build/sanitize-KIND/logs.
-Needs g++, cmake, NumPy, pytest.
+is copied to build/sanitize-KIND with an extension of its own, whose kernels are compiled for any
+x86-64, or for each level; the sanitizer's runtime is loaded before Python (LD_PRELOAD). Each file
+of tests is a process with a log in build/sanitize-KIND/logs. Needs g++, cmake, NumPy, pytest.
 
 What is not seen: leaks (CPython keeps objects to its end), what happens inside Python and NumPy,
 which are not built with sanitizers; under ThreadSanitizer, what forks. Tests that ask PyTorch are
@@ -26,10 +26,10 @@ RUNTIMES = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
 OPTIONS = {
     "address": {
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
-        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     },
-    "thread": {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66:report_signal_unsafe=0"},
+    "thread": {"TSAN_OPTIONS": "exitcode=66:report_signal_unsafe=0:allocator_may_return_null=1"},
 }
 FOLDERS = ["core", "kernels", "ops", "optim", "nn", "autograd", "func", "serialization", "sparse"]
 FOLDERS += ["amp", "masked", "signal", "distributions", "testing", "vision", "utils", "cuda"]
@@ -40,13 +40,12 @@ LIMIT = 1200  # seconds for one file of tests
 SIGNS = ["ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer"]
 
 
-def build(kind: str) -> Path:
-    """A copy of src with a sanitized extension; returns its folder."""
-    folder = ROOT / "build" / f"sanitize-{kind}"
-    flags = f"{FLAGS[kind]} -fno-sanitize-recover=undefined -g1 -fno-omit-frame-pointer"
+def build(kind: str, folder: Path, all_levels: bool) -> None:
+    """A copy of src with a sanitized extension."""
+    flags = f"{FLAGS[kind]} -g1 -fno-omit-frame-pointer"
     configure = ["cmake", "-S", str(ROOT), "-B", str(folder / "cmake"), "-DCMAKE_BUILD_TYPE=Debug"]
     configure += [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_CXX_FLAGS={flags}"]
-    configure += ["-DOPTIMIZATION=-O1"]
+    configure += ["-DOPTIMIZATION=-O1", f"-DALL_LEVELS={'ON' if all_levels else 'OFF'}"]
     configure += ["-G", "Ninja"] if shutil.which("ninja") else []
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(folder / "cmake"), "--parallel", "2"], check=True)
@@ -56,9 +55,8 @@ def build(kind: str) -> Path:
     (module,) = (folder / "cmake").glob("_C.*.so")
     shutil.copy(module, folder / "src" / "rushlight")
     (folder / "without").mkdir(exist_ok=True)
-    refusal = 'raise ModuleNotFoundError("left out under a sanitizer", name="torch")\n'
-    (folder / "without" / "torch.py").write_text(refusal)
-    return folder
+    absent = 'import sys\n\nsys.modules["torch"] = None  # as if it were not installed\n'
+    (folder / "without" / "sitecustomize.py").write_text(absent)
 
 
 def environment(kind: str, folder: Path) -> dict[str, str]:
@@ -95,7 +93,12 @@ def tests(kind: str, wanted: list[str]) -> list[str]:
 
 
 def run(command: list[str], log: Path, variables: dict[str, str]) -> str:
-    """Run a command and say in a word how it ended."""
+    """Run a command and say in a word how it ended; reports stand in LOG.PROCESS."""
+    for report in log.parent.glob(f"{log.name}.*"):
+        report.unlink()
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        if name in variables:
+            variables = {**variables, name: f"{variables[name]}:log_path={log}"}
     with log.open("w") as out:
         try:
             process = subprocess.run(
@@ -104,8 +107,8 @@ def run(command: list[str], log: Path, variables: dict[str, str]) -> str:
             ended = {0: "passed", 5: "no tests"}.get(process.returncode, str(process.returncode))
         except subprocess.TimeoutExpired:
             ended = "timeout"
-    text = log.read_text(errors="replace")
-    reports = sum(text.count(sign) for sign in SIGNS)
+    texts = [r.read_text(errors="replace") for r in log.parent.glob(f"{log.name}*")]
+    reports = sum(text.count(sign) for text in texts for sign in SIGNS)
     return f"{ended}, {reports} REPORTS" if reports else ended
 
 
@@ -115,12 +118,13 @@ def main() -> int:
     parser.add_argument("kind", choices=FLAGS)
     parser.add_argument("tests", nargs="*", help="files of tests (default: all that use kernels)")
     parser.add_argument("--cases", type=int, default=5_000, help="of tools/fuzz_kernels.py")
+    parser.add_argument("--all-levels", action="store_true", help="of x86-64: takes much longer")
     parser.add_argument("--build", action="store_true", help="and no more")
     parser.add_argument("--keep", action="store_true", help="test what was built before")
-    options = parser.parse_args()
-    folder = ROOT / "build" / f"sanitize-{options.kind}"
+    options = parser.parse_intermixed_args()
+    folder = ROOT / "build" / f"sanitize-{options.kind}{'-all' if options.all_levels else ''}"
     if not options.keep:
-        build(options.kind)
+        build(options.kind, folder, options.all_levels)
     if options.build:
         return 0
     variables, logs = environment(options.kind, folder), folder / "logs"

@@ -6,11 +6,16 @@ missing, arrays of the host are refused beside a device's, and each array knows 
 ``copies`` counts what crossed to the host. Two devices are there.
 """
 
+import builtins
+import gc
 import sys
 import types
 from collections import Counter
 
+import fake_blas
+import fake_cudnn
 import numpy as np
+import simt
 
 # Of NumPy's public names, what CuPy 14.2.0 has not (read from the package, on 2026-11-21).
 MISSING = set(
@@ -32,6 +37,8 @@ AT = {"add", "maximum", "minimum"}
 FROM_HOST = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 
 copies: Counter = Counter()  # "to host", "to device"
+recording: list = []  # while a graph is recorded, one list of what to do again
+kept: list = []  # arrays made while recording: a graph's memory is its own
 DEVICES = 2
 _current = [0]
 
@@ -98,6 +105,34 @@ def get_elapsed_time(start, end):
     return float(end.time - start.time)
 
 
+class Graph:
+    """cupy.cuda.Graph: what was done, to be done again on the same memory."""
+
+    def __init__(self, actions, memory):
+        self.actions, self.memory = actions, memory
+
+    def launch(self, stream=None):
+        for action in self.actions:
+            action()
+
+    def upload(self, stream=None):
+        pass
+
+
+def note(action):
+    """Something was done on the device."""
+    if recording:
+        recording[-1].append(action)
+
+
+def waits():
+    """Something would wait for the device."""
+    if recording:
+        raise RuntimeError(
+            "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing"
+        )
+
+
 class Stream:
     """cupy.cuda.Stream."""
 
@@ -127,14 +162,54 @@ class Stream:
         assert isinstance(event, Event)
 
     def synchronize(self):
+        waits()
         copies["synchronize"] += 1
 
+    def is_capturing(self):
+        return bool(recording) and Stream.recorded is self
 
+    def begin_capture(self, mode=None):
+        assert self.ptr, "the default stream cannot be recorded"
+        assert not recording
+        Stream.recorded = self
+        there = [x._a for x in gc.get_objects() if type(x) is ndarray]
+        Stream.before = [(a, a.copy()) for a in there if a.flags.writeable]
+        recording.append([])
+
+    def end_capture(self):
+        memory = list(kept)
+        kept.clear()
+        actions = recording.pop()
+        for array, value in Stream.before:  # recording does nothing on a device
+            array[...] = value
+        Stream.before = []
+        return Graph(actions, memory)
+
+
+Stream.recorded, Stream.before = None, []
 Stream.null = Stream(null=True)
+
+
+class using_allocator:
+    """cupy.cuda.using_allocator."""
+
+    stack: list = []  # noqa: RUF012
+
+    def __init__(self, allocator):
+        self.allocator = allocator
+
+    def __enter__(self):
+        using_allocator.stack.append(self.allocator)
+
+    def __exit__(self, *exc):
+        using_allocator.stack.pop()
 
 
 class MemoryPool:
     """cupy.cuda.MemoryPool, as far as it can be asked."""
+
+    def malloc(self, size):
+        raise NotImplementedError("the stand-in's memory is NumPy's")
 
     def used_bytes(self):
         return 0
@@ -149,10 +224,11 @@ class MemoryPool:
 class MemoryPointer:
     """cupy.cuda.MemoryPointer."""
 
-    def __init__(self, host):
-        self.ptr = host.__array_interface__["data"][0]
+    def __init__(self, x):
+        self.ptr = x._a.__array_interface__["data"][0]
         self.mem = self
-        self.device_id = 0
+        self.device_id = x.device.id
+        self.device = x.device
 
 
 # ---- arrays --------------------------------------------------------------------------------------
@@ -185,7 +261,7 @@ class ndarray:
     itemsize = property(lambda self: self._a.itemsize)
     strides = property(lambda self: self._a.strides)
     flags = property(Flags)
-    data = property(lambda self: MemoryPointer(self._a))
+    data = property(MemoryPointer)
     T = property(lambda self: made(self._a.T, self))
     flat = property(lambda self: made(self._a.reshape(-1), self))
 
@@ -212,22 +288,31 @@ class ndarray:
         return facts
 
     def get(self, stream=None, order="C", out=None, blocking=True):
-        copies["to host"] += 1
-        return self._a.copy(order)
+        if blocking:
+            waits()
+        copies["to host" if blocking else "to host later"] += 1
+        if out is None:
+            return self._a.copy(order)
+        assert type(out) is np.ndarray and out.flags.c_contiguous and self._a.flags.c_contiguous
+        out[...] = self._a
+        return out
 
     def set(self, arr, stream=None):
         copies["to device"] += 1
         self._a[...] = arr
 
     def item(self, *args):
+        waits()
         copies["to host"] += 1
         return self._a.item(*args)
 
     def tolist(self):
+        waits()
         copies["to host"] += 1
         return self._a.tolist()
 
     def tobytes(self, order="C"):
+        waits()
         copies["to host"] += 1
         return self._a.tobytes(order)
 
@@ -260,7 +345,11 @@ class ndarray:
         return made(self._a[index if basic else inner(index)], self)
 
     def __setitem__(self, index, value):
-        self._a[inner(index)] = inner(value)
+        def act():
+            self._a[inner(index)] = inner(value)
+
+        act()
+        note(act)
 
     def __len__(self):
         return len(self._a)
@@ -271,23 +360,33 @@ class ndarray:
         return (self[i] for i in range(len(self._a)))
 
     def __bool__(self):
+        waits()
         copies["to host"] += 1
         return bool(self._a)
 
     def __int__(self):
+        waits()
         copies["to host"] += 1
         return int(self._a)
 
     def __float__(self):
+        waits()
         copies["to host"] += 1
         return float(self._a)
 
     def __complex__(self):
+        waits()
         copies["to host"] += 1
         return complex(self._a)
 
     def __repr__(self):
         return repr(self._a)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return self._a.__dlpack__()
+
+    def __dlpack_device__(self):
+        return 2, self.device.id
 
     def __reduce__(self):
         return lifted(np.array, "array"), (self._a,)
@@ -301,6 +400,8 @@ def made(host, owner=None):
     x._a = host if type(host) is np.ndarray else np.asarray(host)
     x.base = None
     x.device = Device()
+    if recording:
+        kept.append(x)
     if owner is not None and x._a.size and np.may_share_memory(x._a, owner._a):
         x.base = owner if owner.base is None else owner.base
         x.device = owner.device
@@ -362,11 +463,37 @@ def lifted(function, name):
             args = (args[0]._a, *args[1:])  # from another device, too
         else:
             args = inner(args)
-        result = function(*args, **{k: inner(v) for k, v in kwargs.items()})
+        kwargs = {k: inner(v) for k, v in kwargs.items()}
+        result = function(*args, **kwargs)
+        result = np.asarray(result) if isinstance(result, np.generic) else result
+        again(function, args, kwargs, result)
         return outer(result, given)
 
     call.__name__ = name
     return call
+
+
+def again(function, args, kwargs, result):
+    """Record a function of arrays whose results are new memory, or that writes into an argument."""
+    if not recording:
+        return
+    results = result if type(result) is tuple else (result,)
+    memory = [r for r in results if isinstance(r, np.ndarray)]
+    kept.extend([*memory, *[a for a in args if isinstance(a, np.ndarray)]])
+    sources = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+    given = (*args, *kwargs.values())
+    shared = [m for m in memory if builtins.any(np.may_share_memory(m, a) for a in sources)]
+    written = [m for m in memory if builtins.any(m is a for a in given)]
+    if memory and len(shared) == len(memory) and not written:
+        return  # views
+
+    def act():
+        made = function(*args, **kwargs)
+        for old, new in zip(memory, made if type(made) is tuple else (made,), strict=False):
+            if old is not new:
+                old[...] = new
+
+    note(act)
 
 
 class ufunc:
@@ -413,7 +540,7 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 
 
 def __getattr__(name):
-    if name in MISSING or name.startswith("__"):
+    if name in MISSING or name == "RawModule" or name.startswith("__"):
         raise AttributeError(f"module 'cupy' has no attribute '{name}'")
     value = getattr(np, name)
     if isinstance(value, np.ufunc):
@@ -491,11 +618,17 @@ def attach_method(name):
 
     def call(self, *args, **kwargs):
         if name in ("copy", "astype"):
-            result = getattr(self._a, name)(*args, **kwargs)  # CuPy copies from other devices too
+            function = getattr(np.ndarray, name)  # CuPy copies from other devices too
+            result = function(self._a, *args, **kwargs)
+            if result is not self._a:
+                again(function, (self._a, *args), kwargs, result)
             return self if result is self._a else made(result)
         given = [self, *arrays_in(args), *arrays_in(tuple(kwargs.values()))]
         mine = self._a if name in LOOKS else inner(self)
-        result = getattr(mine, name)(*inner(args), **{k: inner(v) for k, v in kwargs.items()})
+        whole, named = (mine, *inner(args)), {k: inner(v) for k, v in kwargs.items()}
+        result = getattr(np.ndarray, name)(*whole, **named)
+        result = np.asarray(result) if isinstance(result, np.generic) else result
+        again(getattr(np.ndarray, name), whole, named, result)
         if name == "diagonal":  # CuPy's can be written to
             result.flags.writeable = True
         return outer(result, given)
@@ -504,6 +637,30 @@ def attach_method(name):
 
 
 _operators()
+
+
+class Shared:
+    """A NumPy array seen by the protocol."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __dlpack__(self, **options):
+        return self.x.__dlpack__()
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
+def from_dlpack(array, device=None, copy=None):
+    """cupy.from_dlpack."""
+    assert array.__dlpack_device__()[0] == 2
+    given = getattr(array, "_data", array)
+    return made(np.from_dlpack(Shared(given._a)), given)
+
+
+class PinnedMemoryPointer(bytearray):
+    """cupy.cuda.PinnedMemoryPointer: a buffer."""
 
 
 def get_default_memory_pool():
@@ -521,6 +678,10 @@ def is_available():
     return True
 
 
+if simt.available:  # a C++ compiler is there
+    RawModule = simt.RawModule
+simt.note = fake_blas.note = fake_cudnn.note = note
+libraries = {**fake_blas.libraries, "cudnn": fake_cudnn}
 _pool = MemoryPool()
 __version__ = "14.2.0"
 cuda = types.SimpleNamespace(
@@ -529,13 +690,15 @@ cuda = types.SimpleNamespace(
     Event=Event,
     ExternalStream=Stream,
     MemoryPool=MemoryPool,
+    alloc_pinned_memory=PinnedMemoryPointer,
+    using_allocator=using_allocator,
     get_elapsed_time=get_elapsed_time,
     get_current_stream=lambda device_id=None: Stream.stack[-1] if Stream.stack else Stream.null,
     runtime=types.SimpleNamespace(
         getDeviceCount=lambda: DEVICES,
         getDevice=lambda: _current[0],
         setDevice=lambda i: _current.__setitem__(0, i),
-        deviceSynchronize=lambda: copies.update(["synchronize"]),
+        deviceSynchronize=lambda: (waits(), copies.update(["synchronize"])),
         memGetInfo=lambda: (10**9, 2 * 10**9),
         getDeviceProperties=lambda i: {
             "name": b"stand-in",
@@ -544,6 +707,7 @@ cuda = types.SimpleNamespace(
             "totalGlobalMem": 2 * 10**9,
             "multiProcessorCount": 1,
             "warpSize": 32,
+            "maxThreadsPerMultiProcessor": 2048,
         },
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,

@@ -195,3 +195,56 @@ def test_views_share_memory_and_history():
     y[1:3] *= 5
     y.sum().backward()
     assert w.grad.tolist() == [1.0, 5.0, 5.0, 1.0]
+
+
+def test_pinned_memory(cupy):
+    x = torch.arange(6.0).reshape(2, 3).t()
+    assert not x.is_pinned()
+    pinned = x.pin_memory()
+    assert pinned.is_pinned()
+    assert pinned.pin_memory() is pinned
+    assert pinned.view(-1)[1:].is_pinned() if pinned.is_contiguous() else pinned[1:].is_pinned()
+    assert torch.equal(pinned, x)
+    assert torch.ones(2, pin_memory=True).is_pinned()
+    assert torch.tensor([1, 2], pin_memory=True).tolist() == [1, 2]
+    there = pinned.to("cuda", non_blocking=True)
+    before = dict(cupy.copies)
+    back = there.to("cpu", non_blocking=True)
+    assert back.is_pinned()
+    assert cupy.copies["to host"] == before.get("to host", 0)
+    assert cupy.copies["to host later"] == 1
+    assert torch.equal(back, x)
+    with pytest.raises(RuntimeError, match="only dense CPU tensors can be pinned"):
+        there.pin_memory()
+    with pytest.raises(RuntimeError, match="Only dense CPU tensors can be pinned"):
+        torch.ones(2, device="cuda", pin_memory=True)
+
+
+def test_exchange(cupy):
+    x = torch.arange(4.0, device="cuda:1")
+    assert x.__dlpack_device__() == (2, 1)
+    facts = x.__cuda_array_interface__
+    assert facts["shape"] == (4,)
+    assert facts["typestr"] == "<f4"
+    assert facts["data"] == (x.data_ptr(), False)
+    assert facts["strides"] is None
+    assert x.expand(2, 4).__cuda_array_interface__["strides"] == (0, 4)
+    again = torch.from_dlpack(x)
+    assert again.is_cuda
+    again[0] = 7
+    assert x[0].item() == 7
+    assert not torch.from_dlpack(x, device="cpu").is_cuda
+    theirs = cupy.asarray(cupy.arange(3))
+    assert torch.as_tensor(theirs).is_cuda
+    assert torch.from_dlpack(theirs).tolist() == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="on Variable that requires grad"):
+        x.requires_grad_().__cuda_array_interface__  # noqa: B018
+    with pytest.raises(AttributeError, match="non-CUDA tensor type: torch"):
+        torch.ones(1).__cuda_array_interface__  # noqa: B018
+
+
+def test_loaders_pin(cupy):
+    data = torch.utils.data.TensorDataset(torch.arange(4.0), torch.arange(4))
+    for x, y in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True):
+        assert x.is_pinned()
+        assert y.is_pinned()

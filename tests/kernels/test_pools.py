@@ -9,6 +9,7 @@ from rushlight._core.extension import C
 from rushlight._ops import pool_kernels as reference
 from rushlight._ops.pool import AvgPool, AvgPoolBackward, PlaneScatter
 from rushlight._ops.pool_adaptive import AdaptiveAvgPool, AdaptiveAvgPoolBackward
+from rushlight._ops.resample import Resample
 
 if C is None:
     pytest.skip("the extension is not built", allow_module_level=True)
@@ -93,3 +94,25 @@ def test_an_index_outside_is_not_served():
     index = np.full((1, 1, 2), 4)
     assert pooling.plane_scatter(draw(1, 1, 2), index, (1, 1, 4), 1) is NotImplemented
     assert pooling.plane_scatter(draw(1, 1, 2), -index, (1, 1, 4), 1) is NotImplemented
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(9, 30), (3, 2), (5, 7)])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_resampling(mode, size, antialias):
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 7))
+    args = (size, mode, False, (None, None), antialias)
+    want = Resample.forward(np, x, *args)
+    got = Resample.forward(np, x.astype(np.float32), *args)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, atol=2e-6)
+
+
+def test_resampling_refuses():
+    x, index, weight = np.ones((2, 3), np.float32), np.zeros((4, 2), np.int64), np.ones((4, 2))
+    assert C.resample(x, index, weight, 1).shape == (2, 4)
+    assert C.resample(x, index + 3, weight, 1) is NotImplemented
+    assert C.resample(x, index - 1, weight, 0) is NotImplemented
+    assert C.resample(x, index, weight, 2) is NotImplemented
+    assert C.resample(x, index, weight[:1], 1) is NotImplemented
+    assert C.resample(x.astype("f8"), index, weight, 1) is NotImplemented

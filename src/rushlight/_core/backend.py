@@ -38,6 +38,8 @@ MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
 
 # op name -> kernel(*arrays, *params), which returns NotImplemented for what it does not serve.
 _kernels: dict[str, Callable] = {}
+# The same for arrays of a CUDA device, entered when the first is used (_kernels/cuda).
+device_kernels: dict[str, Callable] = {}
 _complete: set[str] = set()  # those that serve every call, falling back on NumPy themselves
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, errors, gpu, return_types
-from rushlight._core.backend import MODULES, MetaArray, meta_array
+from rushlight._core.backend import MODULES, MetaArray, device_kernels, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
 from rushlight._core.state import InferenceVersion, S, grad_enabled, thread
+from rushlight._core.stream import OutOfMemoryError
 from rushlight._core.tensor import PLAIN, Node, Pick, Tensor, check_inference, live_node, wrap
 
 ndarray = np.ndarray
@@ -23,6 +24,7 @@ asarray = np.asarray
 FLOATS, HALF = dtypes.FLOATS, dtypes.HALF
 F4 = dtypes.float32.numpy
 NUMBERS = (int, float, complex, np.number, np.bool_)
+thin: Any = None  # the entry for arrays of a CUDA device, once there is one (device_entries.py)
 
 
 def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
@@ -31,6 +33,10 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
     """
     if S.watch is not None:
         S.watch(op, tensors, out)
+    if thin is not None and out is None and not S.special:
+        handled = thin(op, tensors, params)
+        if handled is not NotImplemented:
+            return handled
     if S.special or not all(type(t) in PLAIN for t in flat(tensors)):
         handled = intercept(op, tensors, params, out)
         if handled is not NotImplemented:
@@ -290,9 +296,22 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
 
 
 def compute_on_device(op: Record, given: list, params: tuple) -> Any:
-    """``compute`` for arrays of a CUDA device: all on the same one, and the result there too."""
+    """``compute`` for arrays of a CUDA device, with PyTorch's error where its memory is full."""
+    try:
+        return compute_there(op, given, params)
+    except gpu.cuda.exhausted as error:
+        raise OutOfMemoryError(f"CUDA out of memory. {error}") from None
+
+
+def compute_there(op: Record, given: list, params: tuple) -> Any:
+    """All on the same device, and the result there too."""
     with gpu.on(gpu.common(given)):
         arrays = gpu.moved(given, by_value=op.ufunc is not None)
+        kernel = device_kernels.get(op.name)
+        if kernel is not None:
+            made = kernel(arrays, *params) if op.variadic else kernel(*arrays, *params)
+            if made is not NotImplemented:
+                return made
         back = None
         if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
             back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
@@ -524,7 +543,7 @@ def write_out(
                 stacklevel=4,
             )
         out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
-    out._data[...] = result._data
+    gpu.write(out._data, result._data)
     if out._ver is None:
         out._ver = [0]
     out._ver[0] += 1

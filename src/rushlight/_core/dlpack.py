@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.tensor import Tensor, wrap
 
 
 class DLDeviceType(enum.IntEnum):
-    """The device kinds of the protocol that a CPU build meets.
+    """The device kinds of the protocol that are met here.
 
     >>> torch.utils.dlpack.DLDeviceType.kDLCPU == 1
     True
     """
 
     kDLCPU = 1  # noqa: N815 # the protocol's name
+    kDLCUDA = 2  # noqa: N815
 
 
 class _Capsule:
@@ -46,10 +47,15 @@ def to_capsule(
     The memory of a tensor for another library. BufferError for tensors that require grad, and for
     bfloat16, which NumPy's exporter does not know.
     """
-    if stream is not None and stream != -1:
-        raise AssertionError("stream should be None on cpu.")
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if type(self._data) is gpu.cuda.kind:
+        with gpu.on(gpu.index_of(self._data)):
+            return self._data.__dlpack__(
+                stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+            )
+    if stream is not None and stream != -1:
+        raise AssertionError("stream should be None on cpu.")
     if self.device is not devices.CPU:
         raise BufferError(f"Cannot export a tensor on {self.device}")
     data = self._data.copy() if copy else self._data
@@ -58,6 +64,8 @@ def to_capsule(
 
 def dlpack_device(self: Tensor) -> tuple[enum.IntEnum, int]:
     """__dlpack_device__() -> (device type, number)"""
+    if type(self._data) is gpu.cuda.kind:
+        return DLDeviceType.kDLCUDA, gpu.index_of(self._data)
     return DLDeviceType.kDLCPU, 0
 
 
@@ -87,14 +95,15 @@ def from_dlpack(
     >>> torch.from_dlpack(numpy.arange(3))
     tensor([0, 1, 2])
     """
-    if device is not None and devices.device(device).type != "cpu":
-        raise NotImplementedError(f"device '{device}': rushlight computes on the CPU")
+    place = None if device is None else devices.resolve(device)
+    data: Any
     if isinstance(ext_tensor, Tensor):  # also of dtypes that NumPy does not exchange
         if ext_tensor.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         data = ext_tensor._data
     elif hasattr(ext_tensor, "__dlpack__"):
-        data = np.from_dlpack(ext_tensor)
+        kind = int(ext_tensor.__dlpack_device__()[0])
+        data = (gpu.engine() if kind == 2 else np).from_dlpack(ext_tensor)
     elif type(ext_tensor).__name__ == "PyCapsule":
         data = np.from_dlpack(_Capsule(ext_tensor))
     else:
@@ -104,9 +113,37 @@ def from_dlpack(
         )
     if data.dtype not in dtypes.BY_NUMPY:
         raise BufferError(f"{data.dtype} is no dtype of tensors")
+    if place is not None and place != gpu.place_of(data):
+        if copy is False:
+            raise ValueError(f"cannot move data to {place} without a copy")
+        return wrap(gpu.to_host(data) if place.type == "cpu" else gpu.to_device(data, place))
     return wrap(data.copy() if copy else data)
+
+
+def cuda_array_interface(self: Tensor) -> dict[str, Any]:
+    """__cuda_array_interface__: where a CUDA tensor's memory is, for other libraries."""
+    if not self.is_cuda:
+        raise AttributeError(
+            "Can't get __cuda_array_interface__ on non-CUDA tensor type: "
+            f"{self.type()} If CUDA data is required use tensor.cuda() to copy tensor to device "
+            "memory."
+        )
+    if self.requires_grad:
+        raise RuntimeError(
+            "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients "
+            "aren't required, use var.detach() to get Variable that doesn't require grad."
+        )
+    x: Any = self._data
+    return {
+        "typestr": x.dtype.str,
+        "shape": x.shape,
+        "strides": None if x.flags.c_contiguous else x.strides,
+        "data": (x.data.ptr if x.size else 0, False),
+        "version": 2,
+    }
 
 
 _tensor: Any = Tensor  # its declaration for the type checker has the methods' own names
 _tensor.__dlpack__ = to_capsule
+_tensor.__cuda_array_interface__ = property(cuda_array_interface)
 _tensor.__dlpack_device__ = dlpack_device

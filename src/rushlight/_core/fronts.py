@@ -47,6 +47,11 @@ def quick(name: str) -> Callable:
     return (lambda function: function) if C is None else partial(C.front_of, name)
 
 
+def like(front: Any) -> Callable:
+    """The same front before a function that does the same for the arguments that ``front`` has."""
+    return (lambda function: function) if C is None else partial(C.front_like, front)
+
+
 def stand(
     entry: Callable,
     op: Record,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import gpu, twister
+from rushlight._core import gpu, philox, twister
 from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 from rushlight._core.state import S, thread
@@ -68,6 +68,7 @@ class Generator:
                 "the CPU here."
             )
         self.device = place
+        self.philox = philox.Stream(place.index or 0) if place.type == "cuda" else None
         self.engine = Engine()
         self.manual_seed(DEFAULT_SEED)
 
@@ -79,6 +80,8 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
+        if self.philox is not None:
+            self.philox.seed(self._seed)
         self.engine.seed(self._seed)
         return self
 
@@ -99,15 +102,23 @@ class Generator:
         return self._seed
 
     def get_offset(self) -> int:
-        """CUDA generators count their numbers; this one does not: RuntimeError."""
-        raise RuntimeError("CPU Generator does not use offset")
+        """How many words each thread drew, of a CUDA generator; RuntimeError on the CPU."""
+        if self.philox is None:
+            raise RuntimeError("CPU Generator does not use offset")
+        return self.philox.offset
 
     def set_offset(self, offset: int) -> None:
-        """CUDA generators count their numbers; this one does not: RuntimeError."""
-        raise RuntimeError("CPU Generator does not use offset")
+        """Continue a CUDA generator from an offset, a multiple of 4; RuntimeError on the CPU."""
+        if self.philox is None:
+            raise RuntimeError("CPU Generator does not use offset")
+        if offset % 4:
+            raise RuntimeError("offset must be a multiple of 4")
+        self.philox.offset = int(offset)
 
     def state_bytes(self) -> np.ndarray:
-        """The state as PyTorch lays it out: 5056 bytes, uint8."""
+        """The state as PyTorch lays it out: 5056 bytes, uint8; 16 of a CUDA generator."""
+        if self.philox is not None:
+            return self.philox.state_bytes()
         key, pos, waiting = self.engine.get()
         fresh = pos == 624 and np.array_equal(key, _first_key(self._seed))
         left, following = (1, 0) if fresh else (625 - pos, pos)
@@ -117,6 +128,10 @@ class Generator:
 
     def set_state_bytes(self, state: np.ndarray) -> None:
         """Continue from what ``state_bytes``, or PyTorch, returned."""
+        if self.philox is not None:
+            self.philox.set_state_bytes(state)
+            self._seed = self.philox.first
+            return
         if state.size != STATE_BYTES:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {STATE_BYTES} but found the input RNG "
@@ -135,7 +150,7 @@ class Generator:
 
     def copy(self) -> "Generator":
         """An independent generator that continues the same stream."""
-        twin = Generator()
+        twin = Generator(self.device)
         twin.set_state_bytes(self.state_bytes())
         return twin
 
@@ -188,14 +203,14 @@ def for_place(gen: Generator | None, device: Any) -> Generator | None:
 
 
 def drawn_there(draw: Callable, gen: Generator | None, out: Any) -> Any:
-    """``draw(array, generator)`` for a device's array: on the host in its layout, then copied."""
-    place = gpu.place_of(out)
-    stored, back = gpu.by_memory(out)
-    host = np.empty(stored.shape, out.dtype).transpose(back)
-    draw(host, for_place(gen, place))
-    with gpu.on(place.index or 0):
-        out[...] = gpu.to_device(host, place)
+    """``draw(array, generator)`` for a device's array."""
+    draw(out, for_place(gen, gpu.place_of(out)))
     return out
+
+
+def on_host(gen: Generator) -> Generator:
+    """A generator of the CPU, begun where one of a device stands, for what is drawn on the host."""
+    return Generator().manual_seed(philox.random64(gen))
 
 
 # ---- filling arrays ------------------------------------------------------------------------------
@@ -245,6 +260,8 @@ def fill_via(
 
 def uniform(gen: Generator | None, out: np.ndarray, a: float = 0.0, b: float = 1.0) -> np.ndarray:
     """Fill with uniform numbers in [a, b)."""
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "uniform", out, a, b)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(uniform, gen, out, a, b)
     if out.dtype.kind == "c":
@@ -268,6 +285,8 @@ def normal(
     gen: Generator | None, out: np.ndarray, mean: float = 0.0, std: float = 1.0
 ) -> np.ndarray:
     """Fill with normal numbers; arrays that are not contiguous, or short, are drawn one by one."""
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "normal", out, mean, std)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(normal, gen, out, mean, std)
     if out.dtype.kind == "c":
@@ -294,6 +313,8 @@ def _scalar_normal(gen: Generator | None, out: np.ndarray, mean: float, std: flo
 
 def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: float) -> np.ndarray:
     """exponential, cauchy, log_normal, geometric: computed in float64, rounded to the dtype."""
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, recipe, out, *params)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(in_float64, gen, recipe, out, *params)
     if out.dtype in (F4, F8) or (recipe == "geometric" and out.dtype not in HALF):
@@ -303,6 +324,8 @@ def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: flo
 
 def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
     """Fill with 1 (probability ``p``) and 0."""
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "bernoulli", out, float(p))
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(bernoulli, gen, out, p)
     if out.dtype in HALF:
@@ -312,6 +335,10 @@ def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
 
 def bernoulli_each(gen: Generator | None, out: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Fill with 1 and 0, each of its own probability; ``p`` has the shape of ``out``."""
+    if gen is not None and gen.philox is not None:
+        chances = philox.fill(gen, "uniform", gpu.module_of(out).empty(out.shape, F4))
+        out[...] = chances < p
+        return out
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(bernoulli_each, gen, out, p)
     if not out.size:
@@ -331,6 +358,8 @@ def integers(
     gen: Generator | None, out: np.ndarray, span: int, base: int = 0, wide: bool | None = None
 ) -> np.ndarray:
     """Fill with base + (word mod span); 64-bit words from span 2^28 on unless told."""
+    if gen is not None and gen.philox is not None:
+        return philox.integers(gen, out, span, base, wide)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(integers, gen, out, span, base, wide)
     wide = span >= 2**28 if wide is None else wide
@@ -341,6 +370,8 @@ def integers(
 
 def randperm(gen: Generator | None, n: int) -> np.ndarray:
     """A permutation of 0 .. n-1, int64."""
+    if gen is not None and gen.philox is not None:
+        gen = on_host(gen)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(randperm, gen, n)
     return fill(gen, "randperm", np.empty(n, np.int64))
@@ -350,6 +381,8 @@ def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) ->
     """poisson(rate), gamma(alpha), binomial(count, prob): one number for each element, in row
     order.
     """
+    if gen is not None and gen.philox is not None:
+        gen = on_host(gen)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(by_parameter, gen, recipe, *parameters)
     given = parameters[0].dtype
@@ -363,6 +396,8 @@ def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) ->
 
 def random64(gen: Generator | None) -> int:
     """One 64-bit word: what data loaders draw seeds from."""
+    if gen is not None and gen.philox is not None:
+        return philox.random64(gen)
     out = np.empty(1, np.uint64)
     RECIPES["words"]((default_generator if gen is None else gen).engine, out)
     return int(out[0])

@@ -6,6 +6,8 @@ array has that type.
 
 import contextlib
 import importlib
+import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ NO_DRIVER = (
 )
 NO_GPU = "No CUDA GPUs are available"
 
+KERNELS = "rushlight._kernels.cuda"  # a higher room, loaded when there is a device
+
 
 class Cuda:
     """What there is of CUDA: CuPy's module, its array type, and how many devices it sees."""
@@ -34,6 +38,13 @@ class Cuda:
         self.looked = False  # was CuPy looked for?
         self.missing: Exception = AssertionError(NO_CUPY)
         self.places: list[devices.device] = []
+        self.functions: dict = {}  # compiled kernels
+        self.exhausted: Any = ()  # what is raised where its memory is full
+        self.libraries: dict = {}
+        self.waiting: list = []  # arrays that other streams read, and the events they wait for
+        self.pinned: dict = {}  # roots of pinned memory, by id
+        self.sizes: dict = {}  # multiprocessors and threads of each, by device
+        self.handles: dict = {}  # of libraries, by device
 
 
 cuda = Cuda()
@@ -55,6 +66,7 @@ def install(module: Any) -> None:
     """Compute on the devices of this array module: CuPy, or one of its shape; None: on none."""
     if cuda.kind is not None:
         MODULES.pop(cuda.kind, None)
+        importlib.import_module(KERNELS).load(None)
     cuda.__init__()  # type: ignore[misc]  # everything as it was
     cuda.looked = True
     if module is None:
@@ -69,8 +81,11 @@ def install(module: Any) -> None:
         cuda.missing = RuntimeError(NO_GPU)
         return
     cuda.module, cuda.kind, cuda.count = module, module.ndarray, count
+    memory = getattr(module.cuda, "memory", None)
+    cuda.exhausted = getattr(memory, "OutOfMemoryError", ())
     cuda.places = [devices.device("cuda", i) for i in range(count)]
     cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
+    importlib.import_module(KERNELS).load(module)
 
 
 def is_available() -> bool:
@@ -144,6 +159,62 @@ def to_host(array: Any) -> np.ndarray:
     with on(index_of(array)):
         stored, back = by_memory(array)
         return np.asarray(stored.get()).transpose(back)
+
+
+def write(array: Any, value: Any) -> None:
+    """``array[...] = value``, on the device that the array is on."""
+    if type(array) is not cuda.kind:
+        array[...] = value
+        return
+    with on(index_of(array)):
+        array[...] = value
+
+
+def pinned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Memory of the host that stays in place, so that copies to and fro need not wait."""
+    count = math.prod(shape)
+    memory = engine().cuda.alloc_pinned_memory(max(1, count * dtype.itemsize))
+    root = np.frombuffer(memory, np.uint8)
+    key = id(root)
+    cuda.pinned[key] = weakref.ref(root, lambda _: cuda.pinned.pop(key, None))
+    return root[: count * dtype.itemsize].view(dtype).reshape(shape)
+
+
+def is_pinned(array: Any) -> bool:
+    """Does an array of the host lie in such memory?"""
+    if not cuda.pinned or type(array) is not np.ndarray:
+        return False
+    root = array
+    while type(root.base) is np.ndarray:
+        root = root.base
+    return id(root) in cuda.pinned
+
+
+def pinned(array: np.ndarray) -> np.ndarray:
+    """An array in such memory, its strides kept; itself if it is there."""
+    if is_pinned(array):
+        return array
+    stored, back = by_memory(array)
+    made = pinned_empty(stored.shape, array.dtype)
+    made[...] = stored
+    return made.transpose(back)
+
+
+def to_host_later(array: Any) -> np.ndarray:
+    """A device's array copied to pinned memory by the current stream, which is not waited for."""
+    with on(index_of(array)):
+        stored, back = by_memory(array)
+        target = pinned_empty(stored.shape, array.dtype)
+        source = stored if stored.flags.c_contiguous else cuda.module.ascontiguousarray(stored)
+        source.get(out=target, blocking=False)
+    return target.transpose(back)
+
+
+def keep_until(array: Any, stream: Any) -> None:
+    """Keep an array alive until a stream has done what it was given so far."""
+    cuda.waiting = [(event, kept) for event, kept in cuda.waiting if not event.done]
+    with on(index_of(array)):
+        cuda.waiting.append((stream.record(), array))
 
 
 def copied(array: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core.cuda_switches import switches
+
 # What took the way over the host: operator or function -> calls.
 detours: Counter = Counter()
 # CuPy's ufuncs have no ``reduce`` but for add and multiply: its functions for the others.
@@ -161,6 +163,8 @@ class Ufunc:
         """``x[index] = ufunc(x[index], values)``, repeated places one after the other."""
         values = self._module._root.asarray(values)
         try:
+            if switches.deterministic:  # a device adds in any order
+                raise NotImplementedError
             if x.dtype == np.int64 and self._ours is np.add:  # as unsigned, the same bits
                 self._theirs.at(x.view(np.uint64), index, values.astype(x.dtype).view(np.uint64))
             else:

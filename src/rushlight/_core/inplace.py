@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, entries, errors, fronts
+from rushlight._core import dtypes, entries, errors, fronts, gpu
 from rushlight._core.backend import MetaArray, is_complete
 from rushlight._core.dispatch import (
     NUMBERS,
@@ -106,7 +106,7 @@ def write(t: Tensor, array: ndarray) -> Tensor:
     if type(t._data) is not MetaArray:
         if t._data.shape != np.shape(array):
             check_output_shape(t._data.shape, np.shape(array))
-        t._data[...] = array
+        gpu.write(t._data, array)
     bump(t)
     return t
 
@@ -245,7 +245,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     if r.shape != self._data.shape:
         check_output_shape(self._data.shape, r.shape)
     if type(self._data) is not MetaArray:
-        self._data[...] = r
+        gpu.write(self._data, r)
     bump(self)
     if need:
         rebase(self, make_node(op, tuple(inputs), nodes, params, (self,), saved))

@@ -226,30 +226,6 @@ def is_shared(self):
 
 
 @method
-def is_pinned(self, device=None):
-    """is_pinned() -> bool
-
-    False, there is no pinned memory without a GPU.
-
-    >>> torch.ones(2).is_pinned()
-    False
-    """
-    return False
-
-
-@method
-def pin_memory(self, device=None):
-    """pin_memory() -> Tensor
-
-    Needs a GPU.
-
-    >>> torch.ones(2).pin_memory() if torch.cuda.is_available() else 'needs a GPU'
-    'needs a GPU'
-    """
-    raise RuntimeError("Cannot access accelerator device when none is available.")
-
-
-@method
 def get_device(self):
     """get_device() -> int
 

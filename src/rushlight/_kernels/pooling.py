@@ -134,8 +134,16 @@ def plane_scatter(x, indices, shape, n):
     return result if result is NotImplemented else result.reshape(shape)
 
 
+def resample_axis(x, index, weight, axis):
+    """One dimension resized; the rest of an interpolation is the record's."""
+    if x.dtype is not F4:
+        return NotImplemented
+    return C.resample(np.ascontiguousarray(x), *map(np.ascontiguousarray, (index, weight)), axis)
+
+
 def register() -> None:
     """Enter the kernels under their ops' names."""
+    enter("resample_axis", resample_axis)
     for function in (
         max_pool,
         max_pool_with_indices,

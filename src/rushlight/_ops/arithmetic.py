@@ -1,6 +1,6 @@
 """Arithmetic: sums, differences, products, quotients, remainders."""
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, fronts
 from rushlight._core.inplace import derive
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
 from rushlight._core.state import grad_enabled
@@ -69,6 +69,7 @@ def scaled(y, alpha):
     return y & bool(alpha) if y.dtype.kind == "b" else y * y.dtype.type(alpha)
 
 
+@fronts.like(Add.call)
 def add(input, other, *, alpha=1, out=None):
     """add(input, other, *, alpha=1, out=None) -> Tensor
 
@@ -139,6 +140,7 @@ class SubScaled(Op):
         return -g * conj(alpha)
 
 
+@fronts.like(Sub.call)
 def sub(input, other, *, alpha=1, out=None):
     """sub(input, other, *, alpha=1, out=None) -> Tensor
 
@@ -399,6 +401,7 @@ def quotient_to_zero(xp, x, y):
     return down + ((xp.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
+@fronts.like(Div.call)
 def div(input, other, *, rounding_mode=None, out=None):
     """div(input, other, *, rounding_mode=None, out=None) -> Tensor
 

@@ -106,6 +106,10 @@ def policies() -> dict[str, dict[str, Any]]:
 
 def mark() -> None:
     """Give the records on the lists their ``autocast``, and the functions a wrapper that asks."""
+    places: dict[Callable, list[tuple[dict, str]]] = {}
+    for names in PUBLIC.values():
+        for name, function in names.items():
+            places.setdefault(function, []).append((names, name))
     for name, policy in policies().items():
         space, _, own = name.rpartition(".")
         if not space:
@@ -113,14 +117,12 @@ def mark() -> None:
             continue
         function = PUBLIC[space][own]
         if not hasattr(function, "autocast"):  # else done under another name
-            wrap(function, policy)
+            wrap(function, policy, places[function])
 
 
-def wrap(function: Callable, policy: dict[str, Any]) -> None:
+def wrap(function: Callable, policy: dict[str, Any], places: list[tuple[dict, str]]) -> None:
     """Put the function that casts in every place where the function stands."""
     casting = casts(function, policy)
     casting.autocast = policy  # type: ignore[attr-defined]  # functions take attributes
-    for names in PUBLIC.values():
-        for name, found in names.items():
-            if found is function:
-                names[name] = casting
+    for names, name in places:
+        names[name] = casting

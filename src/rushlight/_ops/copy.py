@@ -321,7 +321,9 @@ def to(self, *args, **kw):
     if device is not None:
         place = devices.resolve(device)
         if place != self.device:
-            result = to_device(result, place)
+            flags = [a for a in args if type(a) is bool]
+            later = kw.get("non_blocking", flags[0] if flags else False)
+            result = to_device(result, place, bool(later))
     if dtype is not None:
         result = cast(result, dtype)
     if memory_format is not None and memory_format is not devices.preserve_format:
@@ -374,8 +376,9 @@ class Move:
         return (to_device(g, node.params[0]),)
 
 
-def to_device(input, device):
-    """A tensor on another device; from the meta device there is nothing to copy."""
+def to_device(input, device, later=False):
+    """A tensor on another device; from the meta device there is nothing to copy. ``later``: a copy
+    to the host, into pinned memory, is not waited for."""
     x = input._data
     if device.type == "meta":
         return wrap(meta_array(x.shape, x.dtype))
@@ -385,7 +388,10 @@ def to_device(input, device):
         raise NotImplementedError(
             f"moving a tensor of layout {input.layout} to {device}: move its dense parts"
         )
-    result = wrap(gpu.to_host(x) if device.type == "cpu" else gpu.to_device(x, device))
+    if device.type == "cpu":
+        result = wrap(gpu.to_host_later(x) if later else gpu.to_host(x))
+    else:
+        result = wrap(gpu.to_device(x, device))
     node = live_node(input)
     if node is not None and grad_enabled():
         result._node = Node(Move, (node,), (), x.shape, x.dtype, (input.device,))

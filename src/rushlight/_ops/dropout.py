@@ -4,16 +4,50 @@ import warnings
 
 import numpy as np
 
-from rushlight._core import dtypes, gpu, memory
+from rushlight._core import dtypes, gpu, memory, philox
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
+from rushlight._core.state import S
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import check_kind
 
 ALPHA = 1.7580993408473766  # SELU's lambda times its alpha: where saturated units sit
+
+
+class FusedDropout(Op):
+    """``input / keep`` where a number of a device's stream is below ``keep``, else 0; and where."""
+
+    outputs = ("out", "mask")
+    named = False
+    promote = "keep"
+    half = "widen"
+    public = ()
+    grad_name = "NativeDropoutBackward0"
+
+    def forward(xp, x, keep, stream):
+        mask = xp.asarray(philox.kept(stream, x.size, keep).reshape(x.shape))
+        return x * mask * x.dtype.type(1 / keep), mask
+
+    def vjp(g, mask, keep):
+        return FusedDropoutBackward.call(g, mask, keep)
+
+
+class FusedDropoutBackward(Op):
+    """The gradient of what dropout kept."""
+
+    tensors = ("grad", "mask")
+    promote = "keep"
+    half = "widen"
+    public = ()
+
+    def forward(xp, g, mask, keep):
+        return g * mask * g.dtype.type(1 / keep)
+
+    def vjp_grad(g, mask, keep):
+        return FusedDropoutBackward.call(g, mask, keep)
 
 
 def _validate(p: float, kind: type[Exception]) -> None:
@@ -47,6 +81,10 @@ def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) ->
     if not (input.dtype.is_floating_point or input.dtype.is_complex):
         name = dtypes.scalar_name(input.dtype)
         raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
+    fused = type(x) is gpu.cuda.kind and not (feature or inplace or S.special)
+    if fused and p < 1 and input.dtype.is_floating_point:
+        stream = draws.of_device(gpu.index_of(x)).philox
+        return FusedDropout.call(input, 1 - p, stream)[0]
     if p == 1:
         factor = wrap(gpu.module_of(x).zeros((), x.dtype))
     else:

@@ -99,7 +99,7 @@ def numpy_dtype(name: str, dtype: object) -> np.dtype:
 
 def check_options(layout: object, pin_memory: bool) -> None:
     """Refuse what creation cannot honour."""
-    if pin_memory:
+    if pin_memory and not gpu.is_available():
         raise RuntimeError(
             "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory "
             "allocator is "
@@ -145,8 +145,12 @@ def build(
     if device is not None or default_device() is not CPU:
         place = resolve(device)
         if place.type != "cpu":
+            if pin_memory:
+                raise RuntimeError("Only dense CPU tensors can be pinned")
             return finish(build_there(make, shape, d, place), requires_grad)
     array = allocate(make, shape, d)
+    if pin_memory:
+        array = gpu.pinned(array)
     return finish(array, True) if requires_grad else wrap(array)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from rushlight._core import device as devices
 from rushlight._core import dtypes, fronts, gpu
 from rushlight._core.backend import MetaArray, meta_array
+from rushlight._core.dlpack import from_dlpack
 from rushlight._core.op import public
 from rushlight._core.state import grad_enabled
 from rushlight._core.tensor import Tensor, wrap
@@ -48,6 +49,10 @@ def tensor(data=_MISSING, *, dtype=None, device=None, requires_grad=False, pin_m
         _warn_copy("torch.tensor(sourceTensor)")
         if device is None and data.is_cuda:
             device = data.device
+    elif hasattr(data, "__cuda_array_interface__"):
+        shared = wrap(checked(gpu.engine().asarray(data)))
+        result = _moved(shared, d, device).clone()
+        return result.requires_grad_() if requires_grad else result
     return place(copied(data, d), device, requires_grad, pin_memory)
 
 
@@ -61,6 +66,10 @@ def place(array: np.ndarray, device: Any, requires_grad: bool, pin_memory: bool 
             array = meta_array(array.shape, array.dtype)
         elif place.type == "cuda":
             array = gpu.to_device(array, place)
+    if pin_memory:
+        if type(array) is not np.ndarray:
+            raise RuntimeError("Only dense CPU tensors can be pinned")
+        array = gpu.pinned(array)
     return finish(array, True) if requires_grad else wrap(array)
 
 
@@ -367,6 +376,8 @@ def as_tensor(data, dtype=None, device=None):
     if isinstance(data, np.ndarray):
         array = np.asarray(checked(data))
         return place(cast(array, d), device, False)
+    if hasattr(data, "__cuda_array_interface__"):
+        return _moved(wrap(checked(gpu.engine().asarray(data))), d, device)
     return place(copied(data, d), device, False)
 
 
@@ -429,7 +440,9 @@ def _shared(obj: Any, d: np.dtype | None) -> Tensor | None:
     if isinstance(obj, np.generic):
         return wrap(checked(np.array(obj)))
     if hasattr(obj, "__dlpack__"):
-        return wrap(checked(np.from_dlpack(obj)))
+        return from_dlpack(obj)
+    if hasattr(obj, "__cuda_array_interface__"):
+        return wrap(checked(gpu.engine().asarray(obj)))
     try:
         view = memoryview(obj)
     except TypeError:

@@ -273,7 +273,7 @@ def cross_entropy(
         reduction = chosen(size_average, reduce, reduction)
     if not label_smoothing and input.ndim == 2 and target.ndim == 1 and input.is_floating_point():
         _check_batch(input, target)
-        if input.numel() <= SMALL:
+        if input.numel() <= SMALL and not input.is_cuda:
             logs = log_softmax(input, 1)
             return nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
         return CrossEntropy.call(input, target, weight, reduction, ignore_index)[0]

@@ -9,11 +9,12 @@ import math
 from typing import Any
 
 from rushlight._core import inplace
-from rushlight._core.backend import kernel_for
+from rushlight._core.backend import device_kernels, kernel_for
 from rushlight._core.dtypes import finfo
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN
+from rushlight._ops.norm_rms import FusedRmsNorm
 from rushlight._ops.pad import ConstantPadNd
 from rushlight._ops.pool import avg_pool2d, avg_pool3d
 
@@ -390,10 +391,28 @@ def _update(running, fresh, factor, momentum):
     if buffer and running.device.type == "cpu" and running._view is None:
         _mix_running(running, fresh, factor, momentum)
         return
+    there = buffer and running.is_cuda and "mix_running" in device_kernels
+    if there and _mixed_there(running, fresh, factor, momentum):
+        return
     if S.special and thread.levels:
         thread.levels[-1].check_running(running, fresh)
     fresh = fresh.detach().reshape(running.shape).to(running.dtype) * factor
     running.copy_(running * (1 - momentum) + fresh * momentum)
+
+
+def _mixed_there(running, fresh, factor, momentum):
+    """The same in one launch on a device; False for what its kernel does not take."""
+    taken = running.dtype == fresh.dtype and running.is_contiguous()
+    if not taken or fresh.device != running.device:
+        return False
+    update_there(running, fresh, factor, momentum)
+    return True
+
+
+@inplace.update(("running",))
+def update_there(running, fresh, factor, momentum):
+    """``running`` mixed with ``factor`` times ``fresh``, by the device's kernel."""
+    device_kernels["mix_running"](running, fresh, factor, momentum)
 
 
 @inplace.update(("running",))
@@ -514,6 +533,9 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     shape = _check_layer(input, normalized_shape, weight, None)
     eps = finfo(input.dtype).eps if eps is None else eps
+    if input.is_cuda and (weight is None or weight.dtype == input.dtype):
+        n = math.prod(shape)
+        return FusedRmsNorm.call(input, weight, input.numel() // n if n else 0, n, eps)[0]
     dims = tuple(range(-len(shape), 0))
     narrow = input.dtype.itemsize == 2
     x = input.float() if narrow else input

@@ -12,10 +12,18 @@ import numpy as np
 from ml_dtypes import bfloat16
 from numpy import add, divide, maximum, multiply, sqrt, square
 
-from rushlight._core.backend import kernel_for
-from rushlight._core.inplace import update
+from rushlight._core import gpu
+from rushlight._core.backend import device_kernels, kernel_for
+from rushlight._core.inplace import arrays_of, update
 from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
-from rushlight._ops.optimizer_gradients import clamp_all, gradient_of, mix_all, norms_of, scale_all
+from rushlight._ops.optimizer_gradients import (
+    clamp_all,
+    gradient_of,
+    mix_all,
+    norms_of,
+    scale_all,
+    unscale_all,
+)
 from rushlight._ops.optimizer_updates import (
     adadelta_update,
     adagrad_update,
@@ -50,6 +58,7 @@ __all__ = [
     "scale_all",
     "sgd_step",
     "sparse_adam_step",
+    "unscale_all",
 ]
 
 
@@ -219,6 +228,13 @@ def adam_step(
     decay.
     """
     beta1, beta2 = betas
+    lists = params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
+    if type(steps[0]) is gpu.cuda.kind:  # counted there: nothing is read on the host
+        whole = device_kernels.get("adam_capturable")
+        how = arrays_of(lr), betas, eps, weight_decay, decoupled, maximize
+        if whole is not None and whole(lists, steps, *how) is not NotImplemented:
+            return
+        lr = lr if isinstance(lr, float) else lr.item()
     decays = two_decays(lr, weight_decay, decoupled, maximize)
     amsgrad = max_exp_avg_sqs is not None
 
@@ -226,7 +242,6 @@ def adam_step(
         rate, root = -lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
         return rate, *decays, 1 - beta1, beta2, root, eps, amsgrad
 
-    lists = params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
     elementwise(adam_update, lists, by_step(count(steps), numbers))
 
 

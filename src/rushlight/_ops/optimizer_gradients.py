@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rushlight._core.backend import kernel_for
+from rushlight._core import gpu
+from rushlight._core.backend import device_kernels, kernel_for
 from rushlight._core.extension import Outer
 from rushlight._core.inplace import bump
 from rushlight._core.state import S
@@ -30,8 +31,36 @@ def plain_arrays(tensors):
     return arrays if alike and len(arrays) == len(tensors) else None
 
 
+def on_device(name, tensors):
+    """A device's kernel and the arrays of plain tensors there; None where there is none of both."""
+    kernel = device_kernels.get(name)
+    if kernel is None or S.special or not tensors:
+        return None
+    arrays = [t._data for t in tensors if type(t) in PLAIN and type(t._data) is gpu.cuda.kind]
+    alike = len(arrays) == len(tensors) and all(x.dtype == arrays[0].dtype for x in arrays)
+    return (kernel, arrays) if alike else None
+
+
+def unscale_all(tensors, inverse, found):
+    """Multiply every gradient by ``inverse``; ``found`` becomes 1 if an element is not finite. Both
+    are 0-d float32 tensors of the gradients' device. False if the general operators have to.
+    """
+    if any(t._data.dtype != np.float32 or type(t._data) is np.ndarray for t in (inverse, found)):
+        return False
+    there = on_device("unscale", tensors)
+    if there is None or there[0](there[1], inverse._data, found._data):
+        return False
+    for t in (*tensors, found):
+        bump(t)
+    return True
+
+
 def norms_of(tensors):
     """The 2-norm of each tensor, as a vector; None where the general operators have to do it."""
+    there = on_device("tensor_norms", tensors)
+    if there is not None:
+        norms = there[0](there[1])
+        return None if norms is NotImplemented else wrap(norms)
     native, arrays = kernel_for("tensor_norms"), plain_arrays(tensors)
     norms = NotImplemented if native is None or arrays is None else native(arrays)
     return None if norms is NotImplemented else wrap(np.array(norms, arrays[0].dtype))
@@ -39,6 +68,13 @@ def norms_of(tensors):
 
 def scale_all(tensors, factor):
     """Multiply every tensor, in place, by a 0-d one; False if the general operators have to."""
+    there = on_device("scale_update", tensors)
+    if there is not None and factor.is_cuda and not factor.dim() and factor.dtype.itemsize == 4:
+        if there[0]((there[1],), (factor._data,)):
+            return False
+        for t in tensors:
+            bump(t)
+        return True
     arrays = plain_arrays(tensors)
     if arrays is None or factor.dim():
         return False
@@ -74,4 +110,4 @@ def mix_all(tensors, ends, weight):
     return True
 
 
-__all__ = ["clamp_all", "gradient_of", "mix_all", "norms_of", "scale_all"]
+__all__ = ["clamp_all", "gradient_of", "mix_all", "norms_of", "scale_all", "unscale_all"]

@@ -10,7 +10,7 @@ PyTorch's, so results agree to the last rounding.
 import numpy as np
 from numpy import absolute, add, divide, maximum, multiply, sqrt, square, subtract
 
-from rushlight._core.backend import kernel_for
+from rushlight._core.backend import device_kernels, kernel_for
 from rushlight._core.extension import Outer
 from rushlight._core.inplace import arrays_of
 from rushlight._core.tensor import Tensor
@@ -38,7 +38,8 @@ def elementwise(function, lists, numbers):
     if isinstance(lists[0][0], Tensor):
         record(function.__name__, lists, numbers)
         return
-    native = kernel_for(function.__name__)
+    there = type(lists[0][0]) is not np.ndarray
+    native = device_kernels.get(function.__name__) if there else kernel_for(function.__name__)
     rest = range(len(lists[0])) if native is None else native(lists, numbers)
     for i in rest:
         given = numbers[i] if type(numbers) is list else numbers

@@ -98,10 +98,13 @@ class Drawn(Op):
 # ---- uniform and normal --------------------------------------------------------------------------
 
 
-def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None) -> np.ndarray:
-    """Memory to draw into; where ``out`` is not contiguous, laid out in the order of its memory, in
-    which numbers are drawn.
+def blank(shape: tuple[int, ...], d: np.dtype, out: Any = None, generator: Any = None) -> Any:
+    """Memory to draw into, on the generator's device; where ``out`` is not contiguous, laid out in
+    the order of its memory, in which numbers are drawn.
     """
+    if generator is not None and generator.philox is not None:
+        with gpu.on(generator.philox.index):
+            return gpu.cuda.module.empty(shape, d)
     if not isinstance(out, Tensor) or out.shape != shape or out._data.flags.c_contiguous:
         return memory.empty(shape, d)
     steps = out._data.strides
@@ -115,7 +118,7 @@ def _uniform(generator: Any, out: Any, device: Any):
 
     def make(shape, d):
         check_kind("check_uniform_bounds", d)
-        return draws.uniform(generator, blank(shape, d, out))
+        return draws.uniform(generator, blank(shape, d, out, generator))
 
     return make
 
@@ -125,7 +128,7 @@ def _normal(generator: Any, out: Any, device: Any, mean: float = 0.0, std: float
 
     def make(shape, d):
         check_kind("normal_kernel_cpu", d)
-        return draws.normal(generator, blank(shape, d, out), mean, std)
+        return draws.normal(generator, blank(shape, d, out, generator), mean, std)
 
     return make
 

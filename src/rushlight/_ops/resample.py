@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 
+from rushlight._core.backend import kernel_for
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.pool_adaptive import (
     adaptive_avg_pool1d,
@@ -117,6 +118,24 @@ def _matrix(xp, size, out, dtype, *how):
     return xp.asarray(result, dtype)
 
 
+def _along_axis(xp, x, index, weight, axis):
+    """One dimension resized: for each place, the elements of ``index`` (out, k) with weights."""
+    if index.shape[1] == 1:
+        return xp.take(x, xp.asarray(index[:, 0]), axis=axis)
+    native = kernel_for("resample_axis") if xp is np else None
+    if native is not None:
+        made = native(x, index, weight, axis)
+        if made is not NotImplemented:
+            return made
+    shape = [1] * x.ndim
+    shape[axis] = len(index)
+    total = 0
+    for k in range(index.shape[1]):
+        scaled = xp.asarray(weight[:, k], x.dtype).reshape(shape)
+        total = total + xp.take(x, xp.asarray(index[:, k]), axis=axis) * scaled
+    return total
+
+
 _NAMES = {
     "nearest": "Nearest",
     "nearest-exact": "NearestExact",
@@ -144,16 +163,7 @@ class Resample(Op):
             x = x.astype(xp.float32)
         for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), 2):
             index, weight = taps(x.shape[axis], out, mode, align_corners, scale, antialias)
-            if index.shape[1] == 1:
-                x = xp.take(x, xp.asarray(index[:, 0]), axis=axis)
-                continue
-            shape = [1] * x.ndim
-            shape[axis] = out
-            total = 0
-            for k in range(index.shape[1]):
-                scaled = xp.asarray(weight[:, k], x.dtype).reshape(shape)
-                total = total + xp.take(x, xp.asarray(index[:, k]), axis=axis) * scaled
-            x = total
+            x = _along_axis(xp, x, index, weight, axis)
         if x.dtype != dtype:
             x = xp.clip(xp.rint(x), 0, 255).astype(dtype)
         return x

@@ -3,6 +3,7 @@
 import math
 
 from rushlight._core.op import Op, public
+from rushlight._ops.attention_fused import FusedAttention, serves
 from rushlight._ops.dropout import dropout
 from rushlight._ops.softmax import SoftmaxBackward
 
@@ -244,6 +245,8 @@ def scaled_dot_product_attention(
     if dropout_p == 0 and _whole(query, key, value, attn_mask, enable_gqa):
         if scale is None:
             scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+        if serves(query, key, value, attn_mask):
+            return FusedAttention.call(query, key, value, is_causal, float(scale))[0]
         return Attention.call(query, key, value, attn_mask, is_causal, float(scale))
     if is_causal:
         attn_mask = query.detach().new_ones(query.shape[-2], key.shape[-2]).tril() != 0

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.cuda_switches import switches
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
 from rushlight._core.op import public
@@ -201,7 +202,8 @@ _deterministic = [False, False]
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """use_deterministic_algorithms(mode, *, warn_only=False) -> None
 
-    Every CPU operator here is deterministic anyway.
+    Every CPU operator here is deterministic anyway; on a GPU additions at repeated places go over
+    the host then, and cuDNN takes only algorithms that give the same bits each time.
 
     >>> torch.use_deterministic_algorithms(True)
     >>> torch.are_deterministic_algorithms_enabled()
@@ -209,6 +211,7 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
     >>> torch.use_deterministic_algorithms(False)
     """
     _deterministic[:] = [bool(mode), bool(warn_only)]
+    switches.deterministic = bool(mode) and not warn_only
 
 
 @public("torch", out=False)
@@ -230,13 +233,14 @@ _precision = ["highest"]
 def set_float32_matmul_precision(precision):
     """set_float32_matmul_precision(precision) -> None
 
-    'highest', 'high' or 'medium'; the CPU always uses float32.
+    'highest', 'high' or 'medium': a GPU may use TF32 for all but the first; the CPU never does.
 
     >>> torch.set_float32_matmul_precision('highest')
     """
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"{precision} is not one of 'highest', 'high' or 'medium'.")
     _precision[0] = precision
+    switches.allow_tf32 = precision != "highest"
 
 
 @public("torch", out=False)

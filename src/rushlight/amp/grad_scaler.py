@@ -119,6 +119,7 @@ class GradScaler:
     ) -> dict[Any, torch.Tensor]:
         """Multiply every gradient by ``inv_scale``; per device, 1.0 if one is not finite."""
         found: dict[Any, torch.Tensor] = {}
+        there: dict[Any, list] = {}
         with torch.no_grad():
             for group in optimizer.param_groups:
                 for p in group["params"]:
@@ -126,9 +127,15 @@ class GradScaler:
                         continue
                     if not allow_fp16 and p.grad.dtype == torch.float16:
                         raise ValueError("Attempting to unscale FP16 gradients.")
+                    if p.grad.is_cuda and not p.grad.is_sparse:
+                        there.setdefault((p.grad.device, p.grad.dtype), []).append(p)
+                        continue
                     bad = found.setdefault(p.grad.device, found_inf.clone())
                     if not _unscale(p, inv_scale):
                         bad.fill_(1.0)
+            for (device, _), params in there.items():
+                bad = found.setdefault(device, found_inf.to(device, copy=True))
+                _unscale_there(params, inv_scale.to(device), bad)
         return found
 
     def unscale_(self, optimizer: Any) -> None:
@@ -353,6 +360,15 @@ def _unscale(p: Any, inverse: torch.Tensor) -> bool:
     if inverse.item() != 1.0:
         values.mul_(inverse)
     return finite
+
+
+def _unscale_there(params: list, inverse: torch.Tensor, bad: torch.Tensor) -> None:
+    """The gradients of one device and dtype, in a launch or two; nothing is read on the host."""
+    if torch.optimizer_kernels.unscale_all([p.grad for p in params], inverse, bad):
+        return
+    for p in params:
+        if not _unscale(p, inverse):
+            bad.fill_(1.0)
 
 
 def _checked(new_scale: Any) -> torch.Tensor:

@@ -1,11 +1,11 @@
 """torch.backends.cuda: whether there is CUDA, and how exact its matrix products are."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 
 from rushlight._core import gpu
+from rushlight._core.cuda_switches import switches
 
 
 class _Matmul:
@@ -13,22 +13,41 @@ class _Matmul:
 
     @property
     def allow_tf32(self) -> bool:
-        """May float32 products be computed in TF32? CuPy decides that when it is imported."""
-        return self._allow_tf32
+        """May float32 products be computed in TF32?"""
+        return switches.allow_tf32
 
     @allow_tf32.setter
     def allow_tf32(self, on: bool) -> None:
-        if on != self._allow_tf32 and gpu.cuda.module is not None:
-            raise NotImplementedError(
-                "torch.backends.cuda.matmul.allow_tf32: CuPy reads it when it is imported; set it "
-                "before the first use of a device"
-            )
-        self._allow_tf32 = bool(on)
-        os.environ["CUPY_TF32"] = "1" if on else "0"
+        switches.allow_tf32 = bool(on)
 
-    _allow_tf32 = os.environ.get("CUPY_TF32") == "1"
-    allow_fp16_reduced_precision_reduction = True
-    allow_bf16_reduced_precision_reduction = True
+    @property
+    def fp32_precision(self) -> str:
+        """ "tf32" or "ieee": the newer name of ``allow_tf32``."""
+        return "tf32" if switches.allow_tf32 else "none"
+
+    @fp32_precision.setter
+    def fp32_precision(self, precision: str) -> None:
+        if precision not in ("ieee", "tf32", "none"):
+            raise RuntimeError(f"Invalid precision: {precision}")
+        switches.allow_tf32 = precision == "tf32"
+
+    @property
+    def allow_fp16_reduced_precision_reduction(self) -> bool:
+        """May sums of half products be kept in half precision?"""
+        return switches.reduced_precision_reduction
+
+    @allow_fp16_reduced_precision_reduction.setter
+    def allow_fp16_reduced_precision_reduction(self, on: bool) -> None:
+        switches.reduced_precision_reduction = bool(on)
+
+    @property
+    def allow_bf16_reduced_precision_reduction(self) -> bool:
+        """The same of bfloat16; cuBLAS has one switch for both."""
+        return switches.reduced_precision_reduction
+
+    @allow_bf16_reduced_precision_reduction.setter
+    def allow_bf16_reduced_precision_reduction(self, on: bool) -> None:
+        switches.reduced_precision_reduction = bool(on)
 
 
 matmul = _Matmul()

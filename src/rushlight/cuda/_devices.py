@@ -188,3 +188,44 @@ def synchronize(device: Any = None) -> None:
     AssertionError: Torch not compiled with CUDA enabled
     """
     gpu.engine().cuda.Device(index_of(device)).synchronize()
+
+
+def can_device_access_peer(device: Any, peer_device: Any) -> bool:
+    """can_device_access_peer(device, peer_device) -> bool: may one read the other's memory?
+
+    >>> torch.cuda.can_device_access_peer(0, 1)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    runtime = gpu.engine().cuda.runtime
+    return bool(runtime.deviceCanAccessPeer(index_of(device), index_of(peer_device)))
+
+
+def is_tf32_supported() -> bool:
+    """is_tf32_supported() -> bool: can the GPU compute float32 products in TF32?
+
+    >>> torch.cuda.is_tf32_supported()
+    False
+    """
+    return gpu.is_available() and get_device_capability()[0] >= 8
+
+
+def ipc_collect() -> None:
+    """ipc_collect() -> None: no memory is shared between processes here.
+
+    >>> torch.cuda.ipc_collect()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    gpu.engine()
+
+
+def get_arch_list() -> list[str]:
+    """get_arch_list() -> list of str: none, kernels are compiled for the device that is there.
+
+    >>> torch.cuda.get_arch_list()
+    []
+    """
+    return []

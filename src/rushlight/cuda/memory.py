@@ -1,11 +1,34 @@
 """torch.cuda.memory: what CuPy's pool of device memory holds."""
 
+from collections import OrderedDict
 from typing import Any
 
 from rushlight._core import gpu
 from rushlight.cuda._devices import index_of
 
-_peak: dict[int, int] = {}  # device -> the most that was seen in use when somebody asked
+_peak: dict[int, int] = {}  # device -> the most that was seen in use
+_held: dict[int, int] = {}  # device -> the most that the pool held when somebody asked
+_hooks: list[Any] = []  # what counts every allocation, once somebody asked for the peak anew
+
+
+def _count_from_now() -> None:
+    """Count each allocation of this thread from now on, so that the peak is exact."""
+    base = getattr(gpu.engine().cuda, "MemoryHook", None)
+    if _hooks or base is None:
+        return
+
+    class Counter(base):  # type: ignore[misc, valid-type]  # CuPy's class is not known before
+        """A hook of CuPy's: called after each allocation of its pool."""
+
+        name = "rushlight.peak"
+
+        def malloc_postprocess(self, **facts: Any) -> None:
+            index = int(facts["device_id"])
+            used = int(gpu.engine().get_default_memory_pool().used_bytes())
+            _peak[index] = max(_peak.get(index, 0), used)
+
+    _hooks.append(Counter())
+    _hooks[0].__enter__()
 
 
 def _of_pool(device: Any, question: str) -> int:
@@ -44,8 +67,8 @@ def memory_allocated(device: Any = None) -> int:
 def max_memory_allocated(device: Any = None) -> int:
     """max_memory_allocated(device=None) -> int
 
-    The most bytes in use whenever ``memory_allocated`` or this was called: CuPy's pool keeps no
-    peak of its own, so this is a lower bound of PyTorch's number.
+    The most bytes in use since :func:`reset_peak_memory_stats`, which begins to count every
+    allocation of its thread; before it was first called, whenever somebody asked.
 
     >>> torch.cuda.max_memory_allocated()
     0
@@ -64,7 +87,8 @@ def memory_reserved(device: Any = None) -> int:
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """reset_peak_memory_stats(device=None) -> None: let ``max_memory_allocated`` begin anew.
+    """reset_peak_memory_stats(device=None) -> None: let ``max_memory_allocated`` begin anew, and
+    count every allocation from now on.
 
     >>> torch.cuda.reset_peak_memory_stats()
     Traceback (most recent call last):
@@ -72,7 +96,71 @@ def reset_peak_memory_stats(device: Any = None) -> None:
     AssertionError: Torch not compiled with CUDA enabled
     """
     gpu.engine()
-    _peak.pop(index_of(device), None)
+    index = index_of(device)
+    _peak[index] = _of_pool(index, "used_bytes")
+    _held[index] = _of_pool(index, "total_bytes")
+    _count_from_now()
+
+
+def max_memory_reserved(device: Any = None) -> int:
+    """max_memory_reserved(device=None) -> int: the most bytes that the pool held when asked.
+
+    >>> torch.cuda.max_memory_reserved()
+    0
+    """
+    held = memory_reserved(device)
+    if not gpu.is_available():
+        return held
+    index = index_of(device)
+    _held[index] = max(_held.get(index, 0), held)
+    return _held[index]
+
+
+def reset_accumulated_memory_stats(device: Any = None) -> None:
+    """reset_accumulated_memory_stats(device=None) -> None: nothing is accumulated here.
+
+    >>> torch.cuda.reset_accumulated_memory_stats()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    gpu.engine()
+
+
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """memory_stats(device=None) -> dict: what is known of the pool, by PyTorch's names.
+
+    >>> torch.cuda.memory_stats()
+    OrderedDict()
+    """
+    made: OrderedDict[str, int] = OrderedDict()
+    if not gpu.is_available():
+        return made
+    current, peak = memory_allocated(device), max_memory_allocated(device)
+    held, most = memory_reserved(device), max_memory_reserved(device)
+    for name, now, top in (("allocated", current, peak), ("reserved", held, most)):
+        made[f"{name}_bytes.all.current"], made[f"{name}_bytes.all.peak"] = now, top
+    made["inactive_split_bytes.all.current"] = held - current
+    return made
+
+
+def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
+    """set_per_process_memory_fraction(fraction, device=None) -> None
+
+    Let the pool hold at most this fraction, from 0 to 1, of a device's memory.
+
+    >>> torch.cuda.set_per_process_memory_fraction(0.5)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    engine = gpu.engine()
+    if not isinstance(fraction, float):
+        raise TypeError("Invalid type for fraction argument, must be `float`")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
+    with gpu.on(index_of(device)):
+        engine.get_default_memory_pool().set_limit(fraction=fraction)
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:

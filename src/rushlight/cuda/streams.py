@@ -101,6 +101,14 @@ class Stream:
         made.record(self)
         return made
 
+    def __enter__(self) -> "Stream":
+        self._context = StreamContext(self)
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._context.__exit__(*exc)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stream) and self.cuda_stream == other.cuda_stream
 
@@ -109,6 +117,31 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<torch.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"
+
+
+class _Foreign:
+    """A handle in the form in which CuPy takes one."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = int(pointer)
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
+class ExternalStream(Stream):
+    """ExternalStream(stream_ptr, device=None)
+
+    A stream that another library made, by its handle.
+
+    >>> torch.cuda.ExternalStream(1)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+
+    def __init__(self, stream_ptr: int, device: Any = None) -> None:
+        self._open(index_of(device), gpu.engine().cuda.Stream.from_external(_Foreign(stream_ptr)))
 
 
 def current_stream(device: Any = None) -> Stream:

@@ -139,11 +139,14 @@ def stepper(step: Any, group: dict[str, Any]) -> Callable[..., None]:
     return step.__wrapped__ if group["differentiable"] else step
 
 
-def scalar(value: float, group: dict[str, Any]) -> torch.Tensor:
-    """A 0-d tensor of the dtype that PyTorch counts steps in."""
+def scalar(value: float, group: dict[str, Any], p: torch.Tensor | None = None) -> torch.Tensor:
+    """A 0-d tensor of the dtype that PyTorch counts steps in; beside ``p``, on its device, where
+    a step that a CUDA graph may record counts there."""
     exact = group.get("fused") or torch.get_default_dtype() != torch.float64
     dtype = torch.float32 if exact else torch.float64
-    return torch.tensor(value, dtype=dtype, device="cpu")  # whatever the default device is
+    there = p is not None and p.is_cuda and group.get("capturable")
+    # else on the CPU, whatever the default device is
+    return torch.tensor(value, dtype=dtype, device=p.device if p is not None and there else "cpu")
 
 
 def zeros_of(p: torch.Tensor) -> torch.Tensor:

@@ -103,7 +103,7 @@ class Adam(GroupOptimizer):
         )
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
+        state = {"step": scalar(0.0, group, p), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
         if group["amsgrad"]:
             state["max_exp_avg_sq"] = zeros_of(p)
         return state
@@ -115,6 +115,8 @@ class Adam(GroupOptimizer):
             )
         means, squares, steps = columns(states, "exp_avg", "exp_avg_sq", "step")
         beta1, beta2 = group["betas"]
+        lr = group["lr"]  # on a device with the counts of steps, it is not read on the host
+        there = isinstance(lr, torch.Tensor) and lr.is_cuda and steps[0].is_cuda
         stepper(kernels.adam_step, group)(
             params,
             grads,
@@ -122,7 +124,7 @@ class Adam(GroupOptimizer):
             squares,
             columns(states, "max_exp_avg_sq")[0] if group["amsgrad"] else None,
             steps,
-            lr=option(group, "lr"),
+            lr=lr if there else option(group, "lr"),
             betas=group["betas"] if group["differentiable"] else (number(beta1), number(beta2)),
             eps=group["eps"],
             weight_decay=option(group, "weight_decay"),

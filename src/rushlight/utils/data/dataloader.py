@@ -11,10 +11,12 @@ from warnings import warn
 from weakref import finalize
 
 from rushlight import _api as torch
+from rushlight._core import gpu
 from rushlight.utils.data._utils.collate import default_collate as default_collate
 from rushlight.utils.data._utils.collate import default_convert as default_convert
 from rushlight.utils.data._utils.exception import ExceptionWrapper
 from rushlight.utils.data._utils.fetch import fetcher
+from rushlight.utils.data._utils.pin_memory import pin_memory
 from rushlight.utils.data._utils.pool import Worker, hear_one_of, shut_down, start
 from rushlight.utils.data._utils.worker import Job, Resume, StreamEnded
 from rushlight.utils.data._utils.worker import get_worker_info as get_worker_info
@@ -313,8 +315,9 @@ class _BaseDataLoaderIter:
         self._IterableDataset_len_called = loader._IterableDataset_len_called
         self._index_sampler = loader._index_sampler
         self._num_workers = loader.num_workers
+        self._pin_memory = loader.pin_memory and gpu.is_available()
         if loader.pin_memory:
-            _warn_of_pinning(loader.pin_memory_device)
+            _warn_of_pinning(loader.pin_memory_device, self._pin_memory)
         self._sampler_iter = iter(self._index_sampler)
         seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
         self._base_seed = seed.item()
@@ -340,6 +343,8 @@ class _BaseDataLoaderIter:
     def __next__(self) -> Any:
         data = self._next_data()
         self._num_yielded += 1
+        if self._pin_memory:
+            data = pin_memory(data)
         if self._dataset_kind == _DatasetKind.Iterable:
             self._warn_of_length()
         return data
@@ -362,13 +367,15 @@ class _BaseDataLoaderIter:
         warn(text, stacklevel=3)
 
 
-def _warn_of_pinning(device: str) -> None:
+def _warn_of_pinning(device: str, pinned: bool) -> None:
     if device:
         warn(
             "pin_memory_device is deprecated, the current accelerator will be used as the "
             f"device,ignore pin_memory_device='{device}'.",
             stacklevel=5,
         )
+    if pinned:
+        return
     warn(
         "'pin_memory' argument is set as true but no accelerator is found, then device pinned "
         "memory won't be used.",

@@ -29,6 +29,11 @@ DESCRIPTORS = 200  # in one message, at most
 outbox: list[Outbox | None] = [None]
 
 
+def in_worker() -> bool:
+    """Whether this process makes batches for another."""
+    return outbox[0] is not None
+
+
 def room_for(size: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor | None:
     """An uninitialised tensor for a batch, in the shared memory that it will be sent in; None in a
     process that sends none, and for what is small.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import _api as torch
-from rushlight.utils.data._utils.channel import room_for
+from rushlight.utils.data._utils.channel import in_worker, room_for
 
 _ANYTHING_ELSE = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
@@ -31,6 +31,8 @@ CollateMap = dict[type | tuple[type, ...], Callable]
 def stacked(batch: Sequence[Any]) -> Any:
     """Tensors of one shape as one; in a worker, at once in the memory that the loader sees."""
     elem = batch[0]
+    if not in_worker():
+        return torch.stack(batch)
     plain = [t for t in batch if type(t) is torch.Tensor and t.dtype is elem.dtype]
     if len(plain) < len(batch) or elem.dtype not in WITH_ARRAYS or elem.device.type != "cpu":
         return torch.stack(batch)

@@ -1,0 +1,43 @@
+"""The kernels' sources compile for every architecture that NVRTC knows and we name."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import nvrtc
+
+from rushlight._kernels.cuda import compiler
+
+LIBRARY = nvrtc.found()
+COMPILER = nvrtc.Compiler(LIBRARY) if LIBRARY else None
+SOURCES = sorted(path.stem for path in compiler.SOURCE.glob("*.cu"))
+DEFINES = {"lookup": ("INDEX=i64",)}
+FUNCTIONS = sorted(set(re.findall(r"(ONE|TWO|THREE)\((f_\w+)\)", compiler.text("pointwise"))))
+ARITY = {"ONE": 1, "TWO": 2, "THREE": 3}
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="NVRTC is not installed")
+
+
+def compiled(source, dtype, arch, *defines):
+    options = (*compiler.options(dtype, defines), f"-arch=sm_{arch}", "--std=c++17")
+    code, log = COMPILER.compile(compiler.text(source), options[1:])
+    assert "error" not in log
+    return code
+
+
+@pytest.mark.parametrize("arch", [75, 80, 90])
+@pytest.mark.parametrize("source", SOURCES)
+def test_compiles(source, arch):
+    if arch not in COMPILER.architectures:
+        pytest.skip(f"this NVRTC does not know sm_{arch}")
+    for dtype in compiler.ELEMENTS if arch == 90 else [compiler.F4, compiler.BF]:
+        assert compiled(source, dtype, arch, *DEFINES.get(source, ()))
+
+
+def test_pointwise_functions():
+    for kind, name in FUNCTIONS:
+        for dtype in (compiler.F4, compiler.F8):
+            assert compiled("pointwise", dtype, 90, f"FUNCTION={name}", f"ARITY={ARITY[kind]}")
