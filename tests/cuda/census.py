@@ -32,6 +32,7 @@ TOLERANCE = {
 MEMORY = "the result is what happened to be in memory"
 MANY = "one of many right answers"
 PRECISION = "PyTorch's own answer is far from the exact one"
+DRAWN = "the recorded numbers are the CPU's, a device draws its own"
 # Entries of which the stand-in can say nothing, and why.
 APART = {
     **dict.fromkeys(["empty_like", "empty_permuted", "empty_strided", "new_empty"], MEMORY),
@@ -41,6 +42,9 @@ APART = {
     "as_strided.partial_views": "a case does not keep what the input of the sample is a view of",
     "nn.functional.embedding_bag": "a case gives the arguments exchanged, to be accepted by luck",
     "broadcast_shapes": "it has no tensors",
+    **dict.fromkeys(["multinomial", "normal", "normal.number_mean", "rand_like", "randn"], DRAWN),
+    **dict.fromkeys(["randint", "randint_like", "randn_like"], DRAWN),
+    "nn.functional.fractional_max_pool3d": DRAWN,
     "to": "its samples name the device to go to",
     **dict.fromkeys(["linspace.tensor_overload", "logspace.tensor_overload"], "as without device="),
 }

@@ -100,8 +100,8 @@ class RawModule:
         if not listing.exists():
             text = preprocessed(code, [*defines, *include])
             kernels = KERNEL.findall(" ".join(text.split()))
-            listing.write_text("\n".join(f"{n}:{p}" for n, p in kernels))
             self.build(code, kernels, [*defines, *include])
+            listing.write_text("\n".join(f"{n}:{p}" for n, p in kernels))  # last: it is there
         self.kernels = {}
         for line in listing.read_text().splitlines():
             name, parameters = line.split(":", 1)

@@ -15,6 +15,8 @@ def rnn_layer(data, w_ih, b_ih, h, c, w_hh, b_hh, w_hr, kind, sizes, reverse):
     if w_hr is not None or not fits:
         return NotImplemented
     gates = C.linear(data, w_ih, None)
+    if gates is NotImplemented:
+        return NotImplemented
     found = C.rnn_forward(KINDS[kind], gates, b_ih, h, c, w_hh, b_hh, sizes, reverse)
     if found is NotImplemented or kind == "lstm":
         return found
