@@ -38,6 +38,8 @@ struct Rows {
   void (*standardize_backward)(const float *g, const float *x, const float *mean, const float *rstd, float *out,
                                size_t rows, size_t columns);
   RowMap log_sums;  // (rows, columns) -> (rows)
+  // softmax, and of each row the maximum and the logarithm of the sum of exponentials of differences to it
+  void (*softmax_logs)(const float *x, float *out, float *logs, size_t rows, size_t columns);
   ColumnMap softmax_columns, log_softmax_columns;
   ColumnMap2 softmax_backward_columns, log_softmax_backward_columns;
 };
