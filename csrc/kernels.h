@@ -64,6 +64,8 @@ struct Rows {
   // The gradient of x; that of weight is added to to_weight (or null).
   void (*rms_norm_backward)(const float *g, const float *x, const float *weight, const float *rstd, float *out,
                             float *to_weight, size_t rows, size_t columns);
+  // softmax, and of each row the maximum and the logarithm of the sum of exponentials of differences to it
+  void (*softmax_logs)(const float *x, float *out, float *logs, size_t rows, size_t columns);
   ColumnMap softmax_columns, log_softmax_columns;
   ColumnMap2 softmax_backward_columns, log_softmax_backward_columns;
 };

@@ -113,6 +113,21 @@ void softmax(const float *x, float *out, size_t rows, size_t n) {
 
 inline float log_of(float x) { return log(constant(x))[0]; }
 
+void softmax_logs(const float *x, float *out, float *logs, size_t rows, size_t n) {
+  if (n < SHORT) short_exponentials(x, out, rows, n);
+  for (size_t r = 0; r < rows; r++, x += n, out += n, logs += 2) {
+    float m = n < SHORT ? short_max(x, n) : row_max(x, n), total = n < SHORT ? short_sum(out, n) : 0;
+    if (n >= SHORT) {
+      each(x, out, n, [=](V v) { return exp(v - m); });
+      total = row_sum(out, n, [](V v) { return v; });
+    }
+    float scale = 1.0f / total;
+    each(out, out, n, [=](V v) { return v * scale; });
+    logs[0] = m;
+    logs[1] = log_of(total);
+  }
+}
+
 void log_softmax(const float *x, float *out, size_t rows, size_t n) {
   if (n < SHORT) {
     short_exponentials(x, out, rows, n);
@@ -143,17 +158,37 @@ void log_softmax_backward(const float *g, const float *y, float *out, size_t row
   }
 }
 
+// The sum of f over a row in four accumulators, where it is long.
+template <typename Function> inline float long_sum(const float *x, size_t n, Function f) {
+  V a = V{}, b = a, c = a, d = a;
+  size_t i = 0;
+  for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+    a += f(load(x + i));
+    b += f(load(x + i + WIDTH));
+    c += f(load(x + i + 2 * WIDTH));
+    d += f(load(x + i + 3 * WIDTH));
+  }
+  float rest = i < n ? row_sum(x + i, n - i, f) : 0;
+  return sum((a + b) + (c + d)) + rest;
+}
+
 void layer_norm(const float *x, const float *weight, const float *bias, float eps, float *out, float *means,
                 float *rstds, size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++, x += n, out += n) {
-    float mean = row_sum(x, n, [](V v) { return v; }) / n;
-    float variance = row_sum(x, n, [=](V v) { return (v - mean) * (v - mean); }) / n;
+    float mean = long_sum(x, n, [](V v) { return v; }) / n;
+    float variance = long_sum(x, n, [=](V v) { return (v - mean) * (v - mean); }) / n;
     float rstd = 1.0f / __builtin_sqrtf(variance + eps);
-    if (weight)
-      each2(x, weight, out, n, [=](V v, V w) { return (v - mean) * rstd * w; });
-    else
-      each(x, out, n, [=](V v) { return (v - mean) * rstd; });
-    if (bias) each2(out, bias, out, n, [](V v, V b) { return v + b; });
+    size_t whole = weight && bias ? n / WIDTH * WIDTH : 0;
+    for (size_t i = 0; i < whole; i += WIDTH)
+      store(out + i, (load(x + i) - mean) * rstd * load(weight + i) + load(bias + i));
+    const float *from = x + whole;
+    if (whole == n) {
+    } else if (weight) {
+      each2(from, weight + whole, out + whole, n - whole, [=](V v, V w) { return (v - mean) * rstd * w; });
+    } else {
+      each(from, out + whole, n - whole, [=](V v) { return (v - mean) * rstd; });
+    }
+    if (bias && whole < n) each2(out + whole, bias + whole, out + whole, n - whole, [](V v, V b) { return v + b; });
     means[r] = mean;
     rstds[r] = rstd;
   }
@@ -304,7 +339,8 @@ void rms_norm_backward(const float *g, const float *x, const float *weight, cons
 
 extern const Rows rows;
 const Rows rows = {softmax, log_softmax, softmax_backward, log_softmax_backward, layer_norm, standardize_backward,
-                   log_sums, log_sums_columns, rms_norm, rms_norm_backward, softmax_columns, log_softmax_columns, softmax_backward_columns, log_softmax_backward_columns};
+                   log_sums, log_sums_columns, rms_norm, rms_norm_backward, softmax_logs, softmax_columns, log_softmax_columns,
+                   softmax_backward_columns, log_softmax_backward_columns};
 
 }  // namespace RUSHLIGHT_NAMESPACE
 }  // namespace rushlight

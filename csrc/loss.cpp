@@ -33,9 +33,9 @@ PyObject *scalar(double value) {
 constexpr size_t PIECE = 1 << 14;  // of a fixed length, so that the number of threads changes no bit
 
 bool within_one(const float *x, size_t n) {
-  bool all = true;
-  for (size_t i = 0; i < n; i++) all &= (x[i] >= 0) & (x[i] <= 1);
-  return all;
+  int32_t within = -1;  // as wide as a float, so that the loop is one of vectors
+  for (size_t i = 0; i < n; i++) within &= -(int32_t)((x[i] >= 0) & (x[i] <= 1));
+  return within != 0;
 }
 
 double total(const PairLoss &loss, const float *x, const float *y, size_t n, float p) {
@@ -152,11 +152,11 @@ bool matrix(PyObject *x) { return served(x) && PyArray_NDIM((PyArrayObject *)x) 
 size_t rows_of(PyObject *x) { return (size_t)PyArray_DIM((PyArrayObject *)x, 0); }
 size_t columns_of(PyObject *x) { return (size_t)PyArray_DIM((PyArrayObject *)x, 1); }
 
-// Minus the logarithm at each target, weighted.
-PyObject *picked(const Classes &c, const float *logs, Reduction how) {
+// loss(row), without weight, of those that have one.
+template <typename Loss> PyObject *reduced(const Classes &c, Reduction how, Loss of_row) {
   auto loss = [&](size_t r) {
     float w = c.of(r);
-    return w == 0 ? 0.0f : -logs[r * c.classes + (size_t)c.target[r]] * w;
+    return w == 0 ? 0.0f : of_row(r) * w;
   };
   if (how == NONE) {
     npy_intp n = (npy_intp)c.rows;
@@ -175,25 +175,30 @@ PyObject *nll_loss(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 6 || !matrix(args[0]) || !read_classes(rows_of(args[0]), columns_of(args[0]), args[1], args[2], args[4], c))
     return not_implemented();
   Reduction how = reduction_of(args[3]);
-  return how == UNKNOWN ? not_implemented() : picked(c, data_of<float>(args[0]), how);
+  const float *logs = data_of<float>(args[0]);
+  if (how == UNKNOWN) return not_implemented();
+  return reduced(c, how, [&](size_t r) { return -logs[r * c.classes + (size_t)c.target[r]]; });
 }
 
-// cross_entropy(x, target, weight, reduction, ignore_index) -> (loss, the logarithms of the probabilities)
+// cross_entropy(x, target, weight, reduction, ignore_index) -> (loss, the probabilities)
 PyObject *cross_entropy(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Classes c;
   if (given != 5 || !matrix(args[0]) || !read_classes(rows_of(args[0]), columns_of(args[0]), args[1], args[2], args[4], c))
     return not_implemented();
   Reduction how = reduction_of(args[3]);
   if (how == UNKNOWN) return not_implemented();
-  PyObject *logs = like(args[0]);
-  if (!logs) return nullptr;
+  PyObject *probabilities = like(args[0]);
+  if (!probabilities) return nullptr;
   const float *x = data_of<float>(args[0]);
-  float *to = data_of<float>(logs);
+  float *to = data_of<float>(probabilities);
   size_t n = c.classes;
-  share(c.rows, n, [=](size_t i, size_t j) { kernels->rows.log_softmax(x + i * n, to + i * n, j - i, n); });
-  PyObject *loss = picked(c, to, how), *both = loss ? PyTuple_Pack(2, loss, logs) : nullptr;
+  std::unique_ptr<float[]> memory(new float[2 * c.rows]);
+  float *logs = memory.get();
+  share(c.rows, n, [=](size_t i, size_t j) { kernels->rows.softmax_logs(x + i * n, to + i * n, logs + 2 * i, j - i, n); });
+  PyObject *loss = reduced(c, how, [&](size_t r) { return logs[2 * r + 1] - (x[r * n + (size_t)c.target[r]] - logs[2 * r]); });
+  PyObject *both = loss ? PyTuple_Pack(2, loss, probabilities) : nullptr;
   Py_XDECREF(loss);
-  Py_DECREF(logs);
+  Py_DECREF(probabilities);
   return both;
 }
 
@@ -211,7 +216,7 @@ float share_of(const Classes &c, const float *g, Reduction how, size_t r) {
   return how == NONE ? w * g[r] : how == SUM ? w * *g : w * (float)(*g / c.whole);
 }
 
-// cross_entropy_backward(gradient, logs, target, weight, reduction, ignore_index): (softmax - one hot) times the share
+// cross_entropy_backward(gradient, probabilities, target, weight, reduction, ignore_index): (those - one hot) times the share
 PyObject *cross_entropy_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Classes c;
   if (given != 6 || !matrix(args[1]) || !read_classes(rows_of(args[1]), columns_of(args[1]), args[2], args[3], args[5], c))
@@ -220,19 +225,17 @@ PyObject *cross_entropy_backward(PyObject *, PyObject *const *args, Py_ssize_t g
   if (!fits(args[0], how, c.rows)) return not_implemented();
   PyObject *out = like(args[1]);
   if (!out) return nullptr;
-  const float *g = data_of<float>(args[0]), *logs = data_of<float>(args[1]);
+  const float *g = data_of<float>(args[0]), *p = data_of<float>(args[1]);
   float *to = data_of<float>(out);
   size_t n = c.classes;
-  share(c.rows, n, [&c, g, logs, to, n, how](size_t i, size_t j) {
-    size_t step = n < 64 ? 512 / n + 1 : 1;  // short rows fill vectors together
-    for (; i < j; i += step) {
-      size_t last = std::min(i + step, j);
-      kernels->pointwise.exp(logs + i * n, to + i * n, (last - i) * n);
-      for (size_t r = i; r < last; r++) {
-        float part = share_of(c, g, how, r), *row = to + r * n;
-        if (part == 0) std::memset(row, 0, n * sizeof(float));
-        for (size_t k = 0; part != 0 && k < n; k++) row[k] *= part;
-        if (part != 0) row[c.target[r]] -= part;
+  share(c.rows, n, [&c, g, p, to, n, how](size_t i, size_t j) {
+    for (; i < j; i++) {
+      float part = share_of(c, g, how, i), *row = to + i * n;
+      if (part == 0) {
+        std::memset(row, 0, n * sizeof(float));
+      } else {
+        kernels->binary.mul.f32.right(p + i * n, &part, row, n);
+        row[c.target[i]] -= part;
       }
     }
   });

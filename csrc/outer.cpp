@@ -109,7 +109,7 @@ PyObject *outer_tensor(PyObject *outer) {
 }
 
 void outer_block(const OuterView &o, size_t &rows, size_t &columns) {
-  columns = std::min<size_t>(o.inputs, 1024);
+  columns = std::min<size_t>(o.inputs, o.rows > 16 ? 512 : 1024);  // x is packed again for each block of rows
   rows = std::max<size_t>(16, BLOCK / columns / 16 * 16);
 }
 

@@ -104,6 +104,15 @@ struct Sizes {
   size_t hidden, gates, batch;
 };
 
+// Asks for `units` numbers of each of `count` groups in each row while a product is computed. They lie in pieces of a
+// cache line, a power of two apart, which no prefetcher sees coming.
+void fetch(const float *at, size_t rows, size_t step, size_t count, size_t apart, size_t units) {
+  if (!at) return;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t i = 0; i < count; i++)
+      for (size_t u = 0; u < units; u += 16) __builtin_prefetch(at + r * step + i * apart + u, 1, 2);
+}
+
 struct Forward {
   long kind;
   Sizes z;
@@ -153,10 +162,14 @@ struct Forward {
       Span s = steps[t];
       const float *before = before_h + s.first * z.hidden;
       float *pushed = scratch + member * room;
+      size_t u = b * unit, row = s.first * z.hidden + u, n = std::min(unit, z.hidden - u);
+      fetch(gates + s.first * wide + u, s.rows, wide, z.gates, z.hidden, n);
+      if (kept != gates) fetch(kept + s.first * kept_step + u, s.rows, kept_step, kept_of(kind), z.hidden, n);
+      fetch(out + row, s.rows, z.hidden, 1, 0, n);
+      fetch(before_c ? before_c + row : nullptr, s.rows, z.hidden, 1, 0, n);
       for (size_t at = 0; at < lanes; at += panel())
         conv.product(before, places.data(), s.rows, {&zero, 1, z.hidden}, panels + (b * lanes + at) * z.hidden,
                      std::min(panel(), lanes - at), pushed + at, to.data(), false);
-      size_t u = b * unit, row = s.first * z.hidden + u, n = std::min(unit, z.hidden - u);
       cell({s.rows, n, z.hidden, wide, kept_step, lanes, unit, gates + s.first * wide + u, pushed,
             bias_x ? bias_x + u : nullptr, bias_h ? bias_h + u : nullptr, before + u, kept + s.first * kept_step + u,
             c + u, before_c + row, out + row, h + u});
@@ -239,12 +252,22 @@ struct Backward {
     }
     // The product of a step and the pointwise part of the one before it, for the same units: one round for both.
     in_steps(steps.size() + 1, blocks, z.batch * z.hidden * wide, [&](size_t, size_t t, size_t b) {
+      if (t < steps.size()) fetch_step(steps[t], b * width, std::min(width, z.hidden - b * width));
       if (t)
         conv.product(to_pushed + steps[t - 1].first * wide, places.data(), steps[t - 1].rows, {&zero, 1, wide},
                      panels + b * wide * width, width, state + b * width, to.data(), kind == GRU);
       if (t < steps.size()) back(steps[t], b * width, std::min(width, z.hidden - b * width), state, line);
     });
     for (size_t r = 0; r < z.batch; r++) std::memcpy(dh + r * z.hidden, state + r * line, z.hidden * sizeof(float));
+  }
+
+  void fetch_step(Span s, size_t u, size_t units) const {
+    size_t wide = z.hidden * z.gates, kept_step = z.hidden * kept_of(kind), row = s.first * z.hidden + u;
+    fetch(kept + s.first * kept_step + u, s.rows, kept_step, kept_of(kind), z.hidden, units);
+    fetch(to_gates + s.first * wide + u, s.rows, wide, z.gates, z.hidden, units);
+    if (to_pushed != to_gates) fetch(to_pushed + s.first * wide + u, s.rows, wide, z.gates, z.hidden, units);
+    for (const float *x : {g_out, kind == LSTM ? before_c : kind == GRU ? before_h : nullptr})
+      fetch(x ? x + row : nullptr, s.rows, z.hidden, 1, 0, units);
   }
 
   void back(Span s, size_t u, size_t units, float *state, size_t line) const {

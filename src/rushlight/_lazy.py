@@ -43,6 +43,7 @@ FROM = {
     **dict.fromkeys(("ScriptFunction", "ScriptModule"), "jit"),
     **dict.fromkeys(("SymBool", "SymFloat", "SymInt"), "_core.symbolic"),
     "Future": "futures",
+    "ops": "library",
     "autocast": "amp",
     "GradScaler": "amp",
     **dict.fromkeys(("AcceleratorError", "Event", "OutOfMemoryError", "Stream"), "_core.stream"),

@@ -62,7 +62,12 @@ USERS = {
 }
 UNDERSCORED_FOR_USERS = {"_api", "_version"}
 # nn.Parameter is one of the types that the entries take as plain; LinAlgError is no operator.
-KNOWN_EDGES = {("nn/parameter", "_core/tensor"), ("linalg", "_ops/linalg_solve")}
+# flex_attention, which nothing in nn imports, is written with vmap.
+KNOWN_EDGES = {
+    ("nn/parameter", "_core/tensor"),
+    ("linalg", "_ops/linalg_solve"),
+    ("nn/attention/flex_attention", "func"),
+}
 
 # Who may touch the array inside a tensor. Of the operators: the functions beside the records that
 # make tensors of data, copy, index, draw and re-stride. A record never does.

@@ -92,9 +92,9 @@ on_linux = pytest.mark.skipif(
 
 
 @on_linux
-@pytest.mark.parametrize("mode", ["hang", "lock", "again"])
+@pytest.mark.parametrize("mode", ["lock", "again"])
 def test_a_rank_that_stands_still_is_named(job, mode):
-    result = job(2, "faults.py", mode, RUSHLIGHT_HANG_TIMEOUT="2")
+    result = job(2, "faults.py", mode, RUSHLIGHT_HANG_TIMEOUT="1")
     assert result.codes == [1, 1], result.text
     where = "broadcast (number 2 of group 0) failed: rank 1 is gone: it hangs: no progress for "
     assert where in result.outputs[0], result.text
@@ -104,7 +104,7 @@ def test_a_rank_that_stands_still_is_named(job, mode):
 
 @on_linux
 def test_a_circle_of_waiting_ranks_is_named(job):
-    result = job(2, "faults.py", "circle", RUSHLIGHT_HANG_TIMEOUT="2")
+    result = job(2, "faults.py", "circle", RUSHLIGHT_HANG_TIMEOUT="1")
     assert result.codes == [1, 1], result.text
     assert "it waits for rank 0, which waits for it in all_reduce" in result.text or (
         "it waits for rank 1, which waits for it in all_reduce" in result.text
@@ -112,9 +112,9 @@ def test_a_circle_of_waiting_ranks_is_named(job):
 
 
 @on_linux
-@pytest.mark.parametrize("mode", ["pause", "busy", "child"])
-def test_a_slow_rank_is_waited_for(job, mode):
-    result = job(2, "faults.py", mode, RUSHLIGHT_HANG_TIMEOUT="1")
+def test_a_slow_rank_is_waited_for(job):
+    """It sleeps for a while, computes, or waits for a process it has started."""
+    result = job(2, "faults.py", "slow", RUSHLIGHT_HANG_TIMEOUT="1")
     assert result.codes == [0, 0], result.text
 
 
@@ -145,8 +145,8 @@ def test_monitored_barrier_names_who_is_late(job):
     ],
 )
 def test_the_launcher_names_who_failed(launch, programs, mode, text):
-    more = {"RUSHLIGHT_HEARTBEAT_TIMEOUT": "2"} if mode == "stop" else {}
-    options = ["--hang-timeout=2"] if mode == "hang" else []
+    more = {"RUSHLIGHT_HEARTBEAT_TIMEOUT": "1"} if mode == "stop" else {}
+    options = ["--hang-timeout=1"] if mode == "hang" else []
     result = launch("--nproc-per-node", 2, *options, programs / "faults.py", mode, **more)
     assert result.codes == [1]
     assert text in result.outputs[1], result.text

@@ -30,7 +30,8 @@ distributed distributed.algorithms.ddp_comm_hooks.default_hooks
 distributed.algorithms.ddp_comm_hooks.powerSGD_hook distributed.algorithms.join
 distributed.checkpoint distributed.checkpoint.format_utils distributed.checkpoint.metadata
 distributed.checkpoint.state_dict distributed.device_mesh distributed.fsdp distributed.nn
-distributed.fsdp.wrap distributed.optim distributed.run distributed.tensor distributed.tensor.parallel
+distributed.fsdp.wrap distributed.optim distributed.run distributed.tensor
+distributed.tensor.parallel
 distributions.transforms distributions.utils func futures hub multiprocessing
 multiprocessing.pool multiprocessing.queue nn nn.attention nn.grad nn.init nn.modules
 nn.modules.lazy nn.modules.module nn.parallel nn.parameter nn.utils nn.utils.parametrizations
@@ -40,7 +41,7 @@ utils.benchmark utils.checkpoint utils.data utils.hooks utils.model_zoo
 utils.serialization.config utils.summary utils.tensorboard version vision vision.datasets
 vision.io vision.models vision.transforms vision.transforms.functional vision.utils
 backends.mkldnn backends.opt_einsum compiler fx jit onnx utils.dlpack utils.flop_counter
-vision.ops
+library nn.attention.flex_attention vision.ops
 """
 # A derived form says what it is derived from; that one has the example.
 DERIVED = re.compile(

@@ -9,7 +9,7 @@ from rushlight._core.op import Meta, Op, public
 from rushlight._ops.linear import TYPE_NAMES, Linear
 from rushlight._ops.loss import in_one_pass
 from rushlight._ops.reduction import chosen, reduced
-from rushlight._ops.softmax import LogSoftmax, LogSoftmaxBackward, log_softmax
+from rushlight._ops.softmax import LogSoftmax, SoftmaxBackward, log_softmax
 
 
 def _nll_name(node):
@@ -187,8 +187,8 @@ class CrossEntropy(Op):
 
     tensors = ("input", "target", "weight")
     optional = ("weight",)
-    outputs = ("output", "log_probs")
-    grads = ("output", "log_probs")
+    outputs = ("output", "probs")
+    grads = ("output", "probs")
     promote = "keep"
     half = "widen"
     public = ()
@@ -200,20 +200,20 @@ class CrossEntropy(Op):
         if weight is None and ignore_index < 0 and _all_classes(target, x):
             picked = logs[xp.arange(target.size), target]
             if reduction == "none":
-                return -picked, logs
+                return -picked, xp.exp(logs, out=logs)
             total = -picked.sum()
-            return (total if reduction == "sum" else total / x.dtype.type(target.size)), logs
-        return NllLoss.forward(xp, logs, target, weight, reduction, ignore_index), logs
+            loss = total if reduction == "sum" else total / x.dtype.type(target.size)
+            return loss, xp.exp(logs, out=logs)
+        loss = NllLoss.forward(xp, logs, target, weight, reduction, ignore_index)
+        return loss, xp.exp(logs, out=logs)
 
-    def vjp(g, log_probs, target, weight, reduction, ignore_index, need):
-        loss, logs = g
+    def vjp(g, probs, target, weight, reduction, ignore_index, need):
+        loss, to_probs = g
         grad = None
         if loss is not None:
-            grad = CrossEntropyBackward.call(
-                loss, log_probs, target, weight, reduction, ignore_index
-            )
-        if logs is not None:
-            extra = LogSoftmaxBackward.call(logs, log_probs, 1)
+            grad = CrossEntropyBackward.call(loss, probs, target, weight, reduction, ignore_index)
+        if to_probs is not None:
+            extra = SoftmaxBackward.call(to_probs, probs, 1)
             grad = extra if grad is None else grad + extra
         return grad, None, None
 
@@ -221,31 +221,29 @@ class CrossEntropy(Op):
 class CrossEntropyBackward(Op):
     """(softmax - one hot) times each row's share of the gradient."""
 
-    tensors = ("grad", "log_probs", "target", "weight")
+    tensors = ("grad", "probs", "target", "weight")
     optional = ("weight",)
     promote = "keep"
     half = "widen"
     public = ()
 
-    def forward(xp, g, logs, target, weight, reduction, ignore_index):
-        _, safe, scale = _rows(xp, logs, target, weight, ignore_index)
+    def forward(xp, g, probs, target, weight, reduction, ignore_index):
+        _, safe, scale = _rows(xp, probs, target, weight, ignore_index)
         scale = _shared(xp, g, scale, reduction)  # (N, 1)
-        result = xp.exp(logs)
-        result *= scale
+        result = probs * scale
         result[xp.arange(len(result)), safe[:, 0, 0]] -= scale[:, 0]
         return result
 
-    def vjp(g, grad, log_probs, target, weight, reduction, ignore_index, need):
-        probs = log_probs.exp()
-        to_grad = to_logs = None
+    def vjp(g, grad, probs, target, weight, reduction, ignore_index, need):
+        to_grad = to_probs = None
         if need[0]:
             inner = g - (g * probs).sum(1, keepdim=True)
             to_grad = NllLoss.call(inner, target, weight, reduction, ignore_index)
         if need[1]:
-            shape = tuple(log_probs.shape)
+            shape = tuple(probs.shape)
             hot = NllLossBackward.call(grad, target, weight, shape, reduction, ignore_index)
-            to_logs = -(g * probs) * hot.sum(1, keepdim=True)
-        return to_grad, to_logs, None, None
+            to_probs = -g * hot.sum(1, keepdim=True)
+        return to_grad, to_probs, None, None
 
 
 SMALL = 8192  # logits up to which two native calls are cheaper than one with two results

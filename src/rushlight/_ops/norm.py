@@ -69,7 +69,9 @@ def _vjp(g, input, weight, bias, mean, rstd, view, affine, axes, need):
         if g_rstd is not None:
             extra = extra - g_rstd * rstd**3 * (x - mean) / count
         to_input = extra.expand(view) if to_input is None else to_input + extra
-    return None if to_input is None else to_input.reshape(input.shape), to_weight, to_bias
+    if to_input is not None and to_input.shape != input.shape:  # a view would be copied to a leaf
+        to_input = to_input.reshape(input.shape)
+    return to_input, to_weight, to_bias
 
 
 class StandardizeBackward(Op):
@@ -255,13 +257,13 @@ def check_layer(input, normalized_shape, weight, bias):
             "normalized_shape = []"
         )
     for name, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != shape:
+        if t is not None and t.shape != shape:
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of "
                 f"shape {list(t.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
-    if tuple(input.shape[max(input.dim() - len(shape), 0) :]) != shape:
+    if input.shape[max(input.dim() - len(shape), 0) :] != shape:
         expected = "".join(f", {s}" for s in shape)
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*{expected}], but "

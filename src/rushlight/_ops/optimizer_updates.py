@@ -45,8 +45,7 @@ def elementwise(function, lists, numbers):
         given = numbers[i] if type(numbers) is list else numbers
         # a state that is not used is stood in for by the parameter
         arrays = [(lists[0] if one is None else one)[i] for one in lists]
-        if type(arrays[1]) is Outer:
-            arrays[1] = arrays_of(arrays[1].tensor())
+        arrays = [arrays_of(x.tensor()) if type(x) is Outer else x for x in arrays]
         for pieces in blocks(*arrays):
             function(*pieces, *given)
 

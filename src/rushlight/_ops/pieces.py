@@ -7,6 +7,7 @@ from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Leaf, Pick, Tensor, live_node
 from rushlight._ops import transposed, view_strided  # noqa: F401 (made before copied)
+from rushlight._ops.index import Slice
 from rushlight._ops.join import Cat, Stack
 from rushlight._ops.view import named
 
@@ -114,7 +115,7 @@ def pieces(tensor, at, sections):
     """Consecutive stretches of dimension ``at``."""
     lead, start, result = (slice(None),) * at, 0, []
     for s in sections:
-        result.append(tensor[(*lead, slice(start, start + s))])
+        result.append(Slice.call(tensor, (*lead, slice(start, start + s), Ellipsis)))
         start += s
     return tuple(result)
 

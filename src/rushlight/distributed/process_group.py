@@ -17,6 +17,7 @@ from rushlight.distributed import monitor, nccl
 from rushlight.distributed.debug import DebugLevel, get_debug_level
 from rushlight.distributed.engine import Engine
 from rushlight.distributed.errors import DistBackendError
+from rushlight.distributed.group_methods import GroupMethods
 from rushlight.distributed.nccl import NCCLEngine
 from rushlight.distributed.store import Store
 from rushlight.distributed.waiting import AbandonedError, Watch
@@ -28,7 +29,7 @@ __all__ = ["ProcessGroup", "ProcessGroupGloo"]
 _LEFT = 2.0
 
 
-class ProcessGroup:
+class ProcessGroup(GroupMethods):
     """Some processes that do collectives together; ``new_group`` and ``init_process_group`` make
     them.
 

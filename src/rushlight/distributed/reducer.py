@@ -155,7 +155,8 @@ class Reducer:
                 continue
             work = bucket.work
             if isinstance(work, Future):
-                value = work.wait()
+                with self.group.hold(str(self.group.sequence)):
+                    value = work.wait()
                 value = value[0] if isinstance(value, (list, tuple)) else value
                 if value.data_ptr() != bucket.flat.data_ptr():
                     bucket.flat.copy_(value)

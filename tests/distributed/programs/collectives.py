@@ -5,6 +5,7 @@ import operator
 
 import torch
 import torch.distributed as dist
+import torch.distributed._functional_collectives as funcol
 from torch.distributed import nn as dist_nn
 
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64"]
@@ -156,6 +157,40 @@ def groups(rank, size):
     dist.destroy_process_group(back)
 
 
+def methods(rank, size):
+    """The group's own methods, and collectives that return new tensors."""
+    pg = dist.group.WORLD
+    x = torch.full((2,), rank + 1.0)
+    pg.allreduce([x]).wait()
+    same(x, [size * (size + 1) / 2] * 2)
+    x = torch.full((2,), float(rank))
+    pg.allreduce(x, dist.ReduceOp.MAX).wait()
+    same(x, [size - 1] * 2)
+    options = dist.BroadcastOptions()
+    options.rootRank = 1
+    x = torch.full((2,), float(rank))
+    pg.broadcast([x], options).wait()
+    same(x, [1, 1])
+    outs = [torch.zeros(1) for _ in range(size)]
+    pg.allgather([outs], [torch.full((1,), float(rank))]).wait()
+    same(torch.cat(outs), range(size))
+    out = torch.zeros(1)
+    pg.reduce_scatter([out], [[torch.full((1,), float(r)) for r in range(size)]]).wait()
+    same(out, [rank * size])
+    out = torch.zeros(size)
+    pg.alltoall_base(out, torch.arange(size) + 10.0 * rank, [], []).wait()
+    same(out, [10 * r + rank for r in range(size)])
+    pg.barrier().wait()
+    mesh = dist.init_device_mesh("cpu", (size,))
+    x = torch.arange(2.0 * size).view(size, 2)
+    same(funcol.all_reduce(x, "sum", mesh)[0], [0, size])
+    same(funcol.all_gather_tensor(x[rank : rank + 1], 0, (mesh, 0)).reshape(-1), range(2 * size))
+    same(funcol.reduce_scatter_tensor(x, "avg", 0, pg)[0], [2 * rank, 2 * rank + 1])
+    same(funcol.broadcast(x[rank], 1, pg), [2, 3])
+    out = funcol.wait_tensor(funcol.all_to_all_single(x, None, None, pg))
+    same(out[:, 0], [2 * rank] * size)
+
+
 def gradients(rank, size):
     x = torch.full((2,), float(rank + 1), requires_grad=True)
     y = dist_nn.all_reduce(x * x)
@@ -179,7 +214,7 @@ def main():
         dist.init_process_group("gloo")
         rank, size = dist.get_rank(), dist.get_world_size()
         dist.all_reduce(torch.ones(1))
-        for part in (reductions, moves, messages, objects, groups, gradients):
+        for part in (reductions, moves, messages, objects, groups, methods, gradients):
             part(rank, size)
         dist.destroy_process_group()
     print("all well")

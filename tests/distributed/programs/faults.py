@@ -33,16 +33,6 @@ if rank == 1 and attempt == 0:
     if mode == "again":
         while True:
             time.sleep(0.3)
-    if mode == "pause":
-        time.sleep(3)
-    if mode == "busy":
-        until = time.monotonic() + 3
-        while time.monotonic() < until:
-            pass
-    if mode == "child":
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(3)"], check=True)
-    if mode == "message":
-        dist.recv(torch.ones(1), 0)
     if mode == "exit":
         sys.exit(3)
     if mode == "leave":
@@ -60,6 +50,17 @@ if mode == "barrier":
     if rank == 0:
         dist.monitored_barrier(timeout=timedelta(seconds=0.5))
     time.sleep(1)
+if mode == "slow":
+    for way in ("sleep", "compute", "child"):
+        if rank == 1 and way == "sleep":
+            time.sleep(2)
+        if rank == 1 and way == "compute":
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                pass
+        if rank == 1 and way == "child":
+            subprocess.run(["sleep", "2"], check=True)
+        dist.barrier()
 if mode == "circle":
     pairs = [dist.new_group([0, 1]) for _ in range(2)]
     dist.all_reduce(torch.ones(1), group=pairs[rank])

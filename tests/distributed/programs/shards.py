@@ -13,6 +13,7 @@ from torch.distributed.fsdp import (
     MixedPrecisionPolicy,
     StateDictType,
     fully_shard,
+    register_fsdp_forward_method,
 )
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
@@ -200,6 +201,30 @@ def fsdp_states(m, opt, reference, rank):
         assert entry["exp_avg"].equal(again["state"][name]["exp_avg"])
 
 
+def replicated(rank, size):
+    """A mesh of replicas: gradients of two backwards are summed over them once."""
+
+    class Model(nn.Linear):
+        def twice(self, x):
+            return self(x) * 2 + self.weight.sum()
+
+    torch.manual_seed(0)
+    reference = Model(4, 3)
+    mesh = dist.init_device_mesh("cpu", (size, 1))
+    m = Model(4, 3)
+    m.load_state_dict(reference.state_dict())
+    fully_shard(m, mesh=mesh)
+    register_fsdp_forward_method(m, "twice")
+    x = torch.arange(8.0 * size).view(2, size, 4) / 10
+    for step in range(2):
+        m.set_requires_all_reduce(step == 1)
+        m.set_reshard_after_backward(step == 1)
+        m.twice(x[step, rank : rank + 1]).square().mean().backward()
+    (reference.twice(x[0]).square().mean() + reference.twice(x[1]).square().mean()).backward()
+    for p, q in zip(reference.parameters(), m.parameters(), strict=True):
+        assert (p.grad - whole(q.grad)).abs().max() < 1e-4, (p.grad, whole(q.grad))
+
+
 def main(folder):
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -207,6 +232,7 @@ def main(folder):
     layouts(mesh, size)
     sequence_parallel(mesh, size)
     prepared(mesh, size)
+    replicated(rank, size)
 
     reference = model()
     ref_opt = torch.optim.Adam(reference.parameters(), lr=0.01)

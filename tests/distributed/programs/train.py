@@ -3,6 +3,7 @@
 Run by PyTorch and by rushlight, with the same environment: the files must agree.
 """
 
+import os
 import sys
 
 import numpy as np
@@ -161,6 +162,9 @@ def main(path):
 
     if rank == 0:
         np.savez(path, **found)
+    dist.barrier()
+    if not torch.__version__.endswith("rushlight"):
+        os._exit(0)  # about one PyTorch process in ten hangs while it takes gloo down
     dist.destroy_process_group()
 
 

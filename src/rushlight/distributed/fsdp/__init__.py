@@ -22,6 +22,9 @@ from rushlight.distributed.fsdp.fully_shard import MixedPrecisionPolicy as Mixed
 from rushlight.distributed.fsdp.fully_shard import OffloadPolicy as OffloadPolicy
 from rushlight.distributed.fsdp.fully_shard import UnshardHandle as UnshardHandle
 from rushlight.distributed.fsdp.fully_shard import fully_shard as fully_shard
+from rushlight.distributed.fsdp.fully_shard import (
+    register_fsdp_forward_method as register_fsdp_forward_method,
+)
 from rushlight.distributed.fsdp.wrapper import (
     FullyShardedDataParallel as FullyShardedDataParallel,
 )

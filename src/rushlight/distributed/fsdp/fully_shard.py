@@ -1,5 +1,6 @@
 """fully_shard: a module whose parameters lie in shards between uses."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,14 @@ from rushlight.distributed.device_mesh import DeviceMesh, current_mesh
 from rushlight.distributed.fsdp.shards import ShardGroup, managed_parameters
 from rushlight.nn import Module
 
-__all__ = ["CPUOffloadPolicy", "FSDPModule", "MixedPrecisionPolicy", "OffloadPolicy", "fully_shard"]
+__all__ = [
+    "CPUOffloadPolicy",
+    "FSDPModule",
+    "MixedPrecisionPolicy",
+    "OffloadPolicy",
+    "fully_shard",
+    "register_fsdp_forward_method",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class _State:
         self.reshard_after_forward = reshard_after_forward
         self.policy = policy
         self.hooks: Any = None
+        self.depth = 0  # forwards that are under way, one in the other
 
 
 class FSDPModule:
@@ -126,6 +135,33 @@ class FSDPModule:
 
     set_reduce_scatter_divide_factor = set_gradient_divide_factor
 
+    def set_requires_all_reduce(self, requires_all_reduce: bool, *, recurse: bool = True) -> None:
+        """Whether backward sums gradients over the replicas of a mesh of two dimensions; False adds
+        them up in each replica until it is True again.
+        """
+        for m in self._each(recurse):
+            if m._fsdp.group is not None:
+                m._fsdp.group.all_reduce = requires_all_reduce
+
+    def set_reshard_after_backward(
+        self, reshard_after_backward: bool, *, recurse: bool = True
+    ) -> None:
+        """Whether only the shards are kept after backward; False saves gathering them for another
+        forward before the step. Set it to True for the last backward before a step.
+        """
+        for m in self._each(recurse):
+            if m._fsdp.group is not None:
+                m._fsdp.group.reshard_after_backward = reshard_after_backward
+
+    def set_modules_to_forward_prefetch(self, modules: list["FSDPModule"]) -> None:
+        """A hint for speed: parameters are gathered when they are needed, whatever is said."""
+
+    def set_modules_to_backward_prefetch(self, modules: list["FSDPModule"]) -> None:
+        """A hint for speed: parameters are gathered when they are needed, whatever is said."""
+
+    def set_unshard_in_backward(self, unshard_in_backward: bool) -> None:
+        """A hint for speed: what backward does not need is not gathered, whatever is said."""
+
 
 def fully_shard(
     module: Any,
@@ -177,6 +213,35 @@ def fully_shard(
     return module
 
 
+def register_fsdp_forward_method(module: Module, method_name: str) -> None:
+    """register_fsdp_forward_method(module, method_name): the method is a forward, too: parameters
+    are whole while it runs. AttributeError if there is none; nothing happens to other modules.
+
+    >>> class Model(torch.nn.Linear):
+    ...     def twice(self, x):
+    ...         return self(x) * 2
+    >>> dist = torch.distributed
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> model = dist.fsdp.fully_shard(Model(2, 1))
+    >>> dist.fsdp.register_fsdp_forward_method(model, "twice")
+    >>> model.twice(torch.ones(3, 2)).shape
+    torch.Size([3, 1])
+    >>> dist.destroy_process_group()
+    """
+    if not isinstance(module, FSDPModule):
+        return
+    if not hasattr(module, method_name):
+        raise ValueError(f"{type(module)} does not have a method {method_name}")
+    method = getattr(module, method_name)
+
+    @functools.wraps(method)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = _before(module, args, kwargs)
+        return _after(module, args, method(*args, **kwargs))
+
+    setattr(module, method_name, wrapped)
+
+
 _classes: dict[type, type] = {}
 
 
@@ -205,6 +270,7 @@ def _before(module: Any, inputs: tuple, kwargs: dict) -> tuple:
         dtype = state.policy.param_dtype
         inputs, kwargs = _cast(inputs, dtype), _cast(kwargs, dtype)
     group = state.group
+    state.depth += 1
     if group is not None:
         group.unshard()
         if state.hooks is None:
@@ -227,6 +293,9 @@ def _unpack(saved: Any) -> torch.Tensor:
 
 def _after(module: Any, inputs: Any, output: Any) -> Any:
     state: _State = module._fsdp
+    state.depth -= 1
+    if state.depth:
+        return output
     if state.hooks is not None:
         state.hooks.__exit__(None, None, None)
         state.hooks = None

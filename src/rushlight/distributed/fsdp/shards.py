@@ -68,6 +68,9 @@ class ShardGroup:
         ]
         self.flat: torch.Tensor | None = None
         self.sync = True
+        self.all_reduce = True  # over the replicas
+        self.partial: torch.Tensor | None = None  # what was not summed over the replicas yet
+        self.reshard_after_backward = True
         self.divide_factor: float | None = None
         self.reduced = True  # nothing is left to reduce
         self.carried: list[torch.Tensor | None] = [None] * len(self.pieces)
@@ -164,7 +167,8 @@ class ShardGroup:
     def finish(self) -> None:
         """Backward has ended: each process gets its shard of the averaged gradients."""
         self.reduced = True
-        self.reshard()
+        if self.reshard_after_backward:
+            self.reshard()
         if not self.sync:
             return
         with torch.no_grad():
@@ -187,6 +191,12 @@ class ShardGroup:
         mine = torch.empty(self.total, dtype=dtype, device=kept.device)
         reduce_scatter_tensor(mine, flat, group=self.group)
         if self.replicas is not None:
+            if self.partial is not None:
+                mine, self.partial = mine + self.partial, None
+            if not self.all_reduce:
+                self.partial = mine
+                self.carried = [None] * len(self.pieces)
+                return
             all_reduce(mine, group=self.replicas)
         for piece, grad in zip(self.pieces, self.carried, strict=True):
             if grad is not None:
