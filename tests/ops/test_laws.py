@@ -304,7 +304,7 @@ FURTHER = (
 # Records that nothing reaches, and why.
 GUMBEL = "what gumbel_softmax draws with; tests/ops/test_random.py has it"
 UNREACHED = {
-    "rms_rows": "where modes are looked for, rms_norm is made of operators; tests/kernels/test_curves.py",
+    "rms_rows": "not where modes are looked for: tests/kernels/test_curves.py",
     "rms_rows_backward": "the same",
     "noise_log": GUMBEL,
     "sparse_blocks": "block-sparse layouts; tests/sparse has them",
