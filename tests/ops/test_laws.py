@@ -306,6 +306,12 @@ GUMBEL = "what gumbel_softmax draws with; tests/ops/test_random.py has it"
 UNREACHED = {
     "rms_rows": "not where modes are looked for: tests/kernels/test_curves.py",
     "rms_rows_backward": "the same",
+    "fused_attention": (DEVICES := "only tensors of a CUDA device take it; tests/cuda"),
+    "fused_attention_backward": DEVICES,
+    "fused_dropout": DEVICES,
+    "fused_dropout_backward": DEVICES,
+    "fused_rms_norm": DEVICES,
+    "rms_norm_backward": DEVICES,
     "noise_log": GUMBEL,
     "sparse_blocks": "block-sparse layouts; tests/sparse has them",
     "sample_softmax": GUMBEL,
