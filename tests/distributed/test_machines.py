@@ -93,4 +93,4 @@ def test_a_death_is_told_everywhere(machines, environment, programs, tmp_path):
     assert codes == [0, 0], text
     assert "rank 1 failed: it was killed by SIGKILL" in text
     assert text.count("rushlight run: rank 1 failed: ") == 2  # by the agent of each machine
-    assert [line for line in text.splitlines() if line == "done"] == ["done"] * 4
+    assert text.count("done") == 4  # two ranks' lines may run into one

@@ -136,5 +136,3 @@ def test_fractions_of_gradients_clip_to_the_norm():
 def test_what_is_not_there_says_so():
     with pytest.raises(NotImplementedError, match="compile"):
         nn.Linear(1, 1).compile()
-    with pytest.raises(NotImplementedError, match="several devices"):
-        nn.DataParallel(nn.Linear(1, 1), device_ids=[0, 1])
