@@ -120,21 +120,9 @@ template <typename Function> inline void slope_by(const void *g, const void *x, 
 
 // e^x - 1 for x <= 0; accurate near 0.
 inline V expm1_falling(V x) {
-  const float magic = 12582912.0f;
-  V given = x;
-  x = x < -88.0f ? constant(-88.0f) : x;
-  V t = x * 1.44269504088896341f + magic;
-  V f = t - magic;
-  V r = x - f * 0.693145751953125f;
-  r = r - f * 1.42860682030941723212e-6f;
-  V q = constant(0.00138146023f);
-  q = q * r + 0.00836871564f;
-  q = q * r + 0.041668389f;
-  q = q * r + 0.166665211f;
-  q = q * r + 0.49999994f;
-  V power = bits((bits(t) - bits(constant(magic)) + 127) << 23);
-  V result = power * (r + r * r * q) + (power - 1.0f);
-  return abs(given) < 1e-30f ? given : result;  // -0 and what is below the normal range
+  V power, rest = exp_split(x, power);
+  V result = power * rest + (power - 1.0f);
+  return abs(x) < 1e-30f ? x : result;  // -0 and what is below the normal range
 }
 
 void elu(const void *x, void *out, size_t n, const double *p) {

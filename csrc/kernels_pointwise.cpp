@@ -24,22 +24,7 @@ template <typename Function> void map(const float *x, float *out, size_t n, Func
 }
 
 // e^x by one scaling: 0 below -88, infinity above 88.4. Enough where it is added to 1.
-inline V exp_moderate(V x) {
-  const float magic = 12582912.0f;
-  x = x > 89.0f ? constant(89.0f) : x;
-  x = x < -88.0f ? constant(-88.0f) : x;
-  V t = x * 1.44269504088896341f + magic;
-  V f = t - magic;
-  V r = x - f * 0.693145751953125f;
-  r = r - f * 1.42860682030941723212e-6f;
-  V q = constant(0.00138146023f);
-  q = q * r + 0.00836871564f;
-  q = q * r + 0.041668389f;
-  q = q * r + 0.166665211f;
-  q = q * r + 0.49999994f;
-  V e = r + r * r * q + 1.0f;
-  return e * bits((bits(t) - bits(constant(magic)) + 127) << 23);
-}
+inline V exp_moderate(V x) { return exp_falling(x > 89.0f ? constant(89.0f) : x); }
 
 // x times the normal distribution function. Half of what lies beyond |x| is 2^p with a polynomial p of |x|; beyond 10 it
 // is nothing. No division, unlike the usual ways.

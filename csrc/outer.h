@@ -25,5 +25,4 @@ void outer_block(const OuterView &o, size_t &rows, size_t &columns);
 // Rows [row, row + rows) and columns [column, column + columns) of the product, to (rows, columns).
 void outer_compute(const OuterView &o, size_t row, size_t rows, size_t column, size_t columns, void *to);
 
-
 }  // namespace rushlight

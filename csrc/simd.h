@@ -92,8 +92,8 @@ inline V exp(V x) {
   return e * bits((half + 127) << 23) * bits((n - half + 127) << 23);
 }
 
-// The same for x <= 0 where what is below the normal range may become 0: a third fewer steps.
-inline V exp_falling(V x) {
+// e^x = power (1 + what is returned), power a power of 2, for x of at most 89; below -88 that of -88.
+inline V exp_split(V x, V &power) {
   const float magic = 12582912.0f;
   x = x < -88.0f ? constant(-88.0f) : x;
   V t = x * 1.44269504088896341f + magic;
@@ -105,8 +105,14 @@ inline V exp_falling(V x) {
   q = q * r + 0.041668389f;
   q = q * r + 0.166665211f;
   q = q * r + 0.49999994f;
-  V e = r + r * r * q + 1.0f;
-  return e * bits((bits(t) - bits(constant(magic)) + 127) << 23);
+  power = bits((bits(t) - bits(constant(magic)) + 127) << 23);
+  return r + r * r * q;
+}
+
+// The same for x <= 0 where what is below the normal range may become 0: a third fewer steps.
+inline V exp_falling(V x) {
+  V power, rest = exp_split(x, power);
+  return (rest + 1.0f) * power;
 }
 
 // The natural logarithm; -inf at 0, nan below, inf at inf.

@@ -5,6 +5,16 @@ from rushlight._core.shape import wrap_dim
 from rushlight._ops.copy import copy_for
 
 
+def _fill(place, src):
+    """Write ``src`` to a view of just its shape."""
+    if tuple(place.shape) != tuple(src.shape):
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(place.shape)}"
+        )
+    place.copy_(src)
+
+
 @public("torch", "Tensor")
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """slice_scatter(input, src, dim=0, start=None, end=None, step=1) -> Tensor
@@ -16,13 +26,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """
     out = copy_for(input, src)
     place = out[(slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)]
-    if tuple(place.shape) != tuple(src.shape):
-        raise RuntimeError(
-            "expected src to have a size equal to the slice of self. src size = "
-            f"{list(src.shape)}, slice size = "
-            f"{list(place.shape)}"
-        )
-    place.copy_(src)
+    _fill(place, src)
     return out
 
 
@@ -38,13 +42,7 @@ def select_scatter(input, src, dim, index):
     """
     out = copy_for(input, src)
     place = out.select(dim, index)
-    if tuple(place.shape) != tuple(src.shape):
-        raise RuntimeError(
-            "expected src to have a size equal to the slice of self. src size = "
-            f"{list(src.shape)}, slice size = "
-            f"{list(place.shape)}"
-        )
-    place.copy_(src)
+    _fill(place, src)
     return out
 
 
@@ -60,13 +58,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """
     out = copy_for(input, src)
     place = out.diagonal(offset, dim1, dim2)
-    if tuple(place.shape) != tuple(src.shape):
-        raise RuntimeError(
-            "expected src to have a size equal to the slice of self. src size = "
-            f"{list(src.shape)}, slice size = "
-            f"{list(place.shape)}"
-        )
-    place.copy_(src)
+    _fill(place, src)
     return out
 
 
