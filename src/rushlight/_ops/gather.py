@@ -123,7 +123,7 @@ class Scatter(Op):
         at = prepare_scatter("scatter", x, index, src, dim)
         out = x.copy()
         if index.size:
-            flat_put(out, index, src, at)
+            flat_put(xp, out, index, src, at)
         return out
 
     def vjp_input(g, index, dim):
@@ -161,13 +161,14 @@ def part_of(src, index):
     return src[tuple(slice(0, n) for n in index.shape)] if src.ndim else src
 
 
-def flat_put(out, index, src, at):
-    """``out[index along at] = src``."""
+def flat_put(xp, out, index, src, at):
+    """``out[index along at] = src``; of those that go to one place the last one stays."""
     if not out.ndim:
         out[...] = part_of(src, index).reshape(-1)[-1] if src.ndim else src
         return
-    index = index.reshape(-1) if not index.ndim else index
-    out[places(out.shape, index, at)] = part_of(src, index)
+    # NumPy writes in the order of memory, which is that of the elements in contiguous arrays only.
+    index = xp.ascontiguousarray(index.reshape(index.shape or 1))
+    out[places(out.shape, index, at)] = xp.ascontiguousarray(part_of(src, index))
 
 
 def scatter_source_gradient(g, index, src, dim):
@@ -215,7 +216,7 @@ class ScatterZero(Op):
     def forward(xp, x, index, dim):
         out = x.copy()
         if index.size:
-            flat_put(out, index, np.zeros((), x.dtype), wrap_dim(dim, x.ndim))
+            flat_put(xp, out, index, np.zeros((), x.dtype), wrap_dim(dim, x.ndim))
         return out
 
     def vjp_input(g, index, dim):
