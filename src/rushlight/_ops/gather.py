@@ -161,12 +161,13 @@ def part_of(src, index):
 
 
 def flat_put(xp, out, index, src, at):
-    """``out[index along at] = src``."""
+    """``out[index along at] = src``; of those that go to one place the last one stays."""
     if not out.ndim:
         out[...] = part_of(src, index).reshape(-1)[-1] if src.ndim else src
         return
-    index = index.reshape(-1) if not index.ndim else index
-    out[places(xp, index, at)] = part_of(src, index)
+    # NumPy writes in the order of memory, which is that of the elements in contiguous arrays only.
+    index = xp.ascontiguousarray(index.reshape(index.shape or 1))
+    out[places(xp, index, at)] = xp.ascontiguousarray(part_of(src, index))
 
 
 def scatter_source_gradient(g, index, src, dim):
