@@ -12,6 +12,7 @@ from rushlight._kernels.cuda import (
     attention,
     channels,
     convolution,
+    linalg,
     lookup,
     losses,
     matmul,
@@ -20,11 +21,12 @@ from rushlight._kernels.cuda import (
     pooling,
     random,
     rows,
+    scatter,
 )
 
 FAMILIES: Any = (
-    *(attention, channels, convolution, lookup, losses, matmul),
-    *(optimizers, pointwise, pooling, random, rows),
+    *(attention, channels, convolution, linalg, lookup, losses, matmul),
+    *(optimizers, pointwise, pooling, random, rows, scatter),
 )
 
 
