@@ -36,16 +36,16 @@ FOLDERS += ["amp", "masked", "signal", "distributions", "testing", "vision", "ut
 FOLDERS += ["programs", "multiprocessing", "profiler"]
 # Its children inherit threads that do not run there, which ThreadSanitizer cannot follow.
 FORKS = ["multiprocessing", "utils", "cuda", "programs", "serialization/test_saves_survive.py"]
-ABSENT = """import sys
+ABSENT = """from importlib.machinery import PathFinder
+
+search = PathFinder.find_spec
 
 
-class NoTorch:  # as if it were not installed
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+def find_spec(cls, name, path=None, target=None):  # torch is not there
+    return None if name == "torch" else search(name, path, target)
 
 
-sys.meta_path.insert(0, NoTorch())
+PathFinder.find_spec = classmethod(find_spec)
 """
 LIMIT = 1200  # seconds for one file of tests
 SIGNS = ["ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer"]
