@@ -12,6 +12,7 @@ from rushlight._kernels.cuda import (
     attention,
     channels,
     convolution,
+    groups,
     linalg,
     lookup,
     losses,
@@ -20,13 +21,15 @@ from rushlight._kernels.cuda import (
     pointwise,
     pooling,
     random,
+    resample,
+    rnn,
     rows,
     scatter,
 )
 
 FAMILIES: Any = (
-    *(attention, channels, convolution, linalg, lookup, losses, matmul),
-    *(optimizers, pointwise, pooling, random, rows, scatter),
+    *(attention, channels, convolution, groups, linalg, lookup, losses, matmul),
+    *(optimizers, pointwise, pooling, random, resample, rnn, rows, scatter),
 )
 
 
