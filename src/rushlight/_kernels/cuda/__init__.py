@@ -10,8 +10,10 @@ from typing import Any
 from rushlight._core import backend, device_entries
 from rushlight._kernels.cuda import (
     attention,
+    capturable,
     channels,
     convolution,
+    joining,
     lookup,
     losses,
     matmul,
@@ -23,7 +25,7 @@ from rushlight._kernels.cuda import (
 )
 
 FAMILIES: Any = (
-    *(attention, channels, convolution, lookup, losses, matmul),
+    *(attention, capturable, channels, convolution, joining, lookup, losses, matmul),
     *(optimizers, pointwise, pooling, random, rows),
 )
 
