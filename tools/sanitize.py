@@ -36,6 +36,17 @@ FOLDERS += ["amp", "masked", "signal", "distributions", "testing", "vision", "ut
 FOLDERS += ["programs", "multiprocessing", "profiler"]
 # Its children inherit threads that do not run there, which ThreadSanitizer cannot follow.
 FORKS = ["multiprocessing", "utils", "cuda", "programs", "serialization/test_saves_survive.py"]
+ABSENT = """from importlib.machinery import PathFinder
+
+search = PathFinder.find_spec
+
+
+def find_spec(cls, name, path=None, target=None):  # torch is not there
+    return None if name == "torch" else search(name, path, target)
+
+
+PathFinder.find_spec = classmethod(find_spec)
+"""
 LIMIT = 1200  # seconds for one file of tests
 SIGNS = ["ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer"]
 
@@ -55,8 +66,7 @@ def build(kind: str, folder: Path, all_levels: bool) -> None:
     (module,) = (folder / "cmake").glob("_C.*.so")
     shutil.copy(module, folder / "src" / "rushlight")
     (folder / "without").mkdir(exist_ok=True)
-    absent = 'import sys\n\nsys.modules["torch"] = None  # as if it were not installed\n'
-    (folder / "without" / "sitecustomize.py").write_text(absent)
+    (folder / "without" / "sitecustomize.py").write_text(ABSENT)
 
 
 def environment(kind: str, folder: Path) -> dict[str, str]:

@@ -12,7 +12,9 @@ from rushlight._core import grad_dtype as _grad_dtype  # noqa: F401 (attaches it
 from rushlight._core import legacy as _legacy
 from rushlight._core import looking_in as _looking_in  # noqa: F401 (attaches itself to Node)
 from rushlight._core import methods as _methods  # noqa: F401 (attaches itself to Tensor)
+from rushlight._core import methods_copies as _methods_copies  # noqa: F401 (as above)
 from rushlight._core import methods_pinned as _methods_pinned  # noqa: F401 (as above)
+from rushlight._core import methods_python as _methods_python  # noqa: F401 (as above)
 from rushlight._core import return_types as return_types
 from rushlight._core import surface as _surface
 from rushlight._core.device import device as device

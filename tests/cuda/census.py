@@ -48,12 +48,6 @@ APART = {
     "to": "its samples name the device to go to",
     **dict.fromkeys(["linspace.tensor_overload", "logspace.tensor_overload"], "as without device="),
 }
-# Entries that do not run on a device yet.
-NOT_YET = {
-    **dict.fromkeys(["histogram", "histogramdd"], "PyTorch has no CUDA kernel for them either"),
-    **dict.fromkeys(["linalg.ldl_factor", "linalg.lu_factor"], "factors are of the host"),
-    **dict.fromkeys(["linalg.pinv", "linalg.pinv.singular"], "tolerances are read as arrays"),
-} | APART
 
 
 def on_device(value):

@@ -130,6 +130,16 @@ inline uint32_t __float_as_uint(float x) {
     std::memcpy(&bits, &x, 4);
     return bits;
 }
+inline long long __double_as_longlong(double x) {
+    long long bits;
+    std::memcpy(&bits, &x, 8);
+    return bits;
+}
+inline double __longlong_as_double(long long bits) {
+    double x;
+    std::memcpy(&x, &bits, 8);
+    return x;
+}
 inline uint32_t __umulhi(uint32_t a, uint32_t b) { return (uint64_t)a * b >> 32; }
 inline float simt_half_to_float(unsigned short bits) {
     _Float16 half;

@@ -14,6 +14,7 @@ from collections import Counter
 
 import fake_blas
 import fake_cudnn
+import fake_cupyx
 import numpy as np
 import simt
 
@@ -33,7 +34,13 @@ MISSING_LINALG = {"matrix_norm", "multi_dot", "svdvals", "vector_norm"} | {
 }
 # What CuPy's ufuncs can do besides being called.
 REDUCE = {"add", "multiply"}
-AT = {"add", "maximum", "minimum"}
+EXTREMES = {"int32", "uint32", "int64", "uint64", "float32", "float64"}
+AT = {
+    "add": {"int32", "uint32", "uint64", "float16", "float32", "float64"}
+    | {"complex64", "complex128"},
+    "maximum": EXTREMES,
+    "minimum": EXTREMES,
+}
 FROM_HOST = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 
 copies: Counter = Counter()  # "to host", "to device"
@@ -464,7 +471,8 @@ def lifted(function, name):
         else:
             args = inner(args)
         kwargs = {k: inner(v) for k, v in kwargs.items()}
-        result = function(*args, **kwargs)
+        with np.errstate(all="ignore"):  # a device does not warn
+            result = function(*args, **kwargs)
         result = np.asarray(result) if isinstance(result, np.generic) else result
         again(function, args, kwargs, result)
         return outer(result, given)
@@ -516,6 +524,9 @@ class ufunc:
         return lifted(getattr(self._f, method), method)(*args, **kwargs)
 
     def at(self, *args, **kwargs):
+        if args[0].dtype.name not in AT.get(self.__name__, ()):
+            raise TypeError(f"ufunc.at does not support {args[0].dtype}")
+        assert args[0].dtype == args[2].dtype, "the stand-in's own: another dtype"
         return self._method("at", AT, args, kwargs)
 
     def reduce(self, *args, **kwargs):
@@ -681,7 +692,11 @@ def is_available():
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
 simt.note = fake_blas.note = fake_cudnn.note = note
-libraries = {**fake_blas.libraries, "cudnn": fake_cudnn}
+libraries = {**fake_blas.libraries, "cudnn": fake_cudnn, "cupyx": fake_cupyx}
+libraries["cupyx.scipy.linalg"] = types.SimpleNamespace(
+    lu_factor=lifted(fake_cupyx.lu_factor, "lu_factor"),
+    solve_triangular=lifted(fake_cupyx.solve_triangular, "solve_triangular"),
+)
 _pool = MemoryPool()
 __version__ = "14.2.0"
 cuda = types.SimpleNamespace(

@@ -92,7 +92,7 @@ on_linux = pytest.mark.skipif(
 
 
 @on_linux
-@pytest.mark.parametrize("mode", ["lock", "again"])
+@pytest.mark.parametrize("mode", ["lock", "again", "spin", "flag"])
 def test_a_rank_that_stands_still_is_named(job, mode):
     result = job(2, "faults.py", mode, RUSHLIGHT_HANG_TIMEOUT="1")
     assert result.codes == [1, 1], result.text
@@ -112,10 +112,10 @@ def test_a_circle_of_waiting_ranks_is_named(job):
 
 
 @on_linux
-def test_a_slow_rank_is_waited_for(job):
-    """It sleeps for a while, computes, or waits for a process it has started."""
-    result = job(2, "faults.py", "slow", RUSHLIGHT_HANG_TIMEOUT="1")
-    assert result.codes == [0, 0], result.text
+def test_slow_ranks_are_waited_for(job):
+    """They sleep for a while, compute, or wait for something elsewhere (slow.py)."""
+    result = job(4, "faults.py", "slow", RUSHLIGHT_HANG_TIMEOUT="1")
+    assert result.codes == [0] * 4, result.text
 
 
 @pytest.mark.parametrize(

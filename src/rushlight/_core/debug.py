@@ -18,9 +18,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.arguments import accepted
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.dispatch import compute, flat, general, promote
-from rushlight._core.entries import accepted
 from rushlight._core.generator import Generator, default_generator
 from rushlight._core.inplace import InPlace
 from rushlight._core.record import Record

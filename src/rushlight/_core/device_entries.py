@@ -10,7 +10,7 @@ included, it leaves to ``general``; the two must agree on every sample (a test).
 from collections.abc import Callable
 from typing import Any
 
-from rushlight._core import dispatch, dtypes, entries, gpu
+from rushlight._core import arguments, dispatch, dtypes, gpu
 from rushlight._core.backend import device_kernels
 from rushlight._core.dispatch import finish_many, make_node, record
 from rushlight._core.record import Record
@@ -50,7 +50,7 @@ def family(op: Record) -> Callable:
 
 def dtypes_served(op: Record) -> frozenset:
     """The dtypes of inputs that need no conversion, or that a kernel takes as they are."""
-    accept = entries.accepted(op)
+    accept = arguments.accepted(op)
     widened = op.half == "float32" and op.promote != "keep" and op.domain is None
     return accept | HALF if widened or op.half == "widen" else accept
 
@@ -94,7 +94,7 @@ def of_two(op: Record) -> Callable:
     """An operator of two tensors, or of one and a Python number where a ufunc takes it."""
     compute, served, kind = computing(op), dtypes_served(op), gpu.cuda.kind
     current = gpu.cuda.module.cuda.runtime.getDevice
-    numbers = FLOATS & entries.accepted(op) if op.ufunc and op.numbers else frozenset()
+    numbers = FLOATS & arguments.accepted(op) if op.ufunc and op.numbers else frozenset()
 
     def thin(tensors: tuple, params: tuple) -> Any:
         a, b = tensors
@@ -186,7 +186,7 @@ def of_tensors(op: Record) -> Callable:
 
 def of_list(op: Record) -> Callable:
     """An operator of a list of tensors."""
-    compute, accept, kind = computing(op), entries.accepted(op), gpu.cuda.kind
+    compute, accept, kind = computing(op), arguments.accepted(op), gpu.cuda.kind
     differentiable, current = op.differentiable, gpu.cuda.module.cuda.runtime.getDevice
 
     def thin(tensors: tuple, params: tuple) -> Any:

@@ -12,12 +12,32 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core.backend import device_kernels
 from rushlight._core.cuda_switches import switches
 
 # What took the way over the host: operator or function -> calls.
 detours: Counter = Counter()
 # CuPy's ufuncs have no ``reduce`` but for add and multiply: its functions for the others.
 REDUCTIONS = {"maximum": "amax", "minimum": "amin", "logical_and": "all", "logical_or": "any"}
+# Ufuncs whose reduction may be taken by halves; CuPy reduces with none of them.
+HALVED = {"bitwise_xor", "bitwise_and", "bitwise_or", "logical_xor", "gcd", "lcm", "logaddexp"}
+# What CuPy's ``at`` of each takes, and our kernel for products.
+EXTREMES = ("int32", "uint32", "int64", "uint64", "float32", "float64")
+AT = {
+    "add": (
+        "int32",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ),
+    "maximum": EXTREMES,
+    "minimum": EXTREMES,
+    "multiply": ("int64", "float32", "float64"),
+}
 _REFUSALS = (TypeError, NotImplementedError, AttributeError)
 _JOINING = ("concatenate", "stack", "hstack", "vstack")
 
@@ -37,6 +57,8 @@ class Module:
         return found
 
     def _find(self, name: str) -> Any:
+        if name == "vecdot":  # CuPy has none
+            return self._vecdot
         theirs, ours = getattr(self._device, name, None), getattr(self._host, name, None)
         if isinstance(ours, types.ModuleType):
             return Module(theirs, ours, self._kind, self._root)
@@ -47,6 +69,10 @@ class Module:
         if name == "errstate" or isinstance(theirs, type) or not callable(theirs or ours):
             return ours if theirs is None else theirs
         return self._function(theirs, ours, name)
+
+    def _vecdot(self, x: Any, y: Any) -> Any:
+        """Dot products along the last axis."""
+        return (self.conjugate(x) * y).sum(-1)
 
     def _function(self, theirs: Any, ours: Any, name: str) -> Callable:
         """CuPy's function, or the detour."""
@@ -155,9 +181,27 @@ class Ufunc:
         name = REDUCTIONS.get(self._ours.__name__)
         if name is not None:
             return getattr(self._module, name)(x, axis=axis, keepdims=keepdims)
+        if self._theirs is not None and self._ours.__name__ in HALVED and x.size:
+            return self._by_halves(x, axis, keepdims)
         return self._module._detour(
             self._ours.reduce, f"{self._ours.__name__}.reduce", (x, axis, dtype, None, keepdims), {}
         )
+
+    def _by_halves(self, x: Any, axis: Any, keepdims: bool) -> Any:
+        """A reduction as calls on the halves of what is left."""
+        axes = tuple(range(x.ndim)) if axis is None else axis
+        axes = [a % x.ndim for a in (axes if isinstance(axes, tuple) else (axes,))]
+        others = [a for a in range(x.ndim) if a not in axes]
+        kept = [x.shape[a] for a in others]
+        left = x.transpose(*axes, *others).reshape(-1, *kept)
+        while len(left) > 1:
+            half = len(left) // 2
+            made = self._theirs(left[:half], left[half : 2 * half])
+            if len(left) % 2:
+                made[:1] = self._theirs(made[:1], left[-1:])
+            left = made
+        shape = [1 if a in axes else n for a, n in enumerate(x.shape)] if keepdims else kept
+        return left[0].reshape(shape)
 
     def at(self, x: Any, index: Any, values: Any = None) -> None:
         """``x[index] = ufunc(x[index], values)``, repeated places one after the other."""
@@ -165,15 +209,31 @@ class Ufunc:
         try:
             if switches.deterministic:  # a device adds in any order
                 raise NotImplementedError
-            if x.dtype == np.int64 and self._ours is np.add:  # as unsigned, the same bits
-                self._theirs.at(x.view(np.uint64), index, values.astype(x.dtype).view(np.uint64))
-            else:
-                self._theirs.at(x, index, values)
+            self._at(x, index, values)
         except _REFUSALS:
             detours[f"{self._ours.__name__}.at"] += 1
             host = x.get()
             self._ours.at(host, self._module._to_host(index), values.get())
             x[...] = self._module._root.asarray(host)
+
+    def _at(self, x: Any, index: Any, values: Any) -> None:
+        """By CuPy's atomic functions, or a kernel; other integers widened to 64 bits."""
+        name = self._ours.__name__
+        theirs = device_kernels.get("multiply.at") if name == "multiply" else self._theirs.at
+        if theirs is None or name not in AT or (x.dtype.kind == "c" and name != "add"):
+            raise NotImplementedError
+        wide = x.dtype
+        if x.dtype.name not in AT[name]:
+            whole = np.uint64 if name == "add" else np.int64
+            wide = np.dtype(whole if x.dtype.kind in "biu" else np.float32)
+        if x.dtype == wide:
+            theirs(x, index, values.astype(wide))
+        elif x.dtype.itemsize == wide.itemsize:  # the same bits
+            theirs(x.view(wide), index, values.astype(x.dtype).view(wide))
+        else:
+            copy = x.astype(wide)
+            theirs(copy, index, values.astype(wide))
+            x[...] = copy.astype(x.dtype)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("reduceat", "outer"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, entries, errors, fronts, gpu
+from rushlight._core import arguments, dtypes, entries, errors, fronts, gpu
 from rushlight._core.backend import MetaArray, is_complete
 from rushlight._core.dispatch import (
     NUMBERS,
@@ -137,8 +137,8 @@ def derive(op: Any) -> Callable:
     total = len(op.arguments)
     ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
-    accept = entries.accepted(op)
-    wide = entries.FLOATS & accept
+    accept = arguments.accepted(op)
+    wide = arguments.FLOATS & accept
     whole = wide | ({entries.I8} & accept)
     compares = (
         ufunc is not None and ufunc.types[-1][-1] == "?"
@@ -146,7 +146,7 @@ def derive(op: Any) -> Callable:
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
-            args = entries.bind(op, (self, *args), kw)[1:]
+            args = arguments.bind(op, (self, *args), kw)[1:]
         if fn is not None and type(self) in PLAIN and not S.special and without_history(self):
             other, x = args[0], self._data
             if type(other) in PLAIN:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core import gpu
 from rushlight._core.tensor import Tensor
 
 
@@ -13,6 +14,10 @@ def seen(*tensors: Tensor) -> bool:
 
 
 def values_of(t: Tensor) -> Any:
-    """The array of a tensor, None inside vmap."""
-    x: Any = t._data
-    return np.asarray(x) if seen(t) else None
+    """The array of a tensor, on the host; None inside vmap."""
+    return np.asarray(gpu.to_host(t._data)) if seen(t) else None
+
+
+def array_of(t: Tensor) -> Any:
+    """The array of a tensor without history, where it is: a record's parameter."""
+    return t._data

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight._core import backend, entries
+from rushlight._core import arguments, backend, entries, entries_params
 from rushlight._core.dispatch import write_out
 from rushlight._core.errors import backward_twice
 from rushlight._core.extension import C
@@ -40,9 +40,9 @@ class Meta:
         return len(self.shape)
 
     @property
-    def dtype(self) -> entries.dtypes.dtype:
+    def dtype(self) -> arguments.dtypes.dtype:
         """The tensor's dtype object."""
-        return entries.dtypes.BY_NUMPY[self.dtype_]
+        return arguments.dtypes.BY_NUMPY[self.dtype_]
 
     def numel(self) -> int:
         """The number of elements."""
@@ -107,7 +107,7 @@ class Op:
         True  # Python numbers may stand for tensors: all, none, or those of these names
     )
     of_numbers = False  # numbers alone will do: torch.add(1, 2)
-    make_entry: Callable = staticmethod(entries.op_entry)
+    make_entry: Callable = staticmethod(entries_params.op_entry)
 
     if TYPE_CHECKING:  # what a subclass writes, and what complete() works out: see Record
         name: str
@@ -161,7 +161,7 @@ class Binary(Op, family=True):
 class Reduce(Op, family=True):
     """One tensor, over some dimensions."""
 
-    make_entry = staticmethod(entries.reduce_entry)
+    make_entry = staticmethod(entries_params.reduce_entry)
 
 
 class View(Op, family=True):
@@ -538,7 +538,7 @@ def public(
         code = function.__code__
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         renamed = {
-            new: old for new, old in entries.ALIASES.items() if old in names and new not in names
+            new: old for new, old in arguments.ALIASES.items() if old in names and new not in names
         }
         own_out = "out" in names
         shown = (

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from rushlight._core import device as devices
+from rushlight._core.arguments import bind
 from rushlight._core.dispatch import record
-from rushlight._core.entries import bind
 from rushlight._core.record import Record
 from rushlight._core.tensor import Tensor, new, wrap
 

@@ -25,7 +25,7 @@ from rushlight._ops.slopes import (
     SoftshrinkBackward,
     ThresholdBackward,
 )
-from rushlight._ops.special_error import erf_kernel
+from rushlight._ops.special_error import erf_kernel, erfc_kernel
 from rushlight._ops.special_series import in_double
 
 FUNCTIONAL = ("nn.functional",)
@@ -356,6 +356,7 @@ class Threshold(Op):
 
 
 _erf = in_double(erf_kernel)
+_erfc = in_double(erfc_kernel)
 
 
 class Gelu(Op):
@@ -395,7 +396,8 @@ class GeluBackward(Op):
 
     def forward(xp, g, x, approximate):
         if approximate == "none":
-            below = (_erf(xp, x * x.dtype.type(math.sqrt(0.5))) + 1) * x.dtype.type(0.5)
+            # erf(x) + 1 would cancel below 0.
+            below = _erfc(xp, x * x.dtype.type(-math.sqrt(0.5))) * x.dtype.type(0.5)
             density = xp.exp(x * x * x.dtype.type(-0.5)) * x.dtype.type(1 / math.sqrt(2 * math.pi))
             return g * (below + x * density)
         root, square = x.dtype.type(math.sqrt(2 / math.pi)), x * x

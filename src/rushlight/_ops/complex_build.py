@@ -2,6 +2,7 @@
 
 from rushlight._core import dtypes
 from rushlight._core.op import Op, conj
+from rushlight._core.shape import common_shape
 
 
 def _check(name, x, y):
@@ -41,7 +42,7 @@ class Complex(Op):
 
     def forward(xp, real, imag):
         d = _check("complex", real, imag)
-        result = xp.empty(xp.broadcast(real, imag).shape, d)
+        result = xp.empty(common_shape(real.shape, imag.shape), d)
         result.real, result.imag = real, imag
         return result
 
@@ -69,7 +70,7 @@ class Polar(Op):
 
     def forward(xp, abs, angle):
         d = _check("polar", abs, angle)
-        result = xp.empty(xp.broadcast(abs, angle).shape, d)
+        result = xp.empty(common_shape(abs.shape, angle.shape), d)
         result.real, result.imag = abs * xp.cos(angle), abs * xp.sin(angle)
         return result
 

@@ -26,16 +26,15 @@ def check_int64(name, index):
         raise RuntimeError(f"{name}(): Expected dtype int64 for index")
 
 
-def places(x_shape, index, dim):
+def places(xp, index, dim):
     """The full index tuple for elements that ``index`` names along ``dim``; the other coordinates
     are its own.
     """
     coordinates = [
-        np.arange(n).reshape([-1 if k == d else 1 for k in range(index.ndim)])
+        xp.arange(n).reshape([-1 if k == d else 1 for k in range(index.ndim)])
         for d, n in enumerate(index.shape)
     ]
     coordinates[dim] = index
-    del x_shape
     return tuple(coordinates)
 
 
@@ -87,7 +86,7 @@ class Gather(Op):
             return xp.empty(index.shape, x.dtype)
         if all(index.shape[d] == x.shape[d] for d in range(x.ndim) if d != at):
             return xp.take_along_axis(x, index, at)
-        return x[places(x.shape, index, at)]
+        return x[places(xp, index, at)]
 
     def vjp_input(g: Any, input: Meta, index, dim):
         return ScatterAdd.call(g.new_zeros(input.shape), index, g, dim)
@@ -123,7 +122,7 @@ class Scatter(Op):
         at = prepare_scatter("scatter", x, index, src, dim)
         out = x.copy()
         if index.size:
-            flat_put(out, index, src, at)
+            flat_put(xp, out, index, src, at)
         return out
 
     def vjp_input(g, index, dim):
@@ -161,13 +160,14 @@ def part_of(src, index):
     return src[tuple(slice(0, n) for n in index.shape)] if src.ndim else src
 
 
-def flat_put(out, index, src, at):
-    """``out[index along at] = src``."""
+def flat_put(xp, out, index, src, at):
+    """``out[index along at] = src``; of those that go to one place the last one stays."""
     if not out.ndim:
         out[...] = part_of(src, index).reshape(-1)[-1] if src.ndim else src
         return
-    index = index.reshape(-1) if not index.ndim else index
-    out[places(out.shape, index, at)] = part_of(src, index)
+    # NumPy writes in the order of memory, which is that of the elements in contiguous arrays only.
+    index = xp.ascontiguousarray(index.reshape(index.shape or 1))
+    out[places(xp, index, at)] = xp.ascontiguousarray(part_of(src, index))
 
 
 def scatter_source_gradient(g, index, src, dim):
@@ -215,7 +215,7 @@ class ScatterZero(Op):
     def forward(xp, x, index, dim):
         out = x.copy()
         if index.size:
-            flat_put(out, index, np.zeros((), x.dtype), wrap_dim(dim, x.ndim))
+            flat_put(xp, out, index, np.zeros((), x.dtype), wrap_dim(dim, x.ndim))
         return out
 
     def vjp_input(g, index, dim):
@@ -244,7 +244,7 @@ class ScatterAdd(Op):
             return xp.add.reduce(xp.append(part.reshape(-1), out), dtype=x.dtype)
         if x.ndim == 1 and x.dtype.kind == "f" and x.itemsize >= 4:
             return out + xp.bincount(index, part, x.shape[0]).astype(x.dtype)
-        add_at(xp, out, places(x.shape, index, at), part)
+        add_at(xp, out, places(xp, index, at), part)
         return out
 
     def vjp_input(g):
@@ -285,11 +285,11 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
 
 
 REDUCTIONS = {
-    "sum": np.add,
-    "prod": np.multiply,
-    "amax": np.maximum,
-    "amin": np.minimum,
-    "mean": np.add,
+    "sum": "add",
+    "prod": "multiply",
+    "amax": "maximum",
+    "amin": "minimum",
+    "mean": "add",
 }
 
 
@@ -312,15 +312,15 @@ class ScatterReduce(Op):
         shaped = out.reshape(1) if not x.ndim else out
         index = index.reshape(1) if not index.ndim else index
         part = part_of(src.reshape(1) if not src.ndim else src, index)
-        where = places(shaped.shape, index, at)
+        where = places(xp, index, at)
         work = shaped.astype(np.float32) if x.dtype in dtypes.HALF else shaped
         if not include_self:
             work[where] = neutral(reduce, work.dtype)
-        REDUCTIONS[reduce].at(work, where, part.astype(work.dtype))
+        getattr(xp, REDUCTIONS[reduce]).at(work, where, part.astype(work.dtype))
         if reduce == "mean":
-            count = np.full(work.shape, int(include_self))
-            np.add.at(count, where, 1)
-            count = np.maximum(count, 1)
+            count = xp.full(work.shape, int(include_self))
+            xp.add.at(count, where, 1)
+            count = xp.maximum(count, 1)
             work[...] = work // count if work.dtype.kind in "iu" else work / count
         return work.astype(x.dtype).reshape(x.shape)
 

@@ -369,14 +369,14 @@ class LinalgEigvalsh(Op):
 # ---- pseudo-inverse and least squares ------------------------------------------------------------
 
 
-def tolerances(A, atol, rtol):
+def tolerances(xp, A, atol, rtol):
     """(atol, rtol) arrays per matrix with PyTorch's defaults: eps * max(m, n), or 0 if atol is
     given."""
     default = np.finfo(A.dtype).eps * max(A.shape[-2:])
-    atol = 0.0 if atol is None else atol
+    atol = xp.asarray(0.0 if atol is None else atol)
     if rtol is None:
-        rtol = np.where(np.asarray(atol) > 0, 0.0, default)
-    return np.asarray(atol), np.asarray(rtol)
+        rtol = xp.where(atol > 0, 0.0, default)
+    return atol, xp.asarray(rtol)
 
 
 class LinalgPinv(Op):
@@ -389,16 +389,16 @@ class LinalgPinv(Op):
     def forward(xp, A, atol=None, rtol=None, hermitian=False):
         check_matrix("linalg.pinv", A)
         if not A.size:
-            return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
-        atol, rtol = tolerances(A, atol, rtol)
+            return xp.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
+        atol, rtol = tolerances(xp, A, atol, rtol)
         if hermitian:
-            S, U = np.linalg.eigh(A)
+            S, U = xp.linalg.eigh(A)
             size, Vh = np.abs(S), U.swapaxes(-1, -2).conj()
         else:
-            U, S, Vh = np.linalg.svd(A, full_matrices=False)
+            U, S, Vh = xp.linalg.svd(A, full_matrices=False)
             size = S
-        cut = np.maximum(atol[..., None], rtol[..., None] * size.max(-1, keepdims=True))
-        inverse = np.where(size > cut, 1 / np.where(size > cut, S, 1), 0).astype(S.dtype)
+        cut = xp.maximum(atol[..., None], rtol[..., None] * size.max(-1, keepdims=True))
+        inverse = xp.where(size > cut, 1 / xp.where(size > cut, S, 1), 0).astype(S.dtype)
         return (Vh.swapaxes(-1, -2).conj() * inverse[..., None, :]) @ U.swapaxes(-1, -2).conj()
 
     def vjp(g, A, result):
@@ -514,11 +514,11 @@ class LinalgMatrixExp(Op):
             return A.copy()
         wide = A.astype(np.complex128 if A.dtype.kind == "c" else np.float64)
         size = np.abs(wide).sum(-2).max(-1)
-        steps = np.maximum(0, np.ceil(np.log2(np.maximum(size, 1e-300) / 5.37))).astype(int)
-        steps = np.where(np.isfinite(size), steps, 0)
-        X = _pade(wide / (2.0**steps)[..., None, None])
+        steps = xp.maximum(0, xp.ceil(xp.log2(xp.maximum(size, 1e-300) / 5.37))).astype(int)
+        steps = xp.where(xp.isfinite(size), steps, 0)
+        X = _pade(xp, wide / (2.0**steps)[..., None, None])
         for i in range(int(steps.max())):
-            X = np.where((i < steps)[..., None, None], X @ X, X)
+            X = xp.where((i < steps)[..., None, None], X @ X, X)
         return X.astype(A.dtype)
 
     def vjp(g, A):
@@ -529,8 +529,8 @@ class LinalgMatrixExp(Op):
         return LinalgMatrixExp.call(Cat.call([above, below], -2)).narrow(-2, 0, n).narrow(-1, n, n)
 
 
-def _pade(A):
-    eye = np.eye(A.shape[-1])
+def _pade(xp, A):
+    eye = xp.eye(A.shape[-1])
     A2 = A @ A
     A4 = A2 @ A2
     A6 = A4 @ A2
@@ -541,7 +541,7 @@ def _pade(A):
     even = (
         A6 @ (b[12] * A6 + b[10] * A4 + b[8] * A2) + b[6] * A6 + b[4] * A4 + b[2] * A2 + b[0] * eye
     )
-    return np.linalg.solve(even - odd, even + odd)
+    return xp.linalg.solve(even - odd, even + odd)
 
 
 # ---- determinants --------------------------------------------------------------------------------

@@ -106,6 +106,12 @@ def _solve(a, pivots, b, hermitian):
         k -= step
 
 
+def on_host(xp):
+    """These algorithms look at one number after another: a device's arrays go over the host."""
+    if xp is not np:
+        raise NotImplementedError("LDL factors are computed on the CPU")
+
+
 class LinalgLdlFactorEx(Op):
     """LDL factors of the lower triangle."""
 
@@ -117,6 +123,7 @@ class LinalgLdlFactorEx(Op):
 
     def forward(xp, A, hermitian=False):
         check_square("torch.linalg.ldl_factor_ex", A)
+        on_host(xp)
         n = A.shape[-1]
         flat = np.tril(A).reshape(math.prod(A.shape[:-2]), n, n)
         pivots, info = np.zeros((len(flat), n), np.int32), np.zeros(len(flat), np.int32)
@@ -136,6 +143,7 @@ class LinalgLdlSolve(Op):
     differentiable = False  # PyTorch has no gradient either
 
     def forward(xp, LD, pivots, B, hermitian=False):
+        on_host(xp)
         batch = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
         count = math.prod(batch)
         n = LD.shape[-1]

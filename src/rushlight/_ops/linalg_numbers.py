@@ -3,6 +3,7 @@
 import math
 
 from rushlight._core import dtypes
+from rushlight._core.looking import array_of
 from rushlight._core.op import public
 from rushlight._ops.linalg import eigvalsh, inv, svdvals
 from rushlight._ops.linalg_decomp import LinalgDet, LinalgMatrixExp, LinalgPinv, LinalgSlogdet
@@ -44,7 +45,7 @@ def _tolerances(name, A, atol, rtol):
                 f"{name}: {label} tensor of complex type is not supported. Got "
                 f"{dtypes.scalar_name(t.dtype)}"
             )
-    return [t.detach().numpy() if hasattr(t, "detach") else t for t in (atol, rtol)]
+    return [array_of(t.detach()) if hasattr(t, "detach") else t for t in (atol, rtol)]
 
 
 @public("linalg")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.op import Meta, Op
 from rushlight._core.shape import common_shape
 from rushlight._ops.join import Cat
@@ -79,6 +79,7 @@ def first_failure(info):
     did."""
     if info is None:  # of a batch that vmap maps over: nothing to look at
         return None
+    info = gpu.to_host(info)  # where there is a device, it is waited for
     bad = np.flatnonzero(info)
     if not len(bad):
         return None
@@ -89,32 +90,31 @@ def first_failure(info):
 # ---- LU ------------------------------------------------------------------------------------------
 
 
-def lu_arrays(x, pivot=True):
+def lu_arrays(xp, x, pivot=True):
     """LU factors in place of a copy of ``x``, LAPACK's 1-based row swaps, and the first zero pivot
     (0: none)."""
     shape, (m, n) = x.shape, x.shape[-2:]
     k = min(m, n)
-    lu = np.array(x, copy=True).reshape(math.prod(shape[:-2]), m, n)
-    pivots = np.broadcast_to(np.arange(1, k + 1, dtype=np.int32), (len(lu), k)).copy()
-    info = np.zeros(len(lu), np.int32)
-    every = np.arange(len(lu))
+    lu = xp.array(x, copy=True).reshape(math.prod(shape[:-2]), m, n)
+    pivots = xp.broadcast_to(xp.arange(1, k + 1, dtype=np.int32), (len(lu), k)).copy()
+    info = xp.zeros(len(lu), np.int32)
+    every = xp.arange(len(lu))
     for start in range(0, k, BLOCK):
         stop = min(start + BLOCK, k)
         for j in range(start, stop):
             if pivot:
                 at = j + _size(lu[:, j:, j]).argmax(1)
                 pivots[:, j] = at + 1
-                if (at != j).any():
-                    swapped = lu[every, at].copy()
-                    lu[every, at] = lu[:, j]
-                    lu[:, j] = swapped
+                swapped = lu[every, at]  # a copy
+                lu[every, at] = lu[:, j]
+                lu[:, j] = swapped
             head = lu[:, j, j]
-            info = np.where((info == 0) & (head == 0), j + 1, info)
-            lu[:, j + 1 :, j] /= np.where(head == 0, 1, head)[:, None]
+            info = xp.where((info == 0) & (head == 0), j + 1, info)
+            lu[:, j + 1 :, j] /= xp.where(head == 0, 1, head)[:, None]
             lu[:, j + 1 :, j + 1 : stop] -= lu[:, j + 1 :, j, None] * lu[:, j, None, j + 1 : stop]
         if stop < n:
             right = triangular_solve(
-                lu[:, start:stop, start:stop], lu[:, start:stop, stop:], False, True
+                xp, lu[:, start:stop, start:stop], lu[:, start:stop, stop:], False, True
             )
             lu[:, start:stop, stop:] = right
             lu[:, stop:, stop:] -= lu[:, stop:, start:stop] @ right
@@ -124,21 +124,21 @@ def lu_arrays(x, pivot=True):
 
 def _size(x):
     """What LAPACK calls the size of a pivot: |re| + |im|."""
-    return np.abs(x.real) + np.abs(x.imag) if x.dtype.kind == "c" else np.abs(x)
+    return abs(x.real) + abs(x.imag) if x.dtype.kind == "c" else abs(x)
 
 
-def permutation(pivots, m):
+def permutation(xp, pivots, m):
     """The rows' order that a sequence of swaps leads to."""
     flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
-    order = np.broadcast_to(np.arange(m), (len(flat), m)).copy()
-    every = np.arange(len(flat))
+    order = xp.broadcast_to(xp.arange(m), (len(flat), m)).copy()
+    every = xp.arange(len(flat))
     for j in range(flat.shape[1]):
         at = flat[:, j] - 1
-        order[every, at], order[every, j] = order[every, j], order[every, at]
+        order[every, at], order[:, j] = order[:, j].copy(), order[every, at]
     return order.reshape(*pivots.shape[:-1], m)
 
 
-def triangular_solve(a, b, upper, unit):
+def triangular_solve(xp, a, b, upper, unit):
     """Solve ``a x = b`` for triangular ``a`` by halving: two small solves and one matrix
     product."""
     n = a.shape[-1]
@@ -147,12 +147,12 @@ def triangular_solve(a, b, upper, unit):
         first, second = (
             (slice(h, None), slice(None, h)) if upper else (slice(None, h), slice(h, None))
         )
-        x = triangular_solve(a[..., first, first], b[..., first, :], upper, unit)
+        x = triangular_solve(xp, a[..., first, first], b[..., first, :], upper, unit)
         rest = b[..., second, :] - a[..., second, first] @ x
-        y = triangular_solve(a[..., second, second], rest, upper, unit)
-        return np.concatenate([y, x] if upper else [x, y], -2)
+        y = triangular_solve(xp, a[..., second, second], rest, upper, unit)
+        return xp.concatenate([y, x] if upper else [x, y], -2)
     shape = common_shape(a.shape[:-2], b.shape[:-2])
-    x = np.array(np.broadcast_to(b, (*shape, *b.shape[-2:])), np.result_type(a, b))
+    x = xp.array(xp.broadcast_to(b, (*shape, *b.shape[-2:])), xp.result_type(a, b))
     for i in reversed(range(n)) if upper else range(n):
         if not unit:
             x[..., i, :] /= a[..., i, i, None]
@@ -171,7 +171,7 @@ class LinalgLuFactorEx(Op):
 
     def forward(xp, A, pivot=True):
         check_matrix("torch.lu_factor", A)
-        return lu_arrays(A, pivot)
+        return lu_arrays(xp, A, pivot)
 
     def vjp(g, LU, pivots):
         m, n = LU.shape[-2:]
@@ -192,6 +192,12 @@ def upper_part(LU, k):
     return LU.narrow(-2, 0, k).triu()
 
 
+def permutation_matrix(xp, order, dtype):
+    """The matrix with a one in column i at row ``order[i]``."""
+    m = order.shape[-1]
+    return (xp.arange(m)[:, None] == order[..., None, :]).astype(dtype)
+
+
 class PermutationMatrix(Op):
     """The matrix P with A = P L U, from LAPACK's row swaps."""
 
@@ -202,10 +208,7 @@ class PermutationMatrix(Op):
     differentiable = False  # integers
 
     def forward(xp, pivots, m):
-        order = permutation(pivots, m)
-        matrix = np.zeros((*order.shape, m), np.float32)
-        np.put_along_axis(matrix, order[..., None, :], 1, -2)
-        return matrix
+        return permutation_matrix(xp, permutation(xp, pivots, m), np.float32)
 
 
 def lu_gradient(P, L, U, gL, gU):
@@ -247,15 +250,13 @@ class LinalgLu(Op):
         check_matrix("linalg.lu", A)
         m, n = A.shape[-2:]
         k = min(m, n)
-        lu, pivots, _ = lu_arrays(A, pivot)
-        lower = np.tril(lu[..., :k], -1)
+        lu, pivots, _ = lu_arrays(xp, A, pivot)
+        lower = xp.tril(lu[..., :k], -1)
         lower[..., range(k), range(k)] = 1
-        P = np.zeros(0, A.dtype)
+        P = xp.zeros(0, A.dtype)
         if pivot:
-            order = permutation(pivots, m)
-            P = np.zeros((*order.shape, m), A.dtype)
-            np.put_along_axis(P, order[..., None, :], 1, -2)
-        return P, lower, np.triu(lu[..., :k, :])
+            P = permutation_matrix(xp, permutation(xp, pivots, m), A.dtype)
+        return P, lower, xp.triu(lu[..., :k, :])
 
     def vjp(g, P, L, U, pivot):
         gL, gU = g
@@ -278,8 +279,10 @@ class SolveTriangular(Op):
 
     def forward(xp, A, B, upper, left=True, unitriangular=False):
         if left:
-            return triangular_solve(A, B, upper, unitriangular)
-        turned = triangular_solve(A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper, unitriangular)
+            return triangular_solve(xp, A, B, upper, unitriangular)
+        turned = triangular_solve(
+            xp, A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper, unitriangular
+        )
         return turned.swapaxes(-1, -2)
 
     def vjp(g, A, result, upper, left, unitriangular, need):
@@ -299,20 +302,20 @@ def is_vector(a_shape, b_shape):
     return len(b_shape) == 1 or (len(a_shape) - 1 == len(b_shape) and b_shape == a_shape[:-1])
 
 
-def solve_arrays(A, B):
+def solve_arrays(xp, A, B):
     """Solutions of ``A X = B`` and, per matrix, the place of a zero pivot (0: none)."""
     info = np.zeros(A.shape[:-2], np.int32)
     try:
-        return np.linalg.solve(A, B), info
+        return xp.linalg.solve(A, B), info
     except np.linalg.LinAlgError:
-        lu, pivots, info = lu_arrays(A)
-        order = permutation(pivots, A.shape[-1])
+        lu, pivots, info = lu_arrays(xp, A)
+        order = permutation(xp, pivots, A.shape[-1])
         shape = common_shape(A.shape[:-2], B.shape[:-2])
-        B = np.broadcast_to(B, (*shape, *B.shape[-2:]))
-        order = np.broadcast_to(order, (*shape, order.shape[-1]))
-        moved = np.take_along_axis(B, order[..., None], -2)
-        half = triangular_solve(lu, moved, False, True)
-        return triangular_solve(lu, half, True, False), info
+        B = xp.broadcast_to(B, (*shape, *B.shape[-2:]))
+        order = xp.broadcast_to(order, (*shape, order.shape[-1]))
+        moved = xp.take_along_axis(B, order[..., None], -2)
+        half = triangular_solve(xp, lu, moved, False, True)
+        return triangular_solve(xp, lu, half, True, False), info
 
 
 class LinalgSolveEx(Op):
@@ -328,7 +331,7 @@ class LinalgSolveEx(Op):
         if vector:
             B = B[..., None]
         a, b = (A, B) if left else (A.swapaxes(-1, -2), B.swapaxes(-1, -2))
-        x, info = solve_arrays(a, b)
+        x, info = solve_arrays(xp, a, b)
         if check_errors and info.any():
             where, _ = first_failure(info)
             raise LinAlgError(
@@ -359,10 +362,10 @@ class LinalgInvEx(Op):
         check_square("linalg.inv", A)
         info = np.zeros(A.shape[:-2], np.int32)
         try:
-            return np.linalg.inv(A), info
+            return xp.linalg.inv(A), info
         except np.linalg.LinAlgError:
-            eye = np.broadcast_to(np.eye(A.shape[-1], dtype=A.dtype), A.shape)
-            inverse, info = solve_arrays(A, eye)
+            eye = xp.broadcast_to(xp.eye(A.shape[-1], dtype=A.dtype), A.shape)
+            inverse, info = solve_arrays(xp, A, eye)
             if check_errors:
                 where, at = first_failure(info)
                 raise LinAlgError(

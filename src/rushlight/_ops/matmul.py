@@ -10,7 +10,7 @@ from rushlight._core.autocast import casts
 from rushlight._core.backend import kernel_for
 from rushlight._core.casting import astype
 from rushlight._core.dispatch import write_out
-from rushlight._core.entries import pair_entry
+from rushlight._core.entries_params import pair_entry
 from rushlight._core.errors import broadcast, not_a_tensor
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import common_shape

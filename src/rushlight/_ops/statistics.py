@@ -4,7 +4,7 @@ import math
 import warnings
 
 from rushlight._core import dtypes
-from rushlight._core.looking import seen
+from rushlight._core.looking import array_of, seen
 from rushlight._core.op import Op, public
 from rushlight._core.return_types import make
 from rushlight._core.shape import wrap_dim
@@ -265,7 +265,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     flat = input.reshape(-1, 1)
     low, high = (None, None) if range is None else range
     edges = _edges("torch.histogram", input, flat, bins, low, high, 0)
-    counts = HistogramCounts.call(flat, weight, (edges.detach().numpy(),), density)
+    counts = HistogramCounts.call(flat, weight, (array_of(edges.detach()),), density)
     return HistogramResult.call(counts, edges)
 
 
@@ -318,7 +318,9 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
         _edges("torch.histogramdd", input, flat.select(1, i), bins[i], *ends[i], i)
         for i in _upto(count)
     ]
-    counts = HistogramCounts.call(flat, weight, tuple([e.detach().numpy() for e in edges]), density)
+    counts = HistogramCounts.call(
+        flat, weight, tuple([array_of(e.detach()) for e in edges]), density
+    )
     return make("histogramdd", ("hist", "bin_edges"), (counts, tuple(edges)))
 
 

@@ -2,19 +2,24 @@
 
 A process stands still while it uses no processor time and all its threads sleep or wait for each
 other. One that computes does not, one that waits for a file, a socket, a pipe or a process that it
-has started does not, and one in a single ``time.sleep`` of less than ``PAUSE`` seconds goes on by
-itself.
+has started does not, and a main thread that wakes within ``PAUSE`` seconds goes on: it may
+look for a file, or ask another process. A process whose main thread is in a loop that cannot end
+(``loops.py``) stands still whether it computes or sleeps there.
 """
 
 import contextlib
 import ctypes
 import os
 import platform
+import signal
 import sys
 import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
+from types import FrameType
+
+from rushlight.distributed.loops import LoopWatch, of_program
 
 # A sleep that ends within so many seconds is a pause.
 PAUSE = 30.0
@@ -29,8 +34,9 @@ _WAITS = {
     "aarch64": {"futex": 98, "nanosleep": 101, "clock_nanosleep": 115}
     | {"rt_sigsuspend": 133, "rt_sigtimedwait": 137},
 }.get(platform.machine(), {})
-_LIBRARY = str(Path(threading.__file__).parent / "threading")
 _SLEEP = _WAITS.get("clock_nanosleep", -1)
+_FUTEX = _WAITS.get("futex", -1)
+_FUTEX_WAIT_BITSET, _FUTEX_REALTIME = 9, 256
 
 
 def supported() -> bool:
@@ -50,13 +56,36 @@ def _call_of(thread: int) -> list[str] | None:
         return None
 
 
-def _sleeps_until(call: list[str]) -> float:
-    """When a thread's sleep ends, by ``time.monotonic``; 0 if that is not known."""
-    clock, absolute, address = (int(word, 16) for word in call[1:4])
-    if clock != time.CLOCK_MONOTONIC or absolute != 1:
+def _wakes_at(call: list[str]) -> float:
+    """When the main thread's system call ends by itself, by ``time.monotonic``; 0 if it does not.
+
+    Only for the main thread: its stack, where the time is, stays.
+    """
+    if not call[0].isdigit():
+        return 0.0
+    number, words = int(call[0]), [int(word, 16) for word in call[1:5]]
+    realtime = False
+    if number == _SLEEP:
+        (clock, absolute, address), known = words[:3], True
+        known = clock == time.CLOCK_MONOTONIC and absolute == 1
+    elif number == _FUTEX:
+        address, operation = words[3], words[1]
+        realtime = bool(operation & _FUTEX_REALTIME)
+        known = operation & 127 == _FUTEX_WAIT_BITSET
+    else:
+        return 0.0
+    if not known or not address:
         return 0.0
     seconds, nanoseconds = (ctypes.c_long * 2).from_address(address)
-    return seconds + nanoseconds * 1e-9
+    at = seconds + nanoseconds * 1e-9
+    return at - time.time() + time.monotonic() if realtime else at
+
+
+def _will_be_called() -> bool:
+    """Does something in this process wait for its time? An alarm, or a Timer."""
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        return True
+    return any(isinstance(t, threading.Timer) for t in threading.enumerate())
 
 
 class Stillness:
@@ -70,9 +99,9 @@ class Stillness:
         self.since: float | None = None  # when it began to stand still
         self._main = os.getpid()  # its number; after a fork Python tells the parent's
         self._libraries: set[int] = set()  # threads that do not matter
-        self._wakes: float | None = None  # the end of the main thread's sleep
-        self._sleeps = 0  # since it was last busy
         self._woken = False
+        self._loop = LoopWatch()
+        self._disturbed = 0  # looks, one after the other, that found something else at work
         self._running = 0  # looks, one after the other, that found a thread running
         self._at = time.monotonic()
         self._own, self._below = _own_time(), self._time_of_children()
@@ -85,29 +114,51 @@ class Stillness:
     def look(self) -> float:
         """Seconds since the process stands still; 0 if it does not."""
         now = time.monotonic()
-        busy = self._is_busy(_IDLE * (now - self._at) + 0.005)
-        self._at = now
-        waiting = self._threads_wait(now)
-        self._running = 0 if waiting else self._running + 1
-        if busy:
-            self._sleeps = 0
+        own, below = self._processor_time()
+        allowed = _IDLE * (now - self._at) + 0.005
+        self._at, self._woken = now, False
+        uncounted = {threading.get_native_id(), self._main, *self._libraries}
+        others = [_call_of(t) for t in _threads() if t not in uncounted]
+        main = _call_of(self._main)
+        wakes = 0.0 if main is None else _wakes_at(main)
+        wait = all([self._waits(call) for call in others])
+        idle = own + below <= allowed
+        loops = self._loops_for(now, wakes, wait and below <= allowed, others)
+        stands = wait and self._waits(main) and not 0 < wakes - now < PAUSE
+        still = self._still_for(now, idle, stands)
+        return 0.0 if _will_be_called() else max(loops, still)
+
+    def _loops_for(
+        self, now: float, wakes: float, alone: bool, others: list[list[str] | None]
+    ) -> float:
+        """Seconds in a loop that cannot end while nothing else happens in this process."""
+        seconds = self._loop.look(_main_frame(), now, wakes)
+        if self._loop.has_end():  # a thread that sleeps may end it when it wakes
+            alone = alone and all(call is None or call[0] != str(_SLEEP) for call in others)
+        self._disturbed = 0 if alone else self._disturbed + 1
+        if self._disturbed > 1:
+            self._loop.restart(now)
+            return 0.0
+        return seconds
+
+    def _still_for(self, now: float, idle: bool, stands: bool) -> float:
+        """Seconds without processor time in which all threads waited."""
+        self._running = 0 if stands else self._running + 1
         # On a machine that is full a thread that wakes for a moment may be seen waiting its turn.
         tolerated = 1 if self._woken and self.since is not None else 0
-        if busy or self._running > tolerated:
+        if not idle or self._running > tolerated:
             self.since = None
             return 0.0
         if self.since is None:
             self.since = now
         return now - self.since
 
-    def _is_busy(self, allowed: float) -> bool:
-        """Was more processor time used than allowed, here or by the children?"""
-        before, self._own = self._own, _own_time()
-        allowed -= self._own - before
-        if allowed < 0:
-            return True
-        before, self._below = self._below, self._time_of_children()
-        return self._below - before > allowed
+    def _processor_time(self) -> tuple[float, float]:
+        """What this process and those below it have used since the last look."""
+        own, below = _own_time(), self._time_of_children()
+        used = own - self._own, below - self._below
+        self._own, self._below = own, below
+        return used
 
     def _time_of_children(self) -> float:
         return sum(map(_ticks, self._children())) / os.sysconf("SC_CLK_TCK")
@@ -126,25 +177,9 @@ class Stillness:
                     found |= below
         return found
 
-    def _threads_wait(self, now: float) -> bool:
-        uncounted = {threading.get_native_id(), *self._libraries}
-        return all(t in uncounted or self._waits(t, now) for t in _threads())
-
-    def _waits(self, thread: int, now: float) -> bool:
-        call = _call_of(thread)
-        self._woken = call == ["running"]
-        if call is None or not call[0].isdigit() or int(call[0]) not in _WAITS.values():
-            return False
-        if thread != self._main or int(call[0]) != _SLEEP:
-            return True
-        return not self._is_pause(_sleeps_until(call), now)
-
-    def _is_pause(self, wakes: float, now: float) -> bool:
-        """One short sleep goes on by itself; one after the other do not."""
-        if wakes != self._wakes:
-            self._wakes = wakes
-            self._sleeps += 1
-        return 0 < wakes - now < PAUSE and self._sleeps <= 1
+    def _waits(self, call: list[str] | None) -> bool:
+        self._woken |= call == ["running"]
+        return call is not None and call[0].isdigit() and int(call[0]) in _WAITS.values()
 
 
 def _own_time() -> float:
@@ -162,12 +197,14 @@ def _ticks(pid: int) -> int:
     return int(words[11]) + int(words[12])
 
 
+def _main_frame() -> FrameType | None:
+    return sys._current_frames().get(threading.main_thread().ident or 0)
+
+
 def place() -> str:
     """Where the main thread is: function, file and line, of the program."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARY) and frame.f_back:
-        frame = frame.f_back
-    if frame is None:
+    innermost = _main_frame()
+    if innermost is None:
         return "somewhere"
-    code = frame.f_code
-    return f"{code.co_name} ({code.co_filename}:{frame.f_lineno})"
+    frame = of_program(innermost)
+    return f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from datetime import timedelta
 
+import slow
 import torch
 import torch.distributed as dist
 
@@ -33,6 +33,13 @@ if rank == 1 and attempt == 0:
     if mode == "again":
         while True:
             time.sleep(0.3)
+    if mode == "spin":
+        while True:
+            pass
+    if mode == "flag":
+        flag = threading.Event()
+        while not flag.is_set():
+            pass
     if mode == "exit":
         sys.exit(3)
     if mode == "leave":
@@ -51,15 +58,10 @@ if mode == "barrier":
         dist.monitored_barrier(timeout=timedelta(seconds=0.5))
     time.sleep(1)
 if mode == "slow":
-    for way in ("sleep", "compute", "child"):
-        if rank == 1 and way == "sleep":
-            time.sleep(2)
-        if rank == 1 and way == "compute":
-            until = time.monotonic() + 2
-            while time.monotonic() < until:
-                pass
-        if rank == 1 and way == "child":
-            subprocess.run(["sleep", "2"], check=True)
+    others = dist.get_world_size() - 1
+    for first in range(0, len(slow.ALL), others):
+        if rank and first + rank - 1 < len(slow.ALL):
+            slow.ALL[first + rank - 1](1.7)
         dist.barrier()
 if mode == "circle":
     pairs = [dist.new_group([0, 1]) for _ in range(2)]

@@ -14,6 +14,7 @@ from rushlight._kernels.cuda import (
     channels,
     convolution,
     joining,
+    linalg,
     lookup,
     losses,
     matmul,
@@ -22,11 +23,12 @@ from rushlight._kernels.cuda import (
     pooling,
     random,
     rows,
+    scatter,
 )
 
 FAMILIES: Any = (
-    *(attention, capturable, channels, convolution, joining, lookup, losses, matmul),
-    *(optimizers, pointwise, pooling, random, rows),
+    *(attention, capturable, channels, convolution, joining, linalg, lookup, losses, matmul),
+    *(optimizers, pointwise, pooling, random, rows, scatter),
 )
 
 

@@ -30,6 +30,18 @@ def _load(name: str) -> Any:
         return None
 
 
+def companion(name: str) -> Any:
+    """A module that comes with CuPy ("cupyx"), imported once; None where there is none."""
+    if name not in gpu.cuda.libraries:
+        own = getattr(gpu.cuda.module, "libraries", None)
+        try:
+            found = own.get(name) if own is not None else importlib.import_module(name)
+        except ImportError:
+            found = None
+        gpu.cuda.libraries[name] = found
+    return gpu.cuda.libraries[name]
+
+
 def prototypes(library: Any, functions: dict[str, tuple]) -> None:
     """Tell ctypes what the functions take; all return a status."""
     if isinstance(library, ctypes.CDLL):
