@@ -35,6 +35,7 @@ FAMILIES: Any = (
 def load(module: Any) -> None:
     """Register the kernels, if the array module can compile them."""
     backend.device_kernels.clear()
+    backend.device_writers.clear()
     device_entries.install(module is not None)
     if module is None or os.environ.get("RUSHLIGHT_CUDA_KERNELS") == "0":
         return
@@ -43,3 +44,4 @@ def load(module: Any) -> None:
     for family in FAMILIES:
         for function in family.KERNELS:
             backend.device_kernels[function.__name__] = function
+    backend.device_writers.update(pointwise.WRITERS)
