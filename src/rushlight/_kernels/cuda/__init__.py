@@ -10,9 +10,11 @@ from typing import Any
 from rushlight._core import backend, device_entries
 from rushlight._kernels.cuda import (
     attention,
+    capturable,
     channels,
     convolution,
     groups,
+    joining,
     linalg,
     lookup,
     losses,
@@ -28,8 +30,8 @@ from rushlight._kernels.cuda import (
 )
 
 FAMILIES: Any = (
-    *(attention, channels, convolution, groups, linalg, lookup, losses, matmul),
-    *(optimizers, pointwise, pooling, random, resample, rnn, rows, scatter),
+    *(attention, capturable, channels, convolution, groups, joining, linalg, lookup, losses),
+    *(matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter),
 )
 
 
