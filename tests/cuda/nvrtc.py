@@ -3,6 +3,7 @@
 import ctypes
 import glob
 import importlib.util
+import struct
 from pathlib import Path
 
 
@@ -55,6 +56,37 @@ class Compiler:
         self.check(lib.nvrtcGetCUBIN(program, code))
         lib.nvrtcDestroyProgram(ctypes.byref(program))
         return code.raw, log.value.decode()
+
+
+REGISTER_COUNT, SECTIONS, SYMBOLS = 0x2F, 0x28, 2  # an attribute; a place; a kind of section
+
+
+def registers(cubin):
+    """name of a kernel -> how many registers a thread of it has, of machine code in ELF."""
+    (start,) = struct.unpack_from("<Q", cubin, SECTIONS)
+    size, count, names_at = struct.unpack_from("<HHH", cubin, SECTIONS + 0x12)
+    sections = []
+    for i in range(count):
+        place = start + i * size
+        name, kind = struct.unpack_from("<II", cubin, place)
+        sections.append((name, kind, *struct.unpack_from("<QQ", cubin, place + 0x18)))
+
+    def text(offset):
+        return cubin[offset : cubin.index(b"\0", offset)].decode()
+
+    labelled = {text(sections[names_at][2] + s[0]): s for s in sections}
+    strings = labelled[".strtab"][2]
+    symbols = next(s for s in sections if s[1] == SYMBOLS)
+    (_, _, at, length), found = labelled[".nv.info"], {}
+    end = at + length
+    while at < end:
+        form, attribute, held = struct.unpack_from("<BBH", cubin, at)
+        if form == 4 and attribute == REGISTER_COUNT:
+            which, used = struct.unpack_from("<II", cubin, at + 4)
+            (label,) = struct.unpack_from("<I", cubin, symbols[2] + 24 * which)
+            found[text(strings + label)] = used
+        at += 4 + (held if form == 4 else 0)
+    return found
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Parameter:
                 address = 0
             else:
                 assert type(value).__name__ == "ndarray" and hasattr(value, "_a"), value
-                assert self.type == "void" or value.dtype == self.dtype, (
+                assert self.type in ("void", "Unit") or value.dtype == self.dtype, (
                     f"an array of {value.dtype} for {self.type}*"
                 )
                 address = value.data.ptr

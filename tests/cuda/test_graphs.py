@@ -5,6 +5,11 @@ import pytest
 import rushlight as torch
 from rushlight import nn
 
+CAPTURABLE = (
+    torch.optim.Adam, torch.optim.Adadelta, torch.optim.Adamax, torch.optim.ASGD,
+    torch.optim.NAdam, torch.optim.RAdam, torch.optim.RMSprop, torch.optim.Rprop,
+)  # fmt: skip
+
 
 def test_replays_read_and_write_the_same_memory(compiled):
     x = torch.zeros(4, device="cuda")
@@ -82,6 +87,7 @@ def training(graphed, make, options):
         (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
         (torch.optim.Adam, {"lr": 0.01, "capturable": True}),
         (torch.optim.AdamW, {"lr": 0.01, "capturable": True, "amsgrad": True}),
+        *((make, {"lr": 0.01, "capturable": True}) for make in CAPTURABLE),
     ],
 )
 def test_a_training_step(make, options, compiled):
@@ -89,11 +95,77 @@ def test_a_training_step(make, options, compiled):
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected))
 
 
-def test_a_rate_on_the_device(compiled):
-    rate = torch.tensor(0.01, device="cuda")
-    expected = training(False, torch.optim.Adam, {"lr": 0.01, "capturable": True})
-    found = training(True, torch.optim.Adam, {"lr": rate, "capturable": True})
+@pytest.mark.parametrize("make", [m for m in CAPTURABLE if m is not torch.optim.Rprop])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_rate_on_the_device(make, dtype, compiled):
+    rate = torch.tensor(0.01, device="cuda", dtype=dtype)
+    expected = training(False, make, {"lr": 0.01, "capturable": True})
+    found = training(True, make, {"lr": rate, "capturable": True})
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected))
+
+
+def stepped(make, capturable, options, dtype=torch.float32, permuted=False):
+    """The parameters, and the state, after seven steps."""
+    torch.manual_seed(0)
+    shapes = [(3, 4, 2, 2), (5,), (), (2, 0)]
+    params = [torch.randn(s, device="cuda").to(dtype) for s in shapes]
+    if permuted:
+        params[0] = params[0].to(memory_format=torch.channels_last)
+    params = [p.requires_grad_() for p in params]
+    optimizer = make(params, capturable=capturable, **options)
+    for i in range(7):
+        torch.manual_seed(i)
+        for p in params:
+            p.grad = torch.randn(p.shape, device="cuda").to(dtype)
+        optimizer.step()
+    return [p.detach() for p in params], [optimizer.state[p] for p in params]
+
+
+OPTIONS = [
+    (torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (torch.optim.AdamW, {"lr": 0.1, "amsgrad": True}),
+    (torch.optim.Adadelta, {"lr": 0.1, "weight_decay": 0.1}),
+    (torch.optim.Adamax, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (torch.optim.ASGD, {"lr": 0.1, "t0": 3.0, "lambd": 0.1, "weight_decay": 0.1}),
+    (torch.optim.NAdam, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (torch.optim.NAdam, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (torch.optim.RAdam, {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.1}),
+    (torch.optim.RMSprop, {"lr": 0.1, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
+    (torch.optim.RMSprop, {"lr": 0.1, "maximize": True}),
+    (torch.optim.Rprop, {"lr": 0.1, "step_sizes": (0.05, 0.13)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIONS)
+def test_steps_counted_on_the_device(make, options, compiled, cupy):
+    for dtype, permuted in (
+        (torch.float32, True), (torch.float64, False), (torch.bfloat16, False),
+        (torch.complex64, False),
+    ):  # fmt: skip
+        if dtype.is_complex and make in (torch.optim.Rprop, torch.optim.Adamax):
+            continue  # their reference compares complex numbers
+        expected, _ = stepped(make, False, options, dtype, permuted)
+        before = cupy.copies["to host"] if hasattr(cupy, "copies") else 0
+        found, states = stepped(make, True, options, dtype, permuted)
+        assert not hasattr(cupy, "copies") or cupy.copies["to host"] == before
+        torch.testing.assert_close(found, expected, rtol=2e-5, atol=1e-6)
+        for state in states:
+            assert state["step"].is_cuda
+            assert state["step"].item() == 7
+
+
+def test_what_stands_elsewhere_is_refused(compiled):
+    p = torch.ones(2, device="cuda", requires_grad=True)
+    optimizer = torch.optim.NAdam([p])
+    p.grad = torch.ones(2, device="cuda")
+    optimizer.step()
+    optimizer.param_groups[0]["capturable"] = True
+    with pytest.raises(AssertionError, match="params, mu_products and state_steps must be on"):
+        optimizer.step()
+    here = torch.ones(2, requires_grad=True)
+    here.grad = torch.ones(2)
+    with pytest.raises(AssertionError, match="If capturable=True, params and state_steps must"):
+        torch.optim.RAdam([here], capturable=True).step()
 
 
 def test_graphed_callables(compiled):
@@ -122,3 +194,19 @@ def test_pools_are_shared(compiled):
     with torch.cuda.graph(b, pool=a.pool()):
         torch.ones(2, device="cuda")
     assert a.pool() == b.pool()
+
+
+def test_joined_arrays_are_recorded(compiled):
+    parts = [torch.full((2, n, 3), float(n), device="cuda") for n in range(50)]
+    halves = [torch.arange(4, device="cuda").half(), torch.arange(3, device="cuda").half()[1:]]
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        joined, short = torch.cat(parts, 1), torch.cat(halves)
+    for p in parts:
+        p.add_(1)
+    g.replay()
+    assert torch.equal(joined.cpu(), torch.cat([p.cpu() for p in parts], -2))
+    assert short.tolist() == [0.0, 1.0, 2.0, 3.0, 1.0, 2.0]
+    mixed = [torch.ones(2, device="cuda", dtype=d) for d in (torch.int8, torch.bool, torch.int8)]
+    assert torch.cat([mixed[0], mixed[2], mixed[0][:1]]).tolist() == [1] * 5
+    assert torch.cat(mixed).dtype == torch.int8

@@ -41,3 +41,18 @@ def test_pointwise_functions():
     for kind, name in FUNCTIONS:
         for dtype in (compiler.F4, compiler.F8):
             assert compiled("pointwise", dtype, 90, f"FUNCTION={name}", f"ARITY={ARITY[kind]}")
+
+
+MOST_THREADS = {"rows": 1024, "losses": 1024}  # of a block; other kernels are launched with 256
+
+
+@pytest.mark.parametrize("arch", [75, 80, 90])
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_launch_has_registers_enough(source, arch):
+    if arch not in COMPILER.architectures:
+        pytest.skip(f"this NVRTC does not know sm_{arch}")
+    for dtype in compiler.ELEMENTS:
+        code = compiled(source, dtype, arch, *DEFINES.get(source, ()))
+        for name, used in nvrtc.registers(code).items():
+            threads = MOST_THREADS.get(source, 256)
+            assert -(-used // 8) * 8 * threads <= 65536, (name, dtype, used)

@@ -40,6 +40,8 @@ MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
 _kernels: dict[str, Callable] = {}
 # The same for arrays of a CUDA device, entered when the first is used (_kernels/cuda).
 device_kernels: dict[str, Callable] = {}
+# And what writes into ``out=``, an array of the result's shape and dtype, maybe one of the inputs.
+device_writers: dict[str, Callable] = {}
 _complete: set[str] = set()  # those that serve every call, falling back on NumPy themselves
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, gpu, return_types
+from rushlight._core import dtypes, errors, gpu, return_types, writing
 from rushlight._core.backend import MODULES, MetaArray, device_kernels, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
@@ -49,7 +49,7 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
                 return handled
     check_tensors(op, tensors)
     arrays = promote(op, tensors)
-    result = compute(op, arrays, params)
+    result = compute(op, arrays, params, None if out is None else writing.target(op, tensors, out))
     if type(result) is tuple:
         return finish_many(op, tensors, params, result, out)
     made = wrap(result)
@@ -264,12 +264,15 @@ def cast(t: object, d: np.dtype) -> ndarray:
 # ---- 4: the kernel -------------------------------------------------------------------------------
 
 
-def compute(op: Record, arrays: list, params: tuple) -> Any:
-    """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs."""
+def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
+    """Run the forward on arrays: an array, or a tuple of arrays for an op with several outputs.
+
+    ``target``: a device's array that the result may be written into; it is then the result.
+    """
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
     if gpu.cuda.kind in kinds:
-        return compute_on_device(op, given, params)
+        return compute_on_device(op, given, params, target)
     meta = MetaArray in kinds
     if meta:
         if op.by_value:
@@ -295,17 +298,19 @@ def compute(op: Record, arrays: list, params: tuple) -> Any:
     return settle(result, back, meta)
 
 
-def compute_on_device(op: Record, given: list, params: tuple) -> Any:
+def compute_on_device(op: Record, given: list, params: tuple, target: Any) -> Any:
     """``compute`` for arrays of a CUDA device, with PyTorch's error where its memory is full."""
     try:
-        return compute_there(op, given, params)
+        return compute_there(op, given, params, target)
     except gpu.cuda.exhausted as error:
         raise OutOfMemoryError(f"CUDA out of memory. {error}") from None
 
 
-def compute_there(op: Record, given: list, params: tuple) -> Any:
+def compute_there(op: Record, given: list, params: tuple, target: Any = None) -> Any:
     """All on the same device, and the result there too."""
     with gpu.on(gpu.common(given)):
+        if target is not None and writing.written(op, given, params, target):
+            return target
         arrays = gpu.moved(given, by_value=op.ufunc is not None)
         kernel = device_kernels.get(op.name)
         if kernel is not None:

@@ -166,6 +166,8 @@ def write(array: Any, value: Any) -> None:
     if type(array) is not cuda.kind:
         array[...] = value
         return
+    if array is value:  # it was computed there
+        return
     with on(index_of(array)):
         array[...] = value
 

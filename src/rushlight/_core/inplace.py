@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import arguments, dtypes, entries, errors, fronts, gpu
-from rushlight._core.backend import MetaArray, is_complete
+from rushlight._core import arguments, dtypes, entries, errors, fronts, gpu, writing
+from rushlight._core.backend import MetaArray, device_writers, is_complete
 from rushlight._core.dispatch import (
     NUMBERS,
     compute,
@@ -252,7 +252,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     # Versions as they were before the write: an input that shares memory with self is then known as
     # modified.
     saved = saved_inputs(op, tuple(inputs), nodes) if need else None
-    r = compute(op, promote(op, tuple(inputs)), params)
+    r = compute(op, promote(op, tuple(inputs)), params, self._data)
     found, wanted = dtypes.BY_NUMPY[r.dtype], self.dtype
     if not dtypes.can_cast(found, wanted):
         raise errors.cannot_cast(dtypes.scalar_name(found), dtypes.scalar_name(wanted))
@@ -275,11 +275,28 @@ def assign(self: Tensor, result: Tensor) -> Tensor:
     return self.copy_(result)
 
 
+def written_there(name: str, t: Tensor, args: tuple, kw: dict) -> bool:
+    """Did a kernel write a composite's result into a device's memory, where no history is
+    concerned?"""
+    writer = device_writers.get(name)
+    if writer is None or S.special or type(t) not in PLAIN or not without_history(t):
+        return False
+    if any(isinstance(a, Tensor) for a in (*args, *kw.values())) or writing.repeats(t._data):
+        return False
+    with gpu.on(gpu.index_of(t._data)):
+        if writer(t._data, *args, **kw, out=t._data) is NotImplemented:
+            return False
+    bump(t)
+    return True
+
+
 def derive_composite(name: str, function: Callable) -> Callable:
     """``X_`` of a public function: compute, then copy into place."""
 
     def call(self, *args, **kw):
         check_inference(self)
+        if type(self._data) is gpu.cuda.kind and written_there(name, self, args, kw):
+            return self
         node = live_node(self)
         if node is not None or self._view is not None:
             check_leaf(self, node)

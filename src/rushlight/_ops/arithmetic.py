@@ -169,6 +169,8 @@ def add_(input, other, *, alpha=1):
     if quickly_scaled(input, other, alpha):
         if update_in_place(AddScaled.native, input, other, alpha):
             return input
+        if input.is_cuda:  # in one pass
+            return _add_scaled_(input, other, alpha)
         return _add_(input, Mul.call(other, alpha))
     return _add_scaled_(input, other, alpha)
 
@@ -194,6 +196,8 @@ def sub_(input, other, *, alpha=1):
     if quickly_scaled(input, other, alpha):
         if update_in_place(AddScaled.native, input, other, -alpha):
             return input
+        if input.is_cuda:
+            return _sub_scaled_(input, other, alpha)
         return _sub_(input, Mul.call(other, alpha))
     return _sub_scaled_(input, other, alpha)
 

@@ -12,10 +12,10 @@ import numpy as np
 from ml_dtypes import bfloat16
 from numpy import add, divide, maximum, multiply, sqrt, square
 
-from rushlight._core import gpu
-from rushlight._core.backend import device_kernels, kernel_for
-from rushlight._core.inplace import arrays_of, update
+from rushlight._core.backend import kernel_for
+from rushlight._core.inplace import update
 from rushlight._ops.optimizer_blocks import count, lerp, scalars, widened
+from rushlight._ops.optimizer_capturable import number_of, on_device
 from rushlight._ops.optimizer_gradients import (
     clamp_all,
     gradient_of,
@@ -123,11 +123,14 @@ def asgd_step(
 
     `foreach`: eta is computed in the precision of `steps`, as PyTorch's foreach form does.
     """
-    sign, numbers = sign_of(maximize), []
+    lists, how = (params, grads, axs), (lambd, 0, weight_decay, t0, alpha)
+    if on_device("asgd", lists, (steps, etas, mus), lr, how, (maximize,)):
+        return
+    lr, sign, numbers = number_of(lr, steps), sign_of(maximize), []
     for mu, eta in zip(mus, etas, strict=True):
         rate = eta.item()
         numbers.append((-rate, weight_decay, sign, 1 - lambd * rate, mu.item()))
-    elementwise(asgd_update, (params, grads, axs), numbers)
+    elementwise(asgd_update, lists, numbers)
     for mu, eta, s, step in zip(mus, etas, steps, count(steps), strict=True):
         eta[()] = lr / (1 + lambd * lr * (s if foreach else step)) ** alpha
         mu[()] = 1 / max(1, step - t0)
@@ -138,9 +141,11 @@ def rprop_step(params, grads, prevs, step_sizes, steps, *, etas, limits, maximiz
     """p -= sign(g) size; size grows by etas[1] while the gradient keeps its sign and shrinks by
     etas[0] when it turns.
     """
+    lists, how = (params, grads, prevs, step_sizes), (*etas, 0, *limits)
+    if on_device("rprop", lists, (steps,), 0, how, (maximize,)):
+        return
     count(steps)
-    numbers = sign_of(maximize), *etas, *limits
-    elementwise(rprop_update, (params, grads, prevs, step_sizes), numbers)
+    elementwise(rprop_update, lists, (sign_of(maximize), *etas, *limits))
 
 
 # ---- by squared gradients ------------------------------------------------------------------------
@@ -178,10 +183,14 @@ def rmsprop_step(
     With `grad_avgs` (may be None) the variance v - mean(g)² is used; with `buffers` (may be None)
     momentum.
     """
-    count(steps)
+    lists = params, grads, square_avgs, grad_avgs, buffers
     ways = grad_avgs is not None, buffers is not None
-    numbers = -lr, weight_decay, sign_of(maximize), alpha, eps, momentum, *ways
-    elementwise(rmsprop_update, (params, grads, square_avgs, grad_avgs, buffers), numbers)
+    how = momentum, alpha, weight_decay, eps, 0
+    if on_device("rmsprop", lists, (steps,), lr, how, (maximize, False, *ways)):
+        return
+    count(steps)
+    numbers = -number_of(lr, steps), weight_decay, sign_of(maximize), alpha, eps, momentum, *ways
+    elementwise(rmsprop_update, lists, numbers)
 
 
 @update(writes=("params", "square_avgs", "acc_deltas", "steps"))
@@ -191,9 +200,12 @@ def adadelta_step(
     """delta = √(acc + eps) / √(v + eps) g; p -= lr delta; v and acc are running means of g² and
     delta².
     """
+    lists, how = (params, grads, square_avgs, acc_deltas), (0, rho, weight_decay, eps, 0)
+    if on_device("adadelta", lists, (steps,), lr, how, (maximize,)):
+        return
     count(steps)
-    numbers = -lr, weight_decay, sign_of(maximize), rho, eps
-    elementwise(adadelta_update, (params, grads, square_avgs, acc_deltas), numbers)
+    numbers = -number_of(lr, steps), weight_decay, sign_of(maximize), rho, eps
+    elementwise(adadelta_update, lists, numbers)
 
 
 # ---- the Adam family -----------------------------------------------------------------------------
@@ -229,12 +241,11 @@ def adam_step(
     """
     beta1, beta2 = betas
     lists = params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
-    if type(steps[0]) is gpu.cuda.kind:  # counted there: nothing is read on the host
-        whole = device_kernels.get("adam_capturable")
-        how = arrays_of(lr), betas, eps, weight_decay, decoupled, maximize
-        if whole is not None and whole(lists, steps, *how) is not NotImplemented:
-            return
-        lr = lr if isinstance(lr, float) else lr.item()
+    how = beta1, beta2, weight_decay, eps, 0
+    flags = (maximize, decoupled, max_exp_avg_sqs is not None)
+    if on_device("adam", lists, (steps,), lr, how, flags):
+        return
+    lr = number_of(lr, steps)
     decays = two_decays(lr, weight_decay, decoupled, maximize)
     amsgrad = max_exp_avg_sqs is not None
 
@@ -251,12 +262,15 @@ def adamax_step(
 ):
     """p -= lr m̂ / u, where u = max(beta2 u, |g| + eps)."""
     beta1, beta2 = betas
-    sign = sign_of(maximize)
+    lists, how = (params, grads, exp_avgs, exp_infs), (beta1, beta2, weight_decay, eps, 0)
+    if on_device("adamax", lists, (steps,), lr, how, (maximize,)):
+        return
+    lr, sign = number_of(lr, steps), sign_of(maximize)
 
     def numbers(step):
         return -lr / (1 - beta1**step), weight_decay, sign, 1 - beta1, beta2, eps
 
-    elementwise(adamax_update, (params, grads, exp_avgs, exp_infs), by_step(count(steps), numbers))
+    elementwise(adamax_update, lists, by_step(count(steps), numbers))
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "mu_products", "steps"))
@@ -280,6 +294,11 @@ def nadam_step(
     use.
     """
     beta1, beta2 = betas
+    lists = params, grads, exp_avgs, exp_avg_sqs
+    how, counts = (beta1, beta2, weight_decay, eps, momentum_decay), (steps, mu_products)
+    if on_device("nadam", lists, counts, lr, how, (maximize, decoupled)):
+        return
+    lr = number_of(lr, steps)
     decays = two_decays(lr, weight_decay, decoupled, maximize)
     numbers = []
     for product, step in zip(mu_products, count(steps), strict=True):
@@ -288,7 +307,7 @@ def nadam_step(
         so_far = product.item()
         of_grad, of_mean = -lr * (1 - mu) / (1 - so_far), -lr * mu_next / (1 - so_far * mu_next)
         numbers.append((of_grad, *decays, 1 - beta1, beta2, 1 - beta2**step, eps, of_mean))
-    elementwise(nadam_update, (params, grads, exp_avgs, exp_avg_sqs), numbers)
+    elementwise(nadam_update, lists, numbers)
 
 
 @update(writes=("params", "exp_avgs", "exp_avg_sqs", "steps"))
@@ -310,6 +329,10 @@ def radam_step(
     (rho <= 5).
     """
     beta1, beta2 = betas
+    lists, how = (params, grads, exp_avgs, exp_avg_sqs), (beta1, beta2, weight_decay, eps, 0)
+    if on_device("radam", lists, (steps,), lr, how, (maximize, decoupled)):
+        return
+    lr = number_of(lr, steps)
     decays = two_decays(lr, weight_decay, decoupled, maximize)
 
     def numbers(step):
@@ -317,7 +340,6 @@ def radam_step(
         factor = rectification(beta2, step, correction)
         return lr, *decays, 1 - beta1, beta2, 1 - beta1**step, correction**0.5, eps, factor
 
-    lists = params, grads, exp_avgs, exp_avg_sqs
     elementwise(radam_update, lists, by_step(count(steps), numbers))
 
 

@@ -161,8 +161,9 @@ class CUDAGraph:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
         for numbers, place, words in self._drawn:
             if words:
-                seed, offset = numbers.take(words)
-                place.set(np.array([seed, offset], np.uint64).view(np.int64))
+                # Written by the stream, by value: earlier replays may still be reading it.
+                for i, value in enumerate(numbers.take(words)):
+                    place[i] = np.uint64(value).view(np.int64)
         self._graph.launch()
 
     def instantiate(self) -> None:

@@ -20,6 +20,7 @@ class GroupOptimizer(Optimizer):
     # What a capturable step keeps on a device, and whether that may be XLA: one by one, or foreach.
     _capturable: ClassVar[str] = "params and state_steps"
     _xla: ClassVar[tuple[bool, bool]] = True, False
+    _counts: ClassVar[tuple[str, ...]] = ("step",)  # and the entries of a state that these are
 
     # Does a step only hand gradients to an update, which may compute them as it goes?
     _takes_products = True
@@ -65,7 +66,7 @@ class GroupOptimizer(Optimizer):
                 states.append(self._state_of(p, group))
             if params and self._unscale(group, grads):
                 if group.get("capturable") and not group.get("fused"):
-                    self._check_capturable(group, params[0])
+                    self._check_capturable(group, params, states)
                 if group.get("differentiable"):
                     with torch.enable_grad():
                         self._step_group(group, params, grads, states)
@@ -84,13 +85,17 @@ class GroupOptimizer(Optimizer):
                 grad.div_(self.grad_scale)
         return True
 
-    def _check_capturable(self, group: dict[str, Any], p: torch.Tensor) -> None:
+    def _check_capturable(self, group: dict[str, Any], params: list, states: list) -> None:
         xla = self._xla[bool(group.get("foreach"))]
         devices = [*_CAPTURABLE_DEVICES, "xla"] if xla else _CAPTURABLE_DEVICES
-        if p.device.type not in devices:
-            raise AssertionError(
-                f"If capturable=True, {self._capturable} must be on supported devices: {devices}."
-            )
+        for p, state in zip(params, states, strict=True):
+            kind = p.device.type
+            counted = all(state[name].device.type == kind for name in self._counts)
+            if kind not in devices or not counted:
+                raise AssertionError(
+                    f"If capturable=True, {self._capturable} must be on supported devices: "
+                    f"{devices}."
+                )
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state[p]
@@ -132,6 +137,14 @@ def number(x: Any) -> Any:
 def option(group: dict[str, Any], name: str) -> Any:
     """A hyperparameter to compute with: one that the step is differentiated by stays a tensor."""
     return group[name] if group["differentiable"] else number(group[name])
+
+
+def rate(group: dict[str, Any], steps: list[torch.Tensor]) -> Any:
+    """The learning rate to compute with: on a device with the counts of steps, it is not read on
+    the host."""
+    lr = group["lr"]
+    there = isinstance(lr, torch.Tensor) and lr.is_cuda and steps[0].is_cuda
+    return lr if there else option(group, "lr")
 
 
 def stepper(step: Any, group: dict[str, Any]) -> Callable[..., None]:

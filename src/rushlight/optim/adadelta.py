@@ -7,6 +7,7 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     option,
+    rate,
     require,
     require_decay,
     require_eps,
@@ -74,7 +75,7 @@ class Adadelta(GroupOptimizer):
         super().__init__(params, defaults)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": scalar(0.0, group), "square_avg": zeros_of(p), "acc_delta": zeros_of(p)}
+        return {"step": scalar(0.0, group, p), "square_avg": zeros_of(p), "acc_delta": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         squares, deltas, steps = columns(states, "square_avg", "acc_delta", "step")
@@ -84,7 +85,7 @@ class Adadelta(GroupOptimizer):
             squares,
             deltas,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             rho=group["rho"],
             eps=group["eps"],
             weight_decay=option(group, "weight_decay"),

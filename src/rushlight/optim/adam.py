@@ -9,6 +9,7 @@ from rushlight.optim._group import (
     columns,
     number,
     option,
+    rate,
     require,
     require_betas,
     require_decay,
@@ -115,8 +116,6 @@ class Adam(GroupOptimizer):
             )
         means, squares, steps = columns(states, "exp_avg", "exp_avg_sq", "step")
         beta1, beta2 = group["betas"]
-        lr = group["lr"]  # on a device with the counts of steps, it is not read on the host
-        there = isinstance(lr, torch.Tensor) and lr.is_cuda and steps[0].is_cuda
         stepper(kernels.adam_step, group)(
             params,
             grads,
@@ -124,7 +123,7 @@ class Adam(GroupOptimizer):
             squares,
             columns(states, "max_exp_avg_sq")[0] if group["amsgrad"] else None,
             steps,
-            lr=lr if there else option(group, "lr"),
+            lr=rate(group, steps),
             betas=group["betas"] if group["differentiable"] else (number(beta1), number(beta2)),
             eps=group["eps"],
             weight_decay=option(group, "weight_decay"),

@@ -7,6 +7,7 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     option,
+    rate,
     require_betas,
     require_decay,
     require_eps,
@@ -72,7 +73,7 @@ class Adamax(GroupOptimizer):
         super().__init__(params, defaults)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_inf": zeros_of(p)}
+        return {"step": scalar(0.0, group, p), "exp_avg": zeros_of(p), "exp_inf": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         means, tops, steps = columns(states, "exp_avg", "exp_inf", "step")
@@ -82,7 +83,7 @@ class Adamax(GroupOptimizer):
             means,
             tops,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             betas=group["betas"],
             eps=group["eps"],
             weight_decay=option(group, "weight_decay"),

@@ -8,6 +8,7 @@ from rushlight.optim._group import (
     columns,
     number,
     option,
+    rate,
     require_decay,
     require_lr,
     scalar,
@@ -38,6 +39,7 @@ class ASGD(GroupOptimizer):
     """
 
     _capturable: ClassVar[str] = "params, mus, etas, and state_steps"
+    _counts: ClassVar[tuple[str, ...]] = ("mu", "eta", "step")
     _added_options: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
@@ -75,9 +77,9 @@ class ASGD(GroupOptimizer):
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
-            "step": scalar(0.0, group),
-            "eta": scalar(number(group["lr"]), group),
-            "mu": scalar(1.0, group),
+            "step": scalar(0.0, group, p),
+            "eta": scalar(number(group["lr"]), group, p),
+            "mu": scalar(1.0, group, p),
             "ax": zeros_of(p),
         }
 
@@ -90,7 +92,7 @@ class ASGD(GroupOptimizer):
             mus,
             etas,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             lambd=group["lambd"],
             alpha=group["alpha"],
             t0=group["t0"],

@@ -7,6 +7,7 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     option,
+    rate,
     require,
     require_betas,
     require_decay,
@@ -39,6 +40,7 @@ class NAdam(GroupOptimizer):
     """
 
     _capturable: ClassVar[str] = "params, mu_products and state_steps"
+    _counts: ClassVar[tuple[str, ...]] = ("mu_product", "step")
     _added_options: ClassVar[dict[str, Any]] = {
         "maximize": False,
         "foreach": None,
@@ -83,8 +85,8 @@ class NAdam(GroupOptimizer):
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
-            "step": scalar(0.0, group),
-            "mu_product": scalar(1.0, group),
+            "step": scalar(0.0, group, p),
+            "mu_product": scalar(1.0, group, p),
             "exp_avg": zeros_of(p),
             "exp_avg_sq": zeros_of(p),
         }
@@ -100,7 +102,7 @@ class NAdam(GroupOptimizer):
             squares,
             products,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             betas=group["betas"],
             eps=group["eps"],
             momentum_decay=group["momentum_decay"],

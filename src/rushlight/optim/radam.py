@@ -7,6 +7,7 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     option,
+    rate,
     require_betas,
     require_decay,
     require_eps,
@@ -77,7 +78,7 @@ class RAdam(GroupOptimizer):
         super().__init__(params, defaults)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": scalar(0.0, group), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
+        return {"step": scalar(0.0, group, p), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
 
     def _step_group(self, group: dict[str, Any], params: list, grads: list, states: list) -> None:
         means, squares, steps = columns(states, "exp_avg", "exp_avg_sq", "step")
@@ -87,7 +88,7 @@ class RAdam(GroupOptimizer):
             means,
             squares,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             betas=group["betas"],
             eps=group["eps"],
             weight_decay=option(group, "weight_decay"),

@@ -7,6 +7,7 @@ from rushlight.optim._group import (
     GroupOptimizer,
     columns,
     option,
+    rate,
     require,
     require_decay,
     require_eps,
@@ -82,7 +83,7 @@ class RMSprop(GroupOptimizer):
         super().__init__(params, defaults)
 
     def _new_state(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": scalar(0.0, group), "square_avg": zeros_of(p)}
+        state = {"step": scalar(0.0, group, p), "square_avg": zeros_of(p)}
         if group["momentum"] > 0:
             state["momentum_buffer"] = zeros_of(p)
         if group["centered"]:
@@ -98,7 +99,7 @@ class RMSprop(GroupOptimizer):
             columns(states, "grad_avg")[0] if group["centered"] else None,
             columns(states, "momentum_buffer")[0] if group["momentum"] > 0 else None,
             steps,
-            lr=option(group, "lr"),
+            lr=rate(group, steps),
             alpha=group["alpha"],
             eps=group["eps"],
             momentum=group["momentum"],

@@ -71,7 +71,7 @@ class Rprop(GroupOptimizer):
         size = number(group["lr"])
         size = complex(size, size) if p.is_complex() else size
         return {
-            "step": scalar(0.0, group),
+            "step": scalar(0.0, group, p),
             "prev": zeros_of(p),
             "step_size": torch.full_like(p, size, memory_format=torch.preserve_format),
         }

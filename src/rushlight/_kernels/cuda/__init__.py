@@ -10,8 +10,10 @@ from typing import Any
 from rushlight._core import backend, device_entries
 from rushlight._kernels.cuda import (
     attention,
+    capturable,
     channels,
     convolution,
+    joining,
     linalg,
     lookup,
     losses,
@@ -25,7 +27,7 @@ from rushlight._kernels.cuda import (
 )
 
 FAMILIES: Any = (
-    *(attention, channels, convolution, linalg, lookup, losses, matmul),
+    *(attention, capturable, channels, convolution, joining, linalg, lookup, losses, matmul),
     *(optimizers, pointwise, pooling, random, rows, scatter),
 )
 
@@ -33,6 +35,7 @@ FAMILIES: Any = (
 def load(module: Any) -> None:
     """Register the kernels, if the array module can compile them."""
     backend.device_kernels.clear()
+    backend.device_writers.clear()
     device_entries.install(module is not None)
     if module is None or os.environ.get("RUSHLIGHT_CUDA_KERNELS") == "0":
         return
@@ -41,3 +44,4 @@ def load(module: Any) -> None:
     for family in FAMILIES:
         for function in family.KERNELS:
             backend.device_kernels[function.__name__] = function
+    backend.device_writers.update(pointwise.WRITERS)

@@ -3,6 +3,7 @@ with float32 sums, TF32 where PyTorch's switch allows it, also while a graph is 
 """
 
 import ctypes
+import threading
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class Handle:
     def __init__(self, library: Any) -> None:
         self.library = library
         self.handle = POINTER()
+        self.lock = threading.Lock()  # from setting the stream to the launch on it
         check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
         self.stream: int | None = None
         self.mode = DEFAULT_MATH
@@ -126,12 +128,13 @@ def gemm(x: Any, y: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> boo
     if kind == 0 and switches.allow_tf32:
         compute = FAST_TF32
     a, b = (number(alpha, 0), number(beta, 0)) if kind in (4, 5) else (number(alpha), number(beta))
-    status = found.library.cublasGemmStridedBatchedEx_64(
-        found.ready(), first.operation, second.operation, n, m, k, ctypes.byref(a),
-        first.array.data.ptr, kind, first.leading, first.step,
-        second.array.data.ptr, kind, second.leading, second.step,
-        ctypes.byref(b), out.data.ptr, kind, max(n, 1), m * n,
-        batch, compute, -1,
-    )  # fmt: skip
+    with found.lock:  # ctypes lets other threads run
+        status = found.library.cublasGemmStridedBatchedEx_64(
+            found.ready(), first.operation, second.operation, n, m, k, ctypes.byref(a),
+            first.array.data.ptr, kind, first.leading, first.step,
+            second.array.data.ptr, kind, second.leading, second.step,
+            ctypes.byref(b), out.data.ptr, kind, max(n, 1), m * n,
+            batch, compute, -1,
+        )  # fmt: skip
     check(status, "cublasGemmStridedBatchedEx")
     return True

@@ -26,10 +26,11 @@ NULL = np.uint64(0)
 
 @cache
 def text(source: str) -> str:
-    """A source with the common part in its place."""
-    common = (SOURCE / "common.cuh").read_text(encoding="utf-8")
+    """A source with the parts that it includes in their places."""
     own = (SOURCE / f"{source}.cu").read_text(encoding="utf-8")
-    return own.replace('#include "common.cuh"', common)
+    for part in ("group.cuh", "common.cuh"):
+        own = own.replace(f'#include "{part}"', (SOURCE / part).read_text(encoding="utf-8"))
+    return own
 
 
 def options(dtype: np.dtype | None, defines: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ as None and goes to the record's forward on CuPy.
 """
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from rushlight._kernels.cuda.libraries import stream
 
 F4, F2, BF = np.dtype(np.float32), np.dtype(np.float16), np.dtype(bfloat16)
 SERVED = (F4, F2, BF)
+lock = threading.Lock()  # from setting a handle's stream to the launch on it
 
 
 def frontend() -> Any:
@@ -70,7 +72,8 @@ class Plan:
         """Execute on arrays of the current device; None where a tensor is not used."""
         space = empty(max(self.workspace, 1), np.uint8)
         given = {t: a.data.ptr for t, a in zip(self.tensors, arrays, strict=True) if t is not None}
-        self.graph.execute(given, space.data.ptr, handle=handle())
+        with lock:
+            self.graph.execute(given, space.data.ptr, handle=handle())
 
 
 def new_graph(cudnn: Any, dtype: np.dtype, **where: Any) -> Any:

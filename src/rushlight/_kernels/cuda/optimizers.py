@@ -14,12 +14,14 @@ import numpy as np
 from rushlight._core import gpu
 from rushlight._kernels.cuda.compiler import COMPUTED, ELEMENTS, empty, kernel
 
-MOST, LISTS, CHUNK, THREADS = 40, 5, 4096, 256  # as in optimizers.cu
+MOST, LISTS, CHUNK, THREADS = 40, 5, 4096, 256  # as in group.cuh
 # The numbers of an update that are flags, counted from its end.
 FLAGS = {
     "sgd_update": 0, "momentum_update": 2, "adam_update": 1, "rmsprop_update": 2,
     "adagrad_update": 0,
 }  # fmt: skip
+# And the one, counted from its front, that a kernel takes 1 minus of: in double.
+DOUBLE = {"adam_update": 5, "rmsprop_update": 3}
 
 
 def group_of(arrays: list[list]) -> tuple[np.ndarray, int]:
@@ -87,9 +89,11 @@ def updating(name: str) -> Callable:
         groups, rest = sorted_out(lists, numbers)
         for (place, dtype, own), arrays in groups.items():
             number, split = COMPUTED[dtype], len(own) - flags
-            args = (*map(number, own[:split]), *[np.int32(bool(f)) for f in own[split:]])
+            args: list = [*map(number, own[:split]), *[np.int32(bool(f)) for f in own[split:]]]
+            if name in DOUBLE:
+                args[DOUBLE[name]] = np.float64(own[DOUBLE[name]])
             with gpu.on(place):
-                launched(name, dtype, arrays, args)
+                launched(name, dtype, arrays, tuple(args))
         return rest
 
     call.__name__ = name
@@ -106,34 +110,6 @@ def scale_update(lists, numbers):
         with gpu.on(place):
             launched("scale_update", dtype, arrays, (number, there))
     return rest
-
-
-def adam_capturable(lists, steps, lr, betas, eps, weight_decay, decoupled, maximize):
-    """Adam's step with the counts of steps, float32, and perhaps ``lr`` on the device. Nothing is
-    read on the host, so a graph may record it."""
-    there = lr if type(lr) is gpu.cuda.kind else None
-    numbers = [np.float64(0 if there is not None else lr), there, *map(np.float64, betas)]
-    numbers += [np.float64(weight_decay), np.float64(eps)]
-    flags = [np.int32(bool(f)) for f in (decoupled, maximize, lists[4] is not None)]
-    groups: dict[tuple, list] = {}
-    for i, step in enumerate(steps):
-        arrays: list[Any] = [None if one is None else one[i] for one in lists]
-        if not alike(arrays) or step.dtype != np.float32:
-            return NotImplemented
-        groups.setdefault((arrays[0].device.id, arrays[0].dtype), []).append((arrays, step))
-    for (place, dtype), found in groups.items():
-        with gpu.on(place):
-            for i in range(0, len(found), MOST):
-                part = found[i : i + MOST]
-                counts = np.zeros(MOST, np.uint64)
-                counts[: len(part)] = [step.data.ptr for _, step in part]
-                counts = counts.view(np.uint8)
-                count = kernel("optimizers", "count_steps", dtype)
-                count((1,), (MOST + 24,), (counts, np.int32(len(part))))
-                group, wide = group_of([arrays for arrays, _ in part])
-                call = kernel("optimizers", "adam_capturable", dtype)
-                call((wide,), (THREADS,), (group, counts, *numbers, *flags))
-    return None
 
 
 def unscale(arrays, inverse, found):
@@ -167,7 +143,6 @@ def tensor_norms(arrays):
 KERNELS = (
     *map(updating, FLAGS),
     scale_update,
-    adam_capturable,
     unscale,
     tensor_norms,
 )

@@ -11,6 +11,10 @@ typedef long long i64;
 typedef unsigned long long u64;
 typedef unsigned int u32;
 
+// Of kernels that are launched with up to 1024 threads a block: no more than 64 registers for each, or
+// the launch fails.
+#define WIDE __launch_bounds__(1024)
+
 struct half_t {
     unsigned short bits;
 };

@@ -12,7 +12,7 @@ __device__ inline ACC weight_of(i64 target, const T* weights, i64 n, i64 ignored
 }
 
 // logs = log_softmax(x); losses and scales (the weight of each row's target), one of each for a row
-extern "C" __global__ void cross_entropy(const T* x, const i64* targets, const T* weights, T* logs,
+extern "C" __global__ void WIDE cross_entropy(const T* x, const i64* targets, const T* weights, T* logs,
                                          ACC* losses, ACC* scales, i64 rows, i64 n, i64 ignored) {
     THIS_ROW
     x += row * n, logs += row * n;
@@ -30,7 +30,7 @@ extern "C" __global__ void cross_entropy(const T* x, const i64* targets, const T
 }
 
 // The sum of the losses in one block, over that of the scales where mean; the latter to *whole.
-extern "C" __global__ void reduce_losses(const ACC* losses, const ACC* scales, T* result, ACC* whole,
+extern "C" __global__ void WIDE reduce_losses(const ACC* losses, const ACC* scales, T* result, ACC* whole,
                                          i64 rows, int mean) {
     ACC total = 0, scale = 0;
     for (i64 i = threadIdx.x; i < rows; i += blockDim.x) total += losses[i], scale += scales[i];
@@ -40,13 +40,13 @@ extern "C" __global__ void reduce_losses(const ACC* losses, const ACC* scales, T
     *whole = scale;
 }
 
-extern "C" __global__ void narrow_losses(const ACC* losses, T* result, i64 rows) {
+extern "C" __global__ void WIDE narrow_losses(const ACC* losses, T* result, i64 rows) {
     i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < rows) narrow(result[i], losses[i]);
 }
 
 // The sum of the targets' weights.
-extern "C" __global__ void whole_weight(const i64* targets, const T* weights, ACC* whole, i64 rows,
+extern "C" __global__ void WIDE whole_weight(const i64* targets, const T* weights, ACC* whole, i64 rows,
                                         i64 n, i64 ignored) {
     ACC total = 0;
     for (i64 i = threadIdx.x; i < rows; i += blockDim.x)
@@ -56,7 +56,7 @@ extern "C" __global__ void whole_weight(const i64* targets, const T* weights, AC
 }
 
 // (exp(logs) - one hot) times each row's share of g: g[row] where each, else g over *whole or g.
-extern "C" __global__ void cross_entropy_backward(const T* g, const T* logs, const i64* targets,
+extern "C" __global__ void WIDE cross_entropy_backward(const T* g, const T* logs, const i64* targets,
                                                   const T* weights, const ACC* whole, T* result,
                                                   i64 rows, i64 n, i64 ignored, int each) {
     THIS_ROW
@@ -70,7 +70,7 @@ extern "C" __global__ void cross_entropy_backward(const T* g, const T* logs, con
 
 // ---- nll_loss: x is (outer, n, inner), targets are (outer, inner) -----------------------------------
 
-extern "C" __global__ void nll_loss(const T* x, const i64* targets, const T* weights, ACC* losses,
+extern "C" __global__ void WIDE nll_loss(const T* x, const i64* targets, const T* weights, ACC* losses,
                                     ACC* scales, i64 outer, i64 n, i64 inner, i64 ignored) {
     i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= outer * inner) return;
@@ -83,7 +83,7 @@ extern "C" __global__ void nll_loss(const T* x, const i64* targets, const T* wei
 }
 
 // Minus each target's share at its place; the rest of result is zero already.
-extern "C" __global__ void nll_loss_backward(const T* g, const i64* targets, const T* weights,
+extern "C" __global__ void WIDE nll_loss_backward(const T* g, const i64* targets, const T* weights,
                                              const ACC* whole, T* result, i64 outer, i64 n, i64 inner,
                                              i64 ignored, int each) {
     i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;

@@ -1,45 +1,7 @@
 // One step of an optimizer for many parameters in one launch. The pointers travel by value with the
 // launch, so nothing is copied to the device and a graph may record it. The operations and their
 // order are those of _ops/optimizer_updates.py.
-#include "common.cuh"
-
-#define MOST 40  // parameters of a launch
-#define LISTS 5
-#define CHUNK 4096  // elements of a block
-
-struct Group {
-    T* at[LISTS][MOST];  // parameter, gradient, states
-    i64 size[MOST];
-    int first[MOST + 1];  // the first block of each parameter
-    int count;
-};
-
-struct Place {
-    int which;
-    i64 begin, end;
-};
-
-__device__ inline Place place_of(const Group& group) {
-    int low = 0, high = group.count - 1;
-    while (low < high) {  // the last parameter whose first block is not after this
-        int middle = (low + high + 1) / 2;
-        if (group.first[middle] <= (int)blockIdx.x)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    i64 begin = (i64)(blockIdx.x - group.first[low]) * CHUNK, end = begin + CHUNK;
-    return {low, begin, end < group.size[low] ? end : group.size[low]};
-}
-
-#define EACH                                                                \
-    Place place = place_of(group);                                          \
-    for (i64 i = place.begin + threadIdx.x; i < place.end; i += blockDim.x)
-#define LIST(k) group.at[k][place.which][i]
-
-__device__ inline ACC blend(ACC x, ACC end, ACC weight) {
-    return weight < (ACC)0.5 ? x + weight * (end - x) : end - (end - x) * (1 - weight);
-}
+#include "group.cuh"
 
 extern "C" __global__ void sgd_update(const Group group, ACC rate, ACC decay, ACC sign) {
     EACH {
@@ -61,12 +23,12 @@ extern "C" __global__ void momentum_update(const Group group, ACC rate, ACC deca
 }
 
 extern "C" __global__ void adam_update(const Group group, ACC rate, ACC decay, ACC sign, ACC shrink,
-                                       ACC mix, ACC keep, ACC root, ACC eps, int amsgrad) {
+                                       ACC mix, double keep, ACC root, ACC eps, int amsgrad) {
     EACH {
         ACC p = widen(LIST(0)) * shrink, g = sign * widen(LIST(1));
         if (decay != 0) g += decay * p;
         ACC m = blend(widen(LIST(2)), g, mix);
-        ACC v = widen(LIST(3)) * keep + g * (1 - keep) * g;
+        ACC v = widen(LIST(3)) * (ACC)keep + g * (ACC)(1 - keep) * g;
         narrow(LIST(2), m), narrow(LIST(3), v);
         if (amsgrad) {
             v = larger(widen(LIST(4)), v);
@@ -76,49 +38,15 @@ extern "C" __global__ void adam_update(const Group group, ACC rate, ACC decay, A
     }
 }
 
-struct Counts {
-    float* at[MOST];
-};
-
-// One more step for each parameter, counted on the device.
-extern "C" __global__ void count_steps(const Counts steps, int count) {
-    if ((int)threadIdx.x < count) *steps.at[threadIdx.x] += 1;
-}
-
-// Adam whose steps are counted on the device (capturable); lr may be there too.
-extern "C" __global__ void adam_capturable(const Group group, const Counts steps, double lr,
-                                           const float* lr_there, double beta1, double beta2,
-                                           double weight_decay, double eps, int decoupled,
-                                           int maximize, int amsgrad) {
-    double step = *steps.at[place_of(group).which], rate = lr_there ? (double)*lr_there : lr;
-    double first = 1 - pow(beta1, step), second = sqrt(1 - pow(beta2, step));
-    EACH {
-        ACC p = widen(LIST(0)), g = widen(LIST(1));
-        if (maximize) g = -g;
-        if (decoupled)
-            p *= (ACC)(1 - rate * weight_decay);
-        else if (weight_decay != 0)
-            g += (ACC)weight_decay * p;
-        ACC m = blend(widen(LIST(2)), g, (ACC)(1 - beta1));
-        ACC v = widen(LIST(3)) * (ACC)beta2 + g * (ACC)(1 - beta2) * g;
-        narrow(LIST(2), m), narrow(LIST(3), v);
-        if (amsgrad) {
-            v = larger(widen(LIST(4)), v);
-            narrow(LIST(4), v);
-        }
-        narrow(LIST(0), p + (ACC)(-rate / first) * m / (sqrt_(v) / (ACC)second + (ACC)eps));
-    }
-}
-
-extern "C" __global__ void rmsprop_update(const Group group, ACC rate, ACC decay, ACC sign, ACC keep,
+extern "C" __global__ void rmsprop_update(const Group group, ACC rate, ACC decay, ACC sign, double keep,
                                           ACC eps, ACC momentum, int centered, int heavy) {
     EACH {
         ACC p = widen(LIST(0)), g = sign * widen(LIST(1));
         if (decay != 0) g += decay * p;
-        ACC v = widen(LIST(2)) * keep + g * (1 - keep) * g, spread = v;
+        ACC v = widen(LIST(2)) * (ACC)keep + g * (ACC)(1 - keep) * g, spread = v;
         narrow(LIST(2), v);
         if (centered) {
-            ACC mean = blend(widen(LIST(3)), g, 1 - keep);
+            ACC mean = blend(widen(LIST(3)), g, (ACC)(1 - keep));
             narrow(LIST(3), mean);
             spread = v - mean * mean;
         }

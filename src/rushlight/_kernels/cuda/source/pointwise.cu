@@ -62,6 +62,9 @@ ONE(f_mish) {
 }
 ONE(f_hardswish) { return x * smaller(larger(x + 3, (ACC)0), (ACC)6) / 6; }
 ONE(f_hardsigmoid) { return smaller(larger(x + 3, (ACC)0), (ACC)6) / 6; }
+ONE(f_clamp) { return smaller(larger(x, p), q); }
+ONE(f_clamp_min) { return larger(x, p); }
+ONE(f_clamp_max) { return smaller(x, q); }
 ONE(f_leaky_relu) { return x > 0 ? x : x * p; }
 
 // ---- the kernel -----------------------------------------------------------------------------------

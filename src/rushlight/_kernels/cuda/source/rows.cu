@@ -98,17 +98,17 @@ __device__ void softmax_backward(const T* g, const T* r, T* y, i64 rows, i64 n) 
 }
 
 #define ENTRIES(name, V)                                                                          \
-    extern "C" __global__ void softmax_##name(const T* x, T* y, i64 rows, i64 n) {                \
+    extern "C" __global__ void WIDE softmax_##name(const T* x, T* y, i64 rows, i64 n) {                \
         softmax<V, false>(x, y, rows, n);                                                         \
     }                                                                                             \
-    extern "C" __global__ void log_softmax_##name(const T* x, T* y, i64 rows, i64 n) {            \
+    extern "C" __global__ void WIDE log_softmax_##name(const T* x, T* y, i64 rows, i64 n) {            \
         softmax<V, true>(x, y, rows, n);                                                          \
     }                                                                                             \
-    extern "C" __global__ void softmax_backward_##name(const T* g, const T* r, T* y, i64 rows,    \
+    extern "C" __global__ void WIDE softmax_backward_##name(const T* g, const T* r, T* y, i64 rows,    \
                                                        i64 n) {                                   \
         softmax_backward<V, false>(g, r, y, rows, n);                                             \
     }                                                                                             \
-    extern "C" __global__ void log_softmax_backward_##name(const T* g, const T* r, T* y,          \
+    extern "C" __global__ void WIDE log_softmax_backward_##name(const T* g, const T* r, T* y,          \
                                                            i64 rows, i64 n) {                     \
         softmax_backward<V, true>(g, r, y, rows, n);                                              \
     }
@@ -151,10 +151,10 @@ __device__ void softmax_backward_column(const T* g, const T* r, T* y, i64 outer,
 }
 
 #define COLUMNS(name, logarithm)                                                                   \
-    extern "C" __global__ void name##_column(const T* x, T* y, i64 outer, i64 n, i64 inner) {      \
+    extern "C" __global__ void WIDE name##_column(const T* x, T* y, i64 outer, i64 n, i64 inner) {      \
         softmax_column<logarithm>(x, y, outer, n, inner);                                          \
     }                                                                                              \
-    extern "C" __global__ void name##_backward_column(const T* g, const T* r, T* y, i64 outer,     \
+    extern "C" __global__ void WIDE name##_backward_column(const T* g, const T* r, T* y, i64 outer,     \
                                                       i64 n, i64 inner) {                          \
         softmax_backward_column<logarithm>(g, r, y, outer, n, inner);                              \
     }
@@ -163,7 +163,7 @@ COLUMNS(log_softmax, true)
 
 // Rows of scores (.., length, n) -> weights, in place perhaps, and the logarithm of each row's sum.
 // Where causal, row i of a matrix sees its first i + 1 columns; a row that sees nothing is zero.
-extern "C" __global__ void attention_softmax(const T* x, T* y, ACC* stats, i64 rows, i64 n,
+extern "C" __global__ void WIDE attention_softmax(const T* x, T* y, ACC* stats, i64 rows, i64 n,
                                              i64 length, int causal) {
     THIS_ROW
     x += row * n, y += row * n;
@@ -224,11 +224,11 @@ __device__ void layer_norm_backward(const T* g, const T* x, const T* w, const AC
 }
 
 #define NORMS(name, V)                                                                             \
-    extern "C" __global__ void layer_norm_##name(const T* x, const T* w, const T* b, T* y,         \
+    extern "C" __global__ void WIDE layer_norm_##name(const T* x, const T* w, const T* b, T* y,         \
                                                  ACC* mean, ACC* rstd, i64 rows, i64 n, ACC eps) { \
         layer_norm<V>(x, w, b, y, mean, rstd, rows, n, eps);                                       \
     }                                                                                              \
-    extern "C" __global__ void layer_norm_backward_##name(const T* g, const T* x, const T* w,      \
+    extern "C" __global__ void WIDE layer_norm_backward_##name(const T* g, const T* x, const T* w,      \
                                                           const ACC* mean, const ACC* rstd, T* y,  \
                                                           i64 rows, i64 n) {                       \
         layer_norm_backward<V>(g, x, w, mean, rstd, y, rows, n);                                   \
@@ -238,7 +238,7 @@ NORMS(single, 1)
 
 // Gradients of w and b: sums over rows. Block (32, 8); a column to a threadIdx.x, every
 // 8 * gridDim.y-th row to a thread. Parts are (gridDim.y, n), added by sum_parts in order.
-extern "C" __global__ void layer_norm_weights(const T* g, const T* x, const ACC* mean,
+extern "C" __global__ void WIDE layer_norm_weights(const T* g, const T* x, const ACC* mean,
                                               const ACC* rstd, ACC* to_w, ACC* to_b, i64 rows,
                                               i64 n) {
     __shared__ ACC ws[8][33], bs[8][33];
@@ -258,7 +258,7 @@ extern "C" __global__ void layer_norm_weights(const T* g, const T* x, const ACC*
 }
 
 // y[i] = the sum of parts[:, i]
-extern "C" __global__ void sum_parts(const ACC* parts, T* y, i64 count, i64 n) {
+extern "C" __global__ void WIDE sum_parts(const ACC* parts, T* y, i64 count, i64 n) {
     i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     ACC total = 0;
@@ -299,11 +299,11 @@ __device__ void rms_norm_backward(const T* g, const T* x, const T* w, const ACC*
 }
 
 #define ROOTS(name, V)                                                                            \
-    extern "C" __global__ void rms_norm_##name(const T* x, const T* w, T* y, ACC* rstd, i64 rows, \
+    extern "C" __global__ void WIDE rms_norm_##name(const T* x, const T* w, T* y, ACC* rstd, i64 rows, \
                                                i64 n, ACC eps) {                                  \
         rms_norm<V>(x, w, y, rstd, rows, n, eps);                                                 \
     }                                                                                             \
-    extern "C" __global__ void rms_norm_backward_##name(const T* g, const T* x, const T* w,       \
+    extern "C" __global__ void WIDE rms_norm_backward_##name(const T* g, const T* x, const T* w,       \
                                                         const ACC* rstd, T* y, i64 rows, i64 n) { \
         rms_norm_backward<V>(g, x, w, rstd, y, rows, n);                                          \
     }
