@@ -43,7 +43,8 @@ def write(op: Record, t: Tensor, args: tuple) -> bool:
     writer = device_writers.get(op.name)
     if writer is None or op.promote == "keep" or S.special or type(t) not in PLAIN:
         return False
-    x, count = t._data, len(op.tensors) - 1
+    x: Any = t._data
+    count = len(op.tensors) - 1
     if x.dtype not in FLOATING or x.data.device_id != gpu.cuda.module.cuda.runtime.getDevice():
         return False
     if 0 in x.strides or not inplace.without_history(t):
@@ -55,7 +56,7 @@ def write(op: Record, t: Tensor, args: tuple) -> bool:
                 return False
             arrays.append(other)
             continue
-        y = other._data
+        y: Any = other._data
         if (
             type(y) is not gpu.cuda.kind
             or y.dtype != x.dtype
