@@ -159,7 +159,8 @@ def gru_cell_step_backward(g, gates, pushed, h):
         return NotImplemented
     made = [empty(a.shape, a.dtype) for a in (gates, pushed, h)]
     args = (*map(contiguous, (g, gates, pushed, h)), *made)
-    step("gru_cell_back", h.dtype, *h.shape, args)
+    n, hidden = h.shape
+    step("gru_cell_back", h.dtype, n, hidden, args)
     return tuple(made)
 
 
