@@ -105,18 +105,7 @@ class DistributedDataParallel(Module, Joinable):
     ) -> None:
         super().__init__()
         Joinable.__init__(self)
-        if (delay_all_reduce_named_params is None) != (param_to_hook_all_reduce is None):
-            raise ValueError(
-                "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the "
-                "same time."
-            )
-        if delay_all_reduce_named_params is not None:
-            raise NotImplementedError(
-                "delay_all_reduce_named_params is not supported: leave it out, buckets are reduced "
-                "when they are full"
-            )
-        if mixed_precision is not None:
-            raise NotImplementedError("mixed_precision is not supported here: use torch.autocast")
+        _refuse(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
         self.process_group = _group(process_group, device_mesh)
         self.device_mesh = device_mesh
         self.module = module
@@ -129,15 +118,11 @@ class DistributedDataParallel(Module, Joinable):
         self.parameters_to_ignore = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
         named = self._named_parameters()
         self._check(named, device_ids, output_device)
+        self.forward_sync_buffers, buffers_at_start = _buffer_flags(
+            broadcast_buffers, forward_sync_buffers
+        )
         if check_reduction:
             warnings.warn(_CHECK_REDUCTION, FutureWarning, stacklevel=2)
-        old = True if broadcast_buffers is None else broadcast_buffers
-        if broadcast_buffers is not None:
-            text = _BROADCAST if forward_sync_buffers is None else _BOTH_BUFFERS
-            warnings.warn(text, FutureWarning, stacklevel=2)
-        self.forward_sync_buffers = old if forward_sync_buffers is None else forward_sync_buffers
-        # Only the old argument keeps buffers from being sent at the start.
-        sent = self._buffers_to_sync() if old or forward_sync_buffers is not None else []
         self.find_unused_parameters = find_unused_parameters
         self.static_graph = static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
@@ -148,6 +133,7 @@ class DistributedDataParallel(Module, Joinable):
         self._active_count = torch.ones(1)
         if init_sync:
             self._verify(named)
+            sent = self._buffers_to_sync() if buffers_at_start else []
             self._broadcast_from(0, [*module.parameters(), *sent])
         self.bucket_bytes_cap = int((25 if bucket_cap_mb is None else bucket_cap_mb) * 1024 * 1024)
         self._make_reducer(named, bucket_cap_mb, bucket_cap_mb_list)
@@ -465,6 +451,31 @@ class _DDPJoinHook(JoinHook):
         ddp = self.ddp
         root = ddp._common_rank(ddp._rank() if is_last_joiner else -1)
         ddp._broadcast_from(root, [*ddp.module.parameters(), *ddp._buffers_to_sync()])
+
+
+def _refuse(delayed: Any, hooked: Any, mixed_precision: Any) -> None:
+    """The arguments that are not supported."""
+    if (delayed is None) != (hooked is None):
+        raise ValueError(
+            "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the "
+            "same time."
+        )
+    if delayed is not None:
+        raise NotImplementedError(
+            "delay_all_reduce_named_params is not supported: leave it out, buckets are reduced "
+            "when they are full"
+        )
+    if mixed_precision is not None:
+        raise NotImplementedError("mixed_precision is not supported here: use torch.autocast")
+
+
+def _buffer_flags(old: bool | None, new: bool | None) -> tuple[bool, bool]:
+    """Are buffers sent before each forward? And at the start? Only ``old`` keeps them from that."""
+    if old is not None:
+        text = _BROADCAST if new is None else _BOTH_BUFFERS
+        warnings.warn(text, FutureWarning, stacklevel=3)
+    each = (old is not False) if new is None else new
+    return each, new is not None or old is not False
 
 
 def _group(process_group: Any, device_mesh: Any) -> ProcessGroup:
