@@ -139,7 +139,7 @@ def derive(op: Any) -> Callable:
     ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
     accept = arguments.accepted(op)
-    wide = arguments.FLOATS & accept
+    wide = arguments.beside_numbers(op)
     whole = wide | ({entries.I8} & accept)
     compares = (
         ufunc is not None and ufunc.types[-1][-1] == "?"
