@@ -303,6 +303,7 @@ class ProcessGroup(GroupMethods):
         number = self.sequence
         self.last = label = f"{name} (number {number} of group {self._name})"
         if check is not None and self.size() > 1 and get_debug_level() is DebugLevel.DETAIL:
+            self._connected()
             with self._running:
                 self._checked(lambda: None, f"{name}({check})", number)()
         event = self._gpu.launch(action, result)
