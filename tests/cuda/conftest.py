@@ -29,6 +29,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(skip)
 
 
+LOST = re.compile(r"cudaError\w*(Illegal|Misaligned|Assert|LaunchFailure|HardwareStack)\w*")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """After an error that ends a GPU's context, a worker of pytest-xdist ends too: what follows is
+    done by a new one."""
+    outcome = yield
+    report = outcome.get_result()
+    if REAL and "PYTEST_XDIST_WORKER" in os.environ and LOST.search(str(report.longrepr)):
+        place = Path(os.environ.get("OUT", ".")) / "lost.txt"
+        with place.open("a") as file:
+            file.write(f"{item.nodeid}\n{report.longrepr}\n\n")
+        os._exit(3)
+
+
 @pytest.fixture(autouse=True)
 def cupy():
     """The array module, installed."""
