@@ -210,3 +210,44 @@ def test_joined_arrays_are_recorded(compiled):
     mixed = [torch.ones(2, device="cuda", dtype=d) for d in (torch.int8, torch.bool, torch.int8)]
     assert torch.cat([mixed[0], mixed[2], mixed[0][:1]]).tolist() == [1] * 5
     assert torch.cat(mixed).dtype == torch.int8
+
+
+def test_a_graph_that_is_kept(compiled, tmp_path):
+    x = torch.ones(2, device="cuda")
+    g = torch.cuda.CUDAGraph(keep_graph=True)
+    with pytest.raises(RuntimeError, match="before calling instantiate"):
+        g.instantiate()
+    with torch.cuda.graph(g):
+        y = x + 1
+    assert g.raw_cuda_graph()
+    with pytest.raises(RuntimeError, match="until instantiate"):
+        g.raw_cuda_graph_exec()
+    g.instantiate()
+    first = g.raw_cuda_graph_exec()
+    g.instantiate()
+    assert first
+    g.replay()
+    assert y.tolist() == [2.0, 2.0]
+    plain = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(plain):
+        x.mul_(2)
+    with pytest.raises(RuntimeError, match="keep_graph=true"):
+        plain.raw_cuda_graph()
+    with pytest.raises(RuntimeError, match="keep_graph=true"):
+        plain.instantiate()
+    with pytest.warns(UserWarning, match="debug not enabled"):
+        plain.debug_dump(str(tmp_path / "graph.dot"))
+
+
+def test_memory_goes_with_the_last_graph(compiled):
+    from rushlight.cuda import graphs
+
+    token = torch.cuda.graph_pool_handle()
+    a, b = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    for g in (a, b):
+        with torch.cuda.graph(g, pool=token):
+            torch.ones(2, device="cuda")
+    a.reset()
+    assert token in graphs._pools
+    b.reset()
+    assert token not in graphs._pools

@@ -7,6 +7,7 @@ array has that type.
 import contextlib
 import importlib
 import math
+import os
 import weakref
 from typing import Any
 
@@ -23,6 +24,10 @@ NO_DRIVER = (
     "a driver from http://www.nvidia.com/Download/index.aspx"
 )
 NO_GPU = "No CUDA GPUs are available"
+FORKED = (
+    "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must "
+    "use the 'spawn' start method"
+)
 
 KERNELS = "rushlight._kernels.cuda"  # a higher room, loaded when there is a device
 
@@ -45,6 +50,7 @@ class Cuda:
         self.pinned: dict = {}  # roots of pinned memory, by id
         self.sizes: dict = {}  # multiprocessors and threads of each, by device
         self.handles: dict = {}  # of libraries, by device
+        self.forked = False  # is this a fork of the process that looked for devices?
 
 
 cuda = Cuda()
@@ -97,7 +103,18 @@ def engine() -> Any:
     """CuPy; PyTorch's error where there is no device."""
     if load().kind is None:
         raise cuda.missing.with_traceback(None)
+    if cuda.forked:
+        raise RuntimeError(FORKED)
     return cuda.module
+
+
+def _after_fork() -> None:
+    """CUDA's contexts do not live on in a fork, and no new ones can be made there."""
+    cuda.forked = cuda.kind is not None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def current() -> int:
@@ -209,13 +226,17 @@ def to_host_later(array: Any) -> np.ndarray:
         target = pinned_empty(stored.shape, array.dtype)
         source = stored if stored.flags.c_contiguous else cuda.module.ascontiguousarray(stored)
         source.get(out=target, blocking=False)
+        keep_until(target, cuda.module.cuda.get_current_stream())  # its pool may give it away
     return target.transpose(back)
 
 
 def keep_until(array: Any, stream: Any) -> None:
-    """Keep an array alive until a stream has done what it was given so far."""
+    """Keep an array, of a device or of pinned memory, until a stream has done what it was given so
+    far."""
+    if stream.is_capturing():  # an event of a recording may not be asked; its memory is kept
+        return
     cuda.waiting = [(event, kept) for event, kept in cuda.waiting if not event.done]
-    with on(index_of(array)):
+    with on(index_of(array) if type(array) is cuda.kind else current()):
         cuda.waiting.append((stream.record(), array))
 
 
