@@ -2,6 +2,7 @@
 // take (other dtypes, strides, broadcasting other than by rows, columns and scalars) goes to NumPy's ufunc.
 #include "around.h"
 #include "copy.h"
+#include "half.h"
 
 namespace rushlight {
 namespace {
@@ -26,11 +27,11 @@ const Forms *forms_of(int op, int type) {
     case NPY_INT32: return b.i32.both ? &b.i32 : nullptr;
     case NPY_LONG:
     case NPY_LONGLONG: return b.i64.both && sizeof(long) == 8 ? &b.i64 : nullptr;
-    default: return nullptr;
+    default: return half_index(type) < 0 ? nullptr : &b.f32;
   }
 }
 
-// A Python number as an element of a float array; false for what NumPy shall judge.
+// A Python number as an element of a float array (float32 for half precision); false for what NumPy shall judge.
 union Scalar {
   float f32;
   double f64;
@@ -47,6 +48,10 @@ bool number(PyObject *x, int type, Scalar &out) {
     value = static_cast<double>(v);
   } else {
     return false;
+  }
+  if (half_index(type) >= 0) {  // those that half precision has
+    out.f32 = static_cast<float>(value);
+    return value >= -256 && value <= 256 && value == static_cast<int>(value);
   }
   if (type == NPY_FLOAT32) {
     out.f32 = static_cast<float>(value);
@@ -68,7 +73,38 @@ struct Shape {
   }
 };
 
-using Loop = void (*)(const void *, const void *, void *, size_t);
+// One of an operator's loops. Half precision goes through float32; what stands alone there is a float32 already if it
+// was a Python number.
+struct Loop {
+  const Forms &forms;
+  int half;
+  bool x_moves, y_moves, wide;
+
+  Loop(const Forms &f, int type, bool x, bool y, bool number = false)
+      : forms(f), half(half_index(type)), x_moves(x), y_moves(y), wide(number) {}
+
+  void operator()(const void *x, const void *y, void *out, size_t n) const {
+    if (half >= 0) return by_way_of_float(x, y, out, n);
+    (x_moves && y_moves ? forms.both : x_moves ? forms.right : forms.left)(x, y, out, n);
+  }
+
+ private:
+  void by_way_of_float(const void *x, const void *y, void *out, size_t n) const {
+    const Forms &f = forms;
+    const void *at[] = {x_moves ? x : y, y};
+    if (x_moves && y_moves)
+      return in_floats<2>(half, at, out, n, [&](const float *const *in, float *r, size_t m) { f.both(in[0], in[1], r, m); });
+    float one;
+    const void *alone = x_moves ? y : x;
+    if (wide) one = *(const float *)alone;
+    else widen(half, alone, &one, 1);
+    bool right = x_moves;
+    in_floats<1>(half, at, out, n, [&](const float *const *in, float *r, size_t m) {
+      if (right) f.right(in[0], &one, r, m);
+      else f.left(&one, in[0], r, m);
+    });
+  }
+};
 
 // The array to write into: `given`, if it is like `shaped`, or a new one. Null without an error: not served.
 PyObject *target(PyObject *given, PyObject *shaped) {
@@ -78,12 +114,11 @@ PyObject *target(PyObject *given, PyObject *shaped) {
   return fits ? Py_NewRef(given) : nullptr;
 }
 
-// x and y advance by xs and ys bytes an element, 0 for a scalar.
-PyObject *elementwise(PyObject *given, PyObject *shaped, Loop loop, size_t xs, size_t ys, const void *a,
-                      const void *b) {
+PyObject *elementwise(PyObject *given, PyObject *shaped, const Loop &loop, const void *a, const void *b) {
   PyObject *out = target(given, shaped);
   if (!out) return nullptr;
   size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out), n = size_of(out);
+  size_t xs = loop.x_moves ? item : 0, ys = loop.y_moves ? item : 0;
   char *to = data_of<char>(out);
   const char *from = static_cast<const char *>(a), *with = static_cast<const char *>(b);
   if (given) share(n, 1, [=](size_t i, size_t j) { loop(from + i * xs, with + i * ys, to + i * item, j - i); });
@@ -143,7 +178,7 @@ PyObject *broadcast(PyObject *given, PyObject *x, PyObject *y, const Forms &f) {
     out = new_array(n, shape, type_of(x));
   }
   if (!out) return nullptr;
-  Loop loop = xstep && ystep ? f.both : xstep ? f.right : f.left;
+  Loop loop(f, type_of(x), xstep != 0, ystep != 0);
   char *to = data_of<char>(out);
   const char *a = data_of<char>(x), *b = data_of<char>(y);
   share((size_t)(w.total / inner), (size_t)inner, [&, to](size_t i, size_t j) {
@@ -214,12 +249,12 @@ PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given) {
     int type = type_of(x);
     const Forms *f = type == type_of(y) ? forms_of(op, type) : nullptr;
     if (!f) return nullptr;
-    size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)x);
     Shape a(x), b(y);
-    if (a.same(b)) return elementwise(given, x, f->both, item, item, data_of<char>(x), data_of<char>(y));
+    const char *from = data_of<char>(x), *with = data_of<char>(y);
+    if (a.same(b)) return elementwise(given, x, Loop(*f, type, true, true), from, with);
     if (!size_of(x) || !size_of(y)) return nullptr;
-    if (!b.ndim) return elementwise(given, x, f->right, item, 0, data_of<char>(x), data_of<char>(y));
-    if (!a.ndim) return elementwise(given, y, f->left, 0, item, data_of<char>(x), data_of<char>(y));
+    if (!b.ndim) return elementwise(given, x, Loop(*f, type, true, false), from, with);
+    if (!a.ndim) return elementwise(given, y, Loop(*f, type, false, true), from, with);
     return broadcast(given, x, y, *f);
   }
   Scalar s;
@@ -229,21 +264,19 @@ PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given) {
     int type = type_of(x);
     if (!number(y, type, s)) return nullptr;
     const Forms *f = forms_of(op, type);
-    return elementwise(given, x, f->right, (size_t)PyArray_ITEMSIZE((PyArrayObject *)x), 0, data_of<char>(x), &s);
+    return elementwise(given, x, Loop(*f, type, true, false, true), data_of<char>(x), &s);
   }
   if (py && !PyArray_Check(x)) {
     int type = type_of(y);
     if (!number(x, type, s)) return nullptr;
     const Forms *f = forms_of(op, type);
-    return elementwise(given, y, f->left, 0, (size_t)PyArray_ITEMSIZE((PyArrayObject *)y), &s, data_of<char>(y));
+    return elementwise(given, y, Loop(*f, type, false, true, true), &s, data_of<char>(y));
   }
   if (strided(x) && strided(y) && type_of(x) == type_of(y)) {
     const Forms *f = forms_of(op, type_of(x));
     if (!f) return nullptr;
-    if (px && py && same_layout(x, y)) {
-      size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)x);
-      return elementwise(given, x, f->both, item, item, data_of<char>(x), data_of<char>(y));
-    }
+    if (px && py && same_layout(x, y))
+      return elementwise(given, x, Loop(*f, type_of(x), true, true), data_of<char>(x), data_of<char>(y));
     PyObject *out = broadcast(given, x, y, *f);
     return out || PyErr_Occurred() ? out : laid_out_anew(op, x, y, given);
   }
@@ -265,7 +298,9 @@ template <int OP> PyObject *gradient(PyObject *, PyObject *const *args, Py_ssize
   return out || PyErr_Occurred() ? out : not_implemented();
 }
 
-bool floats(PyObject *x) { return flat(x) && (type_of(x) == NPY_FLOAT32 || type_of(x) == NPY_FLOAT64); }
+bool floats(PyObject *x) {
+  return flat(x) && (type_of(x) == NPY_FLOAT32 || type_of(x) == NPY_FLOAT64 || half_index(type_of(x)) >= 0);
+}
 
 PyObject *neg(PyObject *, PyObject *x) {
   static PyObject *minus = PyFloat_FromDouble(-1);

@@ -1,7 +1,7 @@
 // Comparisons, and bits of bytes and integers. Like x + y these serve every call: what the loops do not take goes to
 // NumPy's ufunc.
 #include "broadcast.h"
-#include "kernels.h"
+#include "half.h"
 
 namespace rushlight {
 namespace {
@@ -37,11 +37,30 @@ PyObject *arrays(const Forms &f, PyObject *const *args, int type, size_t scale) 
   return out;
 }
 
+// Two arrays of half precision.
+PyObject *halves(const Forms &f, PyObject *const *args, int half) {
+  Broadcast b;
+  if (!b.of(args, 2)) return nullptr;
+  PyObject *out = new_array(b.ndim, b.dims, NPY_BOOL);
+  if (!out) return nullptr;
+  bool first = b.single(0), second = b.single(1);
+  b.run(data_of<char>(out), 1, [=, &f](const char *const *at, char *to, size_t n) {
+    float one;
+    if (first || second) widen(half, at[first ? 0 : 1], &one, 1);
+    const void *moving[] = {at[first ? 1 : 0], at[1]};
+    if (first) by_floats<1>(half, moving, n, [&](const float *const *in, size_t i, size_t m) { f.left(&one, in[0], to + i, m); });
+    else if (second) by_floats<1>(half, moving, n, [&](const float *const *in, size_t i, size_t m) { f.right(in[0], &one, to + i, m); });
+    else by_floats<2>(half, moving, n, [&](const float *const *in, size_t i, size_t m) { f.both(in[0], in[1], to + i, m); });
+  });
+  return out;
+}
+
 // nullptr without an error: not served.
 PyObject *compare(int op, PyObject *const *args) {
   PyObject *x = args[0], *y = args[1];
   if (!PyArray_CheckExact(x)) return nullptr;
-  int type = type_of(x), k = compared_index(type);
+  int type = type_of(x), k = compared_index(type), half = half_index(type);
+  if (half >= 0 && PyArray_CheckExact(y) && type == type_of(y)) return halves(kernels->comparisons.of[op][0], args, half);
   if (k < 0) return nullptr;
   const Forms &f = kernels->comparisons.of[op][k];
   if (PyArray_CheckExact(y)) return type == type_of(y) ? arrays(f, args, NPY_BOOL, 1) : nullptr;

@@ -1,7 +1,8 @@
-// Python's side of activations with parameters and of slopes (kernels_curves.cpp): float32, some also float64, any
-// layout; else NotImplemented.
+// Python's side of activations with parameters and of slopes (kernels_curves.cpp): float32 and half precision, some also
+// float64, any layout; else NotImplemented.
 #include "around.h"
 #include "broadcast.h"
+#include "half.h"
 
 #include <algorithm>
 #include <string>
@@ -36,33 +37,40 @@ template <size_t K> PyObject *curve(PyObject *, PyObject *const *args, Py_ssize_
   double p[MOST];
   const CurveForms &f = form(K);
   if (given != 1 + f.numbers || !movable(args[0]) || !read_numbers(args + 1, f.numbers, p)) return not_implemented();
-  int type = type_of(args[0]);
-  Curve loop = type == NPY_FLOAT32 ? f.f32 : type == NPY_FLOAT64 ? f.f64 : nullptr;
+  int type = type_of(args[0]), half = half_index(type);
+  Curve loop = type == NPY_FLOAT32 || half >= 0 ? f.f32 : type == NPY_FLOAT64 ? f.f64 : nullptr;
   if (!loop) return not_implemented();
   Held x(without_gaps(args[0]));
   if (!x) return nullptr;
   PyObject *out = new_like((PyArrayObject *)x.get(), nullptr, true);
   if (!out) return nullptr;
-  size_t item = type == NPY_FLOAT32 ? 4 : 8;
+  size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)out);
   const char *from = data_of<char>(x.get());
   const double *numbers = p;
-  share_out(size_of(out), 1, item, data_of<char>(out),
-            [=](size_t i, size_t j, char *to) { loop(from + i * item, to, j - i, numbers); });
+  share_out(size_of(out), 1, item, data_of<char>(out), [=](size_t i, size_t j, char *to) {
+    const void *at[] = {from + i * item};
+    if (half < 0) return loop(at[0], to, j - i, numbers);
+    in_floats<1>(half, at, to, j - i, [=](const float *const *in, float *r, size_t n) { loop(in[0], r, n, numbers); });
+  });
   return out;
 }
 
 // `n` copies of an element, at most as many as the line holds; how many
-template <typename T> size_t repeat(const char *element, char *line, size_t bytes, size_t n) {
+template <typename T> size_t repeat_as(const char *element, char *line, size_t bytes, size_t n) {
   T value = *(const T *)element;
   size_t k = std::min(n, bytes / sizeof(T));
   std::fill_n((T *)line, k, value);
   return k;
 }
+size_t repeat(size_t item, const char *element, char *line, size_t bytes, size_t n) {
+  if (item == 2) return repeat_as<uint16_t>(element, line, bytes, n);
+  return item == 4 ? repeat_as<uint32_t>(element, line, bytes, n) : repeat_as<uint64_t>(element, line, bytes, n);
+}
 
 // Arrays of one float type that broadcast, and numbers, to one: loop(inputs, out, n) is called for stretches in which each
 // is contiguous. `into`: an array to write to, or null.
 template <typename Loop> PyObject *pointwise(PyObject *const *args, int count, PyObject *into, Loop loop) {
-  size_t item = type_of(args[0]) == NPY_FLOAT32 ? 4 : 8;
+  size_t item = (size_t)PyArray_ITEMSIZE((PyArrayObject *)args[0]);
   bool alike = true;
   for (int k = 0; k < count; k++) alike = alike && plain(args[k]) && PyArray_SAMESHAPE((PyArrayObject *)args[0], (PyArrayObject *)args[k]);
   if (alike && (!into || into == args[0])) {
@@ -92,7 +100,7 @@ template <typename Loop> PyObject *pointwise(PyObject *const *args, int count, P
     alignas(64) char lines[3][4096];
     size_t step = n;
     for (int k = 0; k < count; k++)
-      if (ones[k]) step = item == 4 ? repeat<float>(at[k], lines[k], sizeof lines[k], n) : repeat<double>(at[k], lines[k], sizeof lines[k], n);
+      if (ones[k]) step = repeat(item, at[k], lines[k], sizeof lines[k], n);
     for (size_t i = 0; i < n; i += step) {
       const char *from[3] = {};
       for (int k = 0; k < count; k++) from[k] = ones[k] ? lines[k] : at[k] + i * item;
@@ -102,12 +110,32 @@ template <typename Loop> PyObject *pointwise(PyObject *const *args, int count, P
   return out;
 }
 
-// Arrays of one type, float32 or float64; -1 for others.
+// The loop for a type, and how it is run on half precision.
+template <int COUNT, typename Kernel> struct Stretch {
+  Kernel loop;
+  int half;
+  const double *numbers;
+
+  void operator()(const char *const *at, char *to, size_t n) const {
+    if (half < 0) return run((const void *const *)at, to, n);
+    const Stretch *me = this;
+    in_floats<COUNT>(half, (const void *const *)at, to, n,
+                     [=](const float *const *in, float *r, size_t m) { me->run((const void *const *)in, r, m); });
+  }
+
+ private:
+  void run(const void *const *at, void *to, size_t n) const {
+    if constexpr (COUNT == 2) loop(at[0], at[1], to, n, numbers);
+    else loop(at[0], at[1], at[2], to, n, numbers);
+  }
+};
+
+// Arrays of one floating type; -1 for others.
 int common_type(PyObject *const *args, int count) {
   for (int k = 0; k < count; k++)
     if (!movable(args[k]) || type_of(args[k]) != type_of(args[0])) return -1;
   int type = type_of(args[0]);
-  return type == NPY_FLOAT32 || type == NPY_FLOAT64 ? type : -1;
+  return type == NPY_FLOAT32 || type == NPY_FLOAT64 || half_index(type) >= 0 ? type : -1;
 }
 
 // slope(g, x, numbers..., [out]), the two of one dtype; they broadcast.
@@ -116,11 +144,10 @@ template <size_t K> PyObject *slope(PyObject *, PyObject *const *args, Py_ssize_
   const CurveForms &f = form(K);
   if (given < 2 + f.numbers || given > 3 + f.numbers || !read_numbers(args + 2, f.numbers, p)) return not_implemented();
   int type = common_type(args, 2);
-  Slope loop = type == NPY_FLOAT32 ? f.slope_f32 : type == NPY_FLOAT64 ? f.slope_f64 : nullptr;
+  Slope loop = type < 0 ? nullptr : type == NPY_FLOAT64 ? f.slope_f64 : f.slope_f32;
   if (!loop) return not_implemented();
-  const double *numbers = p;
-  return pointwise(args, 2, given > 2 + f.numbers ? args[2 + f.numbers] : nullptr,
-                   [=](const char *const *at, char *to, size_t n) { loop(at[0], at[1], to, n, numbers); });
+  PyObject *into = given > 2 + f.numbers ? args[2 + f.numbers] : nullptr;
+  return pointwise(args, 2, into, Stretch<2, Slope>{loop, half_index(type), p});
 }
 
 template <size_t K> PyObject *slope3(PyObject *, PyObject *const *args, Py_ssize_t given) {
@@ -128,10 +155,9 @@ template <size_t K> PyObject *slope3(PyObject *, PyObject *const *args, Py_ssize
   const Slope3Forms &f = kernels->curves.of3[K];
   if (given != 3 + f.numbers || !read_numbers(args + 3, f.numbers, p)) return not_implemented();
   int type = common_type(args, 3);
-  Slope3 loop = type == NPY_FLOAT32 ? f.f32 : type == NPY_FLOAT64 ? f.f64 : nullptr;
+  Slope3 loop = type < 0 ? nullptr : type == NPY_FLOAT64 ? f.f64 : f.f32;
   if (!loop) return not_implemented();
-  const double *numbers = p;
-  return pointwise(args, 3, nullptr, [=](const char *const *at, char *to, size_t n) { loop(at[0], at[1], at[2], to, n, numbers); });
+  return pointwise(args, 3, nullptr, Stretch<3, Slope3>{loop, half_index(type), p});
 }
 
 std::string names[2 * CURVES + SLOPES3];

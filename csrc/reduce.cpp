@@ -1,6 +1,6 @@
 // Reductions: sums, means, products, extrema and their places, truth, spread, norms. Any strides and dimensions; what is
 // not of the loops' dtypes, or is refused, the reference or NumPy does.
-#include "kernels.h"
+#include "half.h"
 #include "layout.h"
 
 #include <cmath>
@@ -549,26 +549,27 @@ PyObject *argmin(PyObject *, PyObject *const *args, Py_ssize_t given) { return p
 #define REDUCE(name, op) \
   {name, (PyCFunction)(void (*)(void))call<op>, METH_FASTCALL, name "(x, axis, dtype, out, keepdims): the ufunc's reduce, faster"}
 #define METHOD(name, function, text) {name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, name text " -> array or NotImplemented"}
+#define WIDENED(name, function, text) METHOD(name, by_way_of_float32<function>, text)
 PyMethodDef methods[] = {REDUCE("add_reduce", SUM),
                          REDUCE("maximum_reduce", MAX),
                          REDUCE("minimum_reduce", MIN),
-                         METHOD("sum", sum, "(x, dim, keepdim, dtype)"),
-                         METHOD("prod", prod, "(x, dim, keepdim, dtype)"),
-                         METHOD("mean", mean, "(x, dim, keepdim, dtype)"),
-                         METHOD("amax", extreme<MAX>, "(x, dim, keepdim)"),
-                         METHOD("amin", extreme<MIN>, "(x, dim, keepdim)"),
-                         METHOD("aminmax", aminmax, "(x, dim, keepdim)"),
+                         WIDENED("sum", sum, "(x, dim, keepdim, dtype)"),
+                         WIDENED("prod", prod, "(x, dim, keepdim, dtype)"),
+                         WIDENED("mean", mean, "(x, dim, keepdim, dtype)"),
+                         WIDENED("amax", extreme<MAX>, "(x, dim, keepdim)"),
+                         WIDENED("amin", extreme<MIN>, "(x, dim, keepdim)"),
+                         WIDENED("aminmax", aminmax, "(x, dim, keepdim)"),
                          METHOD("any", truths<MAX>, "(x, dim, keepdim)"),
                          METHOD("all", truths<MIN>, "(x, dim, keepdim)"),
-                         METHOD("linalg_vector_norm", linalg_vector_norm, "(x, ord, dim, keepdim, dtype)"),
-                         METHOD("var", var, "(x, dim, correction, keepdim)"),
-                         METHOD("std", standard, "(x, dim, correction, keepdim)"),
-                         METHOD("var_mean", var_mean, "(x, dim, correction, keepdim)"),
-                         METHOD("std_mean", std_mean, "(x, dim, correction, keepdim)"),
-                         METHOD("max", max_of, "(x, dim, keepdim)"),
-                         METHOD("min", min_of, "(x, dim, keepdim)"),
-                         METHOD("argmax", argmax, "(x, dim, keepdim)"),
-                         METHOD("argmin", argmin, "(x, dim, keepdim)"),
+                         WIDENED("linalg_vector_norm", linalg_vector_norm, "(x, ord, dim, keepdim, dtype)"),
+                         WIDENED("var", var, "(x, dim, correction, keepdim)"),
+                         WIDENED("std", standard, "(x, dim, correction, keepdim)"),
+                         WIDENED("var_mean", var_mean, "(x, dim, correction, keepdim)"),
+                         WIDENED("std_mean", std_mean, "(x, dim, correction, keepdim)"),
+                         WIDENED("max", max_of, "(x, dim, keepdim)"),
+                         WIDENED("min", min_of, "(x, dim, keepdim)"),
+                         WIDENED("argmax", argmax, "(x, dim, keepdim)"),
+                         WIDENED("argmin", argmin, "(x, dim, keepdim)"),
                          {"max_full", extreme_of_all<MAX>, METH_O, "max_full(x) -> array or NotImplemented"},
                          {"min_full", extreme_of_all<MIN>, METH_O, "min_full(x) -> array or NotImplemented"},
                          {nullptr}};

@@ -4,6 +4,7 @@
 #define NO_IMPORT_UFUNC
 #include "around.h"
 #include "broadcast.h"
+#include "half.h"
 
 #include <numpy/ufuncobject.h>
 
@@ -16,7 +17,7 @@
 namespace rushlight {
 namespace {
 
-constexpr int TYPES = NPY_HALF + 1;
+constexpr int BFLOAT16 = NPY_HALF + 1, TYPES = NPY_HALF + 2;  // places in a table of loops
 constexpr int OPERANDS = 3;
 constexpr npy_intp SHORT = 8;  // rows below this are NumPy's
 
@@ -30,8 +31,50 @@ bool served(const PyUFuncObject *u, int type) {
 struct Loop {
   PyUFuncGenericFunction run = nullptr;
   void *data = nullptr;
-  int result = 0;  // the type number
+  int result = 0;  // the type number, or
 };
+constexpr int SAME = -1;  // the input's
+
+// The loop for float32, called with blocks of bfloat16 made float32: ml_dtypes does the same number by number.
+struct WideLoop {
+  Loop wide;
+  int inputs;
+};
+
+// Up to HALF_BLOCK elements that are `step` bytes apart, side by side.
+void gather_half(const char *from, npy_intp step, uint16_t *to, size_t n) {
+  for (size_t i = 0; i < n; i++) std::memcpy(to + i, from + (npy_intp)i * step, 2);
+}
+
+void run_bfloat16(char **args, const npy_intp *count, const npy_intp *steps, void *data) {
+  const WideLoop &l = *(const WideLoop *)data;
+  alignas(64) float wide[OPERANDS][HALF_BLOCK];
+  uint16_t block[HALF_BLOCK];
+  bool floats = l.wide.result == NPY_FLOAT32;
+  for (npy_intp i = 0; i < *count; i += HALF_BLOCK) {
+    npy_intp n = std::min(*count - i, (npy_intp)HALF_BLOCK), apart[OPERANDS];
+    char *at[OPERANDS];
+    for (int k = 0; k < l.inputs; k++) {
+      const char *from = args[k] + i * steps[k];
+      size_t m = steps[k] ? (size_t)n : 1;
+      if (m > 1 && steps[k] != 2) {
+        gather_half(from, steps[k], block, m);
+        from = (const char *)block;
+      }
+      widen(0, from, wide[k], m);
+      at[k] = (char *)wide[k];
+      apart[k] = steps[k] ? 4 : 0;
+    }
+    char *to = args[l.inputs] + i * steps[l.inputs];
+    at[l.inputs] = floats ? (char *)wide[l.inputs] : to;
+    apart[l.inputs] = floats ? 4 : steps[l.inputs];
+    l.wide.run(at, &n, apart, l.wide.data);
+    if (!floats) continue;
+    bool dense = steps[l.inputs] == 2;
+    narrow(0, wide[l.inputs], dense ? (void *)to : block, (size_t)n);
+    for (npy_intp j = 0; !dense && j < n; j++) std::memcpy(to + j * steps[l.inputs], block + j, 2);
+  }
+}
 
 struct Threaded {
   PyObject_HEAD
@@ -40,6 +83,7 @@ struct Threaded {
   PyObject *numpys;  // the ufunc with a frame of ours around it
   int inputs;
   Loop loops[TYPES];  // for inputs that are all of one type
+  WideLoop wide;
 };
 
 // ---- how operands lie ------------------------------------------------------------------------------------------------
@@ -145,13 +189,17 @@ void run_flat(const Loop &loop, size_t n, char *const *data, const npy_intp *ste
 // ---- calls -----------------------------------------------------------------------------------------------------------
 
 const Loop *loop_of(Threaded *t, PyObject *x) {
-  if (!movable(x) || type_of(x) >= TYPES) return nullptr;
-  const Loop &l = t->loops[type_of(x)];
+  if (!movable(x)) return nullptr;
+  int type = type_of(x);
+  if (type > NPY_HALF && type != bfloat16_type) return nullptr;
+  const Loop &l = t->loops[type > NPY_HALF ? BFLOAT16 : type];
   return l.run ? &l : nullptr;
 }
 
-PyObject *made_like(PyObject *x, int type) {
-  PyArray_Descr *d = PyArray_DescrFromType(type);
+int result_of(const Loop *l, PyObject *x) { return l->result == SAME ? type_of(x) : l->result; }
+
+PyObject *made_like(PyObject *x, const Loop *l) {
+  PyArray_Descr *d = PyArray_DescrFromType(result_of(l, x));
   return d ? new_like((PyArrayObject *)x, d, true) : nullptr;
 }
 
@@ -162,7 +210,7 @@ PyObject *unary(Threaded *t, PyObject *x) {
   const Loop *l = loop_of(t, x);
   if (!l) return nullptr;
   PyArrayObject *a = (PyArrayObject *)x;
-  PyObject *out = made_like(x, l->result);
+  PyObject *out = made_like(x, l);
   if (!out || !size_of(x)) return out;
   char *data[OPERANDS] = {data_of<char>(out), PyArray_BYTES(a)};
   if (dense(a)) {
@@ -198,7 +246,7 @@ PyObject *with_number(Threaded *t, PyObject *x, PyObject *number, bool first) {
   const Loop *l = loop_of(t, x);
   Number value;
   if (!l || !dense((PyArrayObject *)x) || !number_as(number, type_of(x), value)) return nullptr;
-  PyObject *out = made_like(x, l->result);
+  PyObject *out = made_like(x, l);
   if (!out || !size_of(x)) return out;
   char *from = PyArray_BYTES((PyArrayObject *)x), *one = (char *)&value;
   char *data[OPERANDS] = {data_of<char>(out), first ? one : from, first ? from : one};
@@ -226,7 +274,7 @@ PyObject *broadcast(const Loop *l, PyArrayObject *x, PyArrayObject *y) {
   bool ordered = false;
   for (PyArrayObject *a : both) ordered |= PyArray_IS_C_CONTIGUOUS(a) && PyArray_SIZE(a) == total && PyArray_NDIM(a) == n;
   if (!ordered || !total) return nullptr;
-  PyObject *out = new_array(n, shape, l->result);
+  PyObject *out = new_array(n, shape, result_of(l, (PyObject *)x));
   if (!out) return nullptr;
   for (int d = 0; d < n; d++) steps[0][d] = PyArray_STRIDE((PyArrayObject *)out, d);
   Walk w;
@@ -247,7 +295,7 @@ PyObject *binary(Threaded *t, PyObject *x, PyObject *y) {
   if (!l || !movable(y) || type_of(x) != type_of(y)) return nullptr;
   PyArrayObject *a = (PyArrayObject *)x, *b = (PyArrayObject *)y;
   if (!same_layout(a, b) || !dense(a)) return broadcast(l, a, b);
-  PyObject *out = made_like(x, l->result);
+  PyObject *out = made_like(x, l);
   if (!out || !size_of(x)) return out;
   char *data[OPERANDS] = {data_of<char>(out), PyArray_BYTES(a), PyArray_BYTES(b)};
   npy_intp steps[OPERANDS] = {item_of(out), item_of(x), item_of(y)};
@@ -258,7 +306,7 @@ PyObject *binary(Threaded *t, PyObject *x, PyObject *y) {
 // x = f(x, y): where the two lie alike. False: not served.
 bool in_place(Threaded *t, PyObject *x, PyObject *y, PyObject *out) {
   const Loop *l = out == x && plain(x) && PyArray_ISWRITEABLE((PyArrayObject *)x) ? loop_of(t, x) : nullptr;
-  if (!l || l->result != type_of(x) || !size_of(x)) return false;
+  if (!l || result_of(l, x) != type_of(x) || !size_of(x)) return false;
   Number value;
   char *to = data_of<char>(x), *other;
   npy_intp step = item_of(x);
@@ -326,6 +374,11 @@ PyObject *threaded(PyObject *, PyObject *given) {
     if (!served(u, type) || (u->nin == 2 && types[1] != type) || !numeric(types[u->nin])) continue;
     Loop &l = t->loops[type];
     if (!l.run && u->functions[i]) l = {u->functions[i], u->data ? u->data[i] : nullptr, types[u->nin]};
+  }
+  const Loop &f = t->loops[NPY_FLOAT32];
+  if (f.run && (f.result == NPY_FLOAT32 || f.result == NPY_BOOL) && std::strcmp(u->name, "nextafter") && std::strcmp(u->name, "spacing")) {
+    t->wide = {f, t->inputs};
+    t->loops[BFLOAT16] = {run_bfloat16, &t->wide, f.result == NPY_BOOL ? (int)NPY_BOOL : SAME};
   }
   if (!t->numpys) Py_CLEAR(t);
   return (PyObject *)t;

@@ -1,7 +1,10 @@
 """Kernels of devices against the records' forwards on the CPU, where recorded samples are few."""
 
+import copy
+
 import numpy as np
 import pytest
+import simt
 
 import rushlight as torch
 from rushlight._core import gpu
@@ -9,6 +12,23 @@ from rushlight._core.gpu_module import detours
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.float16: 4e-3, torch.bfloat16: 4e-2}
+
+
+NAMES = []  # of the kernels that ran
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    """The names of kernels as they are launched."""
+    if not simt.available:
+        return
+    call = simt.Kernel.__call__
+
+    def noted(self, *args, **kw):
+        NAMES.append(self.name)
+        return call(self, *args, **kw)
+
+    monkeypatch.setattr(simt.Kernel, "__call__", noted)
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +111,127 @@ def test_reductions_by_halves(cupy, axis, keepdims):
     expected = np.bitwise_xor.reduce(x, axis, None, None, keepdims)
     assert np.array_equal(found.get(), expected)
     assert found.shape == expected.shape
+
+
+def both(function, *given, factor=10, names=()):
+    """The same results and gradients on the device, by the named kernels among others."""
+    found = []
+    for device in ("cpu", "cuda"):
+        NAMES.clear()
+        tensors = [t.to(device).detach() for t in given]
+        tensors = [t.requires_grad_() if t.is_floating_point() else t for t in tensors]
+        results = function(*tensors)
+        results = results if isinstance(results, tuple) else (results,)
+        weighted = [
+            r * torch.arange(r.numel(), device=device).reshape(r.shape).cos() for r in results
+        ]
+        sum(w.sum() for w in weighted).backward()
+        found.append([*results, *[t.grad for t in tensors if t.requires_grad]])
+    for a, b in zip(found[1], found[0], strict=True):
+        assert a.dtype == b.dtype
+        assert a.is_cuda
+        same(a, b, given[0].dtype, factor)
+    assert set(names) <= {name.removesuffix("_packed").removesuffix("_single") for name in NAMES}
+
+
+F = torch.nn.functional
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(2, 6, 4, 2), (3, 6, 5), (2, 6), (1, 6, 37, 31)])
+@pytest.mark.parametrize("groups", [2, 6, 1])
+def test_group_norm(compiled, dtype, shape, groups):
+    if len(shape) == 2 and groups == 6:
+        pytest.skip("one value has no variance")
+    torch.manual_seed(0)
+    x, w, b = torch.randn(shape).to(dtype), torch.randn(6).to(dtype), torch.randn(6).to(dtype)
+    names = "group_norm", "group_norm_backward", "channel_sums", "sum_parts"
+    both(lambda x, w, b: F.group_norm(x, groups, w, b), x, w, b, names=names)
+    both(lambda x: F.group_norm(x, groups), x, names=("group_norm", "layer_norm_backward"))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 2), (3, 3, 5), (1, 3, 37, 31)])
+def test_instance_norm(compiled, dtype, shape):
+    torch.manual_seed(0)
+    x, w, b = torch.randn(shape).to(dtype), torch.randn(3).to(dtype), torch.randn(3).to(dtype)
+    names = "group_norm", "group_norm_backward", "channel_sums", "sum_parts"
+    both(lambda x, w, b: F.instance_norm(x, weight=w, bias=b), x, w, b, names=names)
+    both(lambda x: F.instance_norm(x), x, names=("group_norm", "layer_norm_backward"))
+    means = [torch.zeros(3, dtype=dtype), torch.ones(3, dtype=dtype)]
+    there = [t.cuda() for t in means]
+    same(F.instance_norm(x.cuda(), *there), F.instance_norm(x, *means), dtype, 10)
+    for a, b in zip(there, means, strict=True):
+        same(a, b, dtype, 10)
+
+
+MODES = [
+    ((2, 3, 5), {"size": 8, "mode": "nearest"}),
+    ((2, 3, 5), {"scale_factor": 1.7, "mode": "linear"}),
+    ((1, 2, 4, 5), {"scale_factor": 2, "mode": "nearest"}),
+    ((1, 2, 4, 5), {"size": (3, 9), "mode": "nearest-exact"}),
+    ((2, 2, 4, 5), {"scale_factor": 2, "mode": "bilinear"}),
+    ((1, 2, 7, 6), {"size": (3, 4), "mode": "bilinear", "align_corners": True}),
+    ((1, 2, 7, 6), {"size": (4, 4), "mode": "bilinear", "antialias": True}),
+    ((1, 1, 5, 6), {"size": (8, 3), "mode": "bicubic"}),
+    ((1, 1, 3, 4, 2), {"scale_factor": 1.5, "mode": "trilinear"}),
+    ((1, 2, 3, 2, 2), {"size": (2, 3, 4), "mode": "nearest"}),
+]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape, how", MODES)
+def test_interpolate(compiled, dtype, shape, how):
+    torch.manual_seed(0)
+    x = torch.randn(shape).to(dtype)
+    both(lambda x: F.interpolate(x, **how), x, names=("resample", "resample_backward"))
+    found = F.interpolate(x.cuda().transpose(0, 1).contiguous().transpose(0, 1), **how)
+    same(found, F.interpolate(x, **how), dtype, 10)
+
+
+LAYERS = {
+    "lstm": (torch.nn.LSTM, {}, ("lstm_step", "lstm_back")),
+    "lstm without biases": (torch.nn.LSTM, {"bias": False}, ("lstm_step", "lstm_back")),
+    "lstm both ways": (torch.nn.LSTM, {"bidirectional": True}, ("lstm_step", "lstm_back")),
+    "gru": (torch.nn.GRU, {}, ("gru_step", "gru_back")),
+    "gru of two layers": (torch.nn.GRU, {"num_layers": 2, "bias": False}, ("gru_step", "gru_back")),
+    "tanh": (torch.nn.RNN, {}, ("plain_step", "plain_back")),
+    "relu": (torch.nn.RNN, {"nonlinearity": "relu"}, ("plain_step", "plain_back")),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_recurrent_layers(compiled, dtype, name, packed):
+    kind, options, kernels = LAYERS[name]
+    torch.manual_seed(0)
+    layers = {"cpu": kind(3, 5, **options).to(dtype)}
+    layers["cuda"] = copy.deepcopy(layers["cpu"]).cuda()
+    x = torch.randn(4, 3, 3).to(dtype)
+
+    def run(x):
+        layer = layers[x.device.type]
+        if packed:
+            x = torch.nn.utils.rnn.pack_padded_sequence(x, [4, 2, 1])
+        out, state = layer(x)
+        state = state if isinstance(state, tuple) else (state,)
+        return (out.data if packed else out, *state)
+
+    both(run, x, names=kernels)
+    for a, b in zip(layers["cuda"].parameters(), layers["cpu"].parameters(), strict=True):
+        same(a.grad, b.grad, dtype, 20)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("parts", [(True, True), (True, False), (False, True)])
+def test_lstm_cell(compiled, dtype, parts):
+    torch.manual_seed(0)
+    x, h, c = (torch.randn(2, n).to(dtype) for n in (3, 5, 5))
+    w_ih, w_hh = torch.randn(20, 3).to(dtype), torch.randn(20, 5).to(dtype)
+
+    def run(x, h, c, w_ih, w_hh):
+        made = torch.lstm_cell(x, (h, c), w_ih, w_hh)
+        return tuple(t for t, wanted in zip(made, parts, strict=True) if wanted)
+
+    both(run, x, h, c, w_ih, w_hh, factor=20, names=("lstm_step", "cell_back"))

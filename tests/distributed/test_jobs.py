@@ -192,6 +192,12 @@ def test_shards_and_checkpoints(job, tmp_path):
     assert result.codes == [0, 0, 0], result.text
 
 
+def test_meshes_of_two_dimensions(job, tmp_path):
+    """Tensor parallel layers in FSDP and DDP, and DTensors that are cut twice."""
+    result = job(4, "meshes.py", tmp_path)
+    assert result.codes == [0] * 4, result.text
+
+
 def test_on_gpus(job):
     """NCCL's calls, made to a stand-in: two processes with a device each, or one alone."""
     result = job(2, "gpus.py")

@@ -132,7 +132,7 @@ def test_mesh():
     mesh = dist.init_device_mesh("cpu", (1, 1), mesh_dim_names=("a", "b"))
     assert repr(mesh) == "DeviceMesh((a=1, b=1), 'cpu', stride=((), ()))"
     assert mesh["a"].get_group().size() == 1
-    assert mesh.get_coordinate() == [0, 0]
+    assert mesh.get_coordinate() == (0, 0)
     assert mesh.get_local_rank("b") == 0
     with pytest.raises(KeyError, match="Invalid mesh_dim_names"):
         mesh["c"]

@@ -38,6 +38,8 @@ MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
 
 # op name -> kernel(*arrays, *params), which returns NotImplemented for what it does not serve.
 _kernels: dict[str, Callable] = {}
+# The same for arrays of half precision, where an op would have them made float32.
+half_kernels: dict[str, Callable] = {}
 # The same for arrays of a CUDA device, entered when the first is used (_kernels/cuda).
 device_kernels: dict[str, Callable] = {}
 # And what writes into ``out=``, an array of the result's shape and dtype, maybe one of the inputs.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, errors, gpu, return_types, writing
-from rushlight._core.backend import MODULES, MetaArray, device_kernels, meta_array
+from rushlight._core.backend import MODULES, MetaArray, device_kernels, half_kernels, meta_array
 from rushlight._core.casting import astype
 from rushlight._core.record import Record
 from rushlight._core.saved_hooks import pack_entry
@@ -284,6 +284,11 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
     if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
         back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
         if back is not None:
+            quick = half_kernels.get(op.name)
+            if quick is not None and not meta:
+                made = quick(*arrays, *params)
+                if made is not NotImplemented:
+                    return made
             arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
     xp = MODULES.get(next(iter(kinds), ndarray), np)
     try:

@@ -46,6 +46,7 @@ class Cuda:
         self.functions: dict = {}  # compiled kernels
         self.exhausted: Any = ()  # what is raised where its memory is full
         self.libraries: dict = {}
+        self.tables: dict = {}  # of kernels, on the devices
         self.waiting: list = []  # arrays that other streams read, and the events they wait for
         self.pinned: dict = {}  # roots of pinned memory, by id
         self.sizes: dict = {}  # multiprocessors and threads of each, by device

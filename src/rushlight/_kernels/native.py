@@ -13,7 +13,7 @@ from ml_dtypes import bfloat16
 
 from rushlight._core.backend import kernel
 from rushlight._core.extension import C
-from rushlight._kernels import curves, moving, pooling, recurrent, rows
+from rushlight._kernels import curves, halves, moving, pooling, recurrent, rows
 
 F4 = np.dtype(np.float32)
 
@@ -104,3 +104,4 @@ if C is not None:
     pooling.register()
     recurrent.register()
     rows.register()
+    halves.register()

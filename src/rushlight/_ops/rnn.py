@@ -92,6 +92,8 @@ class LstmCell(Op):
 
     def vjp(g, gates, cell, c, need):
         g_h, g_c = g
+        if not grad_enabled():
+            return LstmCellBackward.call(g_h, g_c, gates, cell)
         i, f, n, o = gates.chunk(4, -1)
         i, f, n, o = i.sigmoid(), f.sigmoid(), n.tanh(), o.sigmoid()
         t = c.tanh()
@@ -102,6 +104,30 @@ class LstmCell(Op):
         to_i, to_f = to_c * n * i * (1 - i), to_c * cell * f * (1 - f)
         parts = [to_i, to_f, to_c * i * (1 - n * n), g_h * t * o * (1 - o)]
         return Cat.call(parts, -1), to_c * f
+
+
+class LstmCellBackward(Op):
+    """The gradients of the sums of the gates and of the cell before."""
+
+    tensors = ("g_h", "g_c", "gates", "cell")
+    optional = ("g_h", "g_c")
+    outputs = ("to_gates", "to_cell")
+    named = False
+    public = ()
+    differentiable = False  # where a second derivative is wanted, LstmCell.vjp's operators stand
+
+    def forward(xp, g_h, g_c, gates, cell):
+        hidden = cell.shape[-1]
+        sums = [gates[..., k * hidden : (k + 1) * hidden] for k in range(4)]
+        i, f, o = (1 / (1 + xp.exp(-sums[k])) for k in (0, 1, 3))
+        g = xp.tanh(sums[2])
+        t = xp.tanh(f * cell + i * g)
+        to_c = 0 if g_c is None else g_c
+        to_o = xp.zeros_like(cell)
+        if g_h is not None:
+            to_c, to_o = to_c + g_h * o * (1 - t * t), g_h * t * o * (1 - o)
+        parts = [to_c * g * i * (1 - i), to_c * cell * f * (1 - f), to_c * i * (1 - g * g), to_o]
+        return xp.concatenate(parts, -1), to_c * f
 
 
 # ---- layers --------------------------------------------------------------------------------------

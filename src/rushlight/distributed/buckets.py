@@ -11,9 +11,15 @@ __all__ = ["GradBucket"]
 FIRST_BUCKET_BYTES = 1 << 20
 
 
+def local_of(t: torch.Tensor) -> torch.Tensor:
+    """A DTensor's part of this process; others as they are."""
+    part: torch.Tensor = getattr(t, "_local_tensor", t)
+    return part
+
+
 def bytes_of(p: torch.Tensor) -> int:
     """The memory of a tensor."""
-    return p.numel() * p.element_size()
+    return local_of(p).numel() * p.element_size()
 
 
 def assign(
@@ -51,10 +57,11 @@ class Bucket:
         self.index, self.numbers = index, numbers
         self.params = [params[i] for i in numbers]
         first = self.params[0]
-        size = sum(p.numel() for p in self.params)
+        parts = [local_of(p) for p in self.params]
+        size = sum(p.numel() for p in parts)
         self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
         at, self.views = 0, []
-        for p in self.params:
+        for p in parts:
             self.views.append(self.flat[at : at + p.numel()].view(p.shape))
             at += p.numel()
         self.missing = len(numbers)

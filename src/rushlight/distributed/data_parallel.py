@@ -7,7 +7,7 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight.distributed.algorithms.join import Join, Joinable, JoinHook
-from rushlight.distributed.buckets import FIRST_BUCKET_BYTES, GradBucket
+from rushlight.distributed.buckets import FIRST_BUCKET_BYTES, GradBucket, local_of
 from rushlight.distributed.collectives import all_reduce, broadcast
 from rushlight.distributed.groups import default_group
 from rushlight.distributed.objects import all_gather_object
@@ -216,7 +216,7 @@ class DistributedDataParallel(Module, Joinable):
         if self.process_group.size() == 1:
             return
         by_dtype: dict[torch.dtype, list[torch.Tensor]] = {}
-        for t in tensors:
+        for t in map(local_of, tensors):
             by_dtype.setdefault(t.dtype, []).append(t)
         with torch.no_grad():
             for group in by_dtype.values():

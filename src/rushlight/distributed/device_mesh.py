@@ -48,7 +48,7 @@ class DeviceMesh:
             nccl.module()  # PyTorch's error where there is no GPU
         self._device_type = device_type
         grid = torch.as_tensor(mesh)
-        self.mesh = grid.to(torch.int64).detach()
+        self.mesh = grid.to(torch.int32).detach()
         self.mesh_dim_names = mesh_dim_names
         self._root: DeviceMesh | None = None
         self._flattened: dict[str, DeviceMesh] = {}
@@ -60,7 +60,7 @@ class DeviceMesh:
                 f"but found {self.mesh.numel()} ranks!"
             )
         place = (self.mesh == get_rank()).nonzero()
-        self._coordinate = place[0].tolist() if len(place) else None
+        self._coordinate = tuple(place[0].tolist()) if len(place) else None
         self._dim_groups = self._make_groups() if _groups is None else list(_groups)
 
     def _make_groups(self) -> list[ProcessGroup | None]:
@@ -86,13 +86,14 @@ class DeviceMesh:
         if self.mesh_dim_names:
             pairs = zip(self.mesh_dim_names, shape, strict=True)
             shape = f"({', '.join(f'{name}={size}' for name, size in pairs)})"
-        strides: list[Any] = []
-        step = 1
-        for size in reversed(self.mesh.shape):
-            strides.insert(0, step if size > 1 else ())
-            step *= size
+        strides = [self._stride(d) for d in range(self.ndim)]
         text = ", ".join(map(str, strides)) + ("," if len(strides) == 1 else "")
         return f"DeviceMesh({shape}, '{self._device_type}', stride=({text}))"
+
+    def _stride(self, dim: int) -> Any:
+        """How far apart the ranks along a dimension are."""
+        line = self.mesh.movedim(dim, 0).reshape(self.mesh.shape[dim], -1)
+        return int(line[1, 0] - line[0, 0]) if len(line) > 1 else ()
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -115,8 +116,8 @@ class DeviceMesh:
         unknown = [n for n in chosen if n not in self.mesh_dim_names]
         if unknown:
             raise KeyError(
-                f"Invalid mesh_dim_names {names} specified. "
-                f"Valid mesh_dim_names are {self.mesh_dim_names}."
+                f"Invalid mesh_dim_names {chosen} specified. "
+                f"Valid mesh_dim_names are {[*self.mesh_dim_names, *self._flattened]}."
             )
         if chosen == self.mesh_dim_names:
             return self
@@ -138,6 +139,31 @@ class DeviceMesh:
         )
         part._root = self if self._root is None else self._root
         return part
+
+    def joined(self, other: "DeviceMesh") -> "DeviceMesh":
+        """The mesh of which this one and another are slices, with the dimensions of both."""
+        root = self if self._root is None else self._root
+        names = *(self.mesh_dim_names or ()), *(other.mesh_dim_names or ())
+        if (other._root or other) is not root or not names:
+            raise ValueError(
+                f"{self} and {other} are not slices of one mesh: make one with init_device_mesh "
+                "and mesh_dim_names, and take both from it"
+            )
+        return root[names]
+
+    def is_first_slice(self) -> bool:
+        """Of slices of one mesh that hold the same tensors: is this the first?"""
+        return self._root is None or bool((self.mesh == self._root.mesh.reshape(-1)[0]).any())
+
+    def _unflatten(
+        self, dim: int | str, mesh_sizes: Sequence[int], mesh_dim_names: Sequence[str]
+    ) -> "DeviceMesh":
+        """The same processes with one dimension made into several."""
+        at = self._dim(dim)
+        shape = [*self.shape[:at], *mesh_sizes, *self.shape[at + 1 :]]
+        old = list(self.mesh_dim_names or ())
+        names = (*old[:at], *mesh_dim_names, *old[at + 1 :])
+        return DeviceMesh(self._device_type, self.mesh.reshape(shape), mesh_dim_names=names)
 
     def __enter__(self) -> "DeviceMesh":
         _stack.append(self)
@@ -175,12 +201,13 @@ class DeviceMesh:
         """How many processes, or how many along a dimension."""
         return self.mesh.numel() if mesh_dim is None else self.mesh.shape[mesh_dim]
 
-    def _dim(self, mesh_dim: int | str | None, name: str) -> int:
+    def _dim(self, mesh_dim: int | str | None, *more: str) -> int:
         if mesh_dim is None:
             if self.ndim > 1:
                 raise RuntimeError(
-                    f"Found the DeviceMesh have {self.ndim} dimensions. "
-                    "Optional kwarg `mesh_dim` needs to be specified when device_mesh.ndim > 1."
+                    f"Found the DeviceMesh have {self.ndim} dimensions",
+                    "Optional kwarg `mesh_dim` needs to be specified when device_mesh.ndim > 1.",
+                    *more,
                 )
             return 0
         if isinstance(mesh_dim, int):
@@ -191,7 +218,11 @@ class DeviceMesh:
 
     def get_group(self, mesh_dim: int | str | None = None) -> ProcessGroup:
         """The group along a dimension; RuntimeError without one if there are several."""
-        group = self._dim_groups[self._dim(mesh_dim, "get_group")]
+        hint = (
+            "If you want to get the list of all the ProcessGroups in the DeviceMesh,"
+            "please use `get_all_groups()` instead."
+        )
+        group = self._dim_groups[self._dim(mesh_dim, hint)]
         if group is None:
             raise RuntimeError("this process is not part of the mesh")
         return group
@@ -206,9 +237,9 @@ class DeviceMesh:
 
     def get_local_rank(self, mesh_dim: int | str | None = None) -> int:
         """Where this process stands along a dimension."""
-        return self.get_group(mesh_dim).rank()
+        return self.get_group(self._dim(mesh_dim)).rank()
 
-    def get_coordinate(self) -> list[int] | None:
+    def get_coordinate(self) -> tuple[int, ...] | None:
         """Where this process stands, or None if it is not part of the mesh."""
         return self._coordinate
 

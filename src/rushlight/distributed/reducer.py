@@ -8,7 +8,7 @@ import numpy as np
 
 from rushlight import _api as torch
 from rushlight.autograd import Variable
-from rushlight.distributed.buckets import Bucket, GradBucket, assign
+from rushlight.distributed.buckets import Bucket, GradBucket, assign, local_of
 from rushlight.distributed.collectives import all_reduce, gather_objects
 from rushlight.distributed.process_group import ProcessGroup
 from rushlight.futures import Future
@@ -111,6 +111,8 @@ class Reducer:
         self.ready.add(i)
         bucket, k = self.place[i]
         grad = self.params[i].grad
+        if grad is not None:
+            grad = local_of(grad)
         with torch.no_grad():
             if i in self.sparse:
                 bucket.sparse = grad
@@ -176,7 +178,10 @@ class Reducer:
             for n, p, view in zip(bucket.numbers, bucket.params, bucket.views, strict=True):
                 if n in unused:
                     continue
-                if self.as_views:
+                if local_of(p) is not p:  # the layer is cut: its gradient is a DTensor
+                    p.grad = p.detach().clone() if p.grad is None else p.grad
+                    local_of(p.grad).copy_(view)
+                elif self.as_views:
                     p.grad = view
                 elif p.grad is None:
                     p.grad = view.clone()

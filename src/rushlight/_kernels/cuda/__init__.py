@@ -13,6 +13,7 @@ from rushlight._kernels.cuda import (
     capturable,
     channels,
     convolution,
+    groups,
     joining,
     linalg,
     lookup,
@@ -22,13 +23,15 @@ from rushlight._kernels.cuda import (
     pointwise,
     pooling,
     random,
+    resample,
+    rnn,
     rows,
     scatter,
 )
 
 FAMILIES: Any = (
-    *(attention, capturable, channels, convolution, joining, linalg, lookup, losses, matmul),
-    *(optimizers, pointwise, pooling, random, rows, scatter),
+    *(attention, capturable, channels, convolution, groups, joining, linalg, lookup, losses),
+    *(matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import gpu
+from rushlight._kernels.cuda import groups
 from rushlight._kernels.cuda.compiler import (
     COMPUTED,
     ELEMENTS,
@@ -63,6 +64,8 @@ def fits(x: Any, *others: Any) -> bool:
 
 def native_batch_norm(x, weight, bias, view, affine, axes, eps):
     """Standardized by channel, with mean, 1 / deviation and variance."""
+    if tuple(axes) == (2,):
+        return groups.instance_norm(x, weight, bias, view, affine, axes, eps)
     if not fits(x, weight, bias) or tuple(axes) != (0, 2) or view[1] != x.shape[1]:
         return NotImplemented
     x, sizes, back = layout(x)

@@ -5,7 +5,7 @@ not serve, which goes to the record's forward on CuPy.
 import math
 from typing import Any
 
-from rushlight._kernels.cuda import channels
+from rushlight._kernels.cuda import channels, groups
 from rushlight._kernels.cuda.compiler import (
     COMPUTED,
     ELEMENTS,
@@ -16,16 +16,7 @@ from rushlight._kernels.cuda.compiler import (
     kernel,
     packed,
 )
-
-KEPT = 4  # packs of a row that a thread keeps in registers: KEPT of rows.cu
-
-
-def shape_of_launch(rows: int, n: int, dtype: Any, wide: bool) -> tuple[tuple, tuple]:
-    """Grid and block: a warp to a short row, a block to a long one."""
-    packs = n // (16 // dtype.itemsize if wide else 1)
-    threads = min(1024, max(32, -(-packs // KEPT // 32) * 32))
-    per_block = 4 if threads == 32 else 1
-    return (blocks(rows, per_block),), (threads, per_block)
+from rushlight._kernels.cuda.groups import shape_of_launch, summed
 
 
 def by_row(name: str, dtype: Any, rows: int, n: int, arrays: tuple, rest: tuple = ()) -> None:
@@ -110,6 +101,11 @@ def standardize_backward(g, x, mean, rstd, axes):
     """The gradient of rows, or of channels, that were standardized."""
     if tuple(axes) == (0, 2):
         return channels.standardize_backward(g, x, mean, rstd, axes)
+    first = groups.of_groups(x.shape, axes)
+    if first and g.shape == x.shape and fits(x, g):
+        rows = math.prod(x.shape[:first])
+        made = _to_rows(g.reshape(rows, -1), x.reshape(rows, -1), None, mean, rstd)
+        return made if made is NotImplemented else made.reshape(x.shape)
     if not fits(x, g) or tuple(axes) != (1,) or x.ndim != 2 or g.shape != x.shape:
         return NotImplemented
     return _to_rows(g, x, None, mean, rstd)
@@ -133,6 +129,8 @@ def norm_backward(g, x, weight, mean, rstd, view, axes):
     """The gradients of a layer norm's rows, weight and bias; or of a batch norm's."""
     if tuple(axes) == (0, 2):
         return channels.norm_backward(g, x, weight, mean, rstd, view, axes)
+    if x.ndim > 2 and groups.of_groups(x.shape, axes):
+        return groups.norm_backward(g, x, weight, mean, rstd, view, axes)
     if not fits(x, g, weight) or tuple(axes) != (1,) or x.ndim != 2 or g.shape != x.shape:
         return NotImplemented
     if weight.size != x.shape[1]:
@@ -148,17 +146,7 @@ def norm_backward(g, x, weight, mean, rstd, view, axes):
     call = kernel("rows", "layer_norm_weights", x.dtype)
     arrays = g, x, mean, rstd, of_weight, of_bias
     call((blocks(n, 32), parts), (32, 8), (*arrays, I8(rows), I8(n)))
-    return to_input, _summed(of_weight, weight), _summed(of_bias, weight)
-
-
-def _summed(parts, like):
-    """The parts of a sum over rows, added in order: the same bits each time."""
-    result = empty(like.shape, like.dtype)
-    n = parts.shape[1]
-    kernel("rows", "sum_parts", like.dtype)(
-        (blocks(n, 128),), (128,), (parts, result, I8(len(parts)), I8(n))
-    )
-    return result
+    return to_input, summed(of_weight, weight), summed(of_bias, weight)
 
 
 def fused_rms_norm(x, weight, rows, n, eps):

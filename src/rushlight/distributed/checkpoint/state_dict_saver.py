@@ -29,6 +29,7 @@ from rushlight.distributed.errors import DistError
 from rushlight.distributed.groups import default_group, is_initialized, new_group
 from rushlight.distributed.objects import all_gather_object, broadcast_object_list
 from rushlight.distributed.process_group import ProcessGroup
+from rushlight.distributed.tensor._utils import compute_local_shape_and_global_offset
 from rushlight.distributed.tensor.dtensor import DTensor, part_of
 from rushlight.distributed.tensor.placement_types import Partial, Shard
 
@@ -41,20 +42,13 @@ def box_of(t: torch.Tensor, rank: int = 0) -> tuple[Box, bool]:
     """Which part of the whole this process has, and whether it is the one to write it."""
     if not isinstance(t, DTensor):
         return ((0,) * t.ndim, tuple(t.shape)), rank == 0
-    sizes, starts = list(t.shape), [0] * t.ndim
-    writes = True
-    for d, p in enumerate(t.placements):
-        group = t.device_mesh.get_group(d)
-        if isinstance(p, Shard):
-            find = Shard.local_shard_size_and_offset
-            size, start = find(sizes[p.dim], group.size(), group.rank())
-            starts[p.dim] += start
-            sizes[p.dim] = size
-        elif isinstance(p, Partial):
-            raise NotImplementedError("a Partial tensor cannot be saved: redistribute it first")
-        elif group.rank() != 0:
-            writes = False
-    return (tuple(starts), tuple(sizes)), writes and 0 not in sizes
+    if any(isinstance(p, Partial) for p in t.placements):
+        raise NotImplementedError("a Partial tensor cannot be saved: redistribute it first")
+    sizes, starts = compute_local_shape_and_global_offset(t.shape, t.device_mesh, t.placements)
+    copies = [d for d, p in enumerate(t.placements) if not isinstance(p, Shard)]
+    first = all(t.device_mesh.get_group(d).rank() == 0 for d in copies)
+    writes = first and t.device_mesh.is_first_slice() and 0 not in sizes
+    return (starts, tuple(sizes)), writes
 
 
 def local_part(t: torch.Tensor) -> torch.Tensor:
@@ -159,7 +153,7 @@ def _joined(parts: list[tuple]) -> Metadata:
         for name, entry in tensors.items():
             known = found.setdefault(name, entry)
             if known is not entry:
-                known.chunks.extend(entry.chunks)
+                known.chunks.extend(c for c in entry.chunks if c not in known.chunks)
         for index in places:
             if index.offset is None:
                 metadata.state_dict_metadata[index.fqn] = BytesStorageMetadata()

@@ -18,11 +18,19 @@ from rushlight.distributed.collectives import (
 from rushlight.distributed.device_mesh import DeviceMesh
 from rushlight.distributed.tensor.dtensor import (
     DTensor,
+    as_parameter,
     distribute_tensor,
+    from_local,
     part_of,
     wrapped,
 )
-from rushlight.distributed.tensor.placement_types import Placement, Replicate, Shard
+from rushlight.distributed.tensor.moves import shard_of
+from rushlight.distributed.tensor.placement_types import (
+    Placement,
+    Replicate,
+    Shard,
+    _StridedShard,
+)
 from rushlight.nn import Module
 
 
@@ -41,16 +49,51 @@ class _Whole(Function):
 
 
 class Piece:
-    """One parameter: where it is used, its shard, and where it stands in the flat tensor."""
+    """One parameter: where it is used, its shard, and where it stands in the flat tensor.
 
-    def __init__(self, uses: list[tuple[Module, str]], param: Any) -> None:
+    ``layer`` is how it lies on the mesh of tensor parallel layers (mesh, placements, shape), if it
+    does: then ``whole``, gathered from the shards, is this process's part of that.
+    """
+
+    def __init__(self, uses: list[tuple[Module, str]], param: Any, mesh: DeviceMesh) -> None:
         self.uses = uses
-        self.sharded = param  # a DTensor parameter
+        self.layer: tuple[DeviceMesh, tuple[Placement, ...], torch.Size] | None = None
         self.shape = param.shape
+        places: list[Placement] = [Replicate()] * (mesh.ndim - 1) + [Shard(0)]
+        if not isinstance(param, DTensor):
+            self.sharded = distribute_tensor(param, mesh, places, src_data_rank=None)
+        elif param._mesh == mesh:
+            self.sharded = param
+        else:
+            self.layer = param._mesh, param._placements, param._whole
+            self.shape = part_of(param).shape
+            self.sharded = _shard_of_layer(param, mesh, places)
         self.rows = 0  # of the padded shard
         self.width = 1  # elements of a row
         self.start = 0  # in the flat shard
-        self.leaf: Any = None
+        self.whole: Any = None
+        self.leaf: Any = None  # what stands in for the parameter
+
+    def use(self, whole: torch.Tensor) -> None:
+        """The parameter is there: the modules have it."""
+        self.whole = self.leaf = whole
+        if self.layer is not None:
+            self.leaf = from_local(whole, *self.layer)
+        for module, name in self.uses:
+            module._parameters[name] = self.leaf
+
+
+def _shard_of_layer(param: Any, mesh: DeviceMesh, places: list[Placement]) -> Any:
+    """A parameter of a tensor parallel layer, cut once more: on the mesh of both."""
+    both = mesh.joined(param._mesh)
+    for p in param._placements:
+        if p.is_shard(0):
+            places = [*places[:-1], _StridedShard(0, split_factor=param._mesh.size())]
+    local = part_of(param)
+    if local.ndim:
+        local = shard_of(local, 0, mesh.get_group(mesh.ndim - 1)).clone()
+    result = wrapped(local, both, (*places, *param._placements), param._whole)
+    return as_parameter(result, param.requires_grad)
 
 
 class ShardGroup:
@@ -61,11 +104,7 @@ class ShardGroup:
         self.policy = policy
         self.group = mesh.get_group(mesh.ndim - 1)  # shards lie along the last dimension
         self.replicas = mesh.get_group(0) if mesh.ndim == 2 else None
-        places: list[Placement] = [Replicate()] * (mesh.ndim - 1) + [Shard(0)]
-        self.pieces = [
-            Piece(uses, p if isinstance(p, DTensor) else distribute_tensor(p, mesh, places))
-            for uses, p in found
-        ]
+        self.pieces = [Piece(uses, p, mesh) for uses, p in found]
         self.flat: torch.Tensor | None = None
         self.sync = True
         self.all_reduce = True  # over the replicas
@@ -121,16 +160,20 @@ class ShardGroup:
             self.flat = self._gathered()
             wholes = [self._whole(piece, self.flat) for piece in self.pieces]
         for i, (piece, whole) in enumerate(zip(self.pieces, wholes, strict=True)):
-            leaf = _Whole.apply(piece.sharded, whole, self, i)
-            piece.leaf = leaf
-            for module, name in piece.uses:
-                module._parameters[name] = leaf
+            piece.use(_Whole.apply(piece.sharded, whole, self, i))
+
+    def keep(self, piece: Piece) -> None:
+        """What was written to a whole parameter goes to the shards."""
+        whole = piece.whole.detach()
+        mine = shard_of(whole, 0, self.group) if whole.ndim else whole
+        with torch.no_grad():
+            part_of(piece.sharded).copy_(mine)
 
     def reshard(self) -> None:
         """The whole parameters are forgotten."""
         self.flat = None
         for piece in self.pieces:
-            piece.leaf = None
+            piece.whole = piece.leaf = None
         self.put_back()
 
     # ---- what autograd saves ---------------------------------------------------------------------
@@ -139,20 +182,19 @@ class ShardGroup:
         """What to save instead of a (view of a) whole parameter; None for other tensors."""
         at = t.data_ptr()
         for i, piece in enumerate(self.pieces):
-            leaf = piece.leaf
-            if leaf is None or leaf.dtype != t.dtype:
+            whole = piece.whole
+            if whole is None or whole.dtype != t.dtype:
                 continue
-            begin = leaf.data_ptr()
-            offset = at - begin
-            if 0 <= offset < max(leaf.numel() * leaf.element_size(), 1):
-                return self, i, tuple(t.shape), t.stride(), offset // leaf.element_size()
+            offset = at - whole.data_ptr()
+            if 0 <= offset < max(whole.numel() * whole.element_size(), 1):
+                return self, i, tuple(t.shape), t.stride(), offset // whole.element_size()
         return None
 
     def unpack(self, saved: Any) -> torch.Tensor:
         """The same view, of the parameter gathered again."""
         _, i, shape, stride, offset = saved
         self.unshard()
-        return self.pieces[i].leaf.detach().as_strided(shape, stride, offset)
+        return self.pieces[i].whole.detach().as_strided(shape, stride, offset)
 
     # ---- reduce ----------------------------------------------------------------------------------
 

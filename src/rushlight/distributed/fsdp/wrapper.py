@@ -27,7 +27,7 @@ from rushlight.distributed.fsdp.api import (
 from rushlight.distributed.fsdp.fully_shard import FSDPModule, MixedPrecisionPolicy, fully_shard
 from rushlight.distributed.fsdp.wrap import chosen
 from rushlight.distributed.groups import default_group
-from rushlight.distributed.tensor.dtensor import DTensor, distribute_tensor, part_of
+from rushlight.distributed.tensor.dtensor import DTensor, distribute_tensor
 from rushlight.nn import Module
 from rushlight.nn.utils import clip_grad_norm_
 
@@ -248,10 +248,7 @@ class FullyShardedDataParallel(Module):
         finally:
             for group in every:
                 for piece in group.pieces if writeback else ():
-                    p = piece.sharded
-                    new = distribute_tensor(piece.leaf.detach(), p.device_mesh, p.placements)
-                    with torch.no_grad():
-                        part_of(p).copy_(part_of(new))
+                    group.keep(piece)
                 group.reshard()
 
     @staticmethod

@@ -1,6 +1,7 @@
 """torch.distributed.tensor: tensors of which each process holds a part."""
 
 from rushlight.distributed.tensor import rules as rules
+from rushlight.distributed.tensor import views as views
 from rushlight.distributed.tensor.dtensor import DTensor as DTensor
 from rushlight.distributed.tensor.dtensor import distribute_module as distribute_module
 from rushlight.distributed.tensor.dtensor import distribute_tensor as distribute_tensor

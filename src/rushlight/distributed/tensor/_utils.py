@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rushlight import _api as torch
 from rushlight.distributed.device_mesh import DeviceMesh
-from rushlight.distributed.tensor.placement_types import Placement, Shard
+from rushlight.distributed.tensor.placement_types import Placement, Shard, cut_in_order
 
 
 def compute_local_shape_and_global_offset(
@@ -15,9 +15,12 @@ def compute_local_shape_and_global_offset(
     coordinate = mesh.get_coordinate()
     if coordinate is None:  # not in the mesh
         return torch.Size([0]), ()
-    for place, rank, size in zip(placements, coordinate, mesh.shape, strict=True):
+    for d in cut_in_order(placements):
+        place = placements[d]
         if isinstance(place, Shard):
-            length, start = Shard.local_shard_size_and_offset(shape[place.dim], size, rank)
+            length, start = Shard.local_shard_size_and_offset(
+                shape[place.dim], mesh.shape[d], coordinate[d]
+            )
             shape[place.dim] = length
             offset[place.dim] += start
     return torch.Size(shape), tuple(offset)

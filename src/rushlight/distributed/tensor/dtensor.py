@@ -5,6 +5,7 @@ element by element are done on the parts. For a few others there are rules; for 
 whole tensor is brought together first, which is right, and slow.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,13 @@ from rushlight.autograd import Function
 from rushlight.distributed.collectives import broadcast
 from rushlight.distributed.device_mesh import DeviceMesh, current_mesh
 from rushlight.distributed.tensor.moves import Gather, Reduce, Split, Spread
-from rushlight.distributed.tensor.placement_types import Partial, Placement, Replicate, Shard
+from rushlight.distributed.tensor.placement_types import (
+    Partial,
+    Placement,
+    Replicate,
+    Shard,
+    cut_in_order,
+)
 from rushlight.nn.functional import embedding, linear
 from rushlight.nn.parameter import Parameter
 from rushlight.overrides import DisableTorchFunctionSubclass
@@ -55,6 +62,11 @@ class DTensor(torch.Tensor):
         return self._placements
 
     @property
+    def _local_tensor(self) -> torch.Tensor:
+        """The part of this process, without history."""
+        return part_of(self)
+
+    @property
     def shape(self) -> torch.Size:
         """The shape of the whole."""
         return self._whole
@@ -72,9 +84,57 @@ class DTensor(torch.Tensor):
         """How many dimensions."""
         return len(self._whole)
 
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        """Dimensions from ``start_dim`` to ``end_dim`` joined into one."""
+        start, end = start_dim % max(self.ndim, 1), end_dim % max(self.ndim, 1)
+        joined = math.prod(self._whole[start : end + 1])
+        return self.reshape(*self._whole[:start], joined, *self._whole[end + 1 :])
+
+    def unbind(self, dim: int = 0) -> Any:
+        """The parts along a dimension, without it."""
+        return tuple(self.select(dim, i) for i in range(self._whole[dim]))
+
+    def __getitem__(self, index: Any) -> Any:
+        found = INDEX[0](self, index) if INDEX else NotImplemented
+        if found is not NotImplemented:
+            return found
+        whole = self.full_tensor()[_plain(index)]
+        return DTensor.from_local(whole, self._mesh)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        with torch.no_grad():
+            whole = self.full_tensor().clone()
+            whole[_plain(index)] = _plain(value)
+            self.copy_(whole)
+
+    def masked_select(self, mask: torch.Tensor) -> Any:
+        """The elements where ``mask`` is True."""
+        return self[mask.expand(self._whole)]
+
+    def fill_(self, value: Any) -> "DTensor":
+        """All elements become ``value``."""
+        part_of(self).fill_(value.full_tensor() if isinstance(value, DTensor) else value)
+        return self
+
+    def copy_(self, src: torch.Tensor, non_blocking: bool = False) -> "DTensor":
+        """The values of another tensor, which all processes have or which is cut, too."""
+        whole = src.expand(self._whole)
+        part_of(self).copy_(local_or(whole, self._mesh, self._placements).detach())
+        return self
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The strides of the whole, which has no gaps, or one of them."""
+        steps = torch.empty(self._whole, device="meta").stride()
+        return steps if dim is None else steps[dim]
+
     def numel(self) -> int:
         """How many elements the whole has."""
         return self._whole.numel()
+
+    nelement = numel
+
+    def __len__(self) -> int:
+        return self._whole[0]
 
     def requires_grad_(self, requires_grad: bool = True) -> "DTensor":
         """requires_grad_(requires_grad=True): want gradients; they are DTensors."""
@@ -175,6 +235,13 @@ class DTensor(torch.Tensor):
         return dispatch(func, args, kwargs or {})
 
 
+def _plain(index: Any) -> Any:
+    """An index with whole tensors in it."""
+    if isinstance(index, tuple):
+        return tuple(map(_plain, index))
+    return index.full_tensor() if isinstance(index, DTensor) else index
+
+
 class DTensorParameter(DTensor, Parameter):
     """A parameter of which each process holds a part."""
 
@@ -239,14 +306,13 @@ def _placements(placements: Any, mesh: DeviceMesh, ndim: int) -> Placements:
             f"`placements` must have the same length as `device_mesh.ndim`! Found placements "
             f"length: {len(chosen)}, and device_mesh.ndim: {mesh.ndim}."
         )
-    return tuple(Shard(p.dim % ndim) if isinstance(p, Shard) else p for p in chosen)
+    return tuple(Shard(p.dim % ndim) if type(p) is Shard else p for p in chosen)
 
 
-def _sizes(whole: torch.Size, mesh: DeviceMesh, placements: Placements, upto: int) -> list[int]:
-    """The shape of the part after sharding along the first ``upto`` dimensions of the mesh."""
+def _sizes(whole: torch.Size, mesh: DeviceMesh, cuts: list[tuple[int, Placement]]) -> list[int]:
+    """The shape of the part after sharding along some dimensions of the mesh."""
     shape = list(whole)
-    for d in range(upto):
-        p = placements[d]
+    for d, p in cuts:
         if isinstance(p, Shard):
             find = Shard.local_shard_size_and_offset
             group = mesh.get_group(d)
@@ -264,16 +330,18 @@ def moved(
     """The part of this process in another layout: brought together as far as needed, cut again."""
     if have == want:
         return local
-    first = next(d for d in range(mesh.ndim) if have[d] != want[d])
-    for d in reversed(range(first, mesh.ndim)):
-        p, group = have[d], mesh.get_group(d)
+    cuts = [(d, have[d]) for d in cut_in_order(have)]
+    wanted = [(d, want[d]) for d in cut_in_order(want)]
+    same = next(i for i in range(mesh.ndim) if cuts[i] != wanted[i])
+    for i in reversed(range(same, mesh.ndim)):
+        (d, p), group = cuts[i], mesh.get_group(cuts[i][0])
         if isinstance(p, Partial):
             local = Reduce.apply(local, group, p.reduce_op)
         elif isinstance(p, Shard):
-            total = _sizes(whole, mesh, have, d)[p.dim]
+            total = _sizes(whole, mesh, cuts[:i])[p.dim]
             local = Gather.apply(local, p.dim, group, total)
-    for d in range(first, mesh.ndim):
-        p, group = want[d], mesh.get_group(d)
+    for d, p in wanted[same:]:
+        group = mesh.get_group(d)
         if isinstance(p, Shard):
             local = Split.apply(local, p.dim, group)
         elif isinstance(p, Partial) and group.rank() != 0:
@@ -359,6 +427,8 @@ _ELEMENTWISE = frozenset(
         "empty_like full_like rand_like randn_like sign square rsqrt reciprocal clamp clamp_",
         "detach detach_ to float double half bfloat16 type_as contiguous",
         "maximum minimum where eq ne lt le gt ge isnan isinf nan_to_num sqrt_ neg_",
+        "cos sin tan erf floor ceil round logical_not leaky_relu elu softplus hardtanh mish",
+        "rsub to_copy clamp_numbers clamp_min_number clamp_max_number masked_fill",
     )
     for name in line.split()
 )
@@ -552,5 +622,7 @@ def _embedding_rule(input: Any, weight: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 RULES: dict[Any, Callable[..., Any]] = {linear: _linear_rule, embedding: _embedding_rule}
+# What indexes the parts, if it can.
+INDEX: list[Callable[[DTensor, Any], Any]] = []
 # By the names of operators; these get the operator first.
 RULES_BY_NAME: dict[str, Callable[..., Any]] = {}

@@ -1,5 +1,7 @@
 """torch.distributed.tensor.placement_types: how a tensor lies on a dimension of a mesh."""
 
+from collections.abc import Sequence
+
 __all__ = ["Partial", "Placement", "Replicate", "Shard"]
 
 
@@ -38,7 +40,7 @@ class Shard(Placement):
         return dim is None or dim == self.dim
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Shard) and other.dim == self.dim
+        return type(other) is Shard and other.dim == self.dim
 
     def __hash__(self) -> int:
         return hash(("shard", self.dim))
@@ -60,12 +62,34 @@ class Shard(Placement):
 
 
 class _StridedShard(Shard):
-    """Parts of parts, which PyTorch's fused layers use; nothing here is one."""
+    """_StridedShard(dim, *, split_factor): a part of a part. Along ``dim`` the tensor is cut first
+    by another dimension of the mesh, into ``split_factor`` parts; ``fully_shard`` cuts so what
+    tensor parallel layers have cut along the same dimension.
+    """
 
     def __init__(self, dim: int, *, split_factor: int) -> None:
-        raise NotImplementedError(
-            "_StridedShard is not available in rushlight: shard each part of the fused weight"
-        )
+        super().__init__(dim)
+        self.split_factor = split_factor
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _StridedShard):
+            return self.dim == other.dim and self.split_factor == other.split_factor
+        return False
+
+    def __hash__(self) -> int:
+        return hash(("strided", self.dim, self.split_factor))
+
+    def __repr__(self) -> str:
+        return f"_StridedShard(dim={self.dim}, sf={self.split_factor})"
+
+    def __str__(self) -> str:
+        return f"_S({self.dim}, {self.split_factor})"
+
+
+def cut_in_order(placements: Sequence[Placement]) -> list[int]:
+    """The dimensions of the mesh in the order in which they cut: parts of parts come last."""
+    strided = [isinstance(p, _StridedShard) for p in placements]
+    return sorted(range(len(strided)), key=strided.__getitem__)
 
 
 class Replicate(Placement):

@@ -266,6 +266,102 @@ extern "C" __global__ void WIDE sum_parts(const ACC* parts, T* y, i64 count, i64
     narrow(y[i], total);
 }
 
+// ---- group norm and instance norm ------------------------------------------------------------------
+// A row is a group: n / inner channels of `inner` elements each, which have weights of their own.
+// Row r begins with channel (r n / inner) mod channels.
+
+#define FIRST_CHANNEL split(row * (n / inner), channels).rest
+
+template <int V>
+__device__ void group_norm(const T* x, const T* w, const T* b, T* y, ACC* mean, ACC* rstd, ACC* var,
+                           i64 rows, i64 n, ACC eps, i64 channels, i64 inner) {
+    THIS_ROW
+    Row<V> mine(x + row * n, n);
+    ACC total = 0, squares = 0;
+    mine.each([&](ACC value, i64) { total += value; });
+    ACC middle = over_row<Sum>(total) / n;
+    mine.each([&](ACC value, i64) { squares += (value - middle) * (value - middle); });
+    ACC spread = over_row<Sum>(squares) / n, scale = 1 / sqrt_(spread + eps);
+    i64 first = FIRST_CHANNEL;
+    if (w || b)
+        mine.map(y + row * n, [&](ACC value, i64 i) {
+            i64 c = first + split(i & ~(i64)(V - 1), inner).quotient;  // one for a pack
+            ACC made = (value - middle) * scale;
+            if (w) made *= widen(w[c]);
+            return b ? made + widen(b[c]) : made;
+        });
+    else
+        mine.map(y + row * n, [&](ACC value, i64) { return (value - middle) * scale; });
+    if (threadIdx.x) return;
+    mean[row] = middle, rstd[row] = scale;
+    if (var) var[row] = spread;
+}
+
+// Sums over each channel of each group, (rows, n): of g, and of g (x - mean) rstd. `each`: channels
+// of a group.
+template <int V>
+__device__ void channel_sums(const T* g, const T* x, const ACC* mean, const ACC* rstd, ACC* to_w,
+                             ACC* to_b, i64 rows, i64 n, i64 each) {
+    THIS_ROW
+    Row<V> given(g + row * n, n);
+    const T* input = x + row * n;
+    i64 group = split(row, each).quotient;
+    ACC middle = mean[group], first = 0, second = 0;
+    given.each([&](ACC value, i64 i) {
+        first += value;
+        second += value * (widen(input[i]) - middle);
+    });
+    first = over_row<Sum>(first), second = over_row<Sum>(second);
+    if (!threadIdx.x) to_b[row] = first, to_w[row] = second * rstd[group];
+}
+
+// rstd (g w - mean(g w) - hat mean(g w hat)), the means from the sums over channels
+template <int V>
+__device__ void group_norm_backward(const T* g, const T* x, const T* w, const ACC* mean,
+                                    const ACC* rstd, const ACC* sums_w, const ACC* sums_b, T* y,
+                                    i64 rows, i64 n, i64 channels, i64 inner) {
+    THIS_ROW
+    i64 own = n / inner, start = FIRST_CHANNEL;
+    ACC first = 0, second = 0;
+    for (i64 d = threadIdx.x; d < own; d += blockDim.x) {
+        ACC weight = widen(w[start + d]);
+        first += weight * sums_b[row * own + d], second += weight * sums_w[row * own + d];
+    }
+    first = over_row<Sum>(first) / n, second = over_row<Sum>(second) / n;
+    ACC middle = mean[row], scale = rstd[row];
+    const Pack<T, V>*given = (const Pack<T, V>*)(g + row * n), *input = (const Pack<T, V>*)(x + row * n);
+    Pack<T, V>* target = (Pack<T, V>*)(y + row * n);
+    for (i64 i = threadIdx.x; i < n / V; i += blockDim.x) {
+        Pack<T, V> a = given[i], b = input[i], made;
+        ACC weight = widen(w[start + split(i * V, inner).quotient]);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            ACC hat = (widen(b.of[v]) - middle) * scale;
+            narrow(made.of[v], scale * (widen(a.of[v]) * weight - first - hat * second));
+        }
+        target[i] = made;
+    }
+}
+
+#define GROUPS(name, V)                                                                            \
+    extern "C" __global__ void WIDE group_norm_##name(const T* x, const T* w, const T* b, T* y,         \
+                                                 ACC* mean, ACC* rstd, ACC* var, i64 rows, i64 n,  \
+                                                 ACC eps, i64 channels, i64 inner) {               \
+        group_norm<V>(x, w, b, y, mean, rstd, var, rows, n, eps, channels, inner);                 \
+    }                                                                                              \
+    extern "C" __global__ void WIDE channel_sums_##name(const T* g, const T* x, const ACC* mean,        \
+                                                   const ACC* rstd, ACC* to_w, ACC* to_b,          \
+                                                   i64 rows, i64 n, i64 each) {                    \
+        channel_sums<V>(g, x, mean, rstd, to_w, to_b, rows, n, each);                              \
+    }                                                                                              \
+    extern "C" __global__ void WIDE group_norm_backward_##name(                                         \
+        const T* g, const T* x, const T* w, const ACC* mean, const ACC* rstd, const ACC* sums_w,   \
+        const ACC* sums_b, T* y, i64 rows, i64 n, i64 channels, i64 inner) {                       \
+        group_norm_backward<V>(g, x, w, mean, rstd, sums_w, sums_b, y, rows, n, channels, inner);  \
+    }
+GROUPS(packed, PACK)
+GROUPS(single, 1)
+
 // ---- root mean square -----------------------------------------------------------------------------
 
 template <int V>

@@ -39,7 +39,10 @@ def parallelize_module(
         )
         return module
     if mesh.ndim != 1:
-        raise ValueError(f"tensor parallelism needs a mesh of one dimension, not {mesh}: slice it")
+        raise ValueError(
+            "`placements` must have the same length as `device_mesh.ndim`! Found placements "
+            f"length: 1, and device_mesh.ndim: {mesh.ndim}: give one dimension, as mesh['tp']"
+        )
     if isinstance(parallelize_plan, ParallelStyle):
         parallelize_plan.src_data_rank = src_data_rank
         return parallelize_plan._apply(module, mesh)
