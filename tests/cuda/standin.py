@@ -478,6 +478,8 @@ def lifted(function, name):
     """One of NumPy's functions on device arrays."""
 
     def call(*args, **kwargs):
+        if name == "may_share_memory":  # asks addresses alone
+            return function(*[a._a if type(a) is ndarray else a for a in args])
         if name in FROM_HOST and type(args[0]) is np.ndarray:
             copies["to device"] += 1
             return made(function(args[0], *args[1:], **kwargs).copy("K"))
@@ -652,6 +654,10 @@ def attach_method(name):
             return self if result is self._a else made(result)
         given = [self, *arrays_in(args), *arrays_in(tuple(kwargs.values()))]
         mine = self._a if name in LOOKS else inner(self)
+        if name in ("reshape", "ravel") and not np.may_share_memory(
+            self._a, getattr(np.ndarray, name)(self._a, *args, **kwargs)
+        ):
+            inner(self)  # it is copied, by the current device
         whole, named = (mine, *inner(args)), {k: inner(v) for k, v in kwargs.items()}
         result = getattr(np.ndarray, name)(*whole, **named)
         result = np.asarray(result) if isinstance(result, np.generic) else result
@@ -707,6 +713,7 @@ def is_available():
 
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
+simt.current = lambda: _current[0]
 simt.note = fake_blas.note = fake_cudnn.note = note
 libraries = {**fake_blas.libraries, "cudnn": fake_cudnn, "cupyx": fake_cupyx}
 libraries["cupyx.scipy.linalg"] = types.SimpleNamespace(

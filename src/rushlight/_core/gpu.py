@@ -23,6 +23,12 @@ NO_DRIVER = (
     "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed "
     "a driver from http://www.nvidia.com/Download/index.aspx"
 )
+OLD_DRIVER = (
+    "The NVIDIA driver on your system is too old (found version {}). Please update your GPU driver "
+    "by downloading and installing a new version from the URL: "
+    "http://www.nvidia.com/Download/index.aspx Alternatively, install rushlight[cuda12] in the "
+    "place of rushlight[cuda]."
+)
 NO_GPU = "No CUDA GPUs are available"
 FORKED = (
     "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must "
@@ -81,8 +87,7 @@ def install(module: Any) -> None:
     try:
         count = module.cuda.runtime.getDeviceCount()
     except RuntimeError as error:  # CUDARuntimeError is one
-        none = "NoDevice" in str(error)
-        cuda.missing = RuntimeError(NO_GPU if none else NO_DRIVER)
+        cuda.missing = RuntimeError(_why_missing(module, str(error)))
         return
     if not count:
         cuda.missing = RuntimeError(NO_GPU)
@@ -93,6 +98,16 @@ def install(module: Any) -> None:
     cuda.places = [devices.device("cuda", i) for i in range(count)]
     cuda.xp = MODULES[module.ndarray] = Module(module, np, module.ndarray)
     importlib.import_module(KERNELS).load(module)
+
+
+def _why_missing(module: Any, said: str) -> str:
+    """What is wrong where the runtime finds no devices."""
+    if "NoDevice" in said:
+        return NO_GPU
+    if "InsufficientDriver" in said:  # said without a driver too, whose version is 0 then
+        version = module.cuda.runtime.driverGetVersion()
+        return OLD_DRIVER.format(version) if version else NO_DRIVER
+    return NO_DRIVER
 
 
 def is_available() -> bool:
@@ -329,6 +344,19 @@ def moved(arrays: list, by_value: bool) -> list:
 def settle(result: Any) -> Any:
     """What a forward returned as an array of the current device."""
     return result if type(result) is cuda.kind else cuda.module.asarray(result)
+
+
+def where(array: Any) -> Any:
+    """A context in which the device of an array is current."""
+    return on(index_of(array)) if type(array) is cuda.kind else contextlib.nullcontext()
+
+
+def made_beside(x: Any, make: str, shape: Any, dtype: Any) -> Any:
+    """``empty``, ``zeros`` or ``ones`` on the device that an array is on."""
+    if type(x) is not cuda.kind:
+        return getattr(MODULES.get(type(x), np), make)(shape, dtype)
+    with on(index_of(x)):
+        return getattr(cuda.module, make)(shape, dtype)
 
 
 def module_of(array: Any) -> Any:

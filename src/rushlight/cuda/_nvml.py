@@ -37,6 +37,9 @@ def utilization(device: Any = None) -> int:
     """utilization(device=None) -> int
 
     Percent of the last sampled time, up to a second, in which a kernel ran.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.utilization())
     """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetUtilizationRates(handle).gpu)
@@ -46,31 +49,50 @@ def memory_usage(device: Any = None) -> int:
     """memory_usage(device=None) -> int
 
     Percent of the last sampled time in which the device's memory was read or written.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.memory_usage())
     """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetUtilizationRates(handle).memory)
 
 
 def device_memory_used(device: Any = None) -> int:
-    """device_memory_used(device=None) -> int: bytes in use by all processes together."""
+    """device_memory_used(device=None) -> int: bytes in use by all processes together.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.device_memory_used())
+    """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetMemoryInfo(handle).used)
 
 
 def temperature(device: Any = None) -> int:
-    """temperature(device=None) -> int: degrees Celsius."""
+    """temperature(device=None) -> int: degrees Celsius.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.temperature())
+    """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetTemperature(handle, _SENSOR_GPU))
 
 
 def power_draw(device: Any = None) -> int:
-    """power_draw(device=None) -> int: milliwatts, averaged over a second."""
+    """power_draw(device=None) -> int: milliwatts, averaged over a second.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.power_draw())
+    """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetPowerUsage(handle))
 
 
 def clock_rate(device: Any = None) -> int:
-    """clock_rate(device=None) -> int: megahertz of the multiprocessors."""
+    """clock_rate(device=None) -> int: megahertz of the multiprocessors.
+
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.clock_rate())
+    """
     library, handle = _handle(device)
     return int(library.nvmlDeviceGetClockInfo(handle, _CLOCK_SM))
 
@@ -78,9 +100,8 @@ def clock_rate(device: Any = None) -> int:
 def list_gpu_processes(device: Any = None) -> str:
     """list_gpu_processes(device=None) -> str: who uses a device, and how much of its memory.
 
-    >>> print(torch.cuda.list_gpu_processes())  # doctest: +SKIP
-    GPU:0
-    process       1234 uses      512.000 MB GPU memory
+    >>> if torch.cuda.is_available():
+    ...     print(torch.cuda.list_gpu_processes())
     """
     try:
         library, handle = _handle(device)
