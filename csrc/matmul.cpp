@@ -2,6 +2,7 @@
 // multiplications plain loops are quickest, beyond that gemm.cpp's. Half precision is summed in float32 and rounded once.
 #include "arrays.h"
 #include "gemm.h"
+#include "kernels.h"
 
 #include <utility>
 
@@ -290,7 +291,11 @@ PyObject *bmm(PyObject *, PyObject *const *args, Py_ssize_t given) {
 }
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name "(x, y, ...) -> matrix, or NotImplemented"}
-PyMethodDef methods[] = {METHOD(mm), METHOD(mv), METHOD(addmm), METHOD(bmm),           METHOD(batched_matmul), METHOD(linear),
+// multiplies_bfloat16() -> bool: does this CPU?
+PyObject *multiplies_bfloat16(PyObject *, PyObject *) { return PyBool_FromLong(bfloat16_forms() != nullptr); }
+
+PyMethodDef methods[] = {{"multiplies_bfloat16", multiplies_bfloat16, METH_NOARGS, "multiplies_bfloat16() -> bool: does this CPU?"},
+                         METHOD(mm), METHOD(mv), METHOD(addmm), METHOD(bmm),           METHOD(batched_matmul), METHOD(linear),
                          METHOD(linear_input), METHOD(linear_weight), {nullptr}};
 
 }  // namespace

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from rushlight._core import device as devices
+from rushlight._core import gpu
 from rushlight._core.arguments import bind
 from rushlight._core.dispatch import record
 from rushlight._core.record import Record
@@ -27,9 +28,11 @@ COMPRESSED = {  # layout -> its compressed dimension
 }
 
 
-def unsupported(name: str, layout: object = devices.sparse_coo) -> NotImplementedError:
+def unsupported(
+    name: str, layout: object = devices.sparse_coo, place: str = "CPU"
+) -> NotImplementedError:
     """The refusal of an operator that has no rule for sparse tensors."""
-    backend = "SparseCPU" if layout is devices.sparse_coo else "SparseCsrCPU"
+    backend = f"Sparse{place}" if layout is devices.sparse_coo else f"SparseCsr{place}"
     return NotImplementedError(
         f"Could not run 'aten::{name}' with arguments from the '{backend}' backend: rushlight has "
         f"no {name} for sparse tensors, call to_dense() first"
@@ -88,26 +91,40 @@ class SparseArray:
         if self.layout is devices.sparse_coo:
             return self.indices[0]
         starts, plain = self.indices
-        outer = np.repeat(np.arange(len(starts) - 1, dtype=plain.dtype), np.diff(starts))
+        xp = gpu.module_of(plain)
+        if xp is np:
+            outer = np.repeat(np.arange(len(starts) - 1, dtype=plain.dtype), np.diff(starts))
+        else:
+            places = xp.arange(len(plain), dtype=starts.dtype)
+            outer = (xp.searchsorted(starts, places, "right") - 1).astype(plain.dtype)
         rows, columns = (plain, outer) if COMPRESSED[self.layout] else (outer, plain)
         if self.layout not in BLOCKED:
-            return np.stack([rows, columns])
+            return xp.stack([rows, columns])
         height, width = self.values.shape[1:]
-        down = rows[:, None, None] * height + np.arange(height)[:, None]
-        across = columns[:, None, None] * width + np.arange(width)
-        return np.stack(np.broadcast_arrays(down, across))
+        down = rows[:, None, None] * height + xp.arange(height)[:, None]
+        across = columns[:, None, None] * width + xp.arange(width)
+        return xp.stack(xp.broadcast_arrays(down, across))
 
     def dense(self) -> np.ndarray:
         """The dense array; values of one place are added up."""
-        result = np.zeros(self.shape, self.dtype)
+        xp = gpu.module_of(self.values)
+        result = xp.zeros(self.shape, self.dtype)
         places: Any = tuple(self.coordinates())
         if self.coalesced and places:
             result[places] = self.values
         else:
             everywhere: Any = ...
             values = self.values if places else self.values.sum(0)
-            np.add.at(result, places or everywhere, values)
+            if places or xp is np:
+                xp.add.at(result, places or everywhere, values)
+            else:
+                result += values
         return result
+
+    def each(self, function: Callable) -> "SparseArray":
+        """The same with a function of each array in its place."""
+        indices = tuple([function(i) for i in self.indices])
+        return SparseArray(self.layout, self.shape, indices, function(self.values), self.coalesced)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -144,8 +161,17 @@ class SparseTensor(Tensor):
 
     @property
     def device(self) -> devices.device:
-        """Where it is: the CPU."""
-        return devices.CPU
+        """Where its indices and values are."""
+        return gpu.place_of(self._data.values)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Is it on a CUDA device?"""
+        return type(self._data.values) is gpu.cuda.kind
+
+    def get_device(self) -> int:
+        """get_device() -> int: the index of the CUDA device, -1 on the CPU."""
+        return gpu.index_of(self._data.values) if self.is_cuda else -1
 
     @property
     def is_sparse(self) -> bool:
@@ -240,15 +266,16 @@ class SparseTensor(Tensor):
     ) -> Any:
         rule = RULES.get(func.__name__)
         if rule is None:
-            layout = next((a.layout for a in args if isinstance(a, SparseTensor)), None)
-            raise unsupported(func.__name__, layout or devices.sparse_coo)
+            found = next((a for a in args if isinstance(a, SparseTensor)), None)
+            if found is None:
+                raise unsupported(func.__name__)
+            raise unsupported(func.__name__, found.layout, "CUDA" if found.is_cuda else "CPU")
         return rule(*args, **(kwargs or {}))
 
 
 def copied(x: SparseArray) -> SparseArray:
     """The same in memory of its own."""
-    indices = tuple([i.copy() for i in x.indices])
-    return SparseArray(x.layout, x.shape, indices, x.values.copy(), x.coalesced)
+    return x.each(gpu.copied)
 
 
 def wrap_sparse(data: SparseArray, node: Any = None) -> SparseTensor:
@@ -265,12 +292,23 @@ def sparse_entry(op: Record) -> Callable:
     def call(*args, **kw):
         args = bind(op, args, kw)
         tensors, params = args[:count], args[count:]
-        r = op.run(np, *[None if t is None else t._data for t in tensors], *params)
-        t = wrap_sparse(r) if type(r) is SparseArray else wrap(np.asarray(r))
+        arrays = [None if t is None else t._data for t in tensors]
+        plain = [a.values if type(a) is SparseArray else a for a in arrays]
+        if any(type(a) is gpu.cuda.kind for a in plain):
+            with gpu.on(gpu.common(plain)):
+                r = op.run(gpu.cuda.xp, *arrays, *params)
+        else:
+            r = op.run(np, *arrays, *params)
+        t = wrap_sparse(r) if type(r) is SparseArray else wrap(asarray(r))
         record(op, tensors, params, t)
         return t
 
     return call
+
+
+def asarray(x: Any) -> Any:
+    """A record's result as an array: of the host, or the device's that it is."""
+    return x if type(x) is gpu.cuda.kind else np.asarray(x)
 
 
 def replace(t: SparseTensor, result: SparseTensor) -> SparseTensor:

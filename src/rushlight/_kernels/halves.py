@@ -13,7 +13,7 @@ import numpy as np
 from rushlight._core.backend import half_kernels, kernel_for
 from rushlight._core.extension import C
 from rushlight._core.memory import empty
-from rushlight._kernels import curves, pooling
+from rushlight._kernels import conv_bfloat16, curves, pooling
 
 F4 = np.dtype(np.float32)
 DIRECT = (
@@ -110,6 +110,16 @@ def max_pool_backward(native: Callable, g: Any, x: Any, result: Any, *how: Any) 
 SAMPLED = (convolution, conv_transpose, conv_weight, max_pool, max_pool_backward)
 
 
+def first(product: Callable, sampled: Callable) -> Callable:
+    """A product of bfloat16 where that serves."""
+
+    def run(*args: Any) -> Any:
+        made = product(*args)
+        return sampled(*args) if made is NotImplemented else made
+
+    return run
+
+
 def register() -> None:
     """Enter them. Called once, after the kernels for float32."""
     for name in DIRECT:
@@ -118,3 +128,9 @@ def register() -> None:
         half_kernels[name] = native
     for function in SAMPLED:
         half_kernels[function.__name__] = partial(function, kernel_for(function.__name__))
+    for product in (
+        conv_bfloat16.convolution,
+        conv_bfloat16.conv_transpose,
+        conv_bfloat16.conv_weight,
+    ):
+        half_kernels[product.__name__] = first(product, half_kernels[product.__name__])

@@ -8,6 +8,7 @@ from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
 from rushlight._core.op import Op, public
+from rushlight._core.sparse import SparseArray, wrap_sparse
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import (
     Node,
@@ -376,6 +377,11 @@ class Move:
         return (to_device(g, node.params[0]),)
 
 
+def moved(x, device):
+    """An array on the CPU or on another device."""
+    return gpu.to_host(x) if device.type == "cpu" else gpu.to_device(x, device)
+
+
 def to_device(input, device, later=False):
     """A tensor on another device; from the meta device there is nothing to copy. ``later``: a copy
     to the host, into pinned memory, is not waited for."""
@@ -384,11 +390,11 @@ def to_device(input, device, later=False):
         return wrap(meta_array(x.shape, x.dtype))
     if type(x) is MetaArray:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    if input.layout is not devices.strided or type(x) not in (np.ndarray, gpu.cuda.kind):
-        raise NotImplementedError(
-            f"moving a tensor of layout {input.layout} to {device}: move its dense parts"
-        )
-    if device.type == "cpu":
+    if type(x) is SparseArray:
+        result = wrap_sparse(x.each(lambda a: moved(a, device)))
+    elif type(x) not in (np.ndarray, gpu.cuda.kind):
+        raise NotImplementedError(f"moving a tensor of layout {input.layout} to {device}")
+    elif device.type == "cpu":
         result = wrap(gpu.to_host_later(x) if later else gpu.to_host(x))
     else:
         result = wrap(gpu.to_device(x, device))

@@ -162,7 +162,7 @@ def values_of_gradient(g, rows, columns, layout):
 
 def spread_starts(starts):
     """Where the stretches begin -> which stretch each value belongs to: [0, 2, 3] -> [0, 0, 1]."""
-    stretch = arange(starts.shape[0] - 1)
+    stretch = arange(starts.shape[0] - 1, device=starts.device)
     return stretch.repeat_interleave(starts[1:] - starts[:-1])
 
 
@@ -293,7 +293,7 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
 def from_dense(x, k, label):
     """The COO tensor with indices for the first ``k`` dimensions of a dense one."""
     if not k:
-        none = zeros((0, 1), dtype=dtypes.int64)
+        none = zeros((0, 1), dtype=dtypes.int64, device=x.device)
         return coo(x.unsqueeze(0), none, x.shape, True, label)
     filled = x != 0
     if k < x.ndim:
@@ -365,7 +365,7 @@ def to_compressed(x, layout):
 
 def starts_of(outer, count):
     """The inverse of ``spread_starts``: where each of ``count`` stretches begins."""
-    starts = zeros(count + 1, dtype=dtypes.int64)
+    starts = outer.new_zeros(count + 1, dtype=dtypes.int64)
     starts[1:] = outer.bincount(minlength=count).cumsum(0)
     return starts
 

@@ -59,10 +59,10 @@ class check_sparse_tensor_invariants:
         return checked
 
 
-def _place(device):
-    """Sparse tensors live on the CPU."""
-    if device is not None and devices.resolve(device).type != "cpu":
-        raise NotImplementedError("sparse tensors live on the CPU here: leave device out")
+def _together(device, values, *indices):
+    """Values and indices on the device that was named, or else where the values are."""
+    place = values.device if device is None else devices.resolve(device)
+    return [t if t.device == place else t.to(place) for t in (values, *indices)]
 
 
 def _only(expected, layout):
@@ -115,11 +115,11 @@ def sparse_coo_tensor(
            size=(2, 2), nnz=2, layout=torch.sparse_coo)
     """
     check_options(None, pin_memory)
-    _place(device)
     if values is None:  # sparse_coo_tensor(size): no values at all
         size = indices if size is None else size
         indices, values = zeros((len(size), 0), dtype=dtypes.int64), zeros(0, dtype=dtype)
     indices, values = _tensor_of(indices).to(dtypes.int64), _tensor_of(values, dtype)
+    values, indices = _together(device, values, indices)
     checks = _checking[0] if check_invariants is None else check_invariants
     if indices.ndim != 2 and (checks or size is None or len(size) == indices.shape[0]):
         raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(indices.shape)}")
@@ -205,11 +205,10 @@ def sparse_compressed_tensor(
             [4., 0.]])
     """
     check_options(None, pin_memory)
-    _place(device)
     if layout not in COMPRESSED:
         raise NotImplementedError(f"no layout {layout} here: use torch.sparse_csr or sparse_csc")
     starts, plain = _tensor_of(compressed_indices), _tensor_of(plain_indices)
-    values = _tensor_of(values, dtype)
+    values, starts, plain = _together(device, _tensor_of(values, dtype), starts, plain)
     block_dims = 2 if layout in BLOCKED else 0
     if values.ndim <= block_dims:
         raise RuntimeError(

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from rushlight._core import dtypes
+from rushlight._core.backend import device_kernels
 from rushlight._core.errors import leaf_in_place
 from rushlight._core.op import conj
 from rushlight._core.sparse import (
@@ -201,6 +204,18 @@ def _check_product(x, y):
 BLOCK = 1 << 14  # values at a time: their products stay in the cache
 
 
+def product_there(xp, rows, columns, values, y, count):
+    """The same on a device: by its kernel, or by adding all products where they belong."""
+    kernel = device_kernels.get("sparse_product")
+    made = NotImplemented if kernel is None else kernel(rows, columns, values, y, count)
+    if made is not NotImplemented:
+        return made
+    wide = xp.float32 if values.dtype in dtypes.HALF else values.dtype
+    result = xp.zeros((count, y.shape[1]), wide)
+    xp.add.at(result, rows, y[columns].astype(wide) * values[:, None].astype(wide))
+    return result.astype(values.dtype, copy=False)
+
+
 class SparseProduct(Sparse):
     """A sparse matrix by a dense one, row by row; ``label`` is what its history is called."""
 
@@ -213,6 +228,8 @@ class SparseProduct(Sparse):
         if not s.coalesced or s.layout not in (COO, CSR):
             order = xp.argsort(rows, kind="stable")
             rows, columns, values = rows[order], columns[order], values[order]
+        if xp is not np:
+            return product_there(xp, rows, columns, values, y, s.shape[0])
         wide = xp.float32 if values.dtype in dtypes.HALF else values.dtype
         result = xp.zeros((s.shape[0], y.shape[1]), wide)
         heads = xp.flatnonzero(xp.diff(rows, prepend=-1))  # where each row that has values begins

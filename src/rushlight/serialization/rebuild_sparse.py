@@ -59,13 +59,14 @@ def _rebuild_sparse_tensor(layout, data):
 
 
 def _check_kinds(tensors, size):
-    """An error unless the parts are dense tensors on the CPU, the indices of integers."""
+    """An error unless the parts are dense tensors, the indices of integers."""
     for part in tensors:
         if not isinstance(part, Tensor) or part.layout is not devices.strided:
             raise TypeError(f"a part of a sparse tensor is of type {type(part).__name__}")
-        if part.device.type != "cpu":
+        if part.device.type not in ("cpu", "cuda"):
             raise NotImplementedError(
-                "sparse tensors live on the CPU here: this file has one, use map_location='cpu'"
+                f"this file has a sparse tensor, which there is none of on {part.device}: use "
+                "map_location='cpu'"
             )
     if any(part.dtype not in (dtypes.int64, dtypes.int32) for part in tensors[:-1]):
         raise RuntimeError("the indices of a sparse tensor in this file are not integers")

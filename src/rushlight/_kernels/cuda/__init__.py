@@ -27,11 +27,12 @@ from rushlight._kernels.cuda import (
     rnn,
     rows,
     scatter,
+    sparse,
 )
 
 FAMILIES: Any = (
     *(attention, capturable, channels, convolution, groups, joining, linalg, lookup, losses),
-    *(matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter),
+    *(matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter, sparse),
 )
 
 
