@@ -213,6 +213,11 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
 
     What is in use and reserved, as a table for people to read. ``abbreviated`` changes nothing:
     these are all the numbers there are. Without a device KeyError, as in PyTorch.
+
+    >>> torch.cuda.memory_summary()
+    Traceback (most recent call last):
+        ...
+    KeyError: 'allocated_bytes.all.current'
     """
     stats = memory_stats(device)
     rows = [
