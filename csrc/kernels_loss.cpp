@@ -69,9 +69,7 @@ template <typename Loss> double total(const float *x, const float *y, size_t n, 
     }
     for (; i < last; i += WIDTH) {
       size_t m = last - i < WIDTH ? last - i : WIDTH;
-      V v = Loss::value(load_part(x + i, m, 0), load_part(y + i, m, 0), p);
-      for (size_t k = m; k < WIDTH; k++) v[k] = 0;
-      b += v;
+      b += RUSHLIGHT_NAMESPACE::first(Loss::value(load_part(x + i, m, 0), load_part(y + i, m, 0), p), m, 0);
     }
     result += sum(a + b);
   }

@@ -22,9 +22,7 @@ inline V fold(const float *x, size_t n, float neutral, Function f, Join join) {
     i += WIDTH;
   }
   if (i < n) {
-    V last = f(load_part(x + i, n - i, neutral));
-    for (size_t k = n - i; k < WIDTH; k++) last[k] = neutral;
-    b = join(b, last);
+    b = join(b, first(f(load_part(x + i, n - i, neutral)), n - i, neutral));
   }
   return join(a, b);
 }
@@ -63,45 +61,16 @@ template <typename Function> inline float row_sum2(const float *x, const float *
     i += WIDTH;
   }
   if (i < n) {
-    V last = f(load_part(x + i, n - i, 0), load_part(y + i, n - i, 0));
-    for (size_t k = n - i; k < WIDTH; k++) last[k] = 0;
-    a += last;
+    a += first(f(load_part(x + i, n - i, 0), load_part(y + i, n - i, 0)), n - i, 0);
   }
   return sum(a);
 }
 
-// Rows shorter than this would leave most lanes of a vector idle; they share vectors where the work is per element.
-constexpr size_t SHORT = 16;
-
-inline float short_max(const float *x, size_t n) {
-  float m = x[0];
-  for (size_t i = 1; i < n; i++) m = x[i] > m || x[i] != x[i] ? x[i] : m;
-  return m;
-}
-
-inline float short_sum(const float *x, size_t n) {
-  float total = 0;
-  for (size_t i = 0; i < n; i++) total += x[i];
-  return total;
-}
-
-// out = exp(x - max of its row)
-void short_exponentials(const float *x, float *out, size_t rows, size_t n) {
-  for (size_t r = 0; r < rows; r++) {
-    float m = short_max(x + r * n, n);
-    for (size_t i = 0; i < n; i++) out[r * n + i] = x[r * n + i] - m;
-  }
-  each(out, out, rows * n, [](V v) { return exp(v); });
-}
-
 void softmax(const float *x, float *out, size_t rows, size_t n) {
-  if (n < SHORT) {
-    short_exponentials(x, out, rows, n);
-    for (size_t r = 0; r < rows; r++, out += n) {
-      float scale = 1.0f / short_sum(out, n);
-      for (size_t i = 0; i < n; i++) out[i] *= scale;
-    }
-    return;
+  for (; n <= WIDTH && rows; rows--, x += n, out += n) {  // a row is a vector
+    V v = load_part(x, n, -INF);
+    V e = first(exp(v - max(v)), n, 0);
+    store_part(out, e * (1.0f / sum(e)), n);
   }
   for (size_t r = 0; r < rows; r++, x += n, out += n) {
     float m = row_max(x, n);
@@ -111,37 +80,42 @@ void softmax(const float *x, float *out, size_t rows, size_t n) {
   }
 }
 
-inline float log_of(float x) { return log(constant(x))[0]; }
-
-void softmax_logs(const float *x, float *out, float *logs, size_t rows, size_t n) {
-  if (n < SHORT) short_exponentials(x, out, rows, n);
-  for (size_t r = 0; r < rows; r++, x += n, out += n, logs += 2) {
-    float m = n < SHORT ? short_max(x, n) : row_max(x, n), total = n < SHORT ? short_sum(out, n) : 0;
-    if (n >= SHORT) {
-      each(x, out, n, [=](V v) { return exp(v - m); });
-      total = row_sum(out, n, [](V v) { return v; });
-    }
-    float scale = 1.0f / total;
-    each(out, out, n, [=](V v) { return v * scale; });
-    logs[0] = m;
-    logs[1] = log_of(total);
+// Rows in groups whose logarithms are taken together: totals(row, top) gives the maximum and what a logarithm is taken of,
+// then(row, top, logarithm) uses it. Long rows would leave the cache in between.
+template <typename Totals, typename Then> inline void with_logs(size_t rows, size_t n, Totals totals, Then then) {
+  constexpr size_t LONG = 1 << 12;
+  size_t group = n < LONG ? WIDTH : 1;
+  for (size_t r = 0; r < rows; r += group) {
+    size_t some = rows - r < group ? rows - r : group;
+    float top[WIDTH], total[WIDTH];
+    for (size_t k = 0; k < some; k++) total[k] = totals(r + k, top[k]);
+    store(total, log(load_part(total, some, 1)));
+    for (size_t k = 0; k < some; k++) then(r + k, top[k], total[k]);
   }
 }
 
+void softmax_logs(const float *x, float *out, float *logs, size_t rows, size_t n) {
+  auto totals = [=](size_t r, float &m) {
+    float *to = out + r * n, top = m = row_max(x + r * n, n);
+    each(x + r * n, to, n, [=](V v) { return exp(v - top); });
+    float total = row_sum(to, n, [](V v) { return v; }), scale = 1.0f / total;
+    each(to, to, n, [=](V v) { return v * scale; });
+    return total;
+  };
+  with_logs(rows, n, totals, [=](size_t r, float m, float logarithm) {
+    logs[2 * r] = m;
+    logs[2 * r + 1] = logarithm;
+  });
+}
+
 void log_softmax(const float *x, float *out, size_t rows, size_t n) {
-  if (n < SHORT) {
-    short_exponentials(x, out, rows, n);
-    for (size_t r = 0; r < rows; r++, x += n, out += n) {
-      float m = short_max(x, n), logarithm = log_of(short_sum(out, n));
-      for (size_t i = 0; i < n; i++) out[i] = (x[i] - m) - logarithm;
-    }
-    return;
-  }
-  for (size_t r = 0; r < rows; r++, x += n, out += n) {
-    float m = row_max(x, n);
-    float logarithm = log_of(row_sum(x, n, [=](V v) { return exp(v - m); }));
-    each(x, out, n, [=](V v) { return (v - m) - logarithm; });
-  }
+  auto totals = [=](size_t r, float &m) {
+    float top = m = row_max(x + r * n, n);
+    return row_sum(x + r * n, n, [=](V v) { return exp(v - top); });
+  };
+  with_logs(rows, n, totals, [=](size_t r, float m, float logarithm) {
+    each(x + r * n, out + r * n, n, [=](V v) { return (v - m) - logarithm; });
+  });
 }
 
 void softmax_backward(const float *g, const float *y, float *out, size_t rows, size_t n) {
@@ -207,11 +181,12 @@ void standardize_backward(const float *g, const float *x, const float *means, co
 
 // log(sum(exp(x))) of each row; infinite maxima are not subtracted
 void log_sums(const float *x, float *out, size_t rows, size_t n) {
-  for (size_t r = 0; r < rows; r++, x += n) {
-    float m = row_max(x, n);
-    m = m == INF || m == -INF ? 0.0f : m;
-    out[r] = log_of(row_sum(x, n, [=](V v) { return exp(v - m); })) + m;
-  }
+  auto totals = [=](size_t r, float &m) {
+    float top = row_max(x + r * n, n);
+    top = m = top == INF || top == -INF ? 0.0f : top;
+    return row_sum(x + r * n, n, [=](V v) { return exp(v - top); });
+  };
+  with_logs(rows, n, totals, [=](size_t r, float m, float logarithm) { out[r] = logarithm + m; });
 }
 
 // ---- the same down columns: (n, inner)[:, first:last], a strip that stays in the cache at a time ---------------------

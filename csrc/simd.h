@@ -5,6 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace rushlight {
 namespace RUSHLIGHT_NAMESPACE {
 namespace {
@@ -28,19 +32,44 @@ inline V load(const float *p) {
 
 inline void store(float *p, V v) { __builtin_memcpy(p, &v, sizeof v); }
 
-// The first n lanes, the others `fill`.
+inline V constant(float x) { return V{} + x; }
+
+#if defined(__AVX512F__)
+constexpr I PLACES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(__AVX2__)
+constexpr I PLACES = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+constexpr I PLACES = {0, 1, 2, 3};
+#endif
+
+// The first n lanes of v, the others `fill`.
+inline V first(V v, size_t n, float fill) { return PLACES < (int32_t)n ? v : constant(fill); }
+
+// The same of memory, of which no more is read; and the first n lanes written. A memcpy of n lanes would cost a call, and
+// wait for its own bytes to come back.
+#if defined(__AVX512F__)
 inline V load_part(const float *p, size_t n, float fill) {
-  V v = V{} + fill;
-  __builtin_memcpy(&v, p, 4 * n);
+  return (V)_mm512_mask_loadu_ps((__m512)constant(fill), (__mmask16)((1u << n) - 1), p);
+}
+inline void store_part(float *p, V v, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
+#elif defined(__AVX2__)
+inline V load_part(const float *p, size_t n, float fill) {
+  return first((V)_mm256_maskload_ps(p, (__m256i)(PLACES < (int32_t)n)), n, fill);
+}
+inline void store_part(float *p, V v, size_t n) { _mm256_maskstore_ps(p, (__m256i)(PLACES < (int32_t)n), (__m256)v); }
+#else
+inline V load_part(const float *p, size_t n, float fill) {
+  V v = constant(fill);
+  for (size_t i = 0; i < n; i++) v[i] = p[i];
   return v;
 }
-
-inline void store_part(float *p, V v, size_t n) { __builtin_memcpy(p, &v, 4 * n); }
+inline void store_part(float *p, V v, size_t n) {
+  for (size_t i = 0; i < n; i++) p[i] = v[i];
+}
+#endif
 
 inline V bits(I i) { return (V)i; }
 inline I bits(V v) { return (I)v; }
-inline V constant(float x) { return V{} + x; }
-
 inline V max(V a, V b) { return a > b ? a : b; }
 inline V min(V a, V b) { return a < b ? a : b; }
 inline V abs(V x) { return bits(bits(x) & 0x7fffffff); }

@@ -8,12 +8,15 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import standin as stand_in
 
-from rushlight._core import gpu
+from rushlight._core import device_entries, dtypes, gpu
+from rushlight._core.backend import device_kernels
+from rushlight._core.op import OPS
 
 REAL = os.environ.get("RUSHLIGHT_GPU") == "1"
 # What a test says that needs a second device, or the stand-in's books.
@@ -65,3 +68,55 @@ def compiled():
     """For tests of kernels: there is a compiler."""
     if not hasattr(gpu.cuda.module, "RawModule"):
         pytest.skip("no C++ compiler for the emulated kernels")
+
+
+def checked(op, kernel):
+    """A kernel that is held to its record: each of the forward's results, saved ones too."""
+
+    def call(*given):
+        made = kernel(*given)
+        if made is NotImplemented:
+            return made
+        count = len(op.tensors)
+        arrays = [
+            a.astype(np.float32) if hasattr(a, "dtype") and a.dtype in dtypes.HALF else a
+            for a in given[:count]
+        ]
+        with np.errstate(all="ignore"):
+            expected = op.reference(gpu.cuda.xp, *arrays, *given[count:])
+        several = isinstance(made, (tuple, list))
+        for i, (a, b) in enumerate(
+            zip(*((made, expected) if several else ([made], [expected])), strict=True)
+        ):
+            assert (a is None) == (b is None), f"{op.name}: result {i}"
+            if a is None:
+                continue
+            half = a.dtype in dtypes.HALF or any(
+                getattr(x, "dtype", 0) in dtypes.HALF for x in given
+            )
+            assert a.shape == b.shape, f"{op.name}: result {i} is {a.shape}, not {b.shape}"
+            assert half or a.dtype == b.dtype, f"{op.name}: result {i} is {a.dtype}, not {b.dtype}"
+            tolerance = 5e-2 if half else 1e-3 if a.dtype.itemsize == 4 else 1e-9
+            found, wanted = (x.get().astype(np.complex128) for x in (a, b))
+            np.testing.assert_allclose(
+                found, wanted, tolerance, tolerance, err_msg=f"{op.name}: result {i}"
+            )
+        return made
+
+    return call
+
+
+# What draws numbers, and what may answer differently: sums in another order that cancel.
+UNCHECKED = ("dropout", "philox")
+
+
+@pytest.fixture
+def contracts(cupy):
+    """Every kernel gives what its record's forward gives, whenever one is called."""
+    if REAL:
+        return
+    for name, kernel in list(device_kernels.items()):
+        op = OPS.get(name)
+        if op is not None and not op.variadic and not any(u in name for u in UNCHECKED):
+            device_kernels[name] = checked(op, kernel)
+    device_entries.install(True)

@@ -14,6 +14,7 @@ FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12, torch.float16: 4e-3, torch.bfloat16: 4e-2}
 
 
+pytestmark = pytest.mark.usefixtures("contracts")
 NAMES = []  # of the kernels that ran
 
 

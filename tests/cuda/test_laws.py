@@ -75,6 +75,7 @@ def gradients(case, device):
     return [None if x.grad is None else x.grad for x in given]
 
 
+@pytest.mark.usefixtures("contracts")
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_are_the_cpu_s(name):
     with warnings.catch_warnings():

@@ -11,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
 from cases import recorded
 from census import APART, failure
 
+pytestmark = pytest.mark.usefixtures("contracts")
+
 
 @pytest.mark.parametrize("name", sorted(set(recorded()) - set(APART)))
 def test_agrees_on_the_device(name):

@@ -329,6 +329,9 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> "Parameter":
+        of_its_own: Any = getattr(type(data), "_as_parameter", None)
+        if of_its_own is not None:  # a subclass that is more than its memory: DTensor
+            return of_its_own(data, requires_grad)
         t = new(cls)
         t._ver = fresh_version() if S.inference else None
         t._view = t._node = None

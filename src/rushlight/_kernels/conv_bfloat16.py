@@ -113,7 +113,8 @@ def conv_weight(
     """Gradients (O, samples and positions) times columns (samples and positions, K)."""
     if not served(x, shape, stride, padding, dilation, groups) or g.dtype != BF16:
         return NotImplemented
-    some = windows(x, shape[2:], stride, padding, dilation)[(..., *(slice(n) for n in g.shape[2:]))]
+    inside: Any = (..., *[slice(n) for n in g.shape[2:]])
+    some = windows(x, shape[2:], stride, padding, dilation)[inside]
     many = g.size // g.shape[1]
     columns = C.contiguous(np.moveaxis(some, 0, g.ndim - 1)).reshape(-1, many)
     rows = C.contiguous(g.swapaxes(0, 1)).reshape(shape[0], many)

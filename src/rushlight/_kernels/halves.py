@@ -120,14 +120,17 @@ def first(product: Callable, sampled: Callable) -> Callable:
     return run
 
 
+def native(name: str) -> Any:
+    """The kernel for float32, which is there."""
+    return kernel_for(name)
+
+
 def register() -> None:
     """Enter them. Called once, after the kernels for float32."""
     for name in DIRECT:
-        native = kernel_for(name)
-        assert native is not None, name
-        half_kernels[name] = native
+        half_kernels[name] = native(name)
     for function in SAMPLED:
-        half_kernels[function.__name__] = partial(function, kernel_for(function.__name__))
+        half_kernels[function.__name__] = partial(function, native(function.__name__))
     for product in (
         conv_bfloat16.convolution,
         conv_bfloat16.conv_transpose,

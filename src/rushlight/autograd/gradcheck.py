@@ -205,7 +205,7 @@ def analytical(o: torch.Tensor, t: torch.Tensor) -> list:
     rows = []
     for i in range(o.numel()):
         for unit in (1, 1j) if o.is_complex() else (1,):
-            g = torch.zeros(o.shape, dtype=o.dtype)
+            g = torch.zeros(o.shape, dtype=o.dtype, device=o.device)
             g[tuple(unravel(i, o.shape))] = unit
             (r,) = autograd_grad(o, t, g, retain_graph=True, allow_unused=True)
             rows.append(torch.zeros_like(t).detach() if r is None else r.detach())
@@ -223,7 +223,7 @@ def expected_rows(o: torch.Tensor, place: int, t: torch.Tensor, numeric: list) -
                 parts = [column[d][place].reshape(-1)[i].item() for d in range(len(column))]
                 real = [(complex(unit).conjugate() * complex(p)).real for p in parts]
                 values.append(complex(*real) if len(real) == 2 else real[0])
-            rows.append(torch.tensor(values, dtype=t.dtype).reshape(shape))
+            rows.append(torch.tensor(values, dtype=t.dtype, device=t.device).reshape(shape))
     return rows
 
 
@@ -262,7 +262,7 @@ def gradgradcheck(
         outputs = differentiable(func(*inputs))
         generator = torch.Generator().manual_seed(0)
         cotangents = tuple(
-            torch.randn(o.shape, dtype=o.dtype, generator=generator).requires_grad_()
+            torch.randn(o.shape, dtype=o.dtype, generator=generator).to(o.device).requires_grad_()
             for o in outputs
         )
     else:

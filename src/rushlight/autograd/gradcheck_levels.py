@@ -41,7 +41,7 @@ def units(t: Any) -> list:
     made = []
     for i in range(t.numel()):
         for unit in (1, 1j) if t.is_complex() else (1,):
-            flat = torch.zeros(t.numel(), dtype=t.dtype)
+            flat = torch.zeros(t.numel(), dtype=t.dtype, device=t.device)
             flat[i] = unit
             made.append(flat.reshape(t.shape))
     return made
@@ -81,7 +81,7 @@ def compare(
 def check_batched(func: Callable, inputs: tuple, targets: list, atol: float, rtol: float) -> None:
     """Gradients under vmap against gradients one by one."""
     for i, o in enumerate([o for o in outputs_of(func(*inputs)) if o.requires_grad]):
-        rows = torch.stack([torch.randn(o.shape, dtype=o.dtype) for _ in range(2)])
+        rows = torch.stack([torch.randn(o.shape, dtype=o.dtype).to(o.device) for _ in range(2)])
         several = grad(
             o, targets, rows, retain_graph=True, allow_unused=True, is_grads_batched=True
         )
@@ -98,6 +98,7 @@ def check_batched_forward(
     """Tangents under vmap against tangents one by one."""
     for k, target in enumerate(targets):
         rows = torch.stack([torch.randn(target.shape, dtype=target.dtype) for _ in range(2)])
+        rows = rows.to(target.device)
 
         def moved(v: Any, target: Any = target) -> tuple:
             return tuple(pushed(func, inputs, target, v))

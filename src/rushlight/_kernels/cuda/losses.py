@@ -41,18 +41,18 @@ def launch_of(rows: int, n: int) -> tuple[tuple, tuple]:
 
 
 def cross_entropy(x, target, weight, reduction, ignore_index):
-    """The losses, reduced, and the log probabilities."""
+    """The losses, reduced, and the probabilities."""
     if not served(x, target, weight):
         return NotImplemented
     x, target = contiguous(x), contiguous(target)
     weight = None if weight is None else contiguous(weight)
     (rows, n), computed = x.shape, COMPUTED[x.dtype]
-    logs, losses, scales = empty(x.shape, x.dtype), empty(rows, computed), empty(rows, computed)
+    probs, losses, scales = empty(x.shape, x.dtype), empty(rows, computed), empty(rows, computed)
     sizes = I8(rows), I8(n), I8(ignore_index)
     kernel("losses", "cross_entropy", x.dtype)(
-        *launch_of(rows, n), (x, target, weight, logs, losses, scales, *sizes)
+        *launch_of(rows, n), (x, target, weight, probs, losses, scales, *sizes)
     )
-    return reduced(losses, scales, reduction, target.shape, x.dtype), logs
+    return reduced(losses, scales, reduction, target.shape, x.dtype), probs
 
 
 def reduced(losses: Any, scales: Any, reduction: str, shape: tuple, dtype: Any) -> Any:
@@ -120,21 +120,21 @@ def nll_loss_backward(g, target, weight, shape, reduction, ignore_index):
     return result
 
 
-def cross_entropy_backward(g, logs, target, weight, reduction, ignore_index):
+def cross_entropy_backward(g, probs, target, weight, reduction, ignore_index):
     """(softmax - one hot) times each row's share of the gradient."""
-    if not served(logs, target, weight) or g.dtype != logs.dtype:
+    if not served(probs, target, weight) or g.dtype != probs.dtype:
         return NotImplemented
-    g, logs, target = contiguous(g), contiguous(logs), contiguous(target)
+    g, probs, target = contiguous(g), contiguous(probs), contiguous(target)
     weight = None if weight is None else contiguous(weight)
-    (rows, n), dtype = logs.shape, logs.dtype
+    (rows, n), dtype = probs.shape, probs.dtype
     sizes, whole = (I8(rows), I8(n), I8(ignore_index)), None
     if reduction == "mean":
         whole = empty((), COMPUTED[dtype])
         kernel("losses", "whole_weight", dtype)((1,), (1024,), (target, weight, whole, *sizes))
-    result = empty(logs.shape, dtype)
+    result = empty(probs.shape, dtype)
     each = np.int32(reduction == "none")
     kernel("losses", "cross_entropy_backward", dtype)(
-        *launch_of(rows, n), (g, logs, target, weight, whole, result, *sizes, each)
+        *launch_of(rows, n), (g, probs, target, weight, whole, result, *sizes, each)
     )
     return result
 

@@ -4,11 +4,14 @@ An optimizer's state is keyed by the names of parameters, and a tensor of it tha
 is a DTensor like the parameter: so it can be saved, and loaded by another number of processes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight.distributed.collectives import broadcast
+from rushlight.distributed.groups import default_group, is_initialized
+from rushlight.distributed.objects import broadcast_object_list
 from rushlight.distributed.tensor.dtensor import DTensor, distribute_tensor, part_of, wrapped
 from rushlight.nn import Module
 from rushlight.optim import Optimizer
@@ -29,7 +32,9 @@ _FSDP = "_fsdp_wrapped_module"
 
 @dataclass
 class StateDictOptions:
-    """``full_state_dict``: whole tensors; ``cpu_offload``: on the CPU, where they are anyway.
+    """``full_state_dict``: whole tensors, with ``cpu_offload`` on the first process only;
+    ``broadcast_from_rank0``: what is set is taken from the first process, the others give nothing;
+    ``flatten_optimizer_state_dict``: an optimizer's state is one dict of texts.
 
     >>> torch.distributed.checkpoint.state_dict.StateDictOptions(full_state_dict=True).strict
     True
@@ -41,6 +46,8 @@ class StateDictOptions:
     keep_submodule_prefixes: bool = True
     strict: bool = True
     broadcast_from_rank0: bool = False
+    flatten_optimizer_state_dict: bool = False
+    dsd_fqn_modifiers: str = "_fqn_modifiers"
 
 
 def _plain(name: str) -> str:
@@ -73,11 +80,18 @@ def get_model_state_dict(
         raise NotImplementedError("submodules is not supported: call it with the submodule")
     chosen = options or StateDictOptions()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    return {
+    state = {
         _plain(name): _whole(value, chosen)
         for name, value in _inside(model).state_dict().items()
         if not (chosen.ignore_frozen_params and name in frozen)
     }
+    return {} if _not_here(chosen) else state
+
+
+def _not_here(options: StateDictOptions) -> bool:
+    """Is the whole state on the first process only, and this another one?"""
+    only_first = options.full_state_dict and options.cpu_offload and is_initialized()
+    return only_first and default_group().rank() != 0
 
 
 def set_model_state_dict(
@@ -95,18 +109,62 @@ def set_model_state_dict(
     model = _inside(model)
     own = model.state_dict()
     names = {_plain(name): name for name in own}
-    new = {}
-    for key, value in model_state_dict.items():
-        name = names.get(_plain(key), key)
-        new[name] = _like(value, own.get(name))
-    return model.load_state_dict(new, strict=chosen.strict)
+
+    def placed(way: tuple, value: Any) -> Any:
+        return _like(value, own.get(names.get(_plain(way[0]), way[0])))
+
+    if chosen.broadcast_from_rank0:
+        model_state_dict = _from_rank0(model_state_dict, placed)
+    new = {
+        names.get(_plain(key), key): placed((key,), value)
+        for key, value in model_state_dict.items()
+    }
+    empty = any(v.is_meta for v in own.values() if isinstance(v, torch.Tensor))
+    return model.load_state_dict(new, strict=chosen.strict, assign=empty)
 
 
 def _like(value: Any, target: Any) -> Any:
-    """A value in the layout of what it goes to."""
+    """A value in the layout of what it goes to; all processes have the same."""
     if isinstance(target, DTensor) and not isinstance(value, DTensor):
-        return distribute_tensor(value, target.device_mesh, target.placements)
+        return distribute_tensor(value, target.device_mesh, target.placements, src_data_rank=None)
     return value
+
+
+@dataclass
+class _Announced:
+    """A tensor that the first process is going to send."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def _from_rank0(state: Any, keep: Callable[[tuple, torch.Tensor], Any]) -> Any:
+    """The first process's state; of each tensor only what ``keep(way, tensor)`` gives."""
+    group = default_group()
+    first = group.rank() == 0
+
+    def announced(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return _Announced(tuple(value.shape), value.dtype)
+        if isinstance(value, dict):
+            return {k: announced(v) for k, v in value.items()}
+        return [announced(v) for v in value] if isinstance(value, list) else value
+
+    def received(way: tuple, form: Any, value: Any) -> Any:
+        if isinstance(form, dict):
+            return {k: received((*way, k), v, value[k] if first else None) for k, v in form.items()}
+        if isinstance(form, list):
+            pairs = zip(form, value if first else [None] * len(form), strict=True)
+            return [received((*way, i), v, w) for i, (v, w) in enumerate(pairs)]
+        if not isinstance(form, _Announced):
+            return form
+        whole = value.detach() if first else torch.empty(form.shape, dtype=form.dtype)
+        broadcast(whole.contiguous() if first else whole, group=group, group_src=0)
+        return keep(way, whole)
+
+    forms = [announced(state) if first else None]
+    broadcast_object_list(forms, group=group, group_src=0)
+    return received((), forms[0], state)
 
 
 def _names(model: Module) -> dict[int, str]:
@@ -151,6 +209,9 @@ def _start_state(optimizer: Optimizer) -> None:
         group["lr"] = rate
 
 
+_init_optim_state = _start_state
+
+
 def get_optimizer_state_dict(
     model: Module,
     optimizers: Optimizer | Iterable[Optimizer],
@@ -179,7 +240,39 @@ def get_optimizer_state_dict(
         for group in optimizer.param_groups:
             rest = {k: v for k, v in group.items() if k != "params"}
             groups.append({**rest, "params": [names[id(p)] for p in group["params"]]})
-    return {"state": state, "param_groups": groups}
+    if _not_here(chosen):
+        return {}
+    found = {"state": state, "param_groups": groups}
+    return _flat(found) if chosen.flatten_optimizer_state_dict else found
+
+
+def _flat(state: dict[str, Any]) -> dict[str, Any]:
+    """``state.NAME.KEY`` and ``param_groups.NAME.KEY`` for each parameter."""
+    new = {f"state.{n}.{k}": v for n, e in state["state"].items() for k, v in e.items()}
+    for group in state["param_groups"]:
+        for name in group["params"]:
+            rest = {k: v for k, v in group.items() if k != "params"}
+            new.update({f"param_groups.{name}.{k}": v for k, v in rest.items()})
+    return new
+
+
+def _unflat(
+    state: dict[str, Any], names: dict[int, str], optimizers: list[Optimizer]
+) -> dict[str, Any]:
+    """The other way round, with the groups of the optimizers that are filled."""
+    found: dict[str, Any] = {"state": {}, "param_groups": []}
+    known = set(names.values())
+    for key, value in state.items():
+        kind, _, rest = key.partition(".")
+        name, _, entry = rest.rpartition(".")
+        if kind == "state" and name in known:
+            found["state"].setdefault(name, {})[entry] = value
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            begin = f"param_groups.{names[id(group['params'][0])]}."
+            options = {k: v for k, v in group.items() if k != "params"}
+            found["param_groups"].append({k: state.get(begin + k, v) for k, v in options.items()})
+    return found
 
 
 def set_optimizer_state_dict(
@@ -201,9 +294,21 @@ def set_optimizer_state_dict(
     >>> opt.param_groups[0]["lr"]
     0.1
     """
+    chosen = options or StateDictOptions()
     names = _names(model)
+    every = _list(optimizers)
+    if chosen.broadcast_from_rank0:
+        params = {name: p for p in model.parameters() for name in [names[id(p)]]}
+
+        def kept(way: tuple, value: torch.Tensor) -> Any:
+            name = way[1] if way[0] == "state" else way[0].partition(".")[2].rpartition(".")[0]
+            return _like(value, params.get(name)) if value.ndim else value
+
+        optim_state_dict = _from_rank0(optim_state_dict, kept)
+    if "param_groups" not in optim_state_dict:
+        optim_state_dict = _unflat(optim_state_dict, names, every)
     groups = iter(optim_state_dict["param_groups"])
-    for optimizer in _list(optimizers):
+    for optimizer in every:
         for group in optimizer.param_groups:
             saved = next(groups)
             group.update({k: v for k, v in saved.items() if k != "params"})
@@ -218,7 +323,7 @@ def _own_part(value: Any, p: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     if isinstance(p, DTensor) and not isinstance(value, DTensor) and value.shape == p.shape:
-        value = distribute_tensor(value, p.device_mesh, p.placements)
+        value = distribute_tensor(value, p.device_mesh, p.placements, src_data_rank=None)
     return part_of(value).clone() if isinstance(value, DTensor) else value.clone()
 
 

@@ -172,3 +172,25 @@ class StateDictSettings:
     state_dict_type: StateDictType = StateDictType.FULL_STATE_DICT
     state_dict_config: StateDictConfig = field(default_factory=FullStateDictConfig)
     optim_state_dict_config: OptimStateDictConfig = field(default_factory=FullOptimStateDictConfig)
+
+
+@dataclass
+class LocalOptimStateDictConfig(OptimStateDictConfig):
+    """LocalOptimStateDictConfig(offload_to_cpu=False): not supported, use shards.
+
+    >>> torch.distributed.fsdp.LocalOptimStateDictConfig().offload_to_cpu
+    False
+    """
+
+    offload_to_cpu: bool = False
+
+
+class OptimStateKeyType(enum.Enum):
+    """How an optimizer's state names parameters.
+
+    >>> torch.distributed.fsdp.OptimStateKeyType.PARAM_NAME
+    <OptimStateKeyType.PARAM_NAME: 1>
+    """
+
+    PARAM_NAME = enum.auto()
+    PARAM_ID = enum.auto()

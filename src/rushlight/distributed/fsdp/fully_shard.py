@@ -9,7 +9,8 @@ from rushlight import _api as torch
 from rushlight.autograd.graph import saved_tensors_hooks
 from rushlight.distributed.device_mesh import DeviceMesh, current_mesh
 from rushlight.distributed.fsdp.shards import ShardGroup, managed_parameters
-from rushlight.nn import Module
+from rushlight.distributed.tensor.placement_types import Shard
+from rushlight.nn import Module, ModuleDict, ModuleList
 
 __all__ = [
     "CPUOffloadPolicy",
@@ -159,6 +160,9 @@ class FSDPModule:
     def set_modules_to_backward_prefetch(self, modules: list["FSDPModule"]) -> None:
         """A hint for speed: parameters are gathered when they are needed, whatever is said."""
 
+    def set_post_optim_event(self, event: Any) -> None:
+        """A hint for streams of GPUs: gathering waits for the parameters, whatever is said."""
+
     def set_unshard_in_backward(self, unshard_in_backward: bool) -> None:
         """A hint for speed: what backward does not need is not gathered, whatever is said."""
 
@@ -173,12 +177,17 @@ def fully_shard(
     offload_policy: OffloadPolicy | None = None,
     ignored_params: set[torch.Tensor] | None = None,
 ) -> Any:
-    """fully_shard(module, *, mesh=None, reshard_after_forward=None, mp_policy=...,
-    offload_policy=..., ignored_params=None)
+    """fully_shard(module, *, mesh=None, reshard_after_forward=None, shard_placement_fn=None,
+    mp_policy=..., offload_policy=..., ignored_params=None)
 
     Keep a module's parameters, gradients and (through them) optimizer state in shards along the
-    first dimension. Apply it to inner layers first, then to the whole; make the optimizer after.
-    A mesh of two dimensions replicates along its first and shards along its second.
+    first dimension, or that of the Shard which ``shard_placement_fn(parameter)`` gives. Apply it to
+    inner layers first, then to the whole; make the optimizer after. A mesh of two dimensions
+    replicates along its first and shards along its second. Layers that ``parallelize_module`` has
+    cut on another dimension of the same mesh are cut once more.
+
+    ValueError for a scalar parameter, NotImplementedError for uneven parts along another dimension
+    than the first.
 
     >>> store = torch.distributed.HashStore()
     >>> torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
@@ -189,12 +198,8 @@ def fully_shard(
     tensor([3.])
     >>> torch.distributed.destroy_process_group()
     """
-    if shard_placement_fn is not None:
-        raise NotImplementedError("shard_placement_fn is not supported: shards lie along dim 0")
     modules: list[Module] = list(module) if isinstance(module, (list, tuple)) else [module]
-    for m in modules:
-        if isinstance(m, FSDPModule):
-            raise AssertionError("fully_shard has been applied to this module already")
+    _check(modules)
     policy = MixedPrecisionPolicy() if mp_policy is None else mp_policy
     taken = {id(p) for p in ignored_params or ()}
     for m in modules:
@@ -202,7 +207,16 @@ def fully_shard(
             group = inner._fsdp.group if isinstance(inner, FSDPModule) else None
             taken |= {id(piece.sharded) for piece in (group.pieces if group is not None else ())}
     found = managed_parameters(modules, taken)
-    shards = ShardGroup(found, current_mesh() if mesh is None else mesh, policy) if found else None
+    for uses, p in found:
+        if p.ndim == 0:
+            raise ValueError(
+                "fully_shard doesn't support scalar parameters. "
+                f"Change {uses[0][1]} to a 1D tensor with numel equal to 1."
+            )
+    shards = None
+    if found:
+        dim_of = functools.partial(_dim_of, shard_placement_fn)
+        shards = ShardGroup(found, current_mesh() if mesh is None else mesh, policy, dim_of)
     state = _State(shards, reshard_after_forward is not False, policy)
     root = modules[0]
     for m in modules:
@@ -211,6 +225,32 @@ def fully_shard(
     root.register_forward_pre_hook(_before, prepend=True, with_kwargs=True)
     modules[-1].register_forward_hook(_after, always_call=True)
     return module
+
+
+def _check(modules: list[Module]) -> None:
+    for m in modules:
+        if isinstance(m, FSDPModule):
+            raise AssertionError(
+                "Each distinct composable distributed API can only be applied to a module once. "
+                f"fully_shard has already been applied to the following module:\n{m}"
+            )
+        if type(m) in (ModuleList, ModuleDict):
+            raise ValueError(
+                f"fully_shard does not support containers that do not implement forward: {m}"
+            )
+
+
+def _dim_of(choose: Callable[..., Any] | None, p: Any) -> int:
+    """Along which dimension a parameter is cut."""
+    place = None if choose is None else choose(p)
+    if place is None:
+        return 0
+    if type(place) is not Shard:
+        raise NotImplementedError(f"shard_placement_fn gives Shard or None here, not {place}")
+    dim = place.dim + p.ndim if place.dim < 0 else place.dim
+    if not 0 <= dim < p.ndim:
+        raise AssertionError(f"Shard dim {place.dim} is invalid for {p.ndim}D tensor: {p.shape}")
+    return dim
 
 
 def register_fsdp_forward_method(module: Module, method_name: str) -> None:

@@ -4,6 +4,7 @@ from rushlight.distributed.fsdp.api import BackwardPrefetch as BackwardPrefetch
 from rushlight.distributed.fsdp.api import CPUOffload as CPUOffload
 from rushlight.distributed.fsdp.api import FullOptimStateDictConfig as FullOptimStateDictConfig
 from rushlight.distributed.fsdp.api import FullStateDictConfig as FullStateDictConfig
+from rushlight.distributed.fsdp.api import LocalOptimStateDictConfig as LocalOptimStateDictConfig
 from rushlight.distributed.fsdp.api import MixedPrecision as MixedPrecision
 from rushlight.distributed.fsdp.api import (
     ShardedOptimStateDictConfig as ShardedOptimStateDictConfig,

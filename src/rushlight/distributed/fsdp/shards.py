@@ -6,6 +6,7 @@ pieces is saved as "piece so and so" and gathered again when backward needs it, 
 is free in between.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from rushlight import _api as torch
@@ -55,11 +56,13 @@ class Piece:
     does: then ``whole``, gathered from the shards, is this process's part of that.
     """
 
-    def __init__(self, uses: list[tuple[Module, str]], param: Any, mesh: DeviceMesh) -> None:
-        self.uses = uses
+    def __init__(
+        self, uses: list[tuple[Module, str]], param: Any, mesh: DeviceMesh, dim: int = 0
+    ) -> None:
+        self.uses, self.dim = uses, dim
         self.layer: tuple[DeviceMesh, tuple[Placement, ...], torch.Size] | None = None
         self.shape = param.shape
-        places: list[Placement] = [Replicate()] * (mesh.ndim - 1) + [Shard(0)]
+        places: list[Placement] = [Replicate()] * (mesh.ndim - 1) + [Shard(dim)]
         if not isinstance(param, DTensor):
             self.sharded = distribute_tensor(param, mesh, places, src_data_rank=None)
         elif param._mesh == mesh:
@@ -67,12 +70,37 @@ class Piece:
         else:
             self.layer = param._mesh, param._placements, param._whole
             self.shape = part_of(param).shape
-            self.sharded = _shard_of_layer(param, mesh, places)
+            self.sharded = _shard_of_layer(param, mesh, places, dim)
+        if dim and self.shape[dim] % mesh.size(mesh.ndim - 1):
+            raise NotImplementedError(
+                f"FSDP does not support uneven sharding on dim {dim}: {self.shape} "
+                f"(world size: {mesh.size(mesh.ndim - 1)})"
+            )
         self.rows = 0  # of the padded shard
         self.width = 1  # elements of a row
         self.start = 0  # in the flat shard
         self.whole: Any = None
         self.leaf: Any = None  # what stands in for the parameter
+
+    def adopt(self) -> None:
+        """A program may have put other shards in the modules: loaded, or by ``to_empty``."""
+        module, name = self.uses[0]
+        found = module._parameters[name]
+        if found is not self.sharded and found is not self.leaf and isinstance(found, DTensor):
+            self.sharded = found
+            for module, name in self.uses[1:]:
+                module._parameters[name] = found
+
+    def rows_of(self, t: torch.Tensor) -> torch.Tensor:
+        """A tensor of the parameter's form, flat, the dimension that is cut first."""
+        return (t.movedim(self.dim, 0) if self.dim else t).reshape(-1)
+
+    def formed(self, rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """The other way round."""
+        if not self.dim:
+            return rows.view(shape)
+        first = [shape[self.dim], *shape[: self.dim], *shape[self.dim + 1 :]]
+        return rows.view(first).movedim(0, self.dim).contiguous()
 
     def use(self, whole: torch.Tensor) -> None:
         """The parameter is there: the modules have it."""
@@ -83,15 +111,15 @@ class Piece:
             module._parameters[name] = self.leaf
 
 
-def _shard_of_layer(param: Any, mesh: DeviceMesh, places: list[Placement]) -> Any:
+def _shard_of_layer(param: Any, mesh: DeviceMesh, places: list[Placement], dim: int) -> Any:
     """A parameter of a tensor parallel layer, cut once more: on the mesh of both."""
     both = mesh.joined(param._mesh)
     for p in param._placements:
-        if p.is_shard(0):
-            places = [*places[:-1], _StridedShard(0, split_factor=param._mesh.size())]
+        if p.is_shard(dim):
+            places = [*places[:-1], _StridedShard(dim, split_factor=param._mesh.size())]
     local = part_of(param)
     if local.ndim:
-        local = shard_of(local, 0, mesh.get_group(mesh.ndim - 1)).clone()
+        local = shard_of(local, dim, mesh.get_group(mesh.ndim - 1)).clone()
     result = wrapped(local, both, (*places, *param._placements), param._whole)
     return as_parameter(result, param.requires_grad)
 
@@ -99,12 +127,18 @@ def _shard_of_layer(param: Any, mesh: DeviceMesh, places: list[Placement]) -> An
 class ShardGroup:
     """Some parameters that are gathered and reduced together."""
 
-    def __init__(self, found: list[tuple[list, Any]], mesh: DeviceMesh, policy: Any) -> None:
+    def __init__(
+        self,
+        found: list[tuple[list, Any]],
+        mesh: DeviceMesh,
+        policy: Any,
+        dim_of: Callable[[Any], int] = lambda _: 0,
+    ) -> None:
         self.mesh = mesh
         self.policy = policy
         self.group = mesh.get_group(mesh.ndim - 1)  # shards lie along the last dimension
         self.replicas = mesh.get_group(0) if mesh.ndim == 2 else None
-        self.pieces = [Piece(uses, p, mesh) for uses, p in found]
+        self.pieces = [Piece(uses, p, mesh, dim_of(p)) for uses, p in found]
         self.flat: torch.Tensor | None = None
         self.sync = True
         self.all_reduce = True  # over the replicas
@@ -120,7 +154,7 @@ class ShardGroup:
         size = self.group.size()
         self.total = 0
         for piece in self.pieces:
-            first = piece.shape[0] if len(piece.shape) else 1
+            first = piece.shape[piece.dim] if len(piece.shape) else 1
             piece.rows = -(-first // size)
             piece.width = piece.shape.numel() // max(first, 1)
             piece.start = self.total
@@ -140,7 +174,7 @@ class ShardGroup:
         place = part_of(self.pieces[0].sharded).device
         mine = torch.zeros(self.total, dtype=dtype, device=place)
         for piece in self.pieces:
-            local = part_of(piece.sharded).reshape(-1)
+            local = piece.rows_of(part_of(piece.sharded))
             mine[piece.start : piece.start + local.numel()].copy_(local)
         flat = torch.empty(self.group.size(), self.total, dtype=dtype, device=place)
         all_gather_into_tensor(flat, mine, group=self.group)
@@ -150,12 +184,14 @@ class ShardGroup:
         """A parameter out of the flat tensor."""
         size = piece.rows * piece.width
         rows = flat[:, piece.start : piece.start + size].reshape(-1)
-        return rows[: piece.shape.numel()].view(piece.shape)
+        return piece.formed(rows[: piece.shape.numel()], piece.shape)
 
     def unshard(self) -> None:
         """The modules have whole parameters, which gradients flow to."""
         if self.flat is not None:
             return
+        for piece in self.pieces:
+            piece.adopt()
         with torch.no_grad():
             self.flat = self._gathered()
             wholes = [self._whole(piece, self.flat) for piece in self.pieces]
@@ -165,7 +201,7 @@ class ShardGroup:
     def keep(self, piece: Piece) -> None:
         """What was written to a whole parameter goes to the shards."""
         whole = piece.whole.detach()
-        mine = shard_of(whole, 0, self.group) if whole.ndim else whole
+        mine = shard_of(whole, piece.dim, self.group) if whole.ndim else whole
         with torch.no_grad():
             part_of(piece.sharded).copy_(mine)
 
@@ -225,7 +261,7 @@ class ShardGroup:
             if grad is not None:
                 count = size * piece.rows * piece.width
                 padded = torch.zeros(count, dtype=dtype, device=kept.device)
-                padded[: grad.numel()].copy_(grad.reshape(-1))
+                padded[: grad.numel()].copy_(piece.rows_of(grad))
                 width = piece.rows * piece.width
                 flat[:, piece.start : piece.start + width].copy_(padded.view(size, width))
         replicas = 1 if self.replicas is None else self.replicas.size()
@@ -248,7 +284,8 @@ class ShardGroup:
     def _add_gradient(self, piece: Piece, flat: torch.Tensor) -> None:
         p = piece.sharded
         like = part_of(p)
-        grad = flat[piece.start : piece.start + like.numel()].view(like.shape).to(like.dtype)
+        mine = flat[piece.start : piece.start + like.numel()]
+        grad = piece.formed(mine, like.shape).to(like.dtype)
         new = wrapped(grad.clone(), p._mesh, p._placements, p._whole)
         p.grad = new if p.grad is None else p.grad + new
 

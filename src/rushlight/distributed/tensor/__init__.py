@@ -1,5 +1,7 @@
 """torch.distributed.tensor: tensors of which each process holds a part."""
 
+from rushlight.distributed.device_mesh import DeviceMesh as DeviceMesh
+from rushlight.distributed.device_mesh import init_device_mesh as init_device_mesh
 from rushlight.distributed.tensor import rules as rules
 from rushlight.distributed.tensor import views as views
 from rushlight.distributed.tensor.dtensor import DTensor as DTensor

@@ -111,6 +111,14 @@ class DTensor(torch.Tensor):
         """The elements where ``mask`` is True."""
         return self[mask.expand(self._whole)]
 
+    def _emptied(self, device: Any) -> "DTensor":
+        """A DTensor that lies like this one, of undefined values."""
+        local = torch.empty_like(part_of(self), device=device)
+        return wrapped(local, self._mesh, self._placements, self._whole)
+
+    def _as_parameter(self, requires_grad: bool = True) -> Any:
+        return as_parameter(self, requires_grad)
+
     def fill_(self, value: Any) -> "DTensor":
         """All elements become ``value``."""
         part_of(self).fill_(value.full_tensor() if isinstance(value, DTensor) else value)
@@ -425,7 +433,7 @@ _ELEMENTWISE = frozenset(
         "add add_ sub sub_ mul mul_ div div_ neg abs sqrt exp log tanh sigmoid relu gelu silu pow",
         "addcmul addcmul_ addcdiv addcdiv_ lerp lerp_ copy_ zero_ fill_ clone zeros_like ones_like",
         "empty_like full_like rand_like randn_like sign square rsqrt reciprocal clamp clamp_",
-        "detach detach_ to float double half bfloat16 type_as contiguous",
+        "fill detach detach_ to float double half bfloat16 type_as contiguous",
         "maximum minimum where eq ne lt le gt ge isnan isinf nan_to_num sqrt_ neg_",
         "cos sin tan erf floor ceil round logical_not leaky_relu elu softplus hardtanh mish",
         "rsub to_copy clamp_numbers clamp_min_number clamp_max_number masked_fill",

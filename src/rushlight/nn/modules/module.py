@@ -662,7 +662,15 @@ class Module(HookMethods, StateDictMethods):
 
         Move to a device without copying; the values are undefined.
         """
-        return self._apply(lambda t: torch.empty_like(t, device=device), recurse=recurse)
+
+        def emptied(t: Any) -> torch.Tensor:
+            of_its_own = getattr(t, "_emptied", None)  # a DTensor's
+            found: torch.Tensor = (
+                torch.empty_like(t, device=device) if of_its_own is None else of_its_own(device)
+            )
+            return found
+
+        return self._apply(emptied, recurse=recurse)
 
     def cuda(self, device: Any = None) -> "Module":
         """cuda(device=None): move all parameters and buffers to a GPU."""

@@ -1,4 +1,4 @@
-// Cross entropy of rows: log_softmax and the entry of each target in one pass over the logits.
+// Cross entropy of rows: softmax and the loss of each target in one pass over the logits.
 #include "common.cuh"
 
 #define THIS_ROW                                          \
@@ -11,17 +11,18 @@ __device__ inline ACC weight_of(i64 target, const T* weights, i64 n, i64 ignored
     return weights ? widen(weights[target]) : (ACC)1;
 }
 
-// logs = log_softmax(x); losses and scales (the weight of each row's target), one of each for a row
-extern "C" __global__ void WIDE cross_entropy(const T* x, const i64* targets, const T* weights, T* logs,
+// probs = softmax(x); losses and scales (the weight of each row's target), one of each for a row
+extern "C" __global__ void WIDE cross_entropy(const T* x, const i64* targets, const T* weights, T* probs,
                                          ACC* losses, ACC* scales, i64 rows, i64 n, i64 ignored) {
     THIS_ROW
-    x += row * n, logs += row * n;
+    x += row * n, probs += row * n;
     ACC top = -infinity(), total = 0;
     for (i64 i = threadIdx.x; i < n; i += blockDim.x) top = larger(top, widen(x[i]));
     top = over_row<Largest>(top);
     for (i64 i = threadIdx.x; i < n; i += blockDim.x) total += exp_(widen(x[i]) - top);
-    ACC less = log_(over_row<Sum>(total));
-    for (i64 i = threadIdx.x; i < n; i += blockDim.x) narrow(logs[i], widen(x[i]) - top - less);
+    total = over_row<Sum>(total);
+    ACC less = log_(total);
+    for (i64 i = threadIdx.x; i < n; i += blockDim.x) narrow(probs[i], exp_(widen(x[i]) - top) / total);
     if (threadIdx.x) return;
     i64 target = targets[row];
     ACC scale = weight_of(target, weights, n, ignored);
@@ -55,17 +56,17 @@ extern "C" __global__ void WIDE whole_weight(const i64* targets, const T* weight
     if (!threadIdx.x) *whole = total;
 }
 
-// (exp(logs) - one hot) times each row's share of g: g[row] where each, else g over *whole or g.
-extern "C" __global__ void WIDE cross_entropy_backward(const T* g, const T* logs, const i64* targets,
+// (probs - one hot) times each row's share of g: g[row] where each, else g over *whole or g.
+extern "C" __global__ void WIDE cross_entropy_backward(const T* g, const T* probs, const i64* targets,
                                                   const T* weights, const ACC* whole, T* result,
                                                   i64 rows, i64 n, i64 ignored, int each) {
     THIS_ROW
     i64 target = targets[row];
     ACC share = weight_of(target, weights, n, ignored);
     if (share != 0) share *= widen(g[each ? row : 0]) / (whole ? *whole : (ACC)1);
-    logs += row * n, result += row * n;
+    probs += row * n, result += row * n;
     for (i64 i = threadIdx.x; i < n; i += blockDim.x)
-        narrow(result[i], share == 0 ? (ACC)0 : (exp_(widen(logs[i])) - (i == target)) * share);
+        narrow(result[i], share == 0 ? (ACC)0 : (widen(probs[i]) - (i == target)) * share);
 }
 
 // ---- nll_loss: x is (outer, n, inner), targets are (outer, inner) -----------------------------------

@@ -9,6 +9,8 @@ import math
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+
 from rushlight import _api as torch
 from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks
 from rushlight.distributed.buckets import GradBucket
@@ -63,7 +65,7 @@ class PowerSGDState:
         self.orthogonalization_epsilon = orthogonalization_epsilon
         self.batch_tensors_with_same_shape = batch_tensors_with_same_shape
         self.compression_stats_logging_frequency = max(1, compression_stats_logging_frequency)
-        self.generator = torch.Generator().manual_seed(random_seed)
+        self.rng = np.random.RandomState(random_seed)  # as PyTorch, for the same directions
         self.error_dict: dict[int, torch.Tensor] = {}
         self.p_memory_dict: dict[int, Any] = defaultdict(dict)
         self.q_memory_dict: dict[int, Any] = defaultdict(dict)
@@ -111,21 +113,22 @@ def _averaged(group: ProcessGroup | None, t: torch.Tensor) -> torch.Tensor:
     return t.div_(chosen.size())
 
 
-def _start_q(state: PowerSGDState, key: Any, index: int, m: int, like: torch.Tensor) -> Any:
-    """Q of the last iteration, or random directions that all processes agree on."""
-    rank = min(like.shape[0], m, state.matrix_approximation_rank)
-    kept = state.q_memory_dict[index].get(key)
-    if kept is not None and state.warm_start:
-        return _orthogonal(kept, state.orthogonalization_epsilon)
-    q = torch.randn(m, rank, generator=state.generator).to(like.dtype)
-    return _orthogonal(q, state.orthogonalization_epsilon)
+def _start(state: PowerSGDState, matrices: list[torch.Tensor], index: int) -> list[torch.Tensor]:
+    """The Qs of the last iteration, or random directions that all processes agree on."""
+    kept = state.q_memory_dict[index]
+    if not state.warm_start or len(kept) < len(matrices):
+        generator = torch.Generator().manual_seed(int(state.rng.randint(1_000_000_000)))
+        for k, m in enumerate(matrices):
+            rank = min(*m.shape, state.matrix_approximation_rank)
+            kept[k] = torch.randn(m.shape[1], rank, generator=generator, dtype=m.dtype)
+    return [_orthogonal(kept[k], state.orthogonalization_epsilon) for k in range(len(matrices))]
 
 
 def _approximate(
     state: PowerSGDState, matrices: list[torch.Tensor], index: int
 ) -> list[torch.Tensor]:
     """P Qᵀ for each matrix; all P travel together, then all Q."""
-    qs = [_start_q(state, k, index, m.shape[1], m) for k, m in enumerate(matrices)]
+    qs = _start(state, matrices, index)
     ps = [m @ q for m, q in zip(matrices, qs, strict=True)]
     ps = _together(state, ps)
     ps = [_orthogonal(p, state.orthogonalization_epsilon) for p in ps]

@@ -8,8 +8,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def record(fn: Callable[P, R]) -> Callable[P, R]:
-    """Mark the main function of a program.
+def record(fn: Callable[P, R], error_handler: None = None) -> Callable[P, R]:
+    """record(fn, error_handler=None): mark the main function of a program.
 
     Nothing more is needed here: an error that nobody catches is reported to the other processes and
     to the agent anyway.
@@ -21,6 +21,9 @@ def record(fn: Callable[P, R]) -> Callable[P, R]:
     >>> main()
     3
     """
+
+    if error_handler is not None:
+        raise NotImplementedError("error_handler is not supported: catch errors in the function")
 
     @functools.wraps(fn)
     def main(*args: P.args, **kwargs: P.kwargs) -> R:
