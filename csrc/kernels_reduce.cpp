@@ -123,7 +123,12 @@ template <typename F, typename T> T extreme_block(const T *x, size_t n) {
   typedef typename Wide<T>::V V;
   constexpr size_t L = Wide<T>::LANES;
   constexpr bool largest = F::template neutral<T>() < 0;
-  if (n < 4 * L) return block<F, T>(x, n);
+  if (n < L) return block<F, T>(x, n);
+  auto rest = [=](V v, size_t i) {  // the last vector may hold elements that were seen
+    for (; i + L <= n; i += L) v = F::of(v, read<V>(x + i));
+    return across<F, T>(i < n ? F::of(v, read<V>(x + n - L)) : v);
+  };
+  if (n < 4 * L) return rest(read<V>(x), L);
   V acc[4], found[4];
   for (size_t k = 0; k < 4; k++) acc[k] = found[k] = read<V>(x + k * L);
   size_t i = 4 * L;
@@ -136,9 +141,7 @@ template <typename F, typename T> T extreme_block(const T *x, size_t n) {
     }
   T total = across<Sum, T>((found[0] + found[1]) + (found[2] + found[3]));
   if (__builtin_expect(total != total, 0)) return block<F, T>(x, n);
-  T result = across<F, T>(F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3])));
-  for (; i < n; i++) result = F::template of<T>(result, x[i]);
-  return result;
+  return rest(F::of(F::of(acc[0], acc[1]), F::of(acc[2], acc[3])), i);
 }
 
 template <typename F, typename T> struct Blocks {
