@@ -1,9 +1,12 @@
 """CUDA graphs: what was recorded is done again, on the same memory, with new random numbers."""
 
+from collections import Counter
+
 import pytest
 
 import rushlight as torch
 from rushlight import nn
+from rushlight._core import gpu
 
 CAPTURABLE = (
     torch.optim.Adam, torch.optim.Adadelta, torch.optim.Adamax, torch.optim.ASGD,
@@ -31,7 +34,7 @@ def test_replays_read_and_write_the_same_memory(compiled):
 def test_what_waits_is_refused(compiled):
     x = torch.ones(2, device="cuda")
     g = torch.cuda.CUDAGraph()
-    with pytest.raises(RuntimeError, match="capturing"), torch.cuda.graph(g):
+    with pytest.raises(RuntimeError, match="captur"), torch.cuda.graph(g):
         x.sum().item()
     with torch.cuda.stream(None), pytest.raises(RuntimeError, match="non-default stream"):
         torch.cuda.CUDAGraph().capture_begin()
@@ -137,7 +140,8 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("make", "options"), OPTIONS)
-def test_steps_counted_on_the_device(make, options, compiled, cupy):
+def test_steps_counted_on_the_device(make, options, compiled):
+    copies = getattr(gpu.cuda.module, "copies", Counter())  # the stand-in's
     for dtype, permuted in (
         (torch.float32, True), (torch.float64, False), (torch.bfloat16, False),
         (torch.complex64, False),
@@ -145,9 +149,9 @@ def test_steps_counted_on_the_device(make, options, compiled, cupy):
         if dtype.is_complex and make in (torch.optim.Rprop, torch.optim.Adamax):
             continue  # their reference compares complex numbers
         expected, _ = stepped(make, False, options, dtype, permuted)
-        before = cupy.copies["to host"] if hasattr(cupy, "copies") else 0
+        before = copies["to host"]
         found, states = stepped(make, True, options, dtype, permuted)
-        assert not hasattr(cupy, "copies") or cupy.copies["to host"] == before
+        assert copies["to host"] == before
         torch.testing.assert_close(found, expected, rtol=2e-5, atol=1e-6)
         for state in states:
             assert state["step"].is_cuda
