@@ -236,3 +236,12 @@ def test_lstm_cell(compiled, dtype, parts):
         return tuple(t for t, wanted in zip(made, parts, strict=True) if wanted)
 
     both(run, x, h, c, w_ih, w_hh, factor=20, names=("lstm_step", "cell_back"))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_gru_cell(compiled, dtype):
+    torch.manual_seed(0)
+    x, h = torch.randn(2, 3).to(dtype), torch.randn(2, 5).to(dtype)
+    w, v, b = (torch.randn(15, 3), torch.randn(15, 5), torch.randn(15))
+    given = x, h, w.to(dtype), v.to(dtype), b.to(dtype)
+    both(torch.gru_cell, *given, factor=20, names=("gru_step", "gru_cell_back"))

@@ -7,6 +7,11 @@ import pytest
 
 import rushlight as torch
 from rushlight.distributed import nn as dist_nn
+from rushlight.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 dist = torch.distributed
 
@@ -160,3 +165,50 @@ def test_an_unused_parameter_is_noticed():
     model[0](torch.ones(1, 2)).sum().backward()
     with pytest.raises(RuntimeError, match="find_unused_parameters=True"):
         ddp(torch.ones(1, 2))
+
+
+def test_ddp_says_what_has_new_names():
+    make = torch.nn.parallel.DistributedDataParallel
+    layer = torch.nn.BatchNorm1d(2)
+    with pytest.warns(FutureWarning, match="`broadcast_buffers` is deprecated. Use `forward_sync"):
+        assert make(layer, broadcast_buffers=False).forward_sync_buffers is False
+    with pytest.warns(FutureWarning, match="Both `broadcast_buffers` and `forward_sync_buffers`"):
+        assert make(layer, broadcast_buffers=False, forward_sync_buffers=True).broadcast_buffers
+    with pytest.warns(FutureWarning, match="The `check_reduction` argument"):
+        make(layer, check_reduction=True)
+    with pytest.raises(ValueError, match="need to be set at the same time"):
+        make(layer, delay_all_reduce_named_params=[])
+    with pytest.raises(NotImplementedError, match="leave it out"):
+        make(layer, delay_all_reduce_named_params=[], param_to_hook_all_reduce=layer.weight)
+
+
+def test_ddp_hooks_by_name():
+    def wrong(state, bucket) -> int: ...
+
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    with pytest.raises(ValueError, match="return annotation should be"):
+        model.register_comm_hook(None, wrong)
+    model._register_builtin_comm_hook(dist.BuiltinCommHookType.FP16_COMPRESS)
+    model(torch.ones(3, 2)).sum().backward()
+    assert model.module.bias.grad.tolist() == [3.0]
+
+
+def test_ddp_leaves_alone_what_it_is_told():
+    layer = torch.nn.Linear(2, 1)
+    make = torch.nn.parallel.DistributedDataParallel
+    make._set_params_and_buffers_to_ignore_for_model(layer, ["weight"])
+    assert make(layer).reducer.names == ["bias"]
+
+
+def test_state_of_an_optimizer_in_one_dict():
+    options = StateDictOptions(flatten_optimizer_state_dict=True)
+    layer = torch.nn.Linear(2, 1)
+    opt = torch.optim.Adam(layer.parameters(), lr=0.5)
+    layer(torch.ones(2)).backward()
+    opt.step()
+    saved = get_optimizer_state_dict(layer, opt, options=options)
+    assert saved["param_groups.weight.lr"] == 0.5
+    other = torch.optim.Adam(layer.parameters(), lr=0.1)
+    set_optimizer_state_dict(layer, other, saved, options=options)
+    assert other.param_groups[0]["lr"] == 0.5
+    assert other.state[layer.bias]["exp_avg"].equal(opt.state[layer.bias]["exp_avg"])

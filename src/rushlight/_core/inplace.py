@@ -36,6 +36,7 @@ from rushlight._core.tensor import (
 )
 
 ndarray = np.ndarray
+thin: Any = None  # the way of arrays of a CUDA device, once there is one (device_entries.py)
 
 
 class CopySlices:
@@ -138,7 +139,7 @@ def derive(op: Any) -> Callable:
     ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
     accept = arguments.accepted(op)
-    wide = arguments.FLOATS & accept
+    wide = arguments.beside_numbers(op)
     whole = wide | ({entries.I8} & accept)
     compares = (
         ufunc is not None and ufunc.types[-1][-1] == "?"
@@ -227,6 +228,8 @@ class InPlace:
 
 def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
+    if thin is not None and type(self._data) is gpu.cuda.kind and thin(op, self, args):
+        return self
     check_inference(self)
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])

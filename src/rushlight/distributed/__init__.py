@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+from rushlight.distributed.buckets import BuiltinCommHookType as BuiltinCommHookType
 from rushlight.distributed.buckets import GradBucket as GradBucket
 from rushlight.distributed.device_mesh import DeviceMesh as DeviceMesh
 from rushlight.distributed.device_mesh import init_device_mesh as init_device_mesh

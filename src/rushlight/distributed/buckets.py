@@ -1,12 +1,13 @@
 """Gradients in buckets: several of them in one flat tensor, reduced together."""
 
+import enum
 from collections.abc import Sequence
 
 from rushlight import _api as torch
 from rushlight.distributed.work import Work
 from rushlight.futures import Future
 
-__all__ = ["GradBucket"]
+__all__ = ["BuiltinCommHookType", "GradBucket"]
 
 FIRST_BUCKET_BYTES = 1 << 20
 
@@ -48,6 +49,17 @@ def assign(
         else:
             open_buckets[p.dtype] = members, size
     return buckets + [members for members, _ in open_buckets.values()]
+
+
+class BuiltinCommHookType(enum.Enum):
+    """Hooks that DistributedDataParallel knows by name.
+
+    >>> torch.distributed.BuiltinCommHookType.ALLREDUCE.name
+    'ALLREDUCE'
+    """
+
+    ALLREDUCE = 1
+    FP16_COMPRESS = 2
 
 
 class Bucket:

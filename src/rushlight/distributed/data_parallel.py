@@ -2,12 +2,19 @@
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight.distributed.algorithms.ddp_comm_hooks import default_hooks
 from rushlight.distributed.algorithms.join import Join, Joinable, JoinHook
-from rushlight.distributed.buckets import FIRST_BUCKET_BYTES, GradBucket, local_of
+from rushlight.distributed.buckets import (
+    FIRST_BUCKET_BYTES,
+    BuiltinCommHookType,
+    GradBucket,
+    local_of,
+)
 from rushlight.distributed.collectives import all_reduce, broadcast
 from rushlight.distributed.groups import default_group
 from rushlight.distributed.objects import all_gather_object
@@ -19,6 +26,21 @@ from rushlight.nn import Embedding, EmbeddingBag, Module
 from rushlight.nn.parameter import UninitializedParameter
 
 __all__ = ["DistributedDataParallel"]
+
+_CHECK_REDUCTION = (
+    "The `check_reduction` argument in `DistributedDataParallel` module is deprecated. "
+    "Please avoid using it."
+)
+_BROADCAST = (
+    "`broadcast_buffers` is deprecated. Use `forward_sync_buffers` instead. IMPORTANT: unlike "
+    "`broadcast_buffers=False`, `forward_sync_buffers=False` still syncs buffers at init. If you "
+    "rely on buffers NOT being synced at init (e.g. rank-local buffers), keep using "
+    "`broadcast_buffers=False` until `init_sync_buffers` is available."
+)
+_BOTH_BUFFERS = (
+    "Both `broadcast_buffers` and `forward_sync_buffers` were specified. `broadcast_buffers` is "
+    "deprecated and its value is ignored when `forward_sync_buffers` is provided."
+)
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
@@ -36,15 +58,16 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
 
 class DistributedDataParallel(Module, Joinable):
     """DistributedDataParallel(module, device_ids=None, output_device=None, dim=0,
-    broadcast_buffers=True, init_sync=True, process_group=None, bucket_cap_mb=None,
+    broadcast_buffers=None, init_sync=True, process_group=None, bucket_cap_mb=None,
     find_unused_parameters=False, check_reduction=False, gradient_as_bucket_view=False,
-    static_graph=False, ...)
+    static_graph=False, ..., forward_sync_buffers=None)
 
     The module, copied to all processes; ``backward`` averages the gradients among them.
 
     Parameters and buffers begin as those of rank 0. Gradients are collected in buckets of
     ``bucket_cap_mb`` (25) and each bucket is reduced as soon as it is full, while backward goes on.
-    ``broadcast_buffers`` sends rank 0's buffers to all before each forward.
+    ``forward_sync_buffers`` (True) sends rank 0's buffers to all before each forward; so does the
+    older ``broadcast_buffers``, which False also keeps from being sent at the start.
 
     RuntimeError if no parameter needs a gradient or the processes have different parameters.
 
@@ -63,7 +86,7 @@ class DistributedDataParallel(Module, Joinable):
         device_ids: Sequence[Any] | None = None,
         output_device: Any = None,
         dim: int = 0,
-        broadcast_buffers: bool = True,
+        broadcast_buffers: bool | None = None,
         init_sync: bool = True,
         process_group: ProcessGroup | None = None,
         bucket_cap_mb: float | None = None,
@@ -77,16 +100,12 @@ class DistributedDataParallel(Module, Joinable):
         device_mesh: Any = None,
         skip_all_reduce_unused_params: bool = False,
         bucket_cap_mb_list: list[float] | None = None,
+        batched_grad_copy: bool = False,
+        forward_sync_buffers: bool | None = None,
     ) -> None:
         super().__init__()
         Joinable.__init__(self)
-        if delay_all_reduce_named_params is not None or param_to_hook_all_reduce is not None:
-            raise NotImplementedError(
-                "delay_all_reduce_named_params is not supported: leave it out, buckets are reduced "
-                "when they are full"
-            )
-        if mixed_precision is not None:
-            raise NotImplementedError("mixed_precision is not supported here: use torch.autocast")
+        _refuse(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
         self.process_group = _group(process_group, device_mesh)
         self.device_mesh = device_mesh
         self.module = module
@@ -99,7 +118,11 @@ class DistributedDataParallel(Module, Joinable):
         self.parameters_to_ignore = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
         named = self._named_parameters()
         self._check(named, device_ids, output_device)
-        self.broadcast_buffers = broadcast_buffers
+        self.forward_sync_buffers, buffers_at_start = _buffer_flags(
+            broadcast_buffers, forward_sync_buffers
+        )
+        if check_reduction:
+            warnings.warn(_CHECK_REDUCTION, FutureWarning, stacklevel=2)
         self.find_unused_parameters = find_unused_parameters
         self.static_graph = static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
@@ -110,7 +133,8 @@ class DistributedDataParallel(Module, Joinable):
         self._active_count = torch.ones(1)
         if init_sync:
             self._verify(named)
-            self._broadcast_from(0, [*module.parameters(), *self._buffers_to_sync()])
+            sent = self._buffers_to_sync() if buffers_at_start else []
+            self._broadcast_from(0, [*module.parameters(), *sent])
         self.bucket_bytes_cap = int((25 if bucket_cap_mb is None else bucket_cap_mb) * 1024 * 1024)
         self._make_reducer(named, bucket_cap_mb, bucket_cap_mb_list)
 
@@ -132,7 +156,7 @@ class DistributedDataParallel(Module, Joinable):
         if device_ids is not None and len(device_ids) > 1:
             raise ValueError("device_ids can only be None or contain a single element.")
         kinds = {p.device for _, p in named}
-        if (device_ids or output_device is not None) and any(k.type != "cuda" for k in kinds):
+        if device_ids and any(k.type != "cuda" for k in kinds):
             raise ValueError(
                 "DistributedDataParallel device_ids and output_device arguments "
                 "only work with single-device/multiple-device GPU modules or CPU modules, "
@@ -160,7 +184,7 @@ class DistributedDataParallel(Module, Joinable):
         }
         sparse = {i for i, (name, _) in enumerate(named) if name in sparse_names}
         limits = [self.bucket_bytes_cap]
-        if caps is not None:
+        if caps:
             limits = [int(c * 1024 * 1024) for c in caps]
         elif cap is None:
             limits = [FIRST_BUCKET_BYTES, self.bucket_bytes_cap]
@@ -256,7 +280,9 @@ class DistributedDataParallel(Module, Joinable):
     def will_sync_module_buffers(self) -> bool:
         """Whether the next forward begins with rank 0's buffers."""
         return bool(
-            self.require_forward_param_sync and self.broadcast_buffers and self._buffers_to_sync()
+            self.require_forward_param_sync
+            and self.forward_sync_buffers
+            and self._buffers_to_sync()
         )
 
     @contextlib.contextmanager
@@ -284,11 +310,41 @@ class DistributedDataParallel(Module, Joinable):
         annotation = signature.parameters["bucket"].annotation
         if annotation not in (inspect.Parameter.empty, GradBucket, "GradBucket", "dist.GradBucket"):
             raise ValueError("Communication hook: bucket annotation should be dist.GradBucket.")
+        returned = signature.return_annotation
+        if returned is not inspect.Signature.empty and "Future" not in str(returned):
+            raise ValueError(
+                "Communication hook: return annotation should be "
+                "torch.futures.Future[torch.Tensor]."
+            )
         if self.reducer.hook is not None:
             raise RuntimeError(
                 "register_comm_hook or register_builtin_comm_hook can only be called once."
             )
         self.reducer.hook, self.reducer.hook_state = hook, state
+
+    def _register_builtin_comm_hook(self, comm_hook_type: BuiltinCommHookType) -> None:
+        """A hook by its name; PyTorch has these two in C++."""
+        if not isinstance(comm_hook_type, BuiltinCommHookType):
+            raise TypeError(f"a BuiltinCommHookType is needed, not {comm_hook_type!r}")
+        half = comm_hook_type is BuiltinCommHookType.FP16_COMPRESS
+        hook = default_hooks.fp16_compress_hook if half else default_hooks.allreduce_hook
+        self.register_comm_hook(self.process_group, hook)
+
+    @staticmethod
+    def _set_params_and_buffers_to_ignore_for_model(
+        module: Any, params_and_buffers_to_ignore: Sequence[str]
+    ) -> None:
+        """Before wrapping: the names of what is left to each process."""
+        module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
+
+    @property
+    def broadcast_buffers(self) -> bool:
+        """The older name of ``forward_sync_buffers``."""
+        return self.forward_sync_buffers
+
+    @broadcast_buffers.setter
+    def broadcast_buffers(self, value: bool) -> None:
+        self.forward_sync_buffers = value
 
     def _set_static_graph(self) -> None:
         self.static_graph = True
@@ -395,6 +451,31 @@ class _DDPJoinHook(JoinHook):
         ddp = self.ddp
         root = ddp._common_rank(ddp._rank() if is_last_joiner else -1)
         ddp._broadcast_from(root, [*ddp.module.parameters(), *ddp._buffers_to_sync()])
+
+
+def _refuse(delayed: Any, hooked: Any, mixed_precision: Any) -> None:
+    """The arguments that are not supported."""
+    if (delayed is None) != (hooked is None):
+        raise ValueError(
+            "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the "
+            "same time."
+        )
+    if delayed is not None:
+        raise NotImplementedError(
+            "delay_all_reduce_named_params is not supported: leave it out, buckets are reduced "
+            "when they are full"
+        )
+    if mixed_precision is not None:
+        raise NotImplementedError("mixed_precision is not supported here: use torch.autocast")
+
+
+def _buffer_flags(old: bool | None, new: bool | None) -> tuple[bool, bool]:
+    """Are buffers sent before each forward? And at the start? Only ``old`` keeps them from that."""
+    if old is not None:
+        text = _BROADCAST if new is None else _BOTH_BUFFERS
+        warnings.warn(text, FutureWarning, stacklevel=3)
+    each = (old is not False) if new is None else new
+    return each, new is not None or old is not False
 
 
 def _group(process_group: Any, device_mesh: Any) -> ProcessGroup:

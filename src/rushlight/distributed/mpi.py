@@ -7,7 +7,8 @@ from typing import Any
 from rushlight.distributed.tcp_store import TCPStore
 
 # Variables by which a process knows that an MPI launcher (mpiexec, srun with PMI) has started it.
-_LAUNCHER = ("PMI_FD", "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+_LAUNCHER = ("PMI_FD", "PMI_RANK")
+_PMIX = ("PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 
 _started = False
 _by_us: tuple[int, int] | None = None  # rank and size of the world we started
@@ -48,8 +49,20 @@ def load() -> Any:
 
 
 def launched() -> bool:
-    """Whether an MPI launcher has started this process."""
-    return any(name in os.environ for name in _LAUNCHER) and "RUSHLIGHT_MPI_JOB" not in os.environ
+    """Whether a launcher that this MPI understands has started this process."""
+    if "RUSHLIGHT_MPI_JOB" in os.environ:
+        return False
+    if any(name in os.environ for name in _LAUNCHER):
+        return True
+    return any(name in os.environ for name in _PMIX) and _understands_pmix()
+
+
+def _understands_pmix() -> bool:
+    """Open MPI starts by PMIx; MPICH as pip installs it does not, and would run alone."""
+    try:
+        return "Open MPI" in _module().Get_library_version()
+    except ImportError:
+        return False
 
 
 def start_launched() -> Any:
@@ -71,8 +84,8 @@ def start(server: TCPStore, job: int, rank: int, size: int) -> Any:
     if _started:
         _check_same_world(rank, size)
         return load()
-    for name in ("PMI_RANK", "PMI_SIZE", "PMI_FD"):
-        os.environ.pop(name, None)
+    for name in [n for n in os.environ if n.startswith(("PMI_", "PMI2_", "PMIX_"))]:
+        del os.environ[name]
     os.environ["RUSHLIGHT_MPI_JOB"] = str(job)
     os.environ["PMI_PORT"] = f"{server.host}:{server.port}"
     os.environ["PMI_ID"] = str((job << 16) + rank)

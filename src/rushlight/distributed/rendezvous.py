@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from rushlight.distributed import mpi
+from rushlight.distributed import mpi, slurm
 from rushlight.distributed.file_store import FileStore
 from rushlight.distributed.store import PrefixStore, Store
 from rushlight.distributed.tcp_store import TCPStore
@@ -130,12 +130,19 @@ def describe_environment() -> None:
         return
     if mpi.launched():
         _describe_mpi()
-    elif "SLURM_PROCID" in os.environ and "SLURM_NTASKS" in os.environ:
-        _describe_slurm()
+    else:
+        slurm.describe(os.environ)
 
 
 def _describe_mpi() -> None:
     comm = mpi.start_launched().COMM_WORLD
+    expected = int(os.environ.get("PMI_SIZE") or slurm.size(os.environ) or comm.size)
+    if comm.size != expected:
+        raise RuntimeError(
+            f"the launcher has started {expected} processes, but MPI knows {comm.size}: MPI and "
+            "the launcher do not speak the same protocol. Use the mpiexec of this MPI, srun "
+            "--mpi=none, or rushlight run"
+        )
     local = comm.Split_type(mpi.load().COMM_TYPE_SHARED)
     address = None
     if comm.rank == 0:
@@ -151,19 +158,6 @@ def _describe_mpi() -> None:
     os.environ.update({name: str(value) for name, value in values.items()})
     os.environ.setdefault("MASTER_ADDR", host)
     os.environ.setdefault("MASTER_PORT", str(port))
-
-
-def _describe_slurm() -> None:
-    env = os.environ
-    env["RANK"], env["WORLD_SIZE"] = env["SLURM_PROCID"], env["SLURM_NTASKS"]
-    env.setdefault("LOCAL_RANK", env.get("SLURM_LOCALID", "0"))
-    hosts = env.get("SLURM_STEP_NODELIST", env.get("SLURM_JOB_NODELIST", "127.0.0.1"))
-    first = hosts.split(",")[0]
-    if "[" in first:  # node[03-07]
-        name, _, numbers = first.partition("[")
-        first = name + numbers.split("-")[0].rstrip("]")
-    env.setdefault("MASTER_ADDR", first)
-    env.setdefault("MASTER_PORT", str(20000 + int(env.get("SLURM_JOB_ID", "0")) % 20000))
 
 
 def own_address() -> str:
