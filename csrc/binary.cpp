@@ -37,7 +37,7 @@ union Scalar {
   double f64;
 };
 
-bool number(PyObject *x, int type, Scalar &out) {
+bool number(PyObject *x, int type, int op, Scalar &out) {
   double value;
   if (PyFloat_CheckExact(x)) {
     value = PyFloat_AS_DOUBLE(x);
@@ -49,12 +49,10 @@ bool number(PyObject *x, int type, Scalar &out) {
   } else {
     return false;
   }
-  if (half_index(type) >= 0) {  // those that half precision has
+  int half = half_index(type);
+  if (type == NPY_FLOAT32 || half >= 0) {
     out.f32 = static_cast<float>(value);
-    return value >= -256 && value <= 256 && value == static_cast<int>(value);
-  }
-  if (type == NPY_FLOAT32) {
-    out.f32 = static_cast<float>(value);
+    if (half >= 0 && op != MUL && op != DIV) rounded(half, out.f32);  // as PyTorch, which multiplies by a float32
     return true;
   }
   out.f64 = value;
@@ -245,6 +243,8 @@ PyObject *laid_out_anew(int op, PyObject *x, PyObject *y, PyObject *given) {
 PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given) {
   if (in_the_way(given, x) || in_the_way(given, y)) return nullptr;
   bool px = plain(x), py = plain(y);
+  if (px && py && half_index(type_of(x)) >= 0 && type_of(y) == NPY_FLOAT32 && !PyArray_NDIM((PyArrayObject *)y))
+    return elementwise(given, x, Loop(*forms_of(op, type_of(x)), type_of(x), true, false, true), data_of<char>(x), data_of<char>(y));
   if (px && py) {
     int type = type_of(x);
     const Forms *f = type == type_of(y) ? forms_of(op, type) : nullptr;
@@ -258,17 +258,24 @@ PyObject *attempt(int op, PyObject *x, PyObject *y, PyObject *given) {
     return broadcast(given, x, y, *f);
   }
   Scalar s;
+  if (!PyArray_Check(x) || !PyArray_Check(y)) {  // half precision next to a number is never left to NumPy
+    PyObject *array = PyArray_Check(x) ? x : y;
+    if (strided(array) && !flat(array) && half_index(type_of(array)) >= 0) {
+      Held whole(contiguous(array));
+      return whole ? attempt(op, array == x ? whole.get() : x, array == y ? whole.get() : y, given) : nullptr;
+    }
+  }
   px = px || flat(x);
   py = py || flat(y);
   if (px && !PyArray_Check(y)) {
     int type = type_of(x);
-    if (!number(y, type, s)) return nullptr;
+    if (!number(y, type, op, s)) return nullptr;
     const Forms *f = forms_of(op, type);
     return elementwise(given, x, Loop(*f, type, true, false, true), data_of<char>(x), &s);
   }
   if (py && !PyArray_Check(x)) {
     int type = type_of(y);
-    if (!number(x, type, s)) return nullptr;
+    if (!number(x, type, op, s)) return nullptr;
     const Forms *f = forms_of(op, type);
     return elementwise(given, y, Loop(*f, type, false, true, true), &s, data_of<char>(y));
   }

@@ -55,12 +55,34 @@ PyObject *halves(const Forms &f, PyObject *const *args, int half) {
   return out;
 }
 
+// An array of half precision and a number, which is rounded to it first.
+PyObject *half_with_number(const Forms &f, PyObject *x, PyObject *y, int half) {
+  Number value;
+  if (!movable(x) || !number_as(y, NPY_FLOAT32, value)) return nullptr;
+  rounded(half, value.f32);
+  Held dense(without_gaps(x));
+  PyObject *out = dense ? new_like((PyArrayObject *)dense.get(), PyArray_DescrFromType(NPY_BOOL), true) : nullptr;
+  if (!out) return nullptr;
+  const char *from = data_of<char>(dense.get());
+  char *to = data_of<char>(out);
+  const float *number = &value.f32;
+  share(size_of(out), 1, [=, &f](size_t i, size_t j) {
+    const void *at[] = {from + 2 * i};
+    by_floats<1>(half, at, j - i, [&](const float *const *in, size_t k, size_t m) { f.right(in[0], number, to + i + k, m); });
+  });
+  return out;
+}
+
 // nullptr without an error: not served.
 PyObject *compare(int op, PyObject *const *args) {
   PyObject *x = args[0], *y = args[1];
   if (!PyArray_CheckExact(x)) return nullptr;
   int type = type_of(x), k = compared_index(type), half = half_index(type);
-  if (half >= 0 && PyArray_CheckExact(y) && type == type_of(y)) return halves(kernels->comparisons.of[op][0], args, half);
+  if (half >= 0) {
+    const Forms &f = kernels->comparisons.of[op][0];
+    if (!PyArray_Check(y)) return half_with_number(f, x, y, half);
+    return type == type_of(y) ? halves(f, args, half) : nullptr;
+  }
   if (k < 0) return nullptr;
   const Forms &f = kernels->comparisons.of[op][k];
   if (PyArray_CheckExact(y)) return type == type_of(y) ? arrays(f, args, NPY_BOOL, 1) : nullptr;

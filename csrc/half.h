@@ -17,6 +17,13 @@ inline void narrow(int half, const float *x, void *out, size_t n) {
   kernels->optimizers.narrow[half](x, (uint16_t *)out, n);
 }
 
+// A float32 as the nearest number of half precision.
+inline void rounded(int half, float &x) {
+  uint16_t narrowed;
+  narrow(half, &x, &narrowed, 1);
+  widen(half, &narrowed, &x, 1);
+}
+
 // A new array of another type, in the same order of memory; null with an error, or without one where that is not served.
 PyObject *as_type(PyObject *x, int type);
 

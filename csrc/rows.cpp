@@ -1,4 +1,5 @@
 // Python's side of the row kernels: float32, else NotImplemented. What is not in C order is copied first.
+#include "half.h"
 #include "kernels.h"
 #include "layout.h"
 
@@ -222,8 +223,9 @@ PyObject *rms_norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given)
   return Py_BuildValue("(NN)", out.release(), of_weight.release());
 }
 
+#define WIDENED(name) {#name, (PyCFunction)(void (*)(void))by_way_of_float32<name>, METH_FASTCALL, nullptr}
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, nullptr}
-PyMethodDef methods[] = {METHOD(softmax),          METHOD(log_softmax),
+PyMethodDef methods[] = {WIDENED(softmax),         WIDENED(log_softmax),
                          METHOD(softmax_backward), METHOD(log_softmax_backward),
                          METHOD(layer_norm),       METHOD(standardize_backward),
                          METHOD(logsumexp),        METHOD(rms_norm),

@@ -308,6 +308,8 @@ UNREACHED = {
     "rms_rows_backward": "the same",
     "fused_attention": (DEVICES := "only tensors of a CUDA device take it; tests/cuda"),
     "fused_attention_backward": DEVICES,
+    "gru_cell_step": DEVICES,
+    "gru_cell_step_backward": DEVICES,
     "fused_dropout": DEVICES,
     "fused_dropout_backward": DEVICES,
     "fused_rms_norm": DEVICES,

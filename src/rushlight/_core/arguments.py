@@ -3,6 +3,7 @@
 from typing import Any
 
 from rushlight._core import dtypes, errors
+from rushlight._core.backend import direct_halves, half_numbers
 from rushlight._core.record import Record
 
 FLOATS = dtypes.FLOATS
@@ -20,11 +21,21 @@ def accepted(op: Record) -> frozenset:
         found = ALL
     else:
         found = WITHOUT_HALF if op.promote == "common" else frozenset()
+    if op.name in direct_halves:
+        found |= dtypes.HALF
     return (
         found
         if op.domain is None
         else frozenset([d for d in found if in_domain(op, dtypes.BY_NUMPY[d])])
     )
+
+
+def beside_numbers(op: Record) -> frozenset:
+    """The NumPy dtypes of arrays next to which a Python float may stand as it is."""
+    if not op.numbers:
+        return frozenset()
+    found = FLOATS | dtypes.HALF if op.name in half_numbers else FLOATS
+    return found & accepted(op)
 
 
 def in_domain(op: Record, d: dtypes.dtype) -> bool:

@@ -40,6 +40,10 @@ MODULES: dict[type, object] = {np.ndarray: np, MetaArray: np}
 _kernels: dict[str, Callable] = {}
 # The same for arrays of half precision, where an op would have them made float32.
 half_kernels: dict[str, Callable] = {}
+# Of these, the ones that decline no array of half precision but for its layout.
+direct_halves: set[str] = set()
+# And operators whose kernels take a Python number next to it as PyTorch does.
+half_numbers: set[str] = set()
 # The same for arrays of a CUDA device, entered when the first is used (_kernels/cuda).
 device_kernels: dict[str, Callable] = {}
 # And what writes into ``out=``, an array of the result's shape and dtype, maybe one of the inputs.

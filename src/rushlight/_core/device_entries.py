@@ -10,8 +10,8 @@ included, it leaves to ``general``; the two must agree on every sample (a test).
 from collections.abc import Callable
 from typing import Any
 
-from rushlight._core import arguments, dispatch, dtypes, gpu
-from rushlight._core.backend import device_kernels
+from rushlight._core import arguments, dispatch, dtypes, gpu, inplace, writing
+from rushlight._core.backend import device_kernels, device_writers
 from rushlight._core.dispatch import finish_many, make_node, record
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
@@ -26,6 +26,7 @@ def install(there: bool) -> None:
     """Stand before ``general``, or no longer."""
     _thin.clear()
     dispatch.thin = call if there else None
+    inplace.thin = write if there else None
 
 
 def call(op: Record, tensors: tuple, params: tuple) -> Any:
@@ -34,6 +35,46 @@ def call(op: Record, tensors: tuple, params: tuple) -> Any:
     if made is None:
         made = _thin[op] = family(op)
     return made(tensors, params)
+
+
+def write(op: Record, t: Tensor, args: tuple) -> bool:
+    """Did a kernel write ``op``'s result into ``t``, where no history is concerned? As ``call``, it
+    takes plain tensors of one dtype on the current device, and numbers."""
+    writer = device_writers.get(op.name)
+    if writer is None or op.promote == "keep" or S.special or type(t) not in PLAIN:
+        return False
+    x: Any = t._data
+    count = len(op.tensors) - 1
+    if x.dtype not in FLOATING or x.data.device_id != gpu.cuda.module.cuda.runtime.getDevice():
+        return False
+    if 0 in x.strides or not inplace.without_history(t):
+        return False
+    arrays = []
+    for other in args[:count]:
+        if type(other) not in PLAIN:
+            if type(other) is not float and type(other) is not int:
+                return False
+            arrays.append(other)
+            continue
+        y: Any = other._data
+        if (
+            type(y) is not gpu.cuda.kind
+            or y.dtype != x.dtype
+            or y.data.device_id != x.data.device_id
+        ):
+            return False
+        if (S.grad or thread.grad) and live_node(other) is not None:
+            return False
+        if y is not x and not writing.apart(y, x):
+            return False
+        arrays.append(y)
+    try:
+        if writer(x, *arrays, *args[count:], out=x) is NotImplemented:
+            return False
+    except Exception:  # told by the general path, in PyTorch's words
+        return False
+    inplace.bump(t)
+    return True
 
 
 def family(op: Record) -> Callable:

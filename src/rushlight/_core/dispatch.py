@@ -243,10 +243,21 @@ def promote(op: Record, tensors: tuple) -> list:
         ]
     takes_part = op.promotes
     d = dtype_of(op, [t for t, p in zip(tensors, takes_part, strict=True) if p and t is not None])
+    if d in HALF and op.name in WIDE_NUMBERS and all_on_host(tensors):
+        return [cast(t, d if isinstance(t, Tensor) else F4) for t in tensors]
     return [
         None if t is None else cast(t, d) if p else t._data if isinstance(t, Tensor) else asarray(t)
         for t, p in zip(tensors, takes_part, strict=True)
     ]
+
+
+# PyTorch multiplies half precision by a Python number in float32; it adds it rounded.
+WIDE_NUMBERS = ("mul", "div")
+
+
+def all_on_host(tensors: tuple) -> bool:
+    """Are the tensors' arrays all NumPy's?"""
+    return all(type(t._data) is ndarray for t in tensors if isinstance(t, Tensor))
 
 
 def cast(t: object, d: np.dtype) -> ndarray:
@@ -290,6 +301,8 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
                 if made is not NotImplemented:
                     return made
             arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
+    elif op.name in WIDE_NUMBERS and len({a.dtype for a in arrays}) > 1:
+        back = next((a.dtype for a in arrays if a.dtype in HALF), None)
     xp = MODULES.get(next(iter(kinds), ndarray), np)
     try:
         result = op.run(xp, *arrays, *params)
@@ -552,7 +565,7 @@ def write_out(
                 UserWarning,
                 stacklevel=4,
             )
-        out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
+        out._data = gpu.made_beside(out._data, "empty", result._data.shape, out._data.dtype)
     gpu.write(out._data, result._data)
     if out._ver is None:
         out._ver = [0]

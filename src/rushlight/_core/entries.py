@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, fronts
-from rushlight._core.arguments import (
-    FLOATS,
-    accepted,
-    bind,
-)
+from rushlight._core import dtypes, errors, fronts, gpu
+from rushlight._core.arguments import accepted, beside_numbers, bind
 from rushlight._core.dispatch import NUMBERS, general
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
@@ -87,7 +83,7 @@ def binary_entry(op: Record, otherwise: Callable = general) -> Any:
     xs, ys = (k == 2 for k in op.keep_for(second)) if grad else (False, False)
     keeps_result = bool(op.keep_results)
     # Numbers NumPy takes without changing the array's dtype: any real one next to a float array.
-    wide = FLOATS & accept if op.numbers else frozenset()
+    wide = beside_numbers(op)
     whole = wide | ({I8} & accept if op.numbers else frozenset())  # and an int next to int64
 
     def with_number(input, other, x, out):
@@ -206,7 +202,7 @@ def reflected_entry(op: Record) -> Any:
         (k == 2 for k in op.keep_for((False, True))) if grad else (False, False)
     )
     keeps_result = bool(op.keep_results)
-    wide = FLOATS & accepted(op) if op.numbers else frozenset()
+    wide = beside_numbers(op)
 
     def call(self, other):
         if type(self) in PLAIN and not S.special and (type(other) is float or type(other) is int):
@@ -261,7 +257,11 @@ def view_entry(op: Record) -> Any:
         if type(input) in PLAIN and not S.special:
             x = input._data
             try:
-                r = run(np, x, *args[1:])
+                if type(x) is ndarray:
+                    r = run(np, x, *args[1:])
+                else:  # what no view can be made of is copied, on its own device
+                    with gpu.where(x):
+                        r = run(np, x, *args[1:])
             except Exception as error:
                 raise errors.translate(error, [x]) from None
             return finish_view(input, x, r, args[1:])

@@ -36,6 +36,7 @@ from rushlight._core.tensor import (
 )
 
 ndarray = np.ndarray
+thin: Any = None  # the way of arrays of a CUDA device, once there is one (device_entries.py)
 
 
 class CopySlices:
@@ -138,7 +139,7 @@ def derive(op: Any) -> Callable:
     ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
     accept = arguments.accepted(op)
-    wide = arguments.FLOATS & accept
+    wide = arguments.beside_numbers(op)
     whole = wide | ({entries.I8} & accept)
     compares = (
         ufunc is not None and ufunc.types[-1][-1] == "?"
@@ -227,6 +228,8 @@ class InPlace:
 
 def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
     """Any in-place call: compute, write, rebase."""
+    if thin is not None and type(self._data) is gpu.cuda.kind and thin(op, self, args):
+        return self
     check_inference(self)
     count = len(op.tensors) - 1
     inputs, params = [self, *args[:count]], tuple(args[count:])
@@ -248,7 +251,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
         if need and self._view is not None:
             check_view(self, True)
     if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
-        inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
+        inputs[0] = wrap(gpu.copied(self._data), nodes[0])  # a gradient needs its old value
     # Versions as they were before the write: an input that shares memory with self is then known as
     # modified.
     saved = saved_inputs(op, tuple(inputs), nodes) if need else None
@@ -340,7 +343,13 @@ def update(writes: tuple[str, ...]) -> Callable:
         written = [names.index(w) for w in writes]
 
         def call(*args, **kw):
-            function(*[arrays_of(a) for a in args], **kw)
+            arrays = [arrays_of(a) for a in args]
+            first = arrays[0][0] if type(arrays[0]) is list and arrays[0] else None
+            if first is None or type(first) is ndarray:
+                function(*arrays, **kw)
+            else:  # of a device, which is made current
+                with gpu.where(first):
+                    function(*arrays, **kw)
             for i in written:
                 for t in args[i] if type(args[i]) in (list, tuple) else (args[i],):
                     if t is not None:

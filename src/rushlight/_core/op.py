@@ -11,6 +11,7 @@ import numpy as np
 
 from rushlight._core import arguments, backend, entries, entries_params
 from rushlight._core.dispatch import write_out
+from rushlight._core.dtypes import HALF
 from rushlight._core.errors import backward_twice
 from rushlight._core.extension import C
 from rushlight._core.record import Record
@@ -280,6 +281,19 @@ def read_signature(cls: "type[Op]", forward: Callable) -> None:
         cls.reference = staticmethod(forward)
 
 
+def by_way_of_float32(reference: Callable) -> Callable:
+    """A forward that arrays of half precision come to when the kernel that takes them did not."""
+
+    def forward(xp: Any, *args: Any) -> Any:
+        back = next((a.dtype for a in args if getattr(a, "dtype", None) in HALF), None)
+        if back is None:
+            return reference(xp, *args)
+        wide = [a.astype(np.float32) if getattr(a, "dtype", None) in HALF else a for a in args]
+        return np.asarray(reference(xp, *wide)).astype(back)
+
+    return forward
+
+
 def chain_kernel(cls: "type[Op]") -> None:
     """``run(xp, ...)`` and, for the pointwise entries, ``fast(...)``: a native kernel first if
     there is one.
@@ -289,6 +303,8 @@ def chain_kernel(cls: "type[Op]") -> None:
         plain = C.threaded(plain)
         if backend.kernel_for(cls.name) is None:
             backend.kernel(cls.name, plain, complete=True)
+    if cls.name in backend.direct_halves:
+        cls.reference = staticmethod(by_way_of_float32(cls.reference))
     native, reference = backend.kernel_for(cls.name), cls.reference
     cls.native = None if native is None else staticmethod(native)
     if native is None:

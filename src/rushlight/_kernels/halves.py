@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core.backend import half_kernels, kernel_for
+from rushlight._core.backend import direct_halves, half_kernels, half_numbers, kernel_for
 from rushlight._core.extension import C
 from rushlight._core.memory import empty
 from rushlight._kernels import conv_bfloat16, curves, pooling
@@ -18,9 +18,11 @@ from rushlight._kernels import conv_bfloat16, curves, pooling
 F4 = np.dtype(np.float32)
 DIRECT = (
     "relu_backward", "tanh_backward", "sigmoid_backward", "abs_backward", "sigmoid", "erf", "silu",
-    "gelu", "gelu_backward", "celu", "softshrink", "threshold_backward", "clamp_backward",
+    "gelu", "gelu_backward", "softmax", "log_softmax",
+    "celu", "softshrink", "threshold_backward", "clamp_backward",
     *curves.SAME,
 )  # fmt: skip
+NUMBERS = ("add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge")
 SOME = 1 << 21  # bytes in float32 of the samples that are computed together
 
 
@@ -129,6 +131,8 @@ def register() -> None:
     """Enter them. Called once, after the kernels for float32."""
     for name in DIRECT:
         half_kernels[name] = native(name)
+    direct_halves.update(DIRECT)
+    half_numbers.update(NUMBERS)
     for function in SAMPLED:
         half_kernels[function.__name__] = partial(function, native(function.__name__))
     for product in (

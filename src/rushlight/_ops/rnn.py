@@ -130,6 +130,55 @@ class LstmCellBackward(Op):
         return xp.concatenate(parts, -1), to_c * f
 
 
+class GruCellStep(Op):
+    """h after a step, from the input's and the state's shares of the gates (N, 3 H): what a device
+    computes at once."""
+
+    tensors = ("gates", "pushed", "h")
+    public = ()
+    grad_name = "ThnnFusedGruCellBackward0"
+
+    def forward(xp, gates, pushed, h):
+        _, z, n = _gru_gates(xp, gates, pushed, h.shape[-1])
+        return n + z * (h - n)
+
+    def vjp(g, gates, pushed, h, need):
+        if not grad_enabled():
+            return GruCellStepBackward.call(g, gates, pushed, h)
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = gates.chunk(3, -1), pushed.chunk(3, -1)
+        r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
+        n = (x_n + r * h_n).tanh()
+        to_n = g * (1 - z) * (1 - n * n)
+        to_r, to_z = to_n * h_n * r * (1 - r), g * (h - n) * z * (1 - z)
+        return Cat.call([to_r, to_z, to_n], -1), Cat.call([to_r, to_z, to_n * r], -1), g * z
+
+
+def _gru_gates(xp, gates, pushed, hidden):
+    """r, z and n."""
+    two = 2 * hidden
+    both = 1 / (1 + xp.exp(-(gates[..., :two] + pushed[..., :two])))
+    r, z = both[..., :hidden], both[..., hidden:]
+    return r, z, xp.tanh(gates[..., two:] + r * pushed[..., two:])
+
+
+class GruCellStepBackward(Op):
+    """The gradients of the three."""
+
+    tensors = ("g", "gates", "pushed", "h")
+    outputs = ("to_gates", "to_pushed", "to_h")
+    named = False
+    public = ()
+    differentiable = False  # where a second derivative is wanted, GruCellStep.vjp's operators stand
+
+    def forward(xp, g, gates, pushed, h):
+        hidden = h.shape[-1]
+        r, z, n = _gru_gates(xp, gates, pushed, hidden)
+        to_n = g * (1 - z) * (1 - n * n)
+        to_r, to_z = to_n * pushed[..., 2 * hidden :] * r * (1 - r), g * (h - n) * z * (1 - z)
+        to_gates = xp.concatenate([to_r, to_z, to_n], -1)
+        return to_gates, xp.concatenate([to_r, to_z, to_n * r], -1), g * z
+
+
 # ---- layers --------------------------------------------------------------------------------------
 
 
@@ -302,6 +351,8 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.gru_cell(x, torch.ones(1, 1), w, w)
     tensor([[0.5000]])
     """
+    if input.is_cuda:
+        return GruCellStep.call(Linear.call(input, w_ih, b_ih), Linear.call(hx, w_hh, b_hh), hx)
     x_r, x_z, x_n = Linear.call(input, w_ih, b_ih).chunk(3, -1)
     h_r, h_z, h_n = Linear.call(hx, w_hh, b_hh).chunk(3, -1)
     z = (x_z + h_z).sigmoid()

@@ -140,4 +140,35 @@ def lstm_cell_backward(g_h, g_c, gates, cell):
     return to_gates, to_cell
 
 
-KERNELS = (rnn_layer, rnn_layer_backward, lstm_cell, lstm_cell_backward)
+def gru_cell_step(gates, pushed, h):
+    """h after a step."""
+    if not alike(gates, pushed, h) or gates.ndim != 2 or h.ndim != 2:
+        return NotImplemented
+    n, hidden = h.shape
+    if not gates.shape == pushed.shape == (n, 3 * hidden):
+        return NotImplemented
+    made = own(h, h.shape, h.dtype)
+    args = contiguous(gates), contiguous(pushed), None, None, made, None, None
+    step("gru_step", h.dtype, n, hidden, args)
+    return made
+
+
+def gru_cell_step_backward(g, gates, pushed, h):
+    """The gradients of the input's and the state's shares of the gates, and of h."""
+    if not alike(gates, g, pushed, h) or gates.ndim != 2 or h.ndim != 2:
+        return NotImplemented
+    made = [empty(a.shape, a.dtype) for a in (gates, pushed, h)]
+    args = (*map(contiguous, (g, gates, pushed, h)), *made)
+    n, hidden = h.shape
+    step("gru_cell_back", h.dtype, n, hidden, args)
+    return tuple(made)
+
+
+KERNELS = (
+    rnn_layer,
+    rnn_layer_backward,
+    lstm_cell,
+    lstm_cell_backward,
+    gru_cell_step,
+    gru_cell_step_backward,
+)

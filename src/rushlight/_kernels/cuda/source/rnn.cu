@@ -65,7 +65,7 @@ extern "C" __global__ void cell_back(const T* g_h, const T* g_c, const T* gates,
     narrow(to_cell[place], to_c * f);
 }
 
-// kept: r z n, and the state's share of n, which r gates.
+// kept: r z n, and the state's share of n, which r gates. kept, before_h and out: null where not wanted.
 extern "C" __global__ void gru_step(const T* gates, const T* pushed, const T* bias, T* kept, T* h,
                                     T* before_h, T* out, i64 n, i64 hidden) {
     EACH
@@ -74,13 +74,31 @@ extern "C" __global__ void gru_step(const T* gates, const T* pushed, const T* bi
     ACC z = logistic(widen(gates[three + hidden]) + biased(pushed, bias, three + hidden, j + hidden));
     ACC share = biased(pushed, bias, three + 2 * hidden, j + 2 * hidden);
     ACC candidate = tanh_(widen(gates[three + 2 * hidden]) + r * share), old = widen(h[place]);
-    narrow(kept[four], r);
-    narrow(kept[four + hidden], z);
-    narrow(kept[four + 2 * hidden], candidate);
-    narrow(kept[four + 3 * hidden], share);
-    before_h[place] = h[place];
+    if (kept) {
+        narrow(kept[four], r);
+        narrow(kept[four + hidden], z);
+        narrow(kept[four + 2 * hidden], candidate);
+        narrow(kept[four + 3 * hidden], share);
+    }
+    if (before_h) before_h[place] = h[place];
     narrow(h[place], candidate + z * (old - candidate));
-    out[place] = h[place];
+    if (out) out[place] = h[place];
+}
+
+// The gradients of a single step, from the gates' sums.
+extern "C" __global__ void gru_cell_back(const T* g, const T* gates, const T* pushed, const T* h,
+                                         T* to_gates, T* to_pushed, T* to_h, i64 n, i64 hidden) {
+    EACH
+    i64 i0 = row * 3 * hidden + j, i1 = i0 + hidden, i2 = i1 + hidden;
+    ACC r = logistic(widen(gates[i0]) + widen(pushed[i0]));
+    ACC z = logistic(widen(gates[i1]) + widen(pushed[i1])), share = widen(pushed[i2]);
+    ACC c = tanh_(widen(gates[i2]) + r * share), given = widen(g[place]);
+    ACC to_c = given * (1 - z) * (1 - c * c), to_r = to_c * share * r * (1 - r);
+    ACC to_z = given * (widen(h[place]) - c) * z * (1 - z);
+    narrow(to_gates[i0], to_r), narrow(to_pushed[i0], to_r);
+    narrow(to_gates[i1], to_z), narrow(to_pushed[i1], to_z);
+    narrow(to_gates[i2], to_c), narrow(to_pushed[i2], to_c * r);
+    narrow(to_h[place], given * z);
 }
 
 // d becomes the gradient that passes straight to the state before.
