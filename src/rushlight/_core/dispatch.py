@@ -571,7 +571,7 @@ def write_out(
                 UserWarning,
                 stacklevel=4,
             )
-        out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
+        out._data = gpu.made_beside(out._data, "empty", result._data.shape, out._data.dtype)
     gpu.write(out._data, result._data)
     if out._ver is None:
         out._ver = [0]
