@@ -46,9 +46,11 @@ def glu(x: Any, dim: Any) -> Any:
 
 def prelu_kernel(x: Any, weight: Any) -> Any:
     """One weight for all is a slope."""
-    if weight.size != 1 or weight.ndim > x.ndim or weight.dtype is not x.dtype:
+    if weight.ndim > x.ndim or x.dtype not in FLOATS or weight.dtype is not x.dtype:
         return NotImplemented
-    return C.leaky_relu(x, weight.item())
+    if weight.size == 1:
+        return C.leaky_relu(x, weight.item())
+    return C.where(x > 0, x, C.mul(weight, x))
 
 
 def softshrink(x: Any, lambd: Any) -> Any:

@@ -102,6 +102,9 @@ def max_volume_indices(x, out, *settings):
 
 def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
     """Each gradient at the largest element of its window."""
+    if len(kernel) == 3:
+        found = max_volume_indices(x, g.shape[-3:], kernel, stride, padding, dilation)
+        return found if found is NotImplemented else plane_scatter(g, found[1], x.shape, 3)
     given = pooling(x, g.shape[-len(kernel) :], kernel, stride, padding, dilation)
     if given is None or g.dtype is not F4:
         return NotImplemented
@@ -144,8 +147,9 @@ def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_o
         (h, w), (a, b), (s, t), (p, q) = x.shape[-2:], kernel, stride, padding
         rows, columns = (h + 2 * p - a) // s + 1, (w + 2 * q - b) // t + 1
         if rows > 0 < columns:
-            how = int(count_include_pad), divisor_override or 0
-            return C.avg_pool2d(contiguous(x), rows, columns, a, b, s, t, p, q, *how)
+            sizes = rows, columns, a, b, s, t, p, q
+            counted, divisor = int(count_include_pad), divisor_override or 0
+            return C.avg_pool2d(contiguous(x), *sizes, counted, divisor)
     out = pooled_size(x.shape[-n:], kernel, stride, padding, ONES[n], ceil_mode)
     if min(out) < 1:
         return NotImplemented
