@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core.backend import kernel
+from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -35,7 +36,12 @@ def hardtanh(x: Any, low: Any, high: Any) -> Any:
 def glu(x: Any, dim: Any) -> Any:
     """The first half times the sigmoid of the second."""
     at = dim + x.ndim if dim < 0 else dim
-    if x.dtype not in FLOATS or not 0 <= at < x.ndim or x.shape[at] % 2:
+    if not 0 <= at < x.ndim or x.shape[at] % 2:
+        return NotImplemented
+    if x.dtype in HALF:
+        made = glu(C.cast(x, FLOATS[0]), at)
+        return made if made is NotImplemented else C.cast(made, x.dtype)
+    if x.dtype not in FLOATS:
         return NotImplemented
     around, half = (slice(None),) * at, x.shape[at] // 2
     gate = C.sigmoid(np.ascontiguousarray(x[(*around, slice(half, None))]))

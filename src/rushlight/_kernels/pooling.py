@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rushlight._core.backend import kernel as enter
+from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
@@ -113,6 +114,12 @@ def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
     return found if found is NotImplemented else found.reshape(x.shape)
 
 
+def by_way_of_float32(kernel, x, *params):
+    """The kernel's result for half precision, rounded once."""
+    result = kernel(C.cast(x, F4), *params)
+    return result if result is NotImplemented else C.cast(result, x.dtype)
+
+
 def as_planes(x, n):
     """Lines as planes of one row."""
     x = contiguous(x)
@@ -150,6 +157,9 @@ def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_o
             sizes = rows, columns, a, b, s, t, p, q
             counted, divisor = int(count_include_pad), divisor_override or 0
             return C.avg_pool2d(contiguous(x), *sizes, counted, divisor)
+    if x.dtype in HALF:
+        params = kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+        return by_way_of_float32(avg_pool, x, *params)
     out = pooled_size(x.shape[-n:], kernel, stride, padding, ONES[n], ceil_mode)
     if min(out) < 1:
         return NotImplemented
@@ -208,6 +218,8 @@ def evenly_volumes(function, x, size):
 
 def adaptive_avg_pool(x, output_size):
     """Means of windows that cover evenly."""
+    if x.dtype in HALF:
+        return by_way_of_float32(adaptive_avg_pool, x, output_size)
     apply = evenly_volumes if len(output_size) == 3 else evenly
     return apply(C.adaptive_avg_pool2d, x, output_size)
 
