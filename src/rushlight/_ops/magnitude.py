@@ -83,7 +83,7 @@ class Sign(Unary):
     def forward(xp, x):
         if x.dtype.kind == "b":
             return x.copy()
-        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+        return xp.subtract(x > 0, x < 0, dtype=x.dtype)
 
     def vjp(g):
         return zeros(g)

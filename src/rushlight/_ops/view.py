@@ -374,6 +374,10 @@ class Squeeze(View):
         return "SqueezeBackward0" if node.params[0] is None else "SqueezeBackward1"
 
     def forward(xp, x, dim=None):
+        if dim is None:
+            return x.squeeze()
+        if type(dim) is int and -x.ndim <= dim < x.ndim:
+            return x.squeeze(dim) if x.shape[dim] == 1 else x.view()
         dims = wrap_dims(dim, x.ndim)
         shape = [
             (s, st)
