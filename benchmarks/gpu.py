@@ -1,35 +1,56 @@
-"""What gpu.sh runs on a GPU: operators' samples, parity with torch there, times beside torch's."""
+"""What gpu.sh runs on a GPU: operators' samples, parity with torch there, times beside torch's.
+
+    python benchmarks/gpu.py census|parity|speed [--seconds 200]
+
+The cases of a section are done by processes that may die (survive.py).
+"""
 
 import sys
 import time
 import traceback
 
+import survive
+
 import rushlight
 
+WORKERS = {"census": 8, "parity": 4, "speed": 1}  # processes; compiling is what takes their time
+EACH = {"census": 60, "parity": 60, "speed": 90}  # seconds for one case, and for a start
 
-def census():
-    """The recorded samples of every public operator, on the card."""
+
+def lost():
+    """Does the device answer no more?"""
+    try:
+        rushlight.cuda.synchronize()
+    except Exception:
+        return True
+    return False
+
+
+# ---- operators -----------------------------------------------------------------------------------
+
+
+def operators():
+    """name -> the recorded samples of every public operator."""
     from cases import recorded  # tests/ops
-    from census import APART, failure  # tests/cuda
+    from census import APART  # tests/cuda
+
+    return {name: cases for name, cases in sorted(recorded().items()) if name not in APART}
+
+
+def census(name, cases):
+    """The recorded samples of an operator, on the card."""
+    from census import failure
 
     from rushlight._core.gpu_module import detours
 
-    wrong, over_host, count = {}, {}, 0
-    for name, cases in sorted(recorded().items()):
-        if name in APART:
-            continue
-        detours.clear()
-        count += 1
-        found = next((f for f in map(failure, cases) if f), None)
-        if found:
-            wrong[name] = found
-        elif detours:
-            over_host[name] = sorted(detours)
-    print(f"{count} entries, {len(over_host)} by way of the host, {len(wrong)} fail")
-    for name, how in over_host.items():
-        print(f"  by way of the host: {name}: {', '.join(how)}"[:160])
-    for name, why in wrong.items():
-        print(f"  {name}: {why}"[:200].replace("\n", " "))
+    detours.clear()
+    found = next((f for f in map(failure, cases) if f), None)
+    if found:
+        survive.say(f"  FAILS {name}: {found}"[:200].replace("\n", " "))
+    elif detours:
+        survive.say(f"  by way of the host: {name}: {', '.join(sorted(detours))}"[:160])
+    else:
+        survive.say(f"  ok {name}")
 
 
 # ---- parity --------------------------------------------------------------------------------------
@@ -140,38 +161,34 @@ def computed():
     return found
 
 
-def parity():
-    """Numbers drawn and numbers computed, against torch on the same card."""
+def checks():
+    """name -> what is drawn or computed in both libraries."""
+    return {
+        **{f"random: {k}": v for k, v in randoms().items()},
+        **{f"gradient: {k}": v for k, v in computed().items()},
+    }
+
+
+def parity(name, make):
+    """Numbers drawn, or computed, against torch on the same card."""
     import numpy as np
 
-    exact = 0
-    for name, make in randoms().items():
-        try:
-            theirs, ours = both(make)
-            close = all(np.allclose(a, b, 1e-6, 1e-6) for a, b in zip(theirs, ours, strict=True))
-            same = all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=True))
-            exact += same
-            if not same:
-                print(f"  {name}: {'close, other last bits' if close else 'OTHER NUMBERS'}")
-        except Exception as error:
-            print(f"  {name}: {type(error).__name__}: {error}"[:160])
-    print(f"random numbers: {exact} of {len(randoms())} equal to the bit")
-    good, entries = 0, computed()
-    for name, make in entries.items():
+    try:
+        theirs, ours = both(make)
+        pairs = list(zip(theirs, ours, strict=True))
+        if name.startswith("random"):
+            same = all(np.array_equal(a, b) for a, b in pairs)
+            close = all(np.allclose(a, b, 1e-6, 1e-6) for a, b in pairs)
+            other = "close, other last bits" if close else "OTHER NUMBERS"
+            survive.say(f"  ok {name}" if same else f"  {name}: {other}")
+            return
         tolerance = 3e-2 if "bfloat16" in name else 2e-3 if "float32" in name else 1e-9
-        try:
-            theirs, ours = both(make)
-            worst = max(
-                float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6))
-                for a, b in zip(theirs, ours, strict=True)
-            )
-            good += worst < tolerance
-            if not worst < tolerance:
-                print(f"  {name}: differs by {worst:.1e} of the largest")
-        except Exception as error:
-            print(f"  {name}: {type(error).__name__}: {error}"[:200])
-            traceback.print_exc(limit=-3)
-    print(f"operators with gradients: {good} of {len(entries)} agree")
+        worst = max(float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6)) for a, b in pairs)
+        good = worst < tolerance
+        survive.say(f"  ok {name}" if good else f"  {name}: DIFFERS by {worst:.1e} of the largest")
+    except Exception as error:
+        survive.say(f"  {name}: {type(error).__name__}: {error}"[:200].replace("\n", " "))
+        traceback.print_exc(limit=-3)
 
 
 # ---- speed ---------------------------------------------------------------------------------------
@@ -363,36 +380,73 @@ def attempt(T, make):
 def line(name, mine, other, moved=None, done=None):
     """A row of the table."""
     if isinstance(mine, str) or isinstance(other, str):
-        print(f"{name:38} {mine if isinstance(mine, str) else other}", flush=True)
+        survive.say(f"{name:38} {mine if isinstance(mine, str) else other}")
         return
     rate = f"{moved / mine / 1e3:8.0f} GB/s" if moved else ""
     rate = f"{done / mine / 1e6:8.0f} TFLOP/s" if done else rate
-    print(f"{name:38} {mine:10.1f} {other:10.1f}   x{mine / other:.2f} {rate}", flush=True)
+    survive.say(f"{name:38} {mine:10.1f} {other:10.1f}   x{mine / other:.2f} {rate}")
 
 
-def speed():
-    """A table of times, ours and torch's."""
+def timings():
+    """name -> what to time: a call by its name, or a kind of training step."""
     import torch
 
     for T in (torch, rushlight):
         T.backends.cuda.matmul.allow_tf32 = True
-    ours, theirs = calls(rushlight), calls(torch)
-    for name, (call, moved, done) in theirs.items():
-        mine = attempt(rushlight, lambda name=name: ours[name][0])
-        line(name, mine, attempt(torch, lambda call=call: call), moved, done)
-
-    for kind in ("mlp", "cnn", "resnet18", "gpt"):
+    steps = {}
+    for kind in ("mlp", "cnn", "gpt", "resnet18"):
         for half in (False, True):
             for graphed in (False, True):
                 name = f"step, {kind}{', bf16' if half else ''}{', graph' if graphed else ''}"
-                found = [
-                    attempt(T, lambda T=T: training_step(T, kind, half, graphed))  # noqa: B023
-                    for T in (rushlight, torch)
-                ]
-                line(name, *found)
-                torch.cuda.empty_cache()
-                rushlight.cuda.empty_cache()
+                steps[name] = kind, half, graphed
+    return {**dict.fromkeys(CALLS), **steps}
+
+
+CALLS = (
+    "add, 16 elements", "mul by a number, 16 elements", "add, 64 M", "exp, 64 M", "gelu, 64 M",
+    "sum, 64 M", "copy, 64 M", "softmax, 8192 x 4096", "layer_norm, 8192 x 4096",
+    "rms_norm, 8192 x 4096", "cross_entropy, 8192 x 4096", "dropout, 64 M", "randn, 64 M",
+    "matmul, 4096 float32", "matmul, 4096 bfloat16", "bmm, 64 x 512 bfloat16",
+    "linear, 4096 bfloat16", "conv2d, NHWC bfloat16", "conv2d, NCHW bfloat16",
+    "max_pool2d, bfloat16", "attention, bfloat16",
+)  # fmt: skip
+_made = {}
+
+
+def made(T):
+    """The calls of a library, with their tensors, made once."""
+    if T.__name__ not in _made:
+        _made[T.__name__] = calls(T)
+    return _made[T.__name__]
+
+
+def speed(name, step):
+    """A row of the table: our time and torch's."""
+    import torch
+
+    if step is None:
+        found = [attempt(T, lambda T=T: made(T)[name][0]) for T in (rushlight, torch)]
+        _, moved, done = made(torch)[name]
+        line(name, *found, moved, done)
+        return
+    _made.clear()
+    line(name, *[attempt(T, lambda T=T: training_step(T, *step)) for T in (rushlight, torch)])
+    torch.cuda.empty_cache()
+    rushlight.cuda.empty_cache()
+
+
+SECTIONS = {"census": (operators, census), "parity": (checks, parity), "speed": (timings, speed)}
+
+
+def main(section, *rest):
+    """Drive a section, or, with --only, be one of its workers."""
+    if rest[:1] == ("--only",):
+        cases, do = SECTIONS[section]
+        survive.work(cases(), int(rest[1]), int(rest[2]), do, lost)
+        return
+    seconds = float(rest[1]) if rest[:1] == ("--seconds",) else 200.0
+    survive.drive(__file__, section, WORKERS[section], seconds, EACH[section])
 
 
 if __name__ == "__main__":
-    {"census": census, "parity": parity, "speed": speed}[sys.argv[1]]()
+    main(*sys.argv[1:])

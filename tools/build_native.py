@@ -7,6 +7,7 @@ RUSHLIGHT_NATIVE=0 turns it off at run time.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def main() -> None:
     if shutil.which("ninja"):
         configure += ["-G", "Ninja"]
     run(*configure)
-    run("cmake", "--build", str(build), "--parallel", "2")
+    run("cmake", "--build", str(build), "--parallel", os.environ.get("MAX_JOBS", "2"))
     (module,) = [p for p in build.glob("_C.*") if p.suffix in (".so", ".pyd")]
     target = ROOT / "src" / "rushlight" / module.name
     # A new inode, so that running processes keep the old code mapped.

@@ -60,6 +60,7 @@ class Parameter:
                 assert self.type in ("void", "Unit") or value.dtype == self.dtype, (
                     f"an array of {value.dtype} for {self.type}*"
                 )
+                assert value.device.id == current(), "an array of a device that is not current"
                 address = value.data.ptr
             box = ctypes.c_void_p(address)
         elif self.dtype is None:  # a struct, as an array of its bytes
@@ -170,6 +171,11 @@ class Kernel:
 
         run()
         note(run)
+
+
+def current():
+    """The device that is current, of the array module."""
+    return 0
 
 
 def note(action):

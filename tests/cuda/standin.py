@@ -166,7 +166,7 @@ class Stream:
         return event
 
     def wait_event(self, event):
-        assert isinstance(event, Event)
+        assert hasattr(event, "ptr")
 
     def synchronize(self):
         waits()
@@ -192,7 +192,23 @@ class Stream:
         Stream.before = []
         return Graph(actions, memory)
 
+    @staticmethod
+    def end(ptr):
+        """cupy.cuda.runtime.streamEndCapture: a handle."""
+        assert ptr == Stream.recorded.ptr
+        graph = Stream.recorded.end_capture()
+        graphs[id(graph)] = graph
+        return id(graph)
 
+    @staticmethod
+    def instantiated(graph):
+        """cupy.cuda.runtime.graphInstantiate: another handle."""
+        made = Graph(graphs[graph].actions, graphs[graph].memory)
+        graphs[id(made)] = made
+        return id(made)
+
+
+graphs: dict = {}  # handle -> graph, or what is launched of one
 Stream.recorded, Stream.before = None, []
 Stream.null = Stream(null=True)
 
@@ -462,6 +478,8 @@ def lifted(function, name):
     """One of NumPy's functions on device arrays."""
 
     def call(*args, **kwargs):
+        if name == "may_share_memory":  # asks addresses alone
+            return function(*[a._a if type(a) is ndarray else a for a in args])
         if name in FROM_HOST and type(args[0]) is np.ndarray:
             copies["to device"] += 1
             return made(function(args[0], *args[1:], **kwargs).copy("K"))
@@ -636,6 +654,10 @@ def attach_method(name):
             return self if result is self._a else made(result)
         given = [self, *arrays_in(args), *arrays_in(tuple(kwargs.values()))]
         mine = self._a if name in LOOKS else inner(self)
+        if name in ("reshape", "ravel") and not np.may_share_memory(
+            self._a, getattr(np.ndarray, name)(self._a, *args, **kwargs)
+        ):
+            inner(self)  # it is copied, by the current device
         whole, named = (mine, *inner(args)), {k: inner(v) for k, v in kwargs.items()}
         result = getattr(np.ndarray, name)(*whole, **named)
         result = np.asarray(result) if isinstance(result, np.generic) else result
@@ -691,6 +713,7 @@ def is_available():
 
 if simt.available:  # a C++ compiler is there
     RawModule = simt.RawModule
+simt.current = lambda: _current[0]
 simt.note = fake_blas.note = fake_cudnn.note = note
 libraries = {**fake_blas.libraries, "cudnn": fake_cudnn, "cupyx": fake_cupyx}
 libraries["cupyx.scipy.linalg"] = types.SimpleNamespace(
@@ -699,7 +722,16 @@ libraries["cupyx.scipy.linalg"] = types.SimpleNamespace(
 )
 _pool = MemoryPool()
 __version__ = "14.2.0"
+nvtx_calls: list = []
 cuda = types.SimpleNamespace(
+    nvtx=types.SimpleNamespace(
+        available=True,
+        RangePush=lambda message, color=-1: nvtx_calls.append(("push", message)),
+        RangePop=lambda: nvtx_calls.append(("pop",)),
+        Mark=lambda message, color=-1: nvtx_calls.append(("mark", message)),
+        RangeStart=lambda message, color: nvtx_calls.append(("start", message)) or 7,
+        RangeEnd=lambda handle: nvtx_calls.append(("end", handle)),
+    ),
     Device=Device,
     Stream=Stream,
     Event=Event,
@@ -715,6 +747,18 @@ cuda = types.SimpleNamespace(
         setDevice=lambda i: _current.__setitem__(0, i),
         deviceSynchronize=lambda: (waits(), copies.update(["synchronize"])),
         memGetInfo=lambda: (10**9, 2 * 10**9),
+        streamEndCapture=Stream.end,
+        graphInstantiate=Stream.instantiated,
+        graphLaunch=lambda handle, stream: graphs[handle].launch(),
+        graphDestroy=lambda handle: graphs.pop(handle),
+        graphExecDestroy=lambda handle: graphs.pop(handle),
+        ipcGetEventHandle=lambda event: b"%064d" % event,
+        ipcOpenEventHandle=lambda handle: int(handle),
+        eventQuery=lambda event: 0,
+        eventRecord=lambda event, stream: None,
+        eventSynchronize=lambda event: None,
+        eventDestroy=lambda event: None,
+        deviceGetPCIBusId=lambda i: f"0000:0{i}:00.0",
         getDeviceProperties=lambda i: {
             "name": b"stand-in",
             "major": 9,

@@ -35,10 +35,15 @@ def test_cupy_without_a_driver(cupy, monkeypatch):
         raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
 
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", fails)
-    gpu.install(cupy)
-    assert not torch.cuda.is_available()
-    with pytest.raises(RuntimeError, match="Found no NVIDIA driver on your system"):
-        torch.ones(2, device="cuda")
+    for version, said in (
+        (0, "Found no NVIDIA driver on your system"),
+        (12080, r"too old \(found version 12080\).* rushlight\[cuda12\]"),
+    ):
+        monkeypatch.setattr(cupy.cuda.runtime, "driverGetVersion", lambda v=version: v)
+        gpu.install(cupy)
+        assert not torch.cuda.is_available()
+        with pytest.raises(RuntimeError, match=said):
+            torch.ones(2, device="cuda")
 
 
 def test_where_tensors_are():

@@ -245,3 +245,26 @@ def test_gru_cell(compiled, dtype):
     w, v, b = (torch.randn(15, 3), torch.randn(15, 5), torch.randn(15))
     given = x, h, w.to(dtype), v.to(dtype), b.to(dtype)
     both(torch.gru_cell, *given, factor=20, names=("gru_step", "gru_cell_back"))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 4, 5), (5,), (4, 5), (2, 1, 1, 5), (2, 1, 4, 5), (2, 3, 1, 1), (1, 5), ()]
+)
+def test_masked_fill(compiled, dtype, shape):
+    torch.manual_seed(0)
+    x, mask = torch.randn(2, 3, 4, 5).to(dtype), torch.rand(shape) < 0.5
+    value = torch.tensor(0.25, dtype=dtype)
+
+    def fill(x, mask, value):
+        return x.masked_fill(mask, -1.5) + x.masked_fill(mask, value)
+
+    both(fill, x, mask, value, names=("masked_fill",))
+    there, mask_there = x.cuda(), mask.cuda()
+    array = there._data
+    same(there.masked_fill_(mask_there, float("-inf")), x.masked_fill(mask, float("-inf")), dtype)
+    assert there._data is array
+    scattered = torch.rand(2, 1, 4, 1) < 0.5  # repeated in two places: by CuPy
+    there, expected = x.cuda(), x.masked_fill(scattered, 2)
+    same(there.masked_fill_(scattered.cuda(), 2), expected, dtype)
+    same(x.cuda().masked_fill(scattered.cuda(), 2), expected, dtype)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ ARITY = {"ONE": 1, "TWO": 2, "THREE": 3}
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="NVRTC is not installed")
 
 
+@cache
 def compiled(source, dtype, arch, *defines):
-    options = (*compiler.options(dtype, defines), f"-arch=sm_{arch}", "--std=c++17")
+    # CuPy adds -ftz=true
+    options = (*compiler.options(dtype, defines), f"-arch=sm_{arch}", "--std=c++17", "-ftz=true")
     code, log = COMPILER.compile(compiler.text(source), options[1:])
     assert "error" not in log
     return code
@@ -46,12 +49,12 @@ def test_pointwise_functions():
 MOST_THREADS = {"rows": 1024, "losses": 1024}  # of a block; other kernels are launched with 256
 
 
-@pytest.mark.parametrize("arch", [75, 80, 90])
+@pytest.mark.parametrize("arch", [80, 90])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_launch_has_registers_enough(source, arch):
     if arch not in COMPILER.architectures:
         pytest.skip(f"this NVRTC does not know sm_{arch}")
-    for dtype in compiler.ELEMENTS:
+    for dtype in compiler.ELEMENTS if arch == 90 else [compiler.F4, compiler.BF]:
         code = compiled(source, dtype, arch, *DEFINES.get(source, ()))
         for name, used in nvrtc.registers(code).items():
             threads = MOST_THREADS.get(source, 256)

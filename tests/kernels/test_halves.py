@@ -82,6 +82,28 @@ def test_signs(name, dtype):
     same(getattr(C, name)(x.T), want.T)
 
 
+def next_to_a_number(name, x, number):
+    """PyTorch multiplies and divides by it in float32, and rounds it for all else."""
+    wide = x.astype(np.float32)
+    s = np.float32(number) if name in ("mul", "div") else x.dtype.type(number).astype(np.float32)
+    with np.errstate(all="ignore"):
+        found = UFUNCS[name](wide, s)
+        return found if found.dtype == bool else found.astype(x.dtype)
+
+
+@pytest.mark.parametrize("number", [1.001, 0.3333, -2, 0, float("inf"), 1e-30])
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", [n for n in UFUNCS if n not in ("maximum", "minimum")])
+def test_numbers_next_to_half_precision(name, dtype, number):
+    x = halves((129, 67), dtype)
+    for part in (x, x.T, x[:, ::3], x[5, 7:8].reshape(())):
+        same(np.asarray(getattr(C, name)(part, number)), next_to_a_number(name, part, number))
+    t = torch.from_numpy(x.astype(np.float32)).to(getattr(torch, dtype.name))
+    function = getattr(torch, name)
+    out = torch.empty(0, dtype=function(t, number).dtype)
+    assert str(function(t, number, out=out)) == str(function(t, number))  # by the general path
+
+
 @pytest.mark.parametrize("name", ["exp", "log1p", "sqrt", "tanh", "isnan", "floor", "arctan2"])
 def test_ufuncs_of_bfloat16_have_ml_dtypes_bits(name):
     ufunc, dtype = getattr(np, name), HALVES[0]

@@ -9,6 +9,7 @@ from typing import Any
 from rushlight._api import Generator as Generator
 from rushlight._api import Size as Size
 from rushlight._api import Tensor
+from rushlight._core import gpu
 from rushlight._core.state import thread
 from rushlight.nn.modules.module import _parse_to
 
@@ -46,7 +47,7 @@ def _get_privateuse1_backend_name() -> str:
 
 def _cuda_isInBadFork() -> bool:  # noqa: N802 # PyTorch's name
     """Whether CUDA was used before this process was forked."""
-    return False
+    return gpu.cuda.forked
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.arguments import accepted
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.dispatch import compute, flat, general, promote
@@ -187,7 +187,7 @@ class Snapshot:
 
     def __init__(self, tensors: Any) -> None:
         self.tensors = [t for t in tensors if isinstance(t, Tensor)]
-        self.arrays = [t._data.copy() for t in self.tensors]
+        self.arrays = [gpu.copied(t._data) for t in self.tensors]
         self.versions = [version_of(t) for t in self.tensors]
         self.stream = default_generator.state_bytes().tobytes()
 

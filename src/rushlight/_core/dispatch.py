@@ -451,7 +451,7 @@ def make_node(
     tensors: tuple,
     nodes: list,
     params: tuple,
-    results: tuple,
+    results: Sequence,
     saved: list | None = None,
 ) -> Node:
     """The node of a call: its edges, and what the gradients that are wanted need kept."""
@@ -488,19 +488,25 @@ def save_list(op: Record, tensors: list) -> tuple | None:
     return ([save(t, how) for t in tensors],) if how else None
 
 
+def record_several(op: Record, tensors: tuple, params: tuple, results: Sequence) -> None:
+    """Give the outputs that carry a gradient their history."""
+    nodes = nodes_of(op, tensors)
+    if nodes is None:
+        return
+    node = make_node(op, tensors, nodes, params, results)
+    if len(op.grad_outputs) == 1:
+        results[op.grad_outputs[0]]._node = node
+        return
+    for i in op.grad_outputs:
+        r = results[i]
+        if r is not None and r._data.dtype in dtypes.FLOATING_NUMPY:
+            r._node = Pick(node, i, r._data.shape, r._data.dtype)
+
+
 def finish_many(op: Record, tensors: tuple, params: tuple, arrays: tuple, out: Any) -> tuple:
     """Wrap several outputs as a named tuple with their history."""
     results: tuple[Any, ...] = tuple([None if a is None else wrap(a) for a in arrays])
-    nodes = nodes_of(op, tensors)
-    if nodes is not None:
-        node = make_node(op, tensors, nodes, params, results)
-        if len(op.grad_outputs) == 1:
-            results[op.grad_outputs[0]]._node = node
-        else:
-            for i in op.grad_outputs:
-                r = results[i]
-                if r is not None and r._data.dtype in dtypes.FLOATING_NUMPY:
-                    r._node = Pick(node, i, r._data.shape, r._data.dtype)
+    record_several(op, tensors, params, results)
     if out is not None:
         results = tuple(
             [write_out(op.name, r, o, op.out_same) for r, o in zip(results, out, strict=True)]
@@ -565,7 +571,7 @@ def write_out(
                 UserWarning,
                 stacklevel=4,
             )
-        out._data = gpu.module_of(out._data).empty(result._data.shape, out._data.dtype)
+        out._data = gpu.made_beside(out._data, "empty", result._data.shape, out._data.dtype)
     gpu.write(out._data, result._data)
     if out._ver is None:
         out._ver = [0]

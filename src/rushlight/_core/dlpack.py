@@ -117,7 +117,7 @@ def from_dlpack(
         if copy is False:
             raise ValueError(f"cannot move data to {place} without a copy")
         return wrap(gpu.to_host(data) if place.type == "cpu" else gpu.to_device(data, place))
-    return wrap(data.copy() if copy else data)
+    return wrap(gpu.copied(data) if copy else data)
 
 
 def cuda_array_interface(self: Tensor) -> dict[str, Any]:

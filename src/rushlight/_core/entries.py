@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, fronts
+from rushlight._core import dtypes, errors, fronts, gpu
 from rushlight._core.arguments import accepted, beside_numbers, bind
 from rushlight._core.dispatch import NUMBERS, general
 from rushlight._core.record import Record
@@ -257,7 +257,11 @@ def view_entry(op: Record) -> Any:
         if type(input) in PLAIN and not S.special:
             x = input._data
             try:
-                r = run(np, x, *args[1:])
+                if type(x) is ndarray:
+                    r = run(np, x, *args[1:])
+                else:  # what no view can be made of is copied, on its own device
+                    with gpu.where(x):
+                        r = run(np, x, *args[1:])
             except Exception as error:
                 raise errors.translate(error, [x]) from None
             return finish_view(input, x, r, args[1:])

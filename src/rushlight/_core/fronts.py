@@ -128,13 +128,19 @@ def before_getitem(function: Callable, select: Any, piece: Any) -> Any:
 
 def finish_several(op: Record, tensors: tuple, params: tuple, result: Any) -> Any:
     """The tensors of an op with several results."""
-    arrays = tuple([a if a is None or type(a) is np.ndarray else np.asarray(a) for a in result])
-    if op.named and len(arrays) == 2 and len(tensors) == 1:  # sort, topk, cummax: 0.6 us less
-        t = tensors[0]
-        if t._node is None and t._view is None:
-            pair = (tensor.wrap(arrays[0]), tensor.wrap(arrays[1]))
-            return return_types.make(op.return_name, op.outputs, pair)
-    return dispatch.finish_many(op, tensors, params, arrays, None)
+    results: list[Any] = []
+    for a in result:
+        if a is None:
+            results.append(None)
+        else:
+            results.append(tensor.wrap(a if type(a) is np.ndarray else np.asarray(a)))
+    if op.differentiable and (S.grad or thread.grad):
+        for t in tensors:
+            if t is not None and (t._node is not None or t._view is not None):
+                dispatch.record_several(op, tensors, params, results)
+                break
+    several = tuple(results)
+    return return_types.make(op.return_name, op.outputs, several) if op.named else several
 
 
 def finish_list(op: Record, tensors: tuple, params: tuple, result: Any) -> tensor.Tensor:

@@ -336,8 +336,9 @@ def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
 def bernoulli_each(gen: Generator | None, out: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Fill with 1 and 0, each of its own probability; ``p`` has the shape of ``out``."""
     if gen is not None and gen.philox is not None:
-        chances = philox.fill(gen, "uniform", gpu.module_of(out).empty(out.shape, F4))
-        out[...] = chances < p
+        chances = philox.fill(gen, "uniform", gpu.made_beside(out, "empty", out.shape, F4))
+        with gpu.where(out):
+            out[...] = chances < p
         return out
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(bernoulli_each, gen, out, p)

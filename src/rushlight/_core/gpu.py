@@ -7,6 +7,7 @@ array has that type.
 import contextlib
 import importlib
 import math
+import os
 import weakref
 from typing import Any
 
@@ -22,7 +23,17 @@ NO_DRIVER = (
     "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed "
     "a driver from http://www.nvidia.com/Download/index.aspx"
 )
+OLD_DRIVER = (
+    "The NVIDIA driver on your system is too old (found version {}). Please update your GPU driver "
+    "by downloading and installing a new version from the URL: "
+    "http://www.nvidia.com/Download/index.aspx Alternatively, install rushlight[cuda12] in the "
+    "place of rushlight[cuda]."
+)
 NO_GPU = "No CUDA GPUs are available"
+FORKED = (
+    "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must "
+    "use the 'spawn' start method"
+)
 
 KERNELS = "rushlight._kernels.cuda"  # a higher room, loaded when there is a device
 
@@ -46,6 +57,7 @@ class Cuda:
         self.pinned: dict = {}  # roots of pinned memory, by id
         self.sizes: dict = {}  # multiprocessors and threads of each, by device
         self.handles: dict = {}  # of libraries, by device
+        self.forked = False  # is this a fork of the process that looked for devices?
 
 
 cuda = Cuda()
@@ -75,8 +87,7 @@ def install(module: Any) -> None:
     try:
         count = module.cuda.runtime.getDeviceCount()
     except RuntimeError as error:  # CUDARuntimeError is one
-        none = "NoDevice" in str(error)
-        cuda.missing = RuntimeError(NO_GPU if none else NO_DRIVER)
+        cuda.missing = RuntimeError(_why_missing(module, str(error)))
         return
     if not count:
         cuda.missing = RuntimeError(NO_GPU)
@@ -89,6 +100,16 @@ def install(module: Any) -> None:
     importlib.import_module(KERNELS).load(module)
 
 
+def _why_missing(module: Any, said: str) -> str:
+    """What is wrong where the runtime finds no devices."""
+    if "NoDevice" in said:
+        return NO_GPU
+    if "InsufficientDriver" in said:  # said without a driver too, whose version is 0 then
+        version = module.cuda.runtime.driverGetVersion()
+        return OLD_DRIVER.format(version) if version else NO_DRIVER
+    return NO_DRIVER
+
+
 def is_available() -> bool:
     """Is there a device to compute on?"""
     return load().kind is not None
@@ -98,7 +119,18 @@ def engine() -> Any:
     """CuPy; PyTorch's error where there is no device."""
     if load().kind is None:
         raise cuda.missing.with_traceback(None)
+    if cuda.forked:
+        raise RuntimeError(FORKED)
     return cuda.module
+
+
+def _after_fork() -> None:
+    """CUDA's contexts do not live on in a fork, and no new ones can be made there."""
+    cuda.forked = cuda.kind is not None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def current() -> int:
@@ -210,13 +242,17 @@ def to_host_later(array: Any) -> np.ndarray:
         target = pinned_empty(stored.shape, array.dtype)
         source = stored if stored.flags.c_contiguous else cuda.module.ascontiguousarray(stored)
         source.get(out=target, blocking=False)
+        keep_until(target, cuda.module.cuda.get_current_stream())  # its pool may give it away
     return target.transpose(back)
 
 
 def keep_until(array: Any, stream: Any) -> None:
-    """Keep an array alive until a stream has done what it was given so far."""
+    """Keep an array, of a device or of pinned memory, until a stream has done what it was given so
+    far."""
+    if stream.is_capturing():  # an event of a recording may not be asked; its memory is kept
+        return
     cuda.waiting = [(event, kept) for event, kept in cuda.waiting if not event.done]
-    with on(index_of(array)):
+    with on(index_of(array) if type(array) is cuda.kind else current()):
         cuda.waiting.append((stream.record(), array))
 
 
@@ -308,6 +344,19 @@ def moved(arrays: list, by_value: bool) -> list:
 def settle(result: Any) -> Any:
     """What a forward returned as an array of the current device."""
     return result if type(result) is cuda.kind else cuda.module.asarray(result)
+
+
+def where(array: Any) -> Any:
+    """A context in which the device of an array is current."""
+    return on(index_of(array)) if type(array) is cuda.kind else contextlib.nullcontext()
+
+
+def made_beside(x: Any, make: str, shape: Any, dtype: Any) -> Any:
+    """``empty``, ``zeros`` or ``ones`` on the device that an array is on."""
+    if type(x) is not cuda.kind:
+        return getattr(MODULES.get(type(x), np), make)(shape, dtype)
+    with on(index_of(x)):
+        return getattr(cuda.module, make)(shape, dtype)
 
 
 def module_of(array: Any) -> Any:

@@ -368,7 +368,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
         if need and self._view is not None:
             check_view(self, True)
     if need and op.keep_for(tuple([n is not None for n in nodes]))[0] == 2:
-        inputs[0] = wrap(self._data.copy(), nodes[0])  # a gradient needs its old value
+        inputs[0] = wrap(gpu.copied(self._data), nodes[0])  # a gradient needs its old value
     # Versions as they were before the write: an input that shares memory with self is then known as
     # modified.
     saved = saved_inputs(op, tuple(inputs), nodes) if need else None
@@ -469,7 +469,13 @@ def update(writes: tuple[str, ...]) -> Callable:
         written = [names.index(w) for w in writes]
 
         def call(*args, **kw):
-            function(*[arrays_of(a) for a in args], **kw)
+            arrays = [arrays_of(a) for a in args]
+            first = arrays[0][0] if type(arrays[0]) is list and arrays[0] else None
+            if first is None or type(first) is ndarray:
+                function(*arrays, **kw)
+            else:  # of a device, which is made current
+                with gpu.where(first):
+                    function(*arrays, **kw)
             for i in written:
                 for t in args[i] if type(args[i]) in (list, tuple) else (args[i],):
                     if t is not None:

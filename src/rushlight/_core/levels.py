@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, return_types
+from rushlight._core import dtypes, errors, gpu, return_types
 from rushlight._core.dispatch import (
     check_tensors,
     compute,
@@ -338,7 +338,7 @@ def write_in_place(op: Record, inputs: list, params: tuple) -> Tensor:
     if any(n is not None for n in nodes) or self._view is not None:
         check_leaf(self, nodes[0])
     if nodes[0] is not None and grad_enabled():
-        inputs = [wrap(self._data.copy(), nodes[0]), *inputs[1:]]  # its old value may be saved
+        inputs = [wrap(gpu.copied(self._data), nodes[0]), *inputs[1:]]  # its old value may be saved
     check_tensors(op, tuple(inputs))
     result = call(op, tuple(inputs), params, tuple(inputs))
     assign(self, result)

@@ -236,11 +236,11 @@ def into(gen: Any, out: Any, name: str, how: tuple, draw: Callable) -> Any:
 
 def of_complex(gen: Any, recipe: str, out: Any, a: float, b: float) -> Any:
     """Real and imaginary parts in turn; of a normal number each has half the variance."""
-    module = gpu.module_of(out)
-    parts = module.empty((*out.shape, 2), out.real.dtype)
+    parts = gpu.made_beside(out, "empty", (*out.shape, 2), out.real.dtype)
     scale = b / math.sqrt(2) if recipe == "normal" else b
     fill(gen, recipe, parts, a, scale)
-    out[...] = parts[..., 0] + 1j * parts[..., 1]
+    with gpu.where(out):
+        out[...] = parts[..., 0] + 1j * parts[..., 1]
     return out
 
 

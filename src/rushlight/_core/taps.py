@@ -1,6 +1,8 @@
 """Which elements each element of a resized dimension reads, and with which weights: one dimension's
 interpolation as a table, for the records and the kernels of a device."""
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -85,8 +87,15 @@ def _antialiased(size, out, mode, align_corners, scale):
     return np.minimum(start[:, None] + at, size - 1), weights / weights.sum(1, keepdims=True)
 
 
+@lru_cache(maxsize=64)  # a network resizes the same few sizes again and again: 15 us each
 def taps(size, out, mode, align_corners, scale, antialias):
-    """(out, k) indices and weights of one dimension."""
+    """(out, k) indices and weights of one dimension; not to be written to."""
+    index, weight = _taps(size, out, mode, align_corners, scale, antialias)
+    index.flags.writeable = weight.flags.writeable = False
+    return index, weight
+
+
+def _taps(size, out, mode, align_corners, scale, antialias):
     if mode in ("nearest", "nearest-exact"):
         return _nearest(size, out, scale, mode == "nearest-exact")
     if antialias:

@@ -32,6 +32,13 @@ def hardtanh(x: Any, low: Any, high: Any) -> Any:
     return C.clamp_numbers(x, low, high) if x.dtype in FLOATS and low <= high else NotImplemented
 
 
+def prelu_kernel(x: Any, weight: Any) -> Any:
+    """One weight for all is a slope."""
+    if weight.size != 1 or weight.ndim > x.ndim or weight.dtype is not x.dtype:
+        return NotImplemented
+    return C.leaky_relu(x, weight.item())
+
+
 def softshrink(x: Any, lambd: Any) -> Any:
     """The width is not negative."""
     return C.softshrink(x, lambd) if lambd >= 0 else NotImplemented
@@ -102,6 +109,7 @@ def register() -> None:
         kernel(name, getattr(C, name))
     kernel("add_scaled", C.add_scaled_backward)
     for function in (
+        prelu_kernel,
         celu,
         hardtanh,
         softshrink,

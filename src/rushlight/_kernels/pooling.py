@@ -8,25 +8,25 @@ from rushlight._core.backend import kernel as enter
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
+contiguous = np.ascontiguousarray
 
 
 def pooling(x, out, kernel, stride, padding, dilation):
     """The array as planes and the ten sizes, or None where the kernels do not serve."""
-    if x.dtype is not F4 or len(kernel) not in (1, 2) or x.ndim <= len(kernel) or min(out) < 1:
+    n = len(kernel)
+    if x.dtype is not F4 or n > 2 or x.ndim <= n or min(out) < 1:
         return None
-    if len(kernel) == 1:
-        x, pairs = (
-            x[..., None, :],
-            ((1, *out), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation)),
-        )
-    else:
-        pairs = (out, kernel, stride, padding, dilation)
-    return np.ascontiguousarray(x), *[n for pair in pairs for n in pair]
+    if n == 2:
+        return contiguous(x), *out, *kernel, *stride, *padding, *dilation
+    return contiguous(x[..., None, :]), 1, *out, 1, *kernel, 1, *stride, 0, *padding, 1, *dilation
 
 
 def pooled_size(size, kernel, stride, padding, dilation, ceil_mode):
     """The spatial shape of the result. With ``ceil_mode`` a window may overhang, but starts
     inside."""
+    if not ceil_mode and len(size) == 2:  # unrolled: 0.6 us less
+        (h, w), (a, b), (p, q), (d, e), (s, t) = size, kernel, padding, dilation, stride
+        return (h + 2 * p - d * (a - 1) - 1) // s + 1, (w + 2 * q - e * (b - 1) - 1) // t + 1
     result = []
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         span = n + 2 * p - d * (k - 1) - 1
@@ -37,39 +37,82 @@ def pooled_size(size, kernel, stride, padding, dilation, ceil_mode):
 
 def max_pool(x, kernel, stride, padding, dilation, ceil_mode):
     """The largest element of each window."""
-    size = x.shape[x.ndim - len(kernel) :]
-    out = pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
+    n = len(kernel)
+    out = pooled_size(x.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
+    if n == 3:
+        return max_volumes(x, out, kernel, stride, padding, dilation)
     given = pooling(x, out, kernel, stride, padding, dilation)
-    result = NotImplemented if given is None else C.max_pool2d(*given)
-    if result is NotImplemented or len(kernel) == 2:
-        return result
-    return result[..., 0, :]
+    if given is None:
+        return NotImplemented
+    result = C.max_pool2d(*given)
+    return result if n == 2 or result is NotImplemented else result[..., 0, :]
+
+
+def max_volumes(x, out, *settings):
+    """Volumes by their planes and then, each plane a row, by their depth."""
+    lead, (depth, *plane) = x.shape[:-3], out
+    given = pooling(x, plane, *[s[1:] for s in settings])
+    if given is None or depth < 1:
+        return NotImplemented
+    rows = C.max_pool2d(*given)
+    if rows is NotImplemented:
+        return NotImplemented
+    rows = rows.reshape(*lead, x.shape[-3], -1)
+    kernel, stride, padding, dilation = [s[0] for s in settings]
+    width = rows.shape[-1]
+    sizes = depth, width, kernel, 1, stride, 1, padding, 0, dilation, 1
+    result = C.max_pool2d(rows, *sizes)
+    return result if result is NotImplemented else result.reshape(*lead, *out)
 
 
 def max_pool_with_indices(x, kernel, stride, padding, dilation, ceil_mode):
     """The largest element of each window and its index within its plane."""
-    size = x.shape[x.ndim - len(kernel) :]
-    out = pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
+    n = len(kernel)
+    out = pooled_size(x.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
+    if n == 3:
+        return max_volume_indices(x, out, kernel, stride, padding, dilation)
     given = pooling(x, out, kernel, stride, padding, dilation)
     result = NotImplemented if given is None else C.max_indices2d(*given)
-    if result is NotImplemented or len(kernel) == 2:
+    if result is NotImplemented or n == 2:
         return result
     return result[0][..., 0, :], result[1][..., 0, :]
 
 
+def max_volume_indices(x, out, *settings):
+    """The same of volumes; the first pass says where in a plane, the second in which."""
+    lead, (depth, *plane) = x.shape[:-3], out
+    given = pooling(x, plane, *[s[1:] for s in settings])
+    found = NotImplemented if given is None or depth < 1 else C.max_indices2d(*given)
+    if found is NotImplemented:
+        return NotImplemented
+    rows, places = [a.reshape(*lead, x.shape[-3], -1) for a in found]
+    kernel, stride, padding, dilation = [s[0] for s in settings]
+    width = rows.shape[-1]
+    sizes = depth, width, kernel, 1, stride, 1, padding, 0, dilation, 1
+    found = C.max_indices2d(rows, *sizes)
+    if found is NotImplemented:
+        return NotImplemented
+    result, at = found
+    volumes = math.prod(lead)
+    at = at.reshape(volumes, -1)
+    inside = places.reshape(volumes, -1)[np.arange(volumes)[:, None], at]
+    index = at // width * (x.shape[-2] * x.shape[-1]) + inside
+    return result.reshape(*lead, *out), index.reshape(*lead, *out)
+
+
 def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
     """Each gradient at the largest element of its window."""
-    given = pooling(x, g.shape[g.ndim - len(kernel) :], kernel, stride, padding, dilation)
+    given = pooling(x, g.shape[-len(kernel) :], kernel, stride, padding, dilation)
     if given is None or g.dtype is not F4:
         return NotImplemented
-    g = np.ascontiguousarray(g)
+    g = contiguous(g)
     found = C.max_pool2d_backward(g[..., None, :] if len(kernel) == 1 else g, *given)
     return found if found is NotImplemented else found.reshape(x.shape)
 
 
 def as_planes(x, n):
     """Lines as planes of one row."""
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     return x[..., None, :] if n == 1 else x
 
 
@@ -83,26 +126,55 @@ def mean(function, x, other, kernel, stride, padding, padded, divisor):
     n = len(kernel)
     if x.dtype is not F4 or n > 2 or x.ndim <= n:
         return NotImplemented
-    pairs = two(other, 1), two(kernel, 1), two(stride, 1), two(padding, 0)
-    numbers = [i for pair in pairs for i in pair]
-    result = function(as_planes(x, n), *numbers, int(padded), divisor or 0)
-    return result if result is NotImplemented or n == 2 else result[..., 0, :]
+    how = int(padded), divisor or 0
+    if n == 2:
+        return function(contiguous(x), *other, *kernel, *stride, *padding, *how)
+    line = contiguous(x)[..., None, :]
+    result = function(line, 1, *other, 1, *kernel, 1, *stride, 0, *padding, *how)
+    return result if result is NotImplemented else result[..., 0, :]
+
+
+ONES = {1: (1,), 2: (1, 1), 3: (1, 1, 1)}
 
 
 def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """The mean of each window."""
-    size, ones = x.shape[x.ndim - len(kernel) :], (1,) * len(kernel)
-    out = pooled_size(size, kernel, stride, padding, ones, ceil_mode)
-    how = kernel, stride, padding, count_include_pad, divisor_override
-    return NotImplemented if min(out) < 1 else mean(C.avg_pool2d, x, out, *how)
+    n = len(kernel)
+    out = pooled_size(x.shape[-n:], kernel, stride, padding, ONES[n], ceil_mode)
+    if min(out) < 1:
+        return NotImplemented
+    how = kernel, stride, padding
+    if n == 3:
+        return mean_volumes(C.avg_pool2d, x, out, how, count_include_pad, divisor_override)
+    return mean(C.avg_pool2d, x, out, *how, count_include_pad, divisor_override)
+
+
+def mean_volumes(function, x, other, how, padded, divisor):
+    """The same of volumes: by their planes and then, each plane a row, by their depth."""
+    if x.dtype is not F4 or x.ndim <= 3:
+        return NotImplemented
+    lead, (depth, *plane) = x.shape[:-3], other
+    kernel, stride, padding = [s[1:] for s in how]
+    rows = mean(function, x, plane, kernel, stride, padding, padded, 1 if divisor else None)
+    if rows is NotImplemented:
+        return NotImplemented
+    rows = rows.reshape(*lead, x.shape[-3], -1)
+    kernel, stride, padding = [s[0] for s in how]
+    sizes = depth, rows.shape[-1], kernel, 1, stride, 1, padding, 0
+    result = function(rows, *sizes, int(padded), divisor or 0)
+    return result if result is NotImplemented else result.reshape(*lead, *other)
 
 
 def avg_pool_backward(
     g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
 ):
     """Each gradient shared out among its window."""
-    how = kernel, stride, padding, count_include_pad, divisor_override
-    return mean(C.avg_pool2d_backward, g, size, *how)
+    how = kernel, stride, padding
+    if len(kernel) == 3:
+        return mean_volumes(
+            C.avg_pool2d_backward, g, size, how, count_include_pad, divisor_override
+        )
+    return mean(C.avg_pool2d_backward, g, size, *how, count_include_pad, divisor_override)
 
 
 def evenly(function, x, size):
@@ -114,14 +186,37 @@ def evenly(function, x, size):
     return result if result is NotImplemented or n == 2 else result[..., 0, :]
 
 
+def evenly_volumes(function, x, size):
+    """The same of volumes: by their planes and then, each plane a row, by their depth."""
+    rows = evenly(function, x, size[1:]) if x.ndim > 3 else NotImplemented
+    if rows is NotImplemented:
+        return NotImplemented
+    rows = rows.reshape(*x.shape[:-2], -1)
+    result = function(rows, size[0], rows.shape[-1])
+    return result if result is NotImplemented else result.reshape(*x.shape[:-3], *size)
+
+
 def adaptive_avg_pool(x, output_size):
     """Means of windows that cover evenly."""
-    return evenly(C.adaptive_avg_pool2d, x, output_size)
+    apply = evenly_volumes if len(output_size) == 3 else evenly
+    return apply(C.adaptive_avg_pool2d, x, output_size)
 
 
 def adaptive_avg_pool_backward(g, size):
     """The transpose of that."""
-    return evenly(C.adaptive_avg_pool2d_backward, g, size)
+    apply = evenly_volumes if len(size) == 3 else evenly
+    return apply(C.adaptive_avg_pool2d_backward, g, size)
+
+
+def adaptive_max_pool(x, output_size):
+    """Windows that cover evenly and are all of one size are those of a pooling."""
+    n = len(output_size)
+    kernel = []
+    for length, out in zip(x.shape[-n:], output_size, strict=True):
+        if not out or length % out:
+            return NotImplemented
+        kernel.append(length // out)
+    return max_pool_with_indices(x, kernel, kernel, (0,) * n, ONES[n], False)
 
 
 def plane_scatter(x, indices, shape, n):
@@ -152,6 +247,7 @@ def register() -> None:
         avg_pool_backward,
         adaptive_avg_pool,
         adaptive_avg_pool_backward,
+        adaptive_max_pool,
         plane_scatter,
     ):
         enter(function.__name__, function)

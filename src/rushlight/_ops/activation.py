@@ -185,7 +185,7 @@ def prelu(input, weight):
     >>> torch.prelu(torch.tensor([-4.0, 2.0]), torch.tensor([0.25]))
     tensor([-1.,  2.])
     """
-    if input.dtype != weight.dtype:
+    if input.dtype is not weight.dtype:
         raise RuntimeError("Type promoting not supported")
     count, ndim = weight.numel(), input.dim()
     if weight.dim() > 1:
@@ -202,6 +202,8 @@ def prelu(input, weight):
                 f"{count} "
                 f"and channel size = {channels}."
             )
+    if count == 1 and ndim > 1:  # broadcast as it is
+        return PreluKernel.call(input, weight)
     if ndim != weight.dim() and weight.dim() > 0:
         shape = [1] * ndim
         if ndim > 1:
@@ -561,8 +563,10 @@ class Glu(Op):
         size = x.shape[at]
         if size % 2:
             raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
-        first, second = xp.split(x, 2, axis=at)
-        return first / (1 + xp.exp(-second))
+        around, half = (slice(None),) * at, size // 2
+        result = xp.exp(-x[(*around, slice(half, None))])
+        result += 1
+        return xp.divide(x[(*around, slice(half))], result, out=result)
 
     def vjp(g, input, dim):
         first, second = input.chunk(2, dim)

@@ -227,7 +227,50 @@ def _same(input, weight, stride, dilation):
     return input, tuple(t // 2 for t in total)
 
 
+def _plain(n, input, weight, outputs, channels, bias, stride, padding, dilation, groups):
+    """``stride``, ``padding`` and ``dilation``, ints or tuples, as tuples of ``n`` where they and
+    what a batch's weight and bias must look like are as they should be, else None."""
+    if type(stride) is int:
+        stride = (stride,) * n
+    if type(padding) is int:
+        padding = (padding,) * n
+    if type(dilation) is int:
+        dilation = (dilation,) * n
+    if (
+        type(stride) is type(padding) is type(dilation) is tuple
+        and type(groups) is int
+        and len(weight) == len(input) == n + 2
+        and len(stride) == len(padding) == len(dilation) == n
+        and 0 < groups <= weight[0]
+        and not weight[0] % groups
+        and input[1] == channels
+        and (bias is None or bias.shape == (outputs,))
+    ):
+        for s, p, d in zip(stride, padding, dilation, strict=True):
+            if not (type(s) is type(p) is type(d) is int and s > 0 and d > 0 and p >= 0):
+                return None
+        return stride, padding, dilation
+    return None
+
+
 def _conv(n, input, weight, bias, stride, padding, dilation, groups):
+    shape, w = tuple(input.shape), tuple(weight.shape)
+    if len(w) == n + 2:
+        plain = _plain(n, shape, w, w[0], w[1] * groups, bias, stride, padding, dilation, groups)
+        if plain is not None and _fits(shape, w, plain[1], plain[2]):
+            return Convolution.call(input, weight, bias, *plain, groups)
+    return _conv_checked(n, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _fits(shape, weight, padding, dilation):
+    """Is no kernel larger than the input it slides over?"""
+    for size, k, p, d in zip(shape[2:], weight[2:], padding, dilation, strict=True):
+        if d * (k - 1) >= size + 2 * p:
+            return False
+    return True
+
+
+def _conv_checked(n, input, weight, bias, stride, padding, dilation, groups):
     function = f"conv{n}d"
     x, was_batched = _batched(input, n, function)
     stride, dilation = (
@@ -302,6 +345,33 @@ def _check_output_padding(output_padding, stride, dilation):
 
 
 def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    shape, w = tuple(input.shape), tuple(weight.shape)
+    if len(w) == n + 2 and output_padding in (0, (0,) * n):
+        outputs = w[1] * groups
+        plain = _plain(n, shape, w, outputs, w[0], bias, stride, padding, dilation, groups)
+        sizes = _transposed_size(shape, w, *plain) if plain is not None else None
+        if sizes is not None:
+            made = (shape[0], outputs, *sizes)
+            return ConvTranspose.call(input, weight, bias, made, *plain, groups)
+    return _conv_transpose_checked(
+        n, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def _transposed_size(shape, weight, stride, padding, dilation):
+    """The sizes of the result, None if one would be less than 1."""
+    sizes = []
+    for size, k, s, p, d in zip(shape[2:], weight[2:], stride, padding, dilation, strict=True):
+        made = (size - 1) * s - 2 * p + d * (k - 1) + 1
+        if made < 1:
+            return None
+        sizes.append(made)
+    return sizes
+
+
+def _conv_transpose_checked(
+    n, input, weight, bias, stride, padding, output_padding, groups, dilation
+):
     function = f"conv_transpose{n}d"
     x, was_batched = _batched(input, n, function)
     stride, padding = spread(stride, n, "stride", function), spread(padding, n, "padding", function)

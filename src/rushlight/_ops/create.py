@@ -361,7 +361,12 @@ def _like(
             like_elsewhere(x, d, memory_format, place) if there else empty_as(x, d, memory_format)
         )
     if fill is not None:
-        result.fill(number_as(fill, dtypes.BY_NUMPY[d]) if fill else fill)
+        number = number_as(fill, dtypes.BY_NUMPY[d]) if fill else fill
+        if type(result) is np.ndarray:
+            result.fill(number)
+        else:
+            with gpu.where(result):
+                result.fill(number)
     return finish(result, requires_grad)
 
 

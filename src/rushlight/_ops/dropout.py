@@ -68,7 +68,7 @@ def _channels(x: np.ndarray) -> np.ndarray:
     """A stand-in of shape (N, C, 1, ...): one draw for each channel."""
     if x.ndim < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return gpu.module_of(x).empty((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype)
+    return gpu.made_beside(x, "empty", (*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype)
 
 
 def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) -> Tensor:
@@ -86,7 +86,7 @@ def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) ->
         stream = draws.of_device(gpu.index_of(x)).philox
         return FusedDropout.call(input, 1 - p, stream)[0]
     if p == 1:
-        factor = wrap(gpu.module_of(x).zeros((), x.dtype))
+        factor = wrap(gpu.made_beside(x, "zeros", (), x.dtype))
     else:
         noise = _noise(shape, 1 - p)
         t = np.dtype(np.float32) if x.dtype in dtypes.HALF else x.dtype
@@ -107,7 +107,7 @@ def _drop_alpha(input: Tensor, p: float, train: bool, feature: bool, inplace: bo
     if p == 0 or not train or not x.size:
         return input
     if p == 1:
-        zero = wrap(gpu.module_of(x).zeros((), x.dtype))
+        zero = wrap(gpu.made_beside(x, "zeros", (), x.dtype))
         return input.mul_(zero) if inplace else input * zero
     noise = wrap(_noise(shape, 1 - p))
     a = 1.0 / ((ALPHA * ALPHA * p + 1) * (1 - p)) ** 0.5

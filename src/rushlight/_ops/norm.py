@@ -274,9 +274,16 @@ def check_layer(input, normalized_shape, weight, bias):
 
 
 def _layer_norm(input, normalized_shape, weight, bias, eps):
-    shape = check_layer(input, normalized_shape, weight, bias)
-    inner = math.prod(shape)
-    rows = math.prod(input.shape[: input.dim() - len(shape)])
+    given, shape = tuple(input.shape), tuple(normalized_shape)
+    n = len(shape)
+    if (
+        not n
+        or given[-n:] != shape
+        or (weight is not None and weight.shape != shape)
+        or (bias is not None and bias.shape != shape)
+    ):
+        check_layer(input, normalized_shape, weight, bias)
+    inner, rows = math.prod(shape), math.prod(given[:-n])
     return NativeLayerNorm.call(input, weight, bias, (rows, inner), (inner,), (1,), eps)
 
 
@@ -330,11 +337,31 @@ def _check_group(input, num_groups, weight, bias):
             )
 
 
-def _group_norm(input, num_groups, weight, bias, eps):
-    _check_group(input, num_groups, weight, bias)
-    batch, channels = input.shape[:2]
-    inner = channels // num_groups
-    view = (batch, num_groups, inner, math.prod(input.shape[2:]))
+def _fits_groups(shape, num_groups, weight, bias):
+    """Are these surely groups of channels, and a weight and a bias of them?"""
+    return (
+        type(num_groups) is int
+        and len(shape) > 1
+        and num_groups > 0
+        and not shape[1] % num_groups
+        and (weight is None or weight.shape == (shape[1],))
+        and (bias is None or bias.shape == (shape[1],))
+    )
+
+
+def _group_norm(input, num_groups, weight, bias, eps, several=False):
+    """With ``several``, a group of a single value is refused."""
+    shape = tuple(input.shape)
+    if not _fits_groups(shape, num_groups, weight, bias):
+        if several and len(shape) > 1:
+            groups = max(num_groups, 1)
+            require_several([shape[0] * shape[1] // groups, num_groups, *shape[2:]])
+        _check_group(input, num_groups, weight, bias)
+    batch, channels, *rest = shape
+    inner, count = channels // num_groups, math.prod(rest)
+    if several and batch * inner * count == 1:
+        require_several([batch * inner, num_groups, *rest])
+    view = (batch, num_groups, inner, count)
     return NativeGroupNorm.call(input, weight, bias, view, (num_groups, inner, 1), (2, 3), eps)
 
 
@@ -348,10 +375,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0]]), 1)
     tensor([[-1.0000,  1.0000]])
     """
-    if input.dim() >= 2:
-        size = [input.shape[0] * input.shape[1] // max(num_groups, 1), num_groups, *input.shape[2:]]
-        require_several(size)
-    return _group_norm(input, num_groups, weight, bias, eps)[0]
+    return _group_norm(input, num_groups, weight, bias, eps, several=True)[0]
 
 
 @public("torch", out=False)
@@ -375,9 +399,16 @@ def require_several(size):
         )
 
 
-def _check_channels(input, **given):
+def _check_channels(channels, mean, var, weight, bias):
     """Refuse statistics and weights of another length than the channels."""
-    channels = input.shape[1] if input.dim() > 1 else 0
+    if (
+        (mean is None or mean.numel() == channels)
+        and (var is None or var.numel() == channels)
+        and (weight is None or weight.numel() == channels)
+        and (bias is None or bias.numel() == channels)
+    ):
+        return
+    given = {"running_mean": mean, "running_var": var, "weight": weight, "bias": bias}
     for name, t in given.items():
         if t is not None and t.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
@@ -423,26 +454,22 @@ def _mix_running(running, fresh, factor, momentum):
 
 def _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """(out, mean, 1 / deviation), the statistics being empty outside training."""
-    _check_channels(
-        input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+    shape = tuple(input.shape)
+    channels = shape[1] if len(shape) > 1 else 0
+    _check_channels(channels, running_mean, running_var, weight, bias)
     if not training:
         for name, t in (("running_mean", running_mean), ("running_var", running_var)):
             if t is None:
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
         if input.dim() < 2:
             return input.clone(), input.new_empty(0), input.new_empty(0)
-        empty = input.new_empty(0)
-        return (
-            BatchNormInference.call(input, weight, bias, running_mean, running_var, eps),
-            empty,
-            empty,
-        )
-    if input.numel() == 0:  # nothing to learn statistics from
+        out = BatchNormInference.call(input, weight, bias, running_mean, running_var, eps)
+        return out, None, None
+    if 0 in shape:  # nothing to learn statistics from
         empty = input.new_empty(0)
         return input.clone(), empty, empty
-    batch, channels = input.shape[:2]
-    count = math.prod(input.shape[2:])
+    batch, channels, *rest = shape
+    count = math.prod(rest)
     out, mean, rstd, var = NativeBatchNorm.call(
         input, weight, bias, (batch, channels, count), (channels, 1), (0, 2), eps
     )
@@ -451,7 +478,7 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
     if running_var is not None:
         count *= batch
         _update(running_var, var, count / max(count - 1, 1), momentum)
-    return out, mean.detach().reshape(channels), rstd.detach().reshape(channels)
+    return out, mean, rstd
 
 
 @public("torch", out=False)
@@ -482,7 +509,12 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     >>> torch.native_batch_norm(x, None, None, None, None, True, 0.1, 0.0)[1]
     tensor([2.])
     """
-    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    out, mean, rstd = _batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+    if mean is None:
+        return out, input.new_empty(0), input.new_empty(0)
+    return out, mean.detach().reshape(-1), rstd.detach().reshape(-1)
 
 
 @public("torch", out=False)
@@ -498,17 +530,17 @@ def instance_norm(
     >>> torch.instance_norm(x, None, None, None, None, True, 0.1, 0.0, False)
     tensor([[[-1.,  1.]]])
     """
-    _check_channels(
-        input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+    shape = tuple(input.shape)
+    channels = shape[1] if len(shape) > 1 else 0
+    _check_channels(channels, running_mean, running_var, weight, bias)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(
                 "Expected running_mean and running_var to be defined when use_input_stats is false"
             )
         return BatchNormInference.call(input, weight, bias, running_mean, running_var, eps)
-    batch, channels = input.shape[:2]
-    count = math.prod(input.shape[2:])
+    batch, channels, *rest = shape
+    count = math.prod(rest)
     out, mean, _, var = NativeBatchNorm.call(
         input, weight, bias, (batch, channels, count), (channels, 1), (2,), eps
     )

@@ -7,9 +7,12 @@ An update gets a piece of the parameter, of its gradient and of its states, then
 PyTorch's, so results agree to the last rounding.
 """
 
+import contextlib
+
 import numpy as np
 from numpy import absolute, add, divide, maximum, multiply, sqrt, square, subtract
 
+from rushlight._core import gpu
 from rushlight._core.backend import device_kernels, kernel_for
 from rushlight._core.extension import Outer
 from rushlight._core.inplace import arrays_of
@@ -25,6 +28,8 @@ from rushlight._ops.optimizer_blocks import (
     scalars,
 )
 from rushlight._ops.optimizer_differentiable import record
+
+_HERE = contextlib.nullcontext()
 
 
 def elementwise(function, lists, numbers):
@@ -46,8 +51,9 @@ def elementwise(function, lists, numbers):
         # a state that is not used is stood in for by the parameter
         arrays = [(lists[0] if one is None else one)[i] for one in lists]
         arrays = [arrays_of(x.tensor()) if type(x) is Outer else x for x in arrays]
-        for pieces in blocks(*arrays):
-            function(*pieces, *given)
+        with gpu.where(arrays[0]) if there else _HERE:
+            for pieces in blocks(*arrays):
+                function(*pieces, *given)
 
 
 def sgd_update(p, g, b, d, t, u, rate, decay, sign):

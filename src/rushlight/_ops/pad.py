@@ -68,11 +68,12 @@ class Gathered(Op):
 
     def forward(xp, x, dims, indices, mode):
         for d, index in zip(dims, indices, strict=True):
-            x = xp.take(x, xp.asarray(index, xp.int64), axis=d)
+            x = x.take(xp.asarray(index, xp.int64), axis=d)
         return x
 
     def vjp(g, input: Meta, dims, indices, mode):
-        sizes = tuple(input.shape[d] for d in dims)
+        shape = tuple(input.shape)
+        sizes = tuple([shape[d] for d in dims])
         return GatheredBackward.call(g, dims, indices, sizes, mode)
 
 
@@ -97,13 +98,17 @@ class GatheredBackward(Op):
 
 def _reflected(size, before, after):
     """0 1 2 with two more on each side: 2 1 | 0 1 2 | 1 0."""
+    if before >= 0 <= after:
+        return (*range(before, 0, -1), *range(size), *range(size - 2, size - 2 - after, -1))
     last = size - 1
-    return tuple(last - abs(last - abs(i)) for i in range(-before, size + after))
+    return tuple([last - abs(last - abs(i)) for i in range(-before, size + after)])
 
 
 def _replicated(size, before, after):
     """0 1 2 with two more on each side: 0 0 | 0 1 2 | 2 2."""
-    return tuple(min(max(i, 0), size - 1) for i in range(-before, size + after))
+    if before >= 0 <= after:
+        return (0,) * before + tuple(range(size)) + (size - 1,) * after
+    return tuple([min(max(i, 0), size - 1) for i in range(-before, size + after)])
 
 
 def _circular(size, before, after):
@@ -158,9 +163,10 @@ def pad(input, pad, mode="constant", value=None):
     tensor([[2., 1., 2., 3., 2.]])
     """
     pad = tuple(pad)
+    n = len(pad) // 2
     if len(pad) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
-    if len(pad) // 2 > input.dim():
+    if n > input.dim():
         raise RuntimeError(
             "Padding length should be less than or equal to two times the input dimension but "
             "got padding length "
@@ -172,9 +178,8 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in SOURCES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    _check_pad(input.shape, pad, mode)
-    dims = tuple(range(input.dim() - 1, input.dim() - 1 - len(pad) // 2, -1))
-    indices = tuple(
-        SOURCES[mode](input.shape[d], pad[2 * i], pad[2 * i + 1]) for i, d in enumerate(dims)
-    )
+    shape, source = tuple(input.shape), SOURCES[mode]
+    _check_pad(shape, pad, mode)
+    dims = tuple(range(len(shape) - 1, len(shape) - 1 - n, -1))
+    indices = tuple([source(shape[-1 - i], pad[2 * i], pad[2 * i + 1]) for i in range(n)])
     return Gathered.call(input, dims, indices, mode)

@@ -217,6 +217,56 @@ def _check_output(input, n, out):
         )
 
 
+def _plain(n, input, kernel, stride, padding, dilation):
+    """The arguments, ints as a rule, as tuples of ``n`` where all is as it should be, else None."""
+    if not type(kernel) is type(padding) is type(dilation) is int:
+        return _plain_tuples(n, input, kernel, stride, padding, dilation)
+    if stride is None:
+        stride = kernel
+    elif type(stride) is not int:
+        return None
+    shape = tuple(input.shape)
+    span = (kernel - 1) * dilation + 1
+    margin = 2 * padding
+    if (
+        kernel > 0
+        and stride > 0
+        and dilation > 0
+        and 0 <= margin <= span
+        and n < len(shape) <= n + 2
+        and 0 not in shape
+        and min(shape[-n:]) + margin >= span
+    ):
+        return (kernel,) * n, (stride,) * n, (padding,) * n, (dilation,) * n
+    return None
+
+
+def _plain_tuples(n, input, kernel, stride, padding, dilation):
+    """The same where some are tuples."""
+    kernel = (kernel,) * n if type(kernel) is int else kernel
+    stride = kernel if stride is None else (stride,) * n if type(stride) is int else stride
+    padding = (padding,) * n if type(padding) is int else padding
+    dilation = (dilation,) * n if type(dilation) is int else dilation
+    shape = tuple(input.shape)
+    if (
+        type(kernel) is type(stride) is type(padding) is type(dilation) is tuple
+        and len(kernel) == len(stride) == len(padding) == len(dilation) == n
+        and n < len(shape) <= n + 2
+        and 0 not in shape
+    ):
+        for size, k, s, p, d in zip(shape[-n:], kernel, stride, padding, dilation, strict=True):
+            if not (
+                type(k) is type(s) is type(p) is type(d) is int
+                and k > 0
+                and s > 0
+                and d > 0
+                and 0 <= 2 * p <= (k - 1) * d + 1 <= size + 2 * p
+            ):
+                return None
+        return kernel, stride, padding, dilation
+    return None
+
+
 def _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
     """The arguments as tuples of ``n`` ints, checked."""
     kernel = spread(kernel_size, n, "kernel_size", name, 2)
@@ -241,11 +291,13 @@ def _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
 
 
 def _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    name = f"max_pool{n}d"
-    settings = _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode)
-    op = MaxPoolWithIndices if return_indices else MaxPool
-    result = op.call(input, *settings, bool(ceil_mode))
-    return tuple(result) if return_indices else result
+    settings = _plain(n, input, kernel_size, stride, padding, dilation)
+    if settings is None:
+        name = f"max_pool{n}d"
+        settings = _prepare(n, name, input, kernel_size, stride, padding, dilation, ceil_mode)
+    if return_indices:
+        return tuple(MaxPoolWithIndices.call(input, *settings, bool(ceil_mode)))
+    return MaxPool.call(input, *settings, bool(ceil_mode))
 
 
 @public("torch", out=False)
@@ -354,7 +406,7 @@ class AvgPool(Op):
     def vjp(
         g, input: Meta, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
     ):
-        size = tuple(input.shape[input.ndim - len(kernel) :])
+        size = tuple(input.shape)[-len(kernel) :]
         return AvgPoolBackward.call(
             g, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
         )
@@ -393,9 +445,11 @@ class AvgPoolBackward(Op):
 def _avg_pool(
     n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
 ):
-    kernel, stride, padding, _ = _prepare(
-        n, f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode
-    )
+    settings = _plain(n, input, kernel_size, stride, padding, 1)
+    if settings is None:
+        name = f"avg_pool{n}d"
+        settings = _prepare(n, name, input, kernel_size, stride, padding, 1, ceil_mode)
+    kernel, stride, padding, _ = settings
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     return AvgPool.call(

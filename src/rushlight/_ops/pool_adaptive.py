@@ -81,6 +81,8 @@ class AdaptiveMaxPool(Op):
 
 def _output_size(input, output_size, n, name):
     """``output_size`` as ``n`` ints; None keeps the input's."""
+    if type(output_size) is int and output_size >= 0:
+        return (output_size,) * n
     if (
         n > 1
         and input.dim() <= n
@@ -117,6 +119,9 @@ def _wrong_count(name, n, given):
 
 
 def _check_adaptive(n, name, input):
+    shape = tuple(input.shape)
+    if n < len(shape) <= n + 2 and 0 not in shape:
+        return
     if input.dim() not in (n + 1, n + 2):
         raise RuntimeError(
             f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}"
@@ -134,8 +139,8 @@ def _adaptive_avg(n, input, output_size):
     name = f"adaptive_avg_pool{n}d"
     sizes = _output_size(input, output_size, n, name)
     _check_adaptive(n, name, input)
-    if n > 1 and set(sizes) == {1}:
-        return input.mean(tuple(range(-1, -n - 1, -1)), keepdim=True)
+    if n > 1 and sizes == (1,) * n:
+        return input.mean((-1, -2) if n == 2 else (-1, -2, -3), keepdim=True)
     return AdaptiveAvgPool.call(input, sizes)
 
 

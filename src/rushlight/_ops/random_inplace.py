@@ -175,13 +175,18 @@ def random_(self, *args, generator=None, **kw):
         return self
     low, high = _random_range(args, kw)
     if low is None and high is None:
-        return _overwrite(self, "random_", generator, lambda x: _any_integer(generator, x, d))
+        return _overwrite(
+            self, "random_", generator, lambda x, generator=generator: _any_integer(generator, x, d)
+        )
     low = 0 if low is None else low
     if high is None:
         high = low + 1
         check_bounds(low, high, d)
         return _overwrite(
-            self, "random_", generator, lambda x: _integers_from(generator, x, d, low)
+            self,
+            "random_",
+            generator,
+            lambda x, generator=generator: _integers_from(generator, x, d, low),
         )
     low, high = check_bounds(low, high, d)
     return _overwrite(

@@ -23,6 +23,9 @@ def _matrix(xp, size, out, dtype, *how):
     """One dimension's map as a matrix (out, size)."""
     index, weight = taps(size, out, *how)
     result = np.zeros((out, size))
+    if index.shape[1] == 1:
+        result[np.arange(out), index[:, 0]] = weight[:, 0]
+        return xp.asarray(result, dtype)
     np.add.at(result, (np.arange(out)[:, None], index), weight)
     return xp.asarray(result, dtype)
 
@@ -30,7 +33,7 @@ def _matrix(xp, size, out, dtype, *how):
 def _along_axis(xp, x, index, weight, axis):
     """One dimension resized: for each place, the elements of ``index`` (out, k) with weights."""
     if index.shape[1] == 1:
-        return xp.take(x, xp.asarray(index[:, 0]), axis=axis)
+        return x.take(xp.asarray(index[:, 0]), axis=axis)
     native = kernel_for("resample_axis") if xp is np else None
     if native is not None:
         made = native(x, index, weight, axis)
@@ -108,9 +111,9 @@ MODES = {3: (*ANY, "linear"), 4: (*ANY, "bilinear", "bicubic", "lanczos"), 5: (*
 _POOLS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
-def _sizes(input, size, scale_factor):
+def _sizes(input, spatial, size, scale_factor):
     """The spatial size asked for and the factors given for it (None where a size was)."""
-    n = input.dim() - 2
+    n = len(spatial)
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:
@@ -122,9 +125,9 @@ def _sizes(input, size, scale_factor):
     else:
         value = (value,) * n
     if name == "size":
-        return tuple(int(v) for v in value), (None,) * n
-    sizes = tuple(math.floor(s * float(f)) for s, f in zip(input.shape[2:], value, strict=True))
-    return sizes, tuple(float(f) for f in value)
+        return tuple([int(v) for v in value]), (None,) * n
+    factors = tuple([float(f) for f in value])
+    return tuple([math.floor(s * f) for s, f in zip(spatial, factors, strict=True)]), factors
 
 
 def _wrong_count(name, input, value):
@@ -192,16 +195,16 @@ def interpolate(
     >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    _check_mode(input, mode, align_corners, antialias)
-    sizes, scales = _sizes(input, size, scale_factor)
+    spatial = tuple(input.shape)[2:]
+    if mode != "nearest" or align_corners is not None or antialias or not 0 < len(spatial) < 4:
+        _check_mode(input, mode, align_corners, antialias)
+    sizes, scales = _sizes(input, spatial, size, scale_factor)
     if recompute_scale_factor:
         if size is not None:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         scales = (None,) * len(sizes)
-    if min(sizes) < 1 or min(input.shape[2:]) < 1:
-        given = ", ".join(
-            f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], input.shape[2:], strict=True)
-        )
+    if min(sizes) < 1 or 0 in spatial:
+        given = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], spatial, strict=True))
         made = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], sizes, strict=True))
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input ({given}) output "

@@ -129,7 +129,7 @@ class AsStrided(View):
                 f"{list(stride)}"
             )
         if 0 in size:
-            return gpu.module_of(x).empty(size, x.dtype)
+            return gpu.made_beside(x, "empty", size, x.dtype)
         memory = storage.memory_of(root)
         needed = (offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1) * item
         if needed > memory.size:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight._core import dtypes
 from rushlight._core.extension import C
-from rushlight._core.gpu import module_of
+from rushlight._core.gpu import copied, made_beside
 from rushlight._core.once import warn_once
 from rushlight._core.sparse import SparseArray, SparseTensor, wrap_sparse
 from rushlight._core.state import set_grad, thread
@@ -243,8 +243,8 @@ def owned(g: Tensor) -> Tensor:
     x: Any = g._data
     if type(x) is SparseArray:
         return wrap_sparse(x)
-    if type(x) is not np.ndarray:  # seen through vmap or jvp
-        return wrap(x.copy())
+    if type(x) is not np.ndarray:  # of a device, or seen through vmap or jvp
+        return wrap(copied(x))
     # Four references to g: the caller's two frames, ours, and getrefcount's; two to x besides the
     # tensor's.
     if (
@@ -357,7 +357,7 @@ def initial(t: Tensor, g: Tensor | None, create: bool) -> Tensor:
             )
         unit = ONE.get(t._data.dtype) if not t._data.ndim else None
         if type(t._data) is not np.ndarray:
-            return wrap(module_of(t._data).ones(t._data.shape, t._data.dtype))
+            return wrap(made_beside(t._data, "ones", t._data.shape, t._data.dtype))
         return wrap(np.ones(t._data.shape, t._data.dtype) if unit is None else unit.copy())
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
@@ -549,7 +549,7 @@ def finished(
                     "Set allow_unused=True if this is the desired behavior."
                 )
             if materialize_grads:
-                results[i] = wrap(module_of(t._data).zeros(t._data.shape, t._data.dtype))
+                results[i] = wrap(made_beside(t._data, "zeros", t._data.shape, t._data.dtype))
         elif not create_graph and g._node is not None:
             results[i] = g.detach()
     return results

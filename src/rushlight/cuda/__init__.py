@@ -24,6 +24,13 @@ from rushlight.cuda._devices import is_initialized as is_initialized
 from rushlight.cuda._devices import is_tf32_supported as is_tf32_supported
 from rushlight.cuda._devices import set_device as set_device
 from rushlight.cuda._devices import synchronize as synchronize
+from rushlight.cuda._nvml import clock_rate as clock_rate
+from rushlight.cuda._nvml import device_memory_used as device_memory_used
+from rushlight.cuda._nvml import list_gpu_processes as list_gpu_processes
+from rushlight.cuda._nvml import memory_usage as memory_usage
+from rushlight.cuda._nvml import power_draw as power_draw
+from rushlight.cuda._nvml import temperature as temperature
+from rushlight.cuda._nvml import utilization as utilization
 from rushlight.cuda.graphs import CUDAGraph as CUDAGraph
 from rushlight.cuda.graphs import graph as graph
 from rushlight.cuda.graphs import graph_pool_handle as graph_pool_handle
@@ -35,7 +42,9 @@ from rushlight.cuda.memory import max_memory_reserved as max_memory_reserved
 from rushlight.cuda.memory import mem_get_info as mem_get_info
 from rushlight.cuda.memory import memory_allocated as memory_allocated
 from rushlight.cuda.memory import memory_reserved as memory_reserved
+from rushlight.cuda.memory import memory_snapshot as memory_snapshot
 from rushlight.cuda.memory import memory_stats as memory_stats
+from rushlight.cuda.memory import memory_stats_as_nested_dict as memory_stats_as_nested_dict
 from rushlight.cuda.memory import memory_summary as memory_summary
 from rushlight.cuda.memory import reset_accumulated_memory_stats as reset_accumulated_memory_stats
 from rushlight.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats
@@ -55,11 +64,12 @@ from rushlight.cuda.streams import Stream as Stream
 from rushlight.cuda.streams import StreamContext as StreamContext
 from rushlight.cuda.streams import current_stream as current_stream
 from rushlight.cuda.streams import default_stream as default_stream
+from rushlight.cuda.streams import get_stream_from_external as get_stream_from_external
 from rushlight.cuda.streams import set_stream as set_stream
 from rushlight.cuda.streams import stream as stream
 
 
 def __getattr__(name: str) -> Any:
-    if name == "amp":  # loaded when first named
-        return importlib.import_module(f"{__name__}.amp")
+    if name in ("amp", "nvtx"):  # loaded when first named
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'torch.cuda' has no attribute '{name}'")

@@ -1,8 +1,11 @@
 """torch.cuda.graphs: work recorded once and launched again as a whole."""
 
 import gc
+import itertools
+import sys
+import warnings
+import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from rushlight.cuda._devices import synchronize
 from rushlight.cuda.memory import empty_cache
 from rushlight.cuda.streams import Stream, StreamContext
 
+_VERBOSE = 1  # cudaGraphDebugDotFlagsVerbose
 _MODES = ("global", "thread_local", "relaxed")
 
 
@@ -44,7 +48,9 @@ class _Pool:
         self.memory = gpu.engine().cuda.MemoryPool()
 
 
-_pools: dict[tuple[int, int], _Pool] = {}
+# token -> memory, for as long as a graph has it
+_pools: "weakref.WeakValueDictionary[tuple[int, int], _Pool]" = weakref.WeakValueDictionary()
+_tokens = itertools.count(1)
 
 
 def graph_pool_handle() -> tuple[int, int]:
@@ -56,9 +62,42 @@ def graph_pool_handle() -> tuple[int, int]:
     RuntimeError: Tried to instantiate dummy base class _graph_pool_handle
     """
     _need_cuda("_graph_pool_handle")
-    token = (0, len(_pools) + 1)
-    _pools[token] = _Pool()
-    return token
+    return 0, next(_tokens)
+
+
+def _pool_of(token: tuple[int, int]) -> _Pool:
+    """The memory of a token; new where no graph has it."""
+    found = _pools.get(token)
+    if found is None:
+        found = _pools[token] = _Pool()
+    return found
+
+
+class _Native:
+    """The driver's graph, and what is launched once it is instantiated."""
+
+    def __init__(self, runtime: Any, graph: int) -> None:
+        self.runtime, self.graph, self.executable = runtime, graph, 0
+
+    def instantiate(self) -> None:
+        """Make what can be launched; anew if it was made."""
+        old, self.executable = self.executable, 0
+        if old:
+            self.runtime.graphExecDestroy(old)
+        self.executable = self.runtime.graphInstantiate(self.graph)
+
+    def drop_graph(self) -> None:
+        """Keep only what is launched."""
+        graph, self.graph = self.graph, 0
+        if graph:
+            self.runtime.graphDestroy(graph)
+
+    def __del__(self) -> None:
+        if sys.is_finalizing():
+            return
+        self.drop_graph()
+        if self.executable:
+            self.runtime.graphExecDestroy(self.executable)
 
 
 class CUDAGraph:
@@ -66,6 +105,9 @@ class CUDAGraph:
 
     Work of one stream, recorded by :class:`torch.cuda.graph` and launched by :meth:`replay`. The
     tensors made while recording are its memory: a replay reads and overwrites them.
+
+    With ``keep_graph=True`` the driver's graph stays (:meth:`raw_cuda_graph`), may be changed, and
+    is instantiated by :meth:`instantiate` or by the first replay.
 
     >>> torch.cuda.CUDAGraph()
     Traceback (most recent call last):
@@ -75,13 +117,10 @@ class CUDAGraph:
 
     def __init__(self, keep_graph: bool = False) -> None:
         _need_cuda("CUDAGraph")
-        if keep_graph:
-            raise NotImplementedError(
-                "CUDAGraph(keep_graph=True): CuPy instantiates a graph when it ends the recording; "
-                "leave keep_graph out"
-            )
-        self._graph: Any = None
+        self._keep, self._debug = keep_graph, False
+        self._graph: _Native | None = None
         self._token: tuple[int, int] | None = None
+        self._memory: _Pool | None = None
         self._stream: Any = None
         self._generators: list[generator.Generator] = []
         self._drawn: list[tuple[Any, Any, int]] = []  # stream of numbers, its place, words drawn
@@ -93,7 +132,10 @@ class CUDAGraph:
         self._generators.append(generator)
 
     def capture_begin(
-        self, pool: tuple[int, int] | None = None, capture_error_mode: str = "global"
+        self,
+        pool: tuple[int, int] | None = None,
+        capture_error_mode: str = "global",
+        check_input_liveness: bool = False,
     ) -> None:
         """capture_begin(pool=None, capture_error_mode='global') -> None
 
@@ -110,6 +152,7 @@ class CUDAGraph:
                 "This CUDAGraph instance already owns a captured graph. To capture a new graph, "
                 "create a new instance."
             )
+        _refuse(check_input_liveness=check_input_liveness)
         engine = gpu.engine()
         stream = engine.cuda.get_current_stream()
         if stream.ptr == 0:
@@ -118,8 +161,9 @@ class CUDAGraph:
                 "it's ok to replay them on the default stream.)"
             )
         self._token = graph_pool_handle() if pool is None else pool
+        self._memory = _pool_of(self._token)
         self._begin_numbers()
-        self._allocator = engine.cuda.using_allocator(_pools[self._token].memory.malloc)
+        self._allocator = engine.cuda.using_allocator(self._memory.memory.malloc)
         self._allocator.__enter__()
         self._stream = stream
         stream.begin_capture()
@@ -130,7 +174,12 @@ class CUDAGraph:
             raise RuntimeError("CUDAGraph.capture_end: no recording has begun")
         stream, self._stream = self._stream, None
         try:
-            self._graph = stream.end_capture()
+            runtime = gpu.engine().cuda.runtime
+            self._graph = _Native(runtime, runtime.streamEndCapture(stream.ptr))
+            if not self._keep:
+                self._graph.instantiate()
+                if not self._debug:
+                    self._graph.drop_graph()
         finally:
             self._allocator.__exit__(None, None, None)
             self._end_numbers()
@@ -159,19 +208,51 @@ class CUDAGraph:
         """replay() -> None: launch the recorded work on the current stream."""
         if self._graph is None:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
+        if not self._graph.executable:
+            self._graph.instantiate()
         for numbers, place, words in self._drawn:
             if words:
                 # Written by the stream, by value: earlier replays may still be reading it.
                 for i, value in enumerate(numbers.take(words)):
                     place[i] = np.uint64(value).view(np.int64)
-        self._graph.launch()
+        stream = gpu.engine().cuda.get_current_stream()
+        self._graph.runtime.graphLaunch(self._graph.executable, stream.ptr)
 
     def instantiate(self) -> None:
-        """instantiate() -> None: it is, when the recording ends."""
+        """instantiate() -> None: make what a replay launches of a graph that is kept."""
+        if self._graph is None:
+            raise RuntimeError("capture_end() must have been called before calling instantiate")
+        if not self._keep:
+            raise RuntimeError(
+                "instantiate() is intended to be called by the user only when keep_graph=true"
+            )
+        self._graph.instantiate()
+
+    def raw_cuda_graph(self) -> int:
+        """raw_cuda_graph() -> int: the driver's graph, of ``CUDAGraph(keep_graph=True)``."""
+        if not self._keep:
+            raise RuntimeError(
+                "You cannot access the raw cudaGraph_t instance unless CUDAGraph was initialized "
+                "with keep_graph=true"
+            )
+        if self._graph is None:
+            raise RuntimeError(
+                "You cannot access the raw cudaGraph_t instance until capture_end() has been called"
+            )
+        return self._graph.graph
+
+    def raw_cuda_graph_exec(self) -> int:
+        """raw_cuda_graph_exec() -> int: what the driver launches."""
+        if self._graph is None or not self._graph.executable:
+            raise RuntimeError(
+                "You cannot access the raw cudaGraphExec_t instance until instantiate() has been "
+                "called"
+            )
+        return self._graph.executable
 
     def reset(self) -> None:
-        """reset() -> None: forget what was recorded."""
-        self._graph, self._drawn = None, []
+        """reset() -> None: forget what was recorded, and give its memory back."""
+        self._graph, self._memory, self._token, self._drawn = None, None, None, []
 
     def pool(self) -> tuple[int, int]:
         """pool() -> (int, int): a token for its memory, for other graphs to share."""
@@ -180,13 +261,23 @@ class CUDAGraph:
         return self._token
 
     def enable_debug_mode(self) -> None:
-        """enable_debug_mode() -> None: nothing to do, :meth:`debug_dump` always works."""
+        """enable_debug_mode() -> None: keep for :meth:`debug_dump` what is recorded."""
+        self._debug = True
 
     def debug_dump(self, debug_path: str) -> None:
         """debug_dump(debug_path) -> None: write the recorded graph as a DOT file."""
-        if self._graph is None:
-            raise RuntimeError("CUDAGraph.debug_dump: nothing was recorded")
-        Path(debug_path).write_text(self._graph.debug_dot_str(), encoding="utf-8")
+        if self._graph is None or not self._graph.graph:
+            warnings.warn(
+                "CUDA Graphs debug not enabled, set with [graph].enable_debug_mode()", stacklevel=2
+            )
+            return
+        self._graph.runtime.graphDebugDotPrint(self._graph.graph, str(debug_path), _VERBOSE)
+
+
+def _refuse(**asked: bool) -> None:
+    for name, value in asked.items():
+        if value:
+            raise NotImplementedError(f"torch.cuda.graph({name}=True): leave it out")
 
 
 class graph:
@@ -208,8 +299,11 @@ class graph:
         pool: tuple[int, int] | None = None,
         stream: Stream | None = None,
         capture_error_mode: str = "global",
+        enable_annotations: bool = False,
+        check_input_liveness: bool = False,
     ) -> None:
         _need_cuda("_graph_pool_handle")
+        _refuse(enable_annotations=enable_annotations, check_input_liveness=check_input_liveness)
         self.cuda_graph, self.pool, self.capture_error_mode = cuda_graph, pool, capture_error_mode
         self.capture_stream = Stream() if stream is None else stream
         self.stream_ctx = StreamContext(self.capture_stream)

@@ -138,7 +138,8 @@ def memory_stats(device: Any = None) -> dict[str, int]:
         return made
     current, peak = memory_allocated(device), max_memory_allocated(device)
     held, most = memory_reserved(device), max_memory_reserved(device)
-    for name, now, top in (("allocated", current, peak), ("reserved", held, most)):
+    kinds = ("allocated", current, peak), ("active", current, peak), ("reserved", held, most)
+    for name, now, top in kinds:
         made[f"{name}_bytes.all.current"], made[f"{name}_bytes.all.peak"] = now, top
     made["inactive_split_bytes.all.current"] = held - current
     return made
@@ -177,11 +178,72 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
     return free, total
 
 
+def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
+    """memory_stats_as_nested_dict(device=None) -> dict: the same, a dictionary for each dot.
+
+    >>> torch.cuda.memory_stats_as_nested_dict()
+    {}
+    """
+    made: dict[str, Any] = {}
+    for name, value in memory_stats(device).items():
+        *path, last = name.split(".")
+        inner = made
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return made
+
+
+def memory_snapshot(mempool_id: Any = None) -> list:
+    """memory_snapshot(): every block of the allocator; NotImplementedError.
+
+    >>> torch.cuda.memory_snapshot()
+    Traceback (most recent call last):
+        ...
+    NotImplementedError: memory_snapshot: CuPy's pool does not tell its blocks. memory_stats() ...
+    """
+    raise NotImplementedError(
+        "memory_snapshot: CuPy's pool does not tell its blocks. memory_stats() has their sums; "
+        "`with cupy.cuda.memory_hooks.LineProfileHook() as hook` says which lines asked for memory"
+    )
+
+
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
-    """memory_summary(device=None) -> str: what is in use and reserved, for people to read.
+    """memory_summary(device=None, abbreviated=False) -> str
+
+    What is in use and reserved, as a table for people to read. ``abbreviated`` changes nothing:
+    these are all the numbers there are. Without a device KeyError, as in PyTorch.
 
     >>> torch.cuda.memory_summary()
-    'CUDA memory: 0 bytes in use, 0 bytes reserved'
+    Traceback (most recent call last):
+        ...
+    KeyError: 'allocated_bytes.all.current'
     """
-    used, held = memory_allocated(device), memory_reserved(device)
-    return f"CUDA memory: {used} bytes in use, {held} bytes reserved"
+    stats = memory_stats(device)
+    rows = [
+        ("Allocated memory", "allocated_bytes.all"),
+        ("GPU reserved memory", "reserved_bytes.all"),
+    ]
+    lines = [
+        f"| CUDA memory of CuPy's pool, device ID {{}} {'':24} |",
+        f"| {'Metric':20} | {'Cur Usage':>12} | {'Peak Usage':>12} |",
+    ]
+    for title, name in rows:
+        now, most = stats[f"{name}.current"], stats[f"{name}.peak"]
+        lines.append(f"| {title:20} | {_amount(now):>12} | {_amount(most):>12} |")
+    free = stats["inactive_split_bytes.all.current"]
+    lines.append(f"| {'Reserved, not in use':20} | {_amount(free):>12} | {'':>12} |")
+    lines[0] = lines[0].format(index_of(device))
+    width = max(map(len, lines))
+    rule = "|" + "-" * (width - 2) + "|"
+    lines = [f"{line[:-1].ljust(width - 1)}|" for line in lines]
+    return "\n".join([rule, lines[0], rule, lines[1], rule, *lines[2:], rule]) + "\n"
+
+
+def _amount(count: int) -> str:
+    """Bytes in the largest unit of which there are at least ten."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 10 * 1024 or unit == "GiB":
+            return f"{count} {unit}"
+        count //= 1024
+    return ""

@@ -1,5 +1,6 @@
 """torch.cuda.streams: queues of work on a device, and points in them."""
 
+import sys
 from typing import Any
 
 from rushlight import _api as torch
@@ -8,9 +9,10 @@ from rushlight.cuda._devices import index_of
 
 
 class Event:
-    """Event(enable_timing=False, blocking=False, interprocess=False)
+    """Event(enable_timing=False, blocking=False, interprocess=False, external=False)
 
-    A point in a stream that can be waited for; two with timing tell the time between them.
+    A point in a stream that can be waited for; two with timing tell the time between them. It is
+    made when first recorded, on the stream's device, or when its handle is asked for.
 
     >>> torch.cuda.Event(enable_timing=True)
     Traceback (most recent call last):
@@ -19,17 +21,76 @@ class Event:
     """
 
     def __init__(
-        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+        self,
+        enable_timing: bool = False,
+        blocking: bool = False,
+        interprocess: bool = False,
+        external: bool = False,
     ) -> None:
+        gpu.engine()
+        if external:
+            raise NotImplementedError(
+                "Event(external=True): CuPy records events without flags; use an event of the "
+                "stream that the graph is recorded on"
+            )
+        if interprocess and enable_timing:
+            raise ValueError("Event(interprocess=True): such an event cannot have timing")
+        self._how = {"block": blocking, "disable_timing": not enable_timing}
         if interprocess:
-            raise NotImplementedError("Event(interprocess=True): events of one process only")
-        self._timing = enable_timing
-        self._event = gpu.engine().cuda.Event(block=blocking, disable_timing=not enable_timing)
+            self._how["interprocess"] = True
+        self._event: Any = None
+        self._index: int | None = None
         self._recorded = False
+
+    @classmethod
+    def from_ipc_handle(cls, device: Any, handle: bytes) -> "Event":
+        """from_ipc_handle(device, handle) -> Event: the event of another process."""
+        made = cls(interprocess=True)
+        made._index = index_of(device)
+        with gpu.on(made._index):
+            made._event = _Opened(gpu.engine().cuda.runtime.ipcOpenEventHandle(bytes(handle)))
+        made._recorded = True
+        return made
+
+    def ipc_handle(self) -> bytes:
+        """ipc_handle() -> bytes: what another process opens it by."""
+        if not self._how.get("interprocess"):
+            raise RuntimeError("ipc_handle: the event must be made with interprocess=True")
+        return bytes(gpu.engine().cuda.runtime.ipcGetEventHandle(self._made(gpu.current()).ptr))
+
+    def __reduce__(self) -> tuple:
+        handle = self.ipc_handle()
+        return Event.from_ipc_handle, (self._index, handle)
+
+    def _made(self, index: int) -> Any:
+        """The driver's event, made on a device if it is not there yet."""
+        if self._event is None:
+            self._index = index
+            with gpu.on(index):
+                self._event = gpu.engine().cuda.Event(**self._how)
+        return self._event
+
+    @property
+    def cuda_event(self) -> int:
+        """The driver's handle; 0 before it is made."""
+        return 0 if self._event is None else int(self._event.ptr)
+
+    @property
+    def device(self) -> Any:
+        """The device it was made on; None before."""
+        return None if self._index is None else torch.device("cuda", self._index)
 
     def record(self, stream: "Stream | None" = None) -> None:
         """record(stream=None) -> None: put it at the end of a stream's work."""
-        self._event.record((stream or current_stream())._stream)
+        stream = current_stream() if stream is None else stream
+        event = self._made(stream.device_index)
+        if self._index != stream.device_index:
+            raise RuntimeError(
+                f"Event device {self._index} does not match recording stream's device "
+                f"{stream.device_index}."
+            )
+        with gpu.on(stream.device_index):
+            event.record(stream._stream)
         self._recorded = True
 
     def wait(self, stream: "Stream | None" = None) -> None:
@@ -42,15 +103,58 @@ class Event:
 
     def synchronize(self) -> None:
         """synchronize() -> None: wait until all before it is done."""
-        self._event.synchronize()
+        if self._recorded:
+            self._event.synchronize()
 
     def elapsed_time(self, end_event: "Event") -> float:
         """elapsed_time(end_event) -> float: milliseconds from this to a later event."""
-        if not (self._timing and end_event._timing):
+        if self._how["disable_timing"] or end_event._how["disable_timing"]:
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
         if not (self._recorded and end_event._recorded):
             raise ValueError("Both events must be recorded before calculating elapsed time.")
         return float(gpu.engine().cuda.get_elapsed_time(self._event, end_event._event))
+
+    def __repr__(self) -> str:
+        shown = f"{self.cuda_event:#x}" if self.cuda_event else "uninitialized"
+        return f"<torch.cuda.Event {shown}>"
+
+
+class _Opened:
+    """An event of another process, as CuPy's events answer."""
+
+    def __init__(self, pointer: int) -> None:
+        self.ptr = pointer
+        self._runtime = gpu.engine().cuda.runtime
+
+    @property
+    def done(self) -> bool:
+        """Is all before it done?"""
+        return bool(self._runtime.eventQuery(self.ptr) == 0)
+
+    def record(self, stream: Any) -> None:
+        """Put it at the end of a stream's work."""
+        self._runtime.eventRecord(self.ptr, stream.ptr)
+
+    def synchronize(self) -> None:
+        """Wait until all before it is done."""
+        self._runtime.eventSynchronize(self.ptr)
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._runtime.eventDestroy(self.ptr)
+
+
+STREAMS = 32  # of a device and a priority: more share them, as PyTorch's do
+
+
+def _pooled(index: int, priority: int) -> Any:
+    """The next of a device's streams, which are made when first asked for and kept."""
+    pool, turn = gpu.cuda.handles.setdefault(("streams", index, priority), ([], [0]))
+    turn[0] += 1
+    if len(pool) < STREAMS:
+        pool.append(gpu.engine().cuda.Stream(non_blocking=True, priority=priority))
+        return pool[-1]
+    return pool[turn[0] % STREAMS]
 
 
 class Stream:
@@ -71,8 +175,7 @@ class Stream:
         self.device_index, self.priority = index, priority
         self.device = torch.device("cuda", index)
         with gpu.on(index):
-            make = gpu.engine().cuda.Stream
-            self._stream = make(non_blocking=True, priority=priority) if stream is None else stream
+            self._stream = _pooled(index, priority) if stream is None else stream
 
     @property
     def cuda_stream(self) -> int:
@@ -89,7 +192,9 @@ class Stream:
 
     def wait_event(self, event: Event) -> None:
         """wait_event(event) -> None: later work waits for it."""
-        self._stream.wait_event(event._event)
+        if event._recorded:  # else there is nothing to wait for
+            with gpu.on(self.device_index):
+                self._stream.wait_event(event._event)
 
     def wait_stream(self, stream: "Stream") -> None:
         """wait_stream(stream) -> None: later work waits for what another stream was given."""
@@ -142,6 +247,17 @@ class ExternalStream(Stream):
 
     def __init__(self, stream_ptr: int, device: Any = None) -> None:
         self._open(index_of(device), gpu.engine().cuda.Stream.from_external(_Foreign(stream_ptr)))
+
+
+def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
+    """get_stream_from_external(data_ptr, device=None) -> Stream: another library's, by its handle.
+
+    >>> torch.cuda.get_stream_from_external(1)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    return ExternalStream(data_ptr, device)
 
 
 def current_stream(device: Any = None) -> Stream:

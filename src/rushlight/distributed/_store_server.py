@@ -24,7 +24,7 @@ LINGER = 10.0
 # A member that says nothing for so long is looked at: stopped, or its machine is gone?
 SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "5"))
 # A member that stands still for so long, while others wait for it as long, hangs. 0: never.
-HANG = float(os.environ.get("RUSHLIGHT_HANG_TIMEOUT", "7"))
+HANG = float(os.environ.get("RUSHLIGHT_HANG_TIMEOUT", "6"))
 
 
 def pack(*fields):

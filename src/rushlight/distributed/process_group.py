@@ -113,7 +113,19 @@ class ProcessGroup(GroupMethods):
     def begin(self) -> None:
         """Make the connections, in the group's thread: it may have to wait for the others."""
         if self.size() > 1:
-            self._hand_over(Work("connect", [], self._seconds()), self.engine.prepare, 0)
+            self._hand_over(Work("connect", [], self._seconds()), self._connect, 0)
+
+    def _connect(self) -> None:
+        """What goes wrong here every collective of the group will say."""
+        try:
+            self.engine.prepare()
+        except AbandonedError:
+            raise
+        except Exception as error:
+            me = self.ranks[self.rank()]
+            text = f"[rank{me}] group {self._name} could not connect: {error}"
+            self.watch.failure = DistBackendError(text)
+            raise
 
     def _seconds(self) -> float:
         return self.timeout.total_seconds()
@@ -291,6 +303,7 @@ class ProcessGroup(GroupMethods):
         number = self.sequence
         self.last = label = f"{name} (number {number} of group {self._name})"
         if check is not None and self.size() > 1 and get_debug_level() is DebugLevel.DETAIL:
+            self._connected()
             with self._running:
                 self._checked(lambda: None, f"{name}({check})", number)()
         event = self._gpu.launch(action, result)

@@ -107,8 +107,9 @@ def scale_update(lists, numbers):
     groups, rest = sorted_out(lists, ())
     for (place, dtype, _), arrays in groups.items():
         number = COMPUTED[dtype](1 if there is not None else factor)
+        near = None if there is None else gpu.to_device(there, gpu.cuda.places[place])
         with gpu.on(place):
-            launched("scale_update", dtype, arrays, (number, there))
+            launched("scale_update", dtype, arrays, (number, near))
     return rest
 
 
@@ -117,8 +118,12 @@ def unscale(arrays, inverse, found):
     float32 arrays of the device). The positions that are not served."""
     groups, rest = sorted_out((arrays,), ())
     for (place, dtype, _), given in groups.items():
+        here = gpu.cuda.places[place]
+        near, noted = gpu.to_device(inverse, here), gpu.to_device(found, here)
         with gpu.on(place):
-            launched("unscale", dtype, given, (inverse, found))
+            launched("unscale", dtype, given, (near, noted))
+        if noted is not found:
+            gpu.write(found, gpu.to_device(noted, gpu.place_of(found)))
     return rest
 
 
@@ -128,8 +133,8 @@ def tensor_norms(arrays):
     if rest or len(groups) != 1:
         return NotImplemented
     ((place, dtype, _),) = groups
-    result = empty(len(arrays), dtype)
     with gpu.on(place):
+        result = empty(len(arrays), dtype)
         for i in range(0, len(arrays), MOST):
             part = [[a] for a in arrays[i : i + MOST]]
             group, count = group_of(part)

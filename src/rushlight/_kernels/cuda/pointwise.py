@@ -1,13 +1,22 @@
 """Functions of arrays element by element, in one pass of 16 bytes at a time
 (source/pointwise.cu)."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rushlight._core import gpu
-from rushlight._kernels.cuda.compiler import COMPUTED, ELEMENTS, I8, blocks, empty, kernel
+from rushlight._kernels.cuda.compiler import (
+    COMPUTED,
+    ELEMENTS,
+    I8,
+    blocks,
+    contiguous,
+    empty,
+    kernel,
+)
 
 THREADS, MOST = 256, 1 << 20  # threads of a block; blocks of a grid
 
@@ -211,8 +220,43 @@ def fill(x, value, *, out):
     return out
 
 
-def masked_fill(x, mask, value, *, out):
-    """masked_fill_: nothing is read but the mask."""
+def repeated(mask: Any, shape: tuple) -> tuple[int, int] | None:
+    """How often each stretch of a mask stands in the shape, and how long the stretches are; None
+    where it is repeated along more than neighbouring dimensions."""
+    own = (1,) * (len(shape) - mask.ndim) + mask.shape
+    if len(own) != len(shape) or any(m not in (1, n) for m, n in zip(own, shape, strict=True)):
+        return None
+    spread = [d for d, (m, n) in enumerate(zip(own, shape, strict=True)) if m != n]
+    if not spread:
+        return 1, math.prod(shape)
+    first, last = spread[0], spread[-1]
+    if any(own[d] != 1 for d in range(first, last)):
+        return None
+    return math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :])
+
+
+def masked_fill(x, mask, value, *, out=None):
+    """masked_fill and masked_fill_, which reads nothing but the mask."""
+    if x.dtype not in ELEMENTS or not x.size or mask.dtype != bool or value.ndim:
+        return NotImplemented
+    if type(mask) is not gpu.cuda.kind or value.dtype.kind == "c" or not x.flags.c_contiguous:
+        return NotImplemented
+    how = repeated(mask, x.shape)
+    if how is None or (out is not None and not (alike(x, (out,)) and out.flags.c_contiguous)):
+        return NotImplemented
+    result, number = empty(x.shape, x.dtype) if out is None else out, COMPUTED[x.dtype]
+    there = value.astype(x.dtype) if type(value) is gpu.cuda.kind else None
+    plain = number(0 if there is not None else value.item())
+    args = x, contiguous(mask), result, I8(x.size), *map(I8, how), there, plain
+    grid = (min(MOST, blocks(x.size, THREADS)),)
+    kernel("pointwise", "masked_fill", x.dtype)(grid, (THREADS,), args)
+    return result
+
+
+def masked_fill_there(x, mask, value, *, out):
+    """masked_fill_ of any dtype and mask, by CuPy."""
+    if masked_fill(x, mask, value, out=out) is not NotImplemented:
+        return out
     if x is not out or mask.dtype != bool or value.ndim or value.dtype.kind == "c":
         return NotImplemented
     if np.broadcast_shapes(mask.shape, out.shape) != out.shape:
@@ -242,9 +286,11 @@ KERNELS = (
     clamp_numbers,
     clamp_min_number,
     clamp_max_number,
+    masked_fill,
 )
 # What takes ``out=``; those of composites by the composites' names.
-WRITERS: Any = {f.__name__: f for f in (*KERNELS, copy, fill, masked_fill)} | {
+WRITERS: Any = {f.__name__: f for f in (*KERNELS, copy, fill)} | {
+    "masked_fill": masked_fill_there,
     **dict.fromkeys(["clamp", "clip", "clamp_min"], clamp_numbers),
     "clamp_max": clamp_max,
 }

@@ -105,3 +105,18 @@ extern "C" __global__ void with_row(const T* x, const T* y, T* result, i64 count
     for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)
         narrow(result[i], FUNCTION(widen(x[i]), widen(y[split(i, n).rest]), (ACC)0, p, q));
 }
+
+// x where the mask does not hold, else a number, or *at. The mask is (outer, inner), x is
+// (outer, again, inner).
+extern "C" __global__ void masked_fill(const T* x, const bool* mask, T* result, i64 count, i64 again,
+                                       i64 inner, const T* at, ACC value) {
+    if (at) value = widen(*at);
+    i64 step = (i64)gridDim.x * blockDim.x;
+    for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step) {
+        Split low = split(i, inner);
+        if (mask[split(low.quotient, again).quotient * inner + low.rest])
+            narrow(result[i], value);
+        else if (x != result)
+            result[i] = x[i];
+    }
+}
