@@ -76,6 +76,7 @@ DATA_FILES = tuple(
     f"_ops/{name}"
     for name in (
         "choose",
+        "clamp",
         "copy",
         "create",
         "dropout",

@@ -222,6 +222,7 @@ def by_result(op: Record, accept: frozenset, wide: frozenset, whole: frozenset) 
     total, count, run = len(op.arguments), len(op.tensors), op.run
     keeps, widen = op.promote == "keep", op.half == "widen"
     promotes = op.promotes[1:]
+    names = [op.arguments[n + 1 :] for n in range(total)]
     named: Any = op.numbers
     numbers = [named is True or (named is not False and n in named) for n in op.tensors[1:]]
 
@@ -243,7 +244,9 @@ def by_result(op: Record, accept: frozenset, wide: frozenset, whole: frozenset) 
         return arrays
 
     def call(self, *args, **kw):
-        if kw or len(args) != total - 1:
+        if kw and len(args) < total and tuple(kw) == names[len(args)]:  # in their places: no search
+            args = (*args, *kw.values())
+        elif kw or len(args) != total - 1:
             args = arguments.bind(op, (self, *args), kw)[1:]
         if writable(self):
             x = self._data

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, inplace
 from rushlight._core.looking import seen
 from rushlight._core.op import PUBLIC, Op, public
 from rushlight._core.shape import common_shape
@@ -144,6 +144,31 @@ def with_number(op: Any, call: Callable) -> Callable:
 
 PUBLIC["torch"]["masked_fill"] = with_number(MaskedFill, MaskedFill.call)
 PUBLIC["Tensor"]["masked_fill"] = PUBLIC["torch"]["masked_fill"]
+
+
+_masked_fill = inplace.derive(MaskedFill)
+
+
+@public("Tensor", out=False)
+def masked_fill_(self, *args, **kw):
+    """masked_fill_(mask, value) -> Tensor
+
+    In-place form of :func:`torch.masked_fill`.
+
+    >>> torch.ones(2).masked_fill_(torch.tensor([True, False]), 0)
+    tensor([0., 1.])
+    """
+    if len(args) == 2 and not kw and inplace.writable(self) and self._data.dtype is F4:
+        mask, value = args
+        kind = type(value)
+        if (kind is float or kind is int) and type(mask) is Tensor and mask._data.dtype is BOOL:
+            try:
+                np.copyto(self._data, value, where=mask._data)
+            except (ValueError, TypeError, OverflowError):
+                return _masked_fill(self, *args)
+            inplace.bump(self)
+            return self
+    return _masked_fill(self, *args, **kw)
 
 
 # What C++ calls the types that a mask may not have.

@@ -336,6 +336,8 @@ def to(self, *args, **kw):
             kind = type(first)
             if (kind is devices.device and first.type == "cpu") or (kind is str and first == "cpu"):
                 return self
+            if kind is Tensor and type(first._data) is ndarray:
+                return cast(self, first.dtype)
     dtype, device, copy, memory_format = parse_to(args, dict(kw))
     result = self
     if device is not None:

@@ -12,6 +12,7 @@ from rushlight._core.op import public
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Tensor, wrap
 from rushlight._ops.factory import (
+    allocate,
     as_integer,
     as_number,
     build,
@@ -489,6 +490,16 @@ def _new(
     pin_memory: bool,
     requires_grad: bool,
 ) -> Tensor:
+    x = self._data
+    if (
+        dtype is layout is device is None
+        and type(x) is np.ndarray
+        and not pin_memory
+        and not requires_grad
+        and not S.special
+        and (not shape or min(shape) >= 0)
+    ):
+        return wrap(allocate(make, shape, x.dtype))
     result = build(
         name,
         make,

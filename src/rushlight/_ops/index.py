@@ -186,7 +186,7 @@ def getitem(self, index):
         if type(self) in PLAIN and not S.special and x.ndim and slice_ints(index):
             return Slice.finish_view(self, x, x[index], (index,))
     if index is None and type(self) in PLAIN and type(self._data) is ndarray and not S.special:
-        return Slice.finish_view(self, self._data, self._data[NEW], (NEW,))
+        return Slice.call(self, NEW)
     if kind is tuple:
         for i in index:
             if type(i) is not int:
@@ -258,7 +258,7 @@ def plain_item(self, x, parts):
         if not arrays:
             place = (*places, Ellipsis) if Ellipsis not in places else tuple(places)
             op = Select if kind is int else Slice
-            return op.finish_view(self, x, x[place], (place,))
+            return op.call(self, place)
         if len(places) == 1:
             if mask is None:
                 return IndexRows.call(self, places[0])
@@ -266,15 +266,15 @@ def plain_item(self, x, parts):
                 return None
         elif mask is not None or Ellipsis in parts or None in parts:
             return None
-        return Index.call(self, tuple(places)) if not numbers else mixed(self, x, places)
+        return Index.call(self, tuple(places)) if not numbers else mixed(self, places)
     except (IndexError, TypeError, RuntimeError):
         return None  # the general way says what is wrong
 
 
-def mixed(self, x, places):
+def mixed(self, places):
     """Ints and slices first, as a view; then the arrays."""
     basic = (*[slice(None) if type(p) is ndarray else p for p in places], Ellipsis)
-    view = Slice.finish_view(self, x, x[basic], (basic,))
+    view = Slice.call(self, basic)
     rest = [p if type(p) is ndarray else slice(None) for p in places if type(p) is not int]
     while type(rest[-1]) is slice:
         rest.pop()
@@ -658,6 +658,11 @@ def index_put(input, indices, values, accumulate=False):
     >>> torch.zeros(3).index_put((torch.tensor([1]),), torch.tensor(5.0))
     tensor([0., 5., 0.])
     """
+    if type(input) in PLAIN and not accumulate and not S.special and type(indices) is tuple:
+        copy = input.clone()
+        if inplace.writable(copy) and plain_put(copy, copy._data, indices, values):
+            copy._ver = None
+            return copy
     given = [values, *[i for i in indices if i is not None]]
     return put(copy_for(input, *given), index_arrays(input, indices), values, accumulate)
 

@@ -83,7 +83,11 @@ class Sign(Unary):
     def forward(xp, x):
         if x.dtype.kind == "b":
             return x.copy()
-        return xp.subtract(x > 0, x < 0, dtype=x.dtype)
+        if x.dtype.kind == "f" and x.ndim:
+            result = xp.sign(x)
+            xp.putmask(result, x != x, 0)  # NumPy's sign of NaN is NaN
+            return result
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
     def vjp(g):
         return zeros(g)

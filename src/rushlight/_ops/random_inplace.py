@@ -75,25 +75,14 @@ def _overwrite(t: Tensor, name: str, generator: Any, draw: Callable) -> Tensor:
     return t
 
 
-def without_repeats(x: np.ndarray) -> bool:
-    """Is each element of ``x`` certainly a place of its own?"""
-    return x.flags.c_contiguous or 0 not in x.strides
-
-
-def _drawn(t: Tensor, draw: Callable, *params: Any) -> bool:
-    """``draw(None, array, *params)`` where no history is concerned; False for all but plain
-    float32.
-    """
-    if not writable(t) or t._data.dtype is not F4 or not without_repeats(t._data):
+def _filled(t: Tensor, recipe: str, *params: Any) -> bool:
+    """Run a recipe over a contiguous float32 tensor without history; False for all else."""
+    x = t._data
+    if x.dtype is not F4 or not writable(t) or not x.flags.c_contiguous:
         return False
-    draw(None, t._data, *params)
+    draws.RECIPES[recipe](draws.default_generator.engine, x.reshape(-1), *params)
     bump(t)
     return True
-
-
-def exponential(generator: Any, x: np.ndarray, rate: float) -> None:
-    """Fill ``x`` with exponential numbers."""
-    draws.in_float64(generator, "exponential", x, rate)
 
 
 @public("Tensor", out=False)
@@ -106,7 +95,7 @@ def uniform_(self, from_=0, to=1, *, generator=None, **kw):
     True
     """
     quick = generator is None and not kw and from_ <= to <= 3e38 and from_ >= -1e37
-    if quick and _drawn(self, draws.uniform, from_, to):
+    if quick and _filled(self, "uniform", from_, to):
         return self
     from_ = _from("uniform_", from_, kw)
     d = self._data.dtype
@@ -147,7 +136,12 @@ def normal_(self, mean=0, std=1, *, generator=None):
     >>> torch.empty(2, 3).normal_().shape
     torch.Size([2, 3])
     """
-    if generator is None and std >= 0 and _drawn(self, draws.normal, mean, std):
+    if (
+        generator is None
+        and std >= 0
+        and self._data.size >= 16
+        and _filled(self, "normal", mean, std)
+    ):
         return self
     check_kind("normal_kernel_cpu", self._data.dtype)
     check_std(std)
@@ -171,7 +165,7 @@ def random_(self, *args, generator=None, **kw):
     """
     d = self.dtype
     quick = generator is None and not args and not kw
-    if quick and _drawn(self, draws.integers, 2**24 + 1, 0, False):
+    if quick and _filled(self, "integers", 2**24 + 1, 0, False):
         return self
     low, high = _random_range(args, kw)
     if low is None and high is None:
@@ -249,7 +243,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     tensor([1., 1., 1.])
     """
     quick = generator is None and type(p) is float and 0 <= p <= 1
-    if quick and _drawn(self, draws.bernoulli, p):
+    if quick and _filled(self, "bernoulli", p):
         return self
     if isinstance(p, Tensor):
         chances = gpu.to_host(p.expand(self.shape)._data)
@@ -277,7 +271,7 @@ def exponential_(self, lambd=1, *, generator=None):
     >>> bool((torch.empty(5).exponential_(2.0) >= 0).all())
     True
     """
-    if generator is None and lambd > 0 and _drawn(self, exponential, float(lambd)):
+    if generator is None and lambd > 0 and _filled(self, "exponential", float(lambd)):
         return self
     if not self.dtype.is_floating_point:
         raise RuntimeError(

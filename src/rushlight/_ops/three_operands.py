@@ -115,6 +115,7 @@ class Lerp(Op):
         gap = y - x
         # from the nearer end, so that weight 1 gives exactly the end
         if w.ndim == 0:
+            w = w[()]
             return x + w * gap if abs(w) < 0.5 else y - gap * (1 - w)
         return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
 
@@ -149,12 +150,10 @@ def with_number(op: Any, call: Callable) -> Callable:
 
 def blended(op, args, x, y):
     """The tensor of a ``lerp`` by a number, computed as the record's forward does."""
-    weight, gap = F4.type(args[2]), y - x
-    if abs(weight) < 0.5:
-        r = x + np.multiply(gap, weight, gap if gap.ndim else None)
-    else:
-        r = y - np.multiply(gap, F4.type(1) - weight, gap if gap.ndim else None)
-    t = wrap(np.asarray(r))
+    weight = float(F4.type(args[2]))
+    near = abs(weight) < 0.5  # to input; the difference of two float32 is rounded once either way
+    part = (y - x) * np.array(weight if near else 1 - weight, F4)
+    t = wrap(np.asarray(x + part if near else y - part))
     nodes = [live_node(args[0]), live_node(args[1]), None]
     if (nodes[0] is not None or nodes[1] is not None) and (S.grad or thread.grad):
         t._node = make_node(op, args, nodes, (), (t,))

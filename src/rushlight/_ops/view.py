@@ -256,6 +256,11 @@ def movedim(input, source, destination):
     >>> torch.zeros(2, 3, 5).movedim(0, -1).shape
     torch.Size([3, 5, 2])
     """
+    if type(source) is int and type(destination) is int:
+        n = input._data.ndim
+        order = list(range(n or 1))
+        order.insert(wrap_dim(destination, n), order.pop(wrap_dim(source, n)))
+        return Permute.call(input, tuple(order[:n]))
     src, dst = moved("source", source, input.ndim), moved("destination", destination, input.ndim)
     source_ = (source,) if isinstance(source, int) else source
     to = (destination,) if isinstance(destination, int) else destination
