@@ -423,8 +423,18 @@ def nodes_of(op: Record, tensors: tuple) -> list | None:
     if not op.differentiable or not grad_enabled():
         return None
     given = tensors[0] if op.variadic else tensors
-    nodes = [live_node(t) if isinstance(t, Tensor) else None for t in given]
-    return nodes if any(n is not None for n in nodes) else None
+    nodes: list = []
+    some = False
+    for t in given:
+        n = None
+        if type(t) in PLAIN and t._view is None:
+            n = t._node
+        elif isinstance(t, Tensor):
+            n = live_node(t)
+        nodes.append(n)
+        if n is not None:
+            some = True
+    return nodes if some else None
 
 
 def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
@@ -435,12 +445,12 @@ def saved_inputs(op: Record, tensors: tuple, nodes: list) -> list:
     saved: list[Any] = [None] * len(tensors)
     for i in whole:
         t = tensors[i]
+        if type(t) in PLAIN and t._ver is None:
+            saved[i] = (t, t._data, 0)
+            continue
         if isinstance(t, Tensor) and type(t._ver) is InferenceVersion:
             raise errors.inference_saved()
-        if type(t) in PLAIN:
-            saved[i] = (t, t._data, 0 if t._ver is None else t._ver[0])
-        else:
-            saved[i] = save(t, 2)
+        saved[i] = save(t, 2)
     for i in described:
         saved[i] = save(tensors[i], 1)
     return saved

@@ -32,6 +32,18 @@ def hardtanh(x: Any, low: Any, high: Any) -> Any:
     return C.clamp_numbers(x, low, high) if x.dtype in FLOATS and low <= high else NotImplemented
 
 
+def glu(x: Any, dim: Any) -> Any:
+    """The first half times the sigmoid of the second."""
+    at = dim + x.ndim if dim < 0 else dim
+    if x.dtype not in FLOATS or not 0 <= at < x.ndim or x.shape[at] % 2:
+        return NotImplemented
+    around, half = (slice(None),) * at, x.shape[at] // 2
+    gate = C.sigmoid(np.ascontiguousarray(x[(*around, slice(half, None))]))
+    if gate is NotImplemented:
+        return NotImplemented
+    return np.multiply(x[(*around, slice(half))], gate, out=gate)
+
+
 def prelu_kernel(x: Any, weight: Any) -> Any:
     """One weight for all is a slope."""
     if weight.size != 1 or weight.ndim > x.ndim or weight.dtype is not x.dtype:
@@ -109,6 +121,7 @@ def register() -> None:
         kernel(name, getattr(C, name))
     kernel("add_scaled", C.add_scaled_backward)
     for function in (
+        glu,
         prelu_kernel,
         celu,
         hardtanh,

@@ -140,6 +140,12 @@ ONES = {1: (1,), 2: (1, 1), 3: (1, 1, 1)}
 def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """The mean of each window."""
     n = len(kernel)
+    if n == 2 and not ceil_mode and x.dtype is F4 and x.ndim > 2:
+        (h, w), (a, b), (s, t), (p, q) = x.shape[-2:], kernel, stride, padding
+        rows, columns = (h + 2 * p - a) // s + 1, (w + 2 * q - b) // t + 1
+        if rows > 0 < columns:
+            how = int(count_include_pad), divisor_override or 0
+            return C.avg_pool2d(contiguous(x), rows, columns, a, b, s, t, p, q, *how)
     out = pooled_size(x.shape[-n:], kernel, stride, padding, ONES[n], ceil_mode)
     if min(out) < 1:
         return NotImplemented

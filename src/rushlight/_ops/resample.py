@@ -5,6 +5,7 @@ Each dimension's interpolation is a linear map: per output, the elements it read
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,6 +47,17 @@ def _along_axis(xp, x, index, weight, axis):
         scaled = xp.asarray(weight[:, k], x.dtype).reshape(shape)
         total = total + xp.take(x, xp.asarray(index[:, k]), axis=axis) * scaled
     return total
+
+
+@lru_cache(maxsize=64)
+def _transposed(size, out, *how):
+    """The transpose of ``taps``: for each element, the places that read it (size, k), weights."""
+    matrix = _matrix(np, size, out, np.float64, *how).T
+    count = max(int((matrix != 0).sum(1).max()), 2)  # one tap would be taken without its weight
+    index = (matrix == 0).argsort(1, kind="stable")[:, :count]
+    weight = np.take_along_axis(matrix, index, 1)
+    index.flags.writeable = weight.flags.writeable = False
+    return index, weight
 
 
 _NAMES = {
@@ -95,7 +107,12 @@ class ResampleBackward(Op):
     linear = True
 
     def forward(xp, g, sizes, mode, align_corners, scales, antialias):
+        native = xp is np and g.dtype == np.float32 and kernel_for("resample_axis") is not None
         for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
+            if native:
+                how = mode, align_corners, scale, antialias
+                g = _along_axis(xp, g, *_transposed(size, g.shape[axis], *how), axis)
+                continue
             matrix = _matrix(
                 xp, size, g.shape[axis], g.dtype, mode, align_corners, scale, antialias
             )
