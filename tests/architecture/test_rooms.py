@@ -75,6 +75,8 @@ DATA_ROOMS = {"_core", "autograd", "serialization"}
 DATA_FILES = tuple(
     f"_ops/{name}"
     for name in (
+        "choose",
+        "clamp",
         "copy",
         "create",
         "dropout",
@@ -86,6 +88,7 @@ DATA_FILES = tuple(
         "pieces",
         "random",
         "small_qr",
+        "three_operands",
         "toplevel",
         "transposed",
         "triangles",

@@ -1,7 +1,11 @@
 """Arrays in another dtype and into other arrays: native loops where they serve, else NumPy's."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
 F2, F4, F8, U1 = (np.dtype(d) for d in (np.float16, np.float32, np.float64, np.uint8))
@@ -28,3 +32,16 @@ def assign(x: np.ndarray, y: np.ndarray) -> None:
         if C.copy_into(x, y) is not NotImplemented:
             return
     x[...] = y
+
+
+def by_way_of_float32(reference: Callable) -> Callable:
+    """A forward that arrays of half precision come to when the kernel that takes them did not."""
+
+    def forward(xp: Any, *args: Any) -> Any:
+        back = next((a.dtype for a in args if getattr(a, "dtype", None) in HALF), None)
+        if back is None:
+            return reference(xp, *args)
+        wide = [a.astype(np.float32) if getattr(a, "dtype", None) in HALF else a for a in args]
+        return np.asarray(reference(xp, *wide)).astype(back)
+
+    return forward

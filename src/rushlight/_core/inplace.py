@@ -36,6 +36,7 @@ from rushlight._core.tensor import (
 )
 
 ndarray = np.ndarray
+copyto = np.copyto
 thin: Any = None  # the way of arrays of a CUDA device, once there is one (device_entries.py)
 
 
@@ -133,22 +134,148 @@ def without_history(t: Tensor) -> bool:
     return t._node is None and (t._view is None or t._view[0]._node is None)
 
 
+def writable(t: Any) -> bool:
+    """May NumPy write to the memory of ``t``, with no more to do than to count the write?"""
+    return (
+        type(t) in PLAIN
+        and not S.special
+        and type(t._data) is ndarray
+        and (
+            (t._node is None and t._view is None and type(t._ver) is not InferenceVersion)
+            or without_history(t)
+        )
+    )
+
+
 def derive(op: Any) -> Callable:
     """``X_`` of a record."""
-    total = len(op.arguments)
     ufunc = getattr(np, op.ufunc) if op.ufunc and len(op.tensors) == 2 else None
     fn = op.native if ufunc is not None and is_complete(op.name) else ufunc
     accept = arguments.accepted(op)
     wide = arguments.beside_numbers(op)
     whole = wide | ({entries.I8} & accept)
-    compares = (
-        ufunc is not None and ufunc.types[-1][-1] == "?"
-    )  # its result is not of the inputs' dtype
+    if fn is not None:
+        call = by_ufunc(op, fn, accept, wide, whole)
+    elif len(op.arguments) == 1:
+        call = by_itself(op, accept)
+    else:
+        call = by_result(op, accept, wide, whole)
+    call.__name__ = call.__qualname__ = op.name + "_"
+    home = "torch" if "torch" in op.public else ".".join(["torch", *op.public[:1]])
+    call.__doc__ = f"{op.name}_(...) -> Tensor\n\nIn-place form of :func:`{home}.{op.name}`."
+    if fn is ufunc:
+        return call
+    return fronts.stand(
+        call, op, kind="inplace", kernel=fn, accept=accept, same=3, wide=wide, whole=whole
+    )
+
+
+def by_itself(op: Record, accept: frozenset) -> Callable:
+    """``x.exp_()``: no other tensor, no parameters."""
+    fast = op.fast
+    direct = op.native or fast  # what it does not serve it answers with NotImplemented: no array
+    usual = entries.F4 if entries.F4 in accept else None
+
+    def call(self, *args, **kw):
+        x, ver = self._data, self._ver
+        if (
+            x.dtype is usual
+            and self._node is self._view is None
+            and type(self) in PLAIN
+            and not S.special
+            and not args
+            and not kw
+            and type(x) is ndarray
+            and type(ver) is not InferenceVersion
+        ):
+            try:
+                copyto(x, direct(x))
+            except Exception:
+                return write_general(op, self, ())
+            if ver is None:
+                self._ver = [1]
+            else:
+                ver[0] += 1
+            return self
+        return otherwise(self, *args, **kw)
+
+    def otherwise(self, *args, **kw):
+        if args or kw:
+            arguments.bind(op, (self, *args), kw)
+        if writable(self) and self._data.dtype in accept:
+            x = self._data
+            try:
+                r = fast(x)
+            except Exception:
+                return write_general(op, self, ())
+            if r.dtype is x.dtype:
+                copyto(x, r)
+                bump(self)
+                return self
+        return write_general(op, self, ())
+
+    return call
+
+
+def by_result(op: Record, accept: frozenset, wide: frozenset, whole: frozenset) -> Callable:
+    """``x.addcmul_(a, b)``: the result is computed, then copied to where it belongs."""
+    total, count, run = len(op.arguments), len(op.tensors), op.run
+    keeps, widen = op.promote == "keep", op.half == "widen"
+    promotes = op.promotes[1:]
+    names = [op.arguments[n + 1 :] for n in range(total)]
+    named: Any = op.numbers
+    numbers = [named is True or (named is not False and n in named) for n in op.tensors[1:]]
+
+    def operands(args, x):
+        """The arrays of a call that concerns no history; None if they are not of one dtype."""
+        d, recording, arrays = x.dtype, S.grad or thread.grad, []
+        for t, promoted, number in zip(args, promotes, numbers, strict=True):
+            if type(t) in PLAIN:
+                y = t._data
+                if type(y) is not ndarray or (recording and live_node(t) is not None):
+                    return None
+                if y.dtype is not d and promoted and not keeps:
+                    return None
+            elif number and (d in wide if type(t) is float else type(t) is int and d in whole):
+                y = t if count == 2 else np.array(t, d)
+            else:
+                return None
+            arrays.append(y)
+        return arrays
+
+    def call(self, *args, **kw):
+        if kw and len(args) < total and tuple(kw) == names[len(args)]:  # in their places: no search
+            args = (*args, *kw.values())
+        elif kw or len(args) != total - 1:
+            args = arguments.bind(op, (self, *args), kw)[1:]
+        if writable(self):
+            x = self._data
+            plain = x.dtype in accept or (keeps and not widen)
+            others = operands(args[: count - 1], x) if plain else None
+            if others is not None:
+                try:
+                    r = run(np, x, *others, *args[count - 1 :])
+                except Exception:
+                    return write_general(op, self, args)
+                if r.dtype is x.dtype and r.shape == x.shape:
+                    copyto(x, r)
+                    bump(self)
+                    return self
+        return write_general(op, self, args)
+
+    return call
+
+
+def by_ufunc(op: Record, fn: Any, accept: frozenset, wide: frozenset, whole: frozenset) -> Callable:
+    """``x.add_(y)``: computed straight into the memory of ``x``."""
+    total = len(op.arguments)
+    # A comparison's result is not of the inputs' dtype.
+    compares = getattr(np, op.ufunc or "").types[-1][-1] == "?"
 
     def call(self, *args, **kw):
         if kw or len(args) != total - 1:
             args = arguments.bind(op, (self, *args), kw)[1:]
-        if fn is not None and type(self) in PLAIN and not S.special and without_history(self):
+        if type(self) in PLAIN and not S.special and without_history(self):
             other, x = args[0], self._data
             if type(other) in PLAIN:
                 y = other._data
@@ -177,14 +304,7 @@ def derive(op: Any) -> Callable:
                 return self
         return write_general(op, self, args)
 
-    call.__name__ = call.__qualname__ = op.name + "_"
-    home = "torch" if "torch" in op.public else ".".join(["torch", *op.public[:1]])
-    call.__doc__ = f"{op.name}_(...) -> Tensor\n\nIn-place form of :func:`{home}.{op.name}`."
-    if fn is ufunc:
-        return call
-    return fronts.stand(
-        call, op, kind="inplace", kernel=fn, accept=accept, same=3, wide=wide, whole=whole
-    )
+    return call
 
 
 def update_in_place(kernel: Callable | None, t: Tensor, other: Tensor, number: float) -> bool:
@@ -297,6 +417,15 @@ def derive_composite(name: str, function: Callable) -> Callable:
     """``X_`` of a public function: compute, then copy into place."""
 
     def call(self, *args, **kw):
+        if writable(self):
+            x, result = self._data, function(self, *args, **kw)
+            if type(result) is Tensor and (result._node is None or not (S.grad or thread.grad)):
+                r = result._data
+                if type(r) is ndarray and r.dtype is x.dtype and r.shape == x.shape:
+                    copyto(x, r)
+                    bump(self)
+                    return self
+            return assign(self, result)
         check_inference(self)
         if type(self._data) is gpu.cuda.kind and written_there(name, self, args, kw):
             return self

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rushlight._core import arguments, backend, entries, entries_params
+from rushlight._core.casting import by_way_of_float32
 from rushlight._core.dispatch import write_out
-from rushlight._core.dtypes import HALF
 from rushlight._core.errors import backward_twice
 from rushlight._core.extension import C
 from rushlight._core.record import Record
@@ -279,19 +279,6 @@ def read_signature(cls: "type[Op]", forward: Callable) -> None:
         cls.reference = staticmethod(run)
     else:
         cls.reference = staticmethod(forward)
-
-
-def by_way_of_float32(reference: Callable) -> Callable:
-    """A forward that arrays of half precision come to when the kernel that takes them did not."""
-
-    def forward(xp: Any, *args: Any) -> Any:
-        back = next((a.dtype for a in args if getattr(a, "dtype", None) in HALF), None)
-        if back is None:
-            return reference(xp, *args)
-        wide = [a.astype(np.float32) if getattr(a, "dtype", None) in HALF else a for a in args]
-        return np.asarray(reference(xp, *wide)).astype(back)
-
-    return forward
 
 
 def chain_kernel(cls: "type[Op]") -> None:

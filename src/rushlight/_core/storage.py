@@ -119,6 +119,8 @@ def storage_offset(tensor: Tensor) -> int:
     2
     """
     array = tensor._data
+    if type(array) is np.ndarray and array.base is None:
+        return 0
     if type(array) is MetaArray:
         return 0 if array.layout is None else array.layout[0]
     return storage_of(array)[1]

@@ -19,6 +19,7 @@ from rushlight._core.state import InferenceVersion, S, fresh_version, set_grad, 
 
 new = object.__new__
 new_size = tuple.__new__
+UNSET = object()
 ndarray = np.ndarray
 
 
@@ -249,10 +250,10 @@ class Tensor(metaclass=_TensorMeta):
         >>> w.grad
         tensor([3., 3.])
         """
-        try:
-            g: Any = self._grad
-        except AttributeError:
-            warn_of_no_grad(self)
+        g: Any = getattr(self, "_grad", UNSET)  # caught here an AttributeError costs 0.5 us
+        if g is UNSET:
+            if self._node is not None:
+                warn_of_no_grad(self)
             return None
         if type(g) is Outer:
             g = self._grad = g.tensor()

@@ -1,17 +1,22 @@
 """Choosing elements: where, masks, and the indices of what is not zero."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, inplace
 from rushlight._core.looking import seen
-from rushlight._core.op import Op, public
+from rushlight._core.op import PUBLIC, Op, public
 from rushlight._core.shape import common_shape
-from rushlight._core.tensor import Tensor
+from rushlight._core.state import S
+from rushlight._core.tensor import PLAIN, Tensor, wrap
 from rushlight._ops.join import Cat
 
 # --------------------------------------------------------------------------------------
+
+
+F4, BOOL = dtypes.float32.numpy, dtypes.bool_.numpy
 
 
 class Where(Op):
@@ -51,6 +56,13 @@ def where(condition, input=None, other=None):
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
+    if type(condition) in PLAIN and condition._data.dtype is BOOL and not S.special:
+        kind = type(other)
+        if kind in PLAIN and type(input) in PLAIN:
+            return Where.call(condition, input, other)
+        x = input._data if (kind is float or kind is int) and type(input) in PLAIN else None
+        if type(x) is np.ndarray and x.dtype is F4:
+            return Where.call(condition, input, wrap(np.array(other, F4)))
     if condition.dtype is not dtypes.bool_:
         if condition.dtype is not dtypes.uint8:
             raise RuntimeError(
@@ -112,6 +124,51 @@ class MaskedFill(Op):
 
     def vjp_value(g, mask):
         return g.where(mask, 0).sum()
+
+
+def with_number(op: Any, call: Callable) -> Callable:
+    """``masked_fill`` with a Python number, which beside a float32 tensor is a 0-d array."""
+
+    def masked_fill(*args, **kw):
+        if len(args) == 3 and not kw and not S.special and type(args[0]) in PLAIN:
+            value, x = args[2], args[0]._data
+            kind = type(value)
+            if (kind is float or kind is int) and type(x) is np.ndarray and x.dtype is F4:
+                return call(args[0], args[1], wrap(np.array(value, F4)))
+        return call(*args, **kw)
+
+    shown: Any = masked_fill
+    shown.__doc__, shown.__module__, shown.record = op.__doc__, "torch", op
+    return masked_fill
+
+
+PUBLIC["torch"]["masked_fill"] = with_number(MaskedFill, MaskedFill.call)
+PUBLIC["Tensor"]["masked_fill"] = PUBLIC["torch"]["masked_fill"]
+
+
+_masked_fill = inplace.derive(MaskedFill)
+
+
+@public("Tensor", out=False)
+def masked_fill_(self, *args, **kw):
+    """masked_fill_(mask, value) -> Tensor
+
+    In-place form of :func:`torch.masked_fill`.
+
+    >>> torch.ones(2).masked_fill_(torch.tensor([True, False]), 0)
+    tensor([0., 1.])
+    """
+    if len(args) == 2 and not kw and inplace.writable(self) and self._data.dtype is F4:
+        mask, value = args
+        kind = type(value)
+        if (kind is float or kind is int) and type(mask) is Tensor and mask._data.dtype is BOOL:
+            try:
+                np.copyto(self._data, value, where=mask._data)
+            except (ValueError, TypeError, OverflowError):
+                return _masked_fill(self, *args)
+            inplace.bump(self)
+            return self
+    return _masked_fill(self, *args, **kw)
 
 
 # What C++ calls the types that a mask may not have.

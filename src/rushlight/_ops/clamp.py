@@ -1,11 +1,14 @@
 """Elements moved into a range, and NaN and infinities replaced."""
 
-from rushlight._core import dtypes, errors
+import numpy as np
+
+from rushlight._core import dtypes, errors, inplace
 from rushlight._core.op import Binary, Op, public, ufunc
 from rushlight._core.tensor import Tensor
 from rushlight._ops.domain import serves
 from rushlight._ops.slopes import ClampBackward
 
+F4 = dtypes.float32.numpy
 REAL = (float, int, bool)
 
 
@@ -76,6 +79,14 @@ def clamp(input, min=None, max=None):
     >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    low, high = type(min), type(max)
+    if (
+        (low is float or low is int or min is None)
+        and (high is float or high is int or (max is None and min is not None))
+        and isinstance(input, Tensor)
+        and input.dtype is dtypes.float32
+    ):
+        return ClampNumbers.call(input, min, max)
     if not isinstance(input, Tensor):
         raise errors.not_a_tensor("clamp", "input", 1, input)
     if min is None and max is None:
@@ -93,6 +104,34 @@ def clamp(input, min=None, max=None):
             )
         return ClampTensors.call(input, min, max)
     return clamp_numbers(input, min, max)
+
+
+_clamp = inplace.derive_composite("clamp", clamp)
+
+
+@public("Tensor", "torch", out=False, aliases=("clip_",))
+def clamp_(self, min=None, max=None):
+    """clamp_(min=None, max=None) -> Tensor
+
+    In-place form of :func:`torch.clamp`.
+
+    >>> torch.tensor([-1.0, 0.5]).clamp_(0)
+    tensor([0.0000, 0.5000])
+    """
+    low, high = type(min), type(max)
+    if (
+        (low is float or low is int or min is None)
+        and (high is float or high is int or (max is None and min is not None))
+        and inplace.writable(self)
+        and self._data.dtype is F4
+    ):
+        try:
+            np.copyto(self._data, ClampNumbers.run(np, self._data, min, max))
+        except OverflowError:
+            return _clamp(self, min, max)
+        inplace.bump(self)
+        return self
+    return _clamp(self, min, max)
 
 
 def clamp_numbers(input, min, max):
@@ -149,6 +188,9 @@ class ClampMaxNumber(ClampNumbers):
 
 
 def _bounded(name, input, bound, tensor_record, **numbers):
+    usual = type(bound) is float and isinstance(input, Tensor) and input.dtype is dtypes.float32
+    if usual:
+        return (ClampMinNumber if "min" in numbers else ClampMaxNumber).call(input, **numbers)
     if not isinstance(input, Tensor):
         raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))
     if isinstance(bound, Tensor):

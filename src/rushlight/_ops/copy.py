@@ -21,6 +21,9 @@ from rushlight._core.tensor import (
     wrap,
 )
 
+ndarray = np.ndarray
+F4, I8 = dtypes.float32.numpy, dtypes.int64.numpy
+
 
 class Clone(Op):
     """clone(input, *, memory_format=torch.preserve_format) -> Tensor
@@ -261,6 +264,16 @@ def fill_(self, value):
     >>> torch.ones(2).fill_(3)
     tensor([3., 3.])
     """
+    kind = type(value)
+    if (kind is float or kind is int) and inplace.writable(self):
+        x = self._data
+        if x.dtype is F4 or (kind is int and x.dtype is I8):
+            try:
+                x.fill(value)
+            except OverflowError:
+                return _fill(self, value)
+            inplace.bump(self)
+            return self
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
@@ -278,7 +291,7 @@ def zero_(self):
     >>> torch.ones(2).zero_()
     tensor([0., 0.])
     """
-    if live_node(self) is None and self._view is None and type(self._data) is np.ndarray:
+    if self._view is None and self._node is None and type(self._data) is ndarray:
         self._data.fill(0)
         inplace.bump(self)
         return self
@@ -315,8 +328,16 @@ def to(self, *args, **kw):
     >>> torch.ones(2).to(torch.int64)
     tensor([1, 1])
     """
-    if len(args) == 1 and not kw and type(args[0]) is dtypes.dtype:
-        return cast(self, args[0])
+    if len(args) == 1 and not kw:
+        first = args[0]
+        if type(first) is dtypes.dtype:
+            return cast(self, first)
+        if type(self._data) is ndarray:
+            kind = type(first)
+            if (kind is devices.device and first.type == "cpu") or (kind is str and first == "cpu"):
+                return self
+            if kind is Tensor and type(first._data) is ndarray:
+                return cast(self, first.dtype)
     dtype, device, copy, memory_format = parse_to(args, dict(kw))
     result = self
     if device is not None:
@@ -453,7 +474,7 @@ def cpu(self, memory_format=None):
     >>> torch.ones(1).cpu().device
     device(type='cpu')
     """
-    return self.to("cpu")
+    return self if type(self._data) is ndarray else self.to("cpu")
 
 
 @public("Tensor", out=False)

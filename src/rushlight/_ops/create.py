@@ -10,8 +10,9 @@ from rushlight._core import dtypes, fronts, gpu, memory
 from rushlight._core.backend import meta_array
 from rushlight._core.op import public
 from rushlight._core.state import S, thread
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import PLAIN, Tensor, wrap
 from rushlight._ops.factory import (
+    allocate,
     as_integer,
     as_number,
     build,
@@ -33,6 +34,14 @@ from rushlight._ops.ranges import linspace as linspace
 from rushlight._ops.ranges import logspace as logspace
 
 new_zeros_array, new_ones_array, new_array = memory.zeros, memory.ones, memory.empty
+F4, I8, INTS = dtypes.float32.numpy, dtypes.int64.numpy, {int}
+
+
+def filled(shape: tuple[int, ...], value: float, d: np.dtype) -> np.ndarray:
+    """An array of one number."""
+    result = new_array(shape, d)
+    result.fill(value)
+    return result
 
 
 @public("torch")
@@ -140,6 +149,18 @@ def full(
     tensor([[7, 7],
             [7, 7]])
     """
+    if (
+        type(size) is tuple
+        and out is layout is device is dtype is None
+        and not pin_memory
+        and not requires_grad
+        and (not size or ({*map(type, size)} == INTS and min(size) >= 0))
+        and devices.get_default_device() is devices.CPU
+    ):
+        kind = type(fill_value)
+        d = dtypes.get_default_dtype().numpy if kind is float else I8 if kind is int else None
+        if d is not None and -3e38 < fill_value < 2**63 and (d is F4 or d is I8):
+            return wrap(filled(size, fill_value, d))
     if not isinstance(size, (tuple, list)):
         raise TypeError(
             f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
@@ -316,6 +337,16 @@ def _like(
     memory_format: object,
 ) -> Tensor:
     """A new tensor of ``input``'s shape and memory layout; ``fill`` is None or a number."""
+    if (
+        dtype is layout is device is memory_format is None
+        and type(input) in PLAIN
+        and not pin_memory
+        and not requires_grad
+        and not fill
+    ):
+        x = input._data
+        if type(x) is np.ndarray and x.flags.c_contiguous:
+            return wrap((new_array if fill is None else new_zeros_array)(x.shape, x.dtype))
     need_tensor(name, "input", input)
     check_options(layout, pin_memory)
     x = input._data
@@ -459,6 +490,16 @@ def _new(
     pin_memory: bool,
     requires_grad: bool,
 ) -> Tensor:
+    x = self._data
+    if (
+        dtype is layout is device is None
+        and type(x) is np.ndarray
+        and not pin_memory
+        and not requires_grad
+        and not S.special
+        and (not shape or min(shape) >= 0)
+    ):
+        return wrap(allocate(make, shape, x.dtype))
     result = build(
         name,
         make,

@@ -239,13 +239,16 @@ def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = N
     return empty_format(x.shape, d or x.dtype, memory_format)
 
 
-def number_as(value: object, d: dtypes.dtype, name: str | None = None) -> object:
+def number_as(value: Any, d: dtypes.dtype, name: str | None = None) -> object:
     """A Python number as NumPy takes it into ``d``; RuntimeError where PyTorch's checked conversion
     fails.
 
     Negative integers wrap around in unsigned dtypes, as in C.
     """
-    if type(value) is float and d is dtypes.float32 and -3.4e38 < value < 3.4e38:
+    kind = type(value)
+    if d is dtypes.float32 and (kind is float or kind is int) and -3.4e38 < value < 3.4e38:
+        return value
+    if d is dtypes.int64 and kind is int and -(2**63) <= value < 2**63:
         return value
     name = name or _C_NAMES.get(d.name, d.name)
     if d.category == dtypes.COMPLEX:

@@ -17,6 +17,8 @@ from rushlight._ops.copy import copy_for
 from rushlight._ops.deprecated import deprecated
 
 ndarray = np.ndarray
+NEW, WHOLE = (None, Ellipsis), slice(None)
+F4, I8, BOOL = dtypes.float32.numpy, dtypes.int64.numpy, dtypes.bool_.numpy
 
 
 class Slice(View):
@@ -183,6 +185,8 @@ def getitem(self, index):
         x = self._data
         if type(self) in PLAIN and not S.special and x.ndim and slice_ints(index):
             return Slice.finish_view(self, x, x[index], (index,))
+    if index is None and type(self) in PLAIN and type(self._data) is ndarray and not S.special:
+        return Slice.call(self, NEW)
     if kind is tuple:
         for i in index:
             if type(i) is not int:
@@ -192,6 +196,10 @@ def getitem(self, index):
             if type(self) in PLAIN and not S.special:
                 return Select.finish_view(self, self._data, self._data[index], (index,))
             return Select.call(self, index)
+    if type(self) in PLAIN and not S.special and type(self._data) is ndarray:
+        found = plain_item(self, self._data, index if kind is tuple else (index,))
+        if found is not None:
+            return found
     if kind is Tensor and index._data.dtype.kind == "i" and index._data.ndim and self._data.ndim:
         try:
             rows: Any = index._data
@@ -223,6 +231,105 @@ def getitem(self, index):
     return Index.call(view, gpu.beside(advanced, self._data))
 
 
+def plain_item(self, x, parts):
+    """``self[parts]`` for parts that NumPy reads as PyTorch does; None for all others."""
+    mask, arrays, numbers, places = None, 0, False, []
+    for p in parts:
+        kind = type(p)
+        if kind is slice:
+            if not forward_ints(p):
+                return None
+            numbers = numbers or p != WHOLE
+        elif kind is int:
+            numbers = True
+        elif kind is Tensor:
+            p = p._data
+            if type(p) is not ndarray or not p.ndim or not x.ndim:
+                return None
+            if p.dtype is BOOL:
+                mask = p
+            elif p.dtype is not I8:
+                return None
+            arrays += 1
+        elif p is not None and p is not Ellipsis:
+            return None
+        places.append(p)
+    try:
+        if not arrays:
+            place = (*places, Ellipsis) if Ellipsis not in places else tuple(places)
+            op = Select if kind is int else Slice
+            return op.call(self, place)
+        if len(places) == 1:
+            if mask is None:
+                return IndexRows.call(self, places[0])
+            if mask.shape != x.shape[: mask.ndim]:
+                return None
+        elif mask is not None or Ellipsis in parts or None in parts:
+            return None
+        return Index.call(self, tuple(places)) if not numbers else mixed(self, places)
+    except (IndexError, TypeError, RuntimeError):
+        return None  # the general way says what is wrong
+
+
+def mixed(self, places):
+    """Ints and slices first, as a view; then the arrays."""
+    basic = (*[slice(None) if type(p) is ndarray else p for p in places], Ellipsis)
+    view = Slice.call(self, basic)
+    rest = [p if type(p) is ndarray else slice(None) for p in places if type(p) is not int]
+    while type(rest[-1]) is slice:
+        rest.pop()
+    return IndexRows.call(view, rest[0]) if len(rest) == 1 else Index.call(view, tuple(rest))
+
+
+def forward_ints(s):
+    """A slice of plain ints, or None, that does not run backwards?"""
+    step = s.step
+    return (step is None or (type(step) is int and step > 0)) and slice_ints(s)
+
+
+def plain_put(self, x, index, value):
+    """``x[index] = value`` where NumPy reads both as PyTorch does; False if it was not done."""
+    kind = type(value)
+    if kind is float:
+        if x.dtype is not F4:
+            return False
+    elif kind is int:
+        if x.dtype is not F4 and x.dtype is not I8:
+            return False
+    elif kind is Tensor:
+        if live_node(value) is not None:
+            return False
+        value = value._data
+        if type(value) is not ndarray or value.dtype is not x.dtype:
+            return False
+    else:
+        return False
+    arrays, numbers, places = False, False, []
+    for p in index if type(index) is tuple else (index,):
+        part = type(p)
+        if part is slice:
+            if not forward_ints(p):
+                return False
+        elif part is Tensor:
+            p = p._data
+            if type(p) is not ndarray or not p.ndim or (p.dtype is not BOOL and p.dtype is not I8):
+                return False
+            arrays = True
+        elif part is int or p is None:
+            numbers = True
+        elif p is not Ellipsis:
+            return False
+        places.append(p)
+    if arrays and numbers and kind is Tensor:  # its shape is PyTorch's, not NumPy's
+        return False
+    try:
+        x[tuple(places)] = value
+    except (IndexError, ValueError, OverflowError, TypeError):
+        return False
+    inplace.bump(self)
+    return True
+
+
 def slice_ints(s):
     """Are both ends plain ints or None?"""
     a, b = type(s.start), type(s.stop)
@@ -233,17 +340,9 @@ def setitem(self, index, value):
     """``self[index] = value``: writes through views of ``self``; numbers and tensors are cast to
     its dtype.
     """
+    if inplace.writable(self) and plain_put(self, self._data, index, value):
+        return
     check_inference(self)
-    if type(self) in PLAIN and not S.special and self._view is None and type(self._data) is ndarray:
-        quick = type(index) in (int, slice) and type(value) in (int, float) and self._node is None
-        if quick and self._data.ndim and self._data.dtype.kind == "f":
-            try:
-                if type(index) is int or ((index.step or 1) > 0 and slice_ints(index)):
-                    self._data[index] = value
-                    inplace.bump(self)
-                    return
-            except IndexError:
-                pass
     parts = index if type(index) is tuple else (index,)
     basic, advanced = separate(self, parts)
     target = self if basic is None else Slice.call(self, basic)
@@ -559,6 +658,11 @@ def index_put(input, indices, values, accumulate=False):
     >>> torch.zeros(3).index_put((torch.tensor([1]),), torch.tensor(5.0))
     tensor([0., 5., 0.])
     """
+    if type(input) in PLAIN and not accumulate and not S.special and type(indices) is tuple:
+        copy = input.clone()
+        if inplace.writable(copy) and plain_put(copy, copy._data, indices, values):
+            copy._ver = None
+            return copy
     given = [values, *[i for i in indices if i is not None]]
     return put(copy_for(input, *given), index_arrays(input, indices), values, accumulate)
 

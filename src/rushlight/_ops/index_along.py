@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, inplace
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import PLAIN, Tensor, live_node, wrap
 from rushlight._ops.copy import copy_for
 from rushlight._ops.gather import check_index_dtype, gather
 from rushlight._ops.index import add_at
@@ -148,6 +148,9 @@ def index_copy(input, dim, index, source):
     tensor([[0., 0.],
             [1., 1.]])
     """
+    copied = plain_copy(input, dim, index, source)
+    if copied is not None:
+        return copied
     at = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
@@ -174,6 +177,67 @@ def index_copy(input, dim, index, source):
     )
 
 
+def plain_copy(input, dim, index, source):
+    """``index_copy`` of plain tensors where no history is concerned; None for all else."""
+    if S.special or not (type(input) in PLAIN and type(index) is Tensor and type(source) in PLAIN):
+        return None
+    x, rows, y = input._data, index._data, source._data
+    recorded = live_node(input) is not None or live_node(source) is not None
+    if recorded or not (type(x) is type(rows) is type(y) is np.ndarray) or type(dim) is not int:
+        return None
+    if rows.dtype != np.int64 or rows.ndim != 1 or x.dtype is not y.dtype or not 0 <= dim < x.ndim:
+        return None
+    if y.ndim != x.ndim or y.shape[dim] != rows.size:
+        return None
+    out = x.copy()
+    try:
+        out[(slice(None),) * dim + (rows,)] = y
+    except (IndexError, ValueError):
+        return None
+    return wrap(out)
+
+
+_index_copy = inplace.derive_composite("index_copy", index_copy)
+
+
+@public("Tensor", out=False)
+def index_copy_(self, dim, index, source):
+    """index_copy_(dim, index, source) -> Tensor
+
+    In-place form of :func:`torch.index_copy`.
+
+    >>> torch.zeros(2, 2).index_copy_(0, torch.tensor([1]), torch.ones(1, 2))
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    plain = inplace.writable(self) and type(source) in PLAIN and type(index) is Tensor
+    if plain and type(dim) is int and live_node(source) is None:
+        x, rows, y = self._data, index._data, source._data
+        fits = type(rows) is type(y) is np.ndarray and rows.dtype == np.int64 and rows.ndim == 1
+        same = x.dtype is y.dtype and y.ndim == x.ndim and 0 <= dim < x.ndim
+        if fits and same and y.shape[dim] == rows.size:
+            try:
+                x[(slice(None),) * dim + (rows,)] = y
+            except (IndexError, ValueError):
+                return _index_copy(self, dim, index, source)
+            inplace.bump(self)
+            return self
+    return _index_copy(self, dim, index, source)
+
+
+def chosen_rows(input, at, index):
+    """The mask of what an index vector names along a dimension, of plain tensors; else None."""
+    x, rows = input._data, index._data
+    if S.special or type(x) is not np.ndarray or type(rows) is not np.ndarray or not x.ndim:
+        return None
+    mask = np.zeros([n if d == at else 1 for d, n in enumerate(x.shape)], np.bool_)
+    try:
+        mask.reshape(-1)[rows] = True
+    except IndexError:
+        return None
+    return wrap(mask)
+
+
 @public("torch", "Tensor", inplace=True)
 def index_fill(input, dim, index, value):
     """index_fill(input, dim, index, value) -> Tensor
@@ -196,13 +260,43 @@ def index_fill(input, dim, index, value):
                 "dimensions."
             )
         value = value.to(input.dtype)
-    else:
+    elif type(value) is not float or input.dtype is not dtypes.float32:
         value = input.new_full((), value)
+    mask = chosen_rows(input, at, index)
+    if mask is not None:
+        return input.masked_fill(mask, value)
     chosen = input.new_zeros(input.shape[at] if input.ndim else 1, dtype=dtypes.bool_)
     chosen = copy_for(chosen, index) if S.special else chosen
     chosen[index.reshape(-1)] = True
     mask = chosen.reshape([-1 if d == at else 1 for d in range(input.ndim)])
     return input.masked_fill(mask, value)
+
+
+_index_fill = inplace.derive_composite("index_fill", index_fill)
+
+
+@public("Tensor", out=False)
+def index_fill_(self, dim, index, value):
+    """index_fill_(dim, index, value) -> Tensor
+
+    In-place form of :func:`torch.index_fill`.
+
+    >>> torch.zeros(2, 2).index_fill_(1, torch.tensor([0]), 5)
+    tensor([[5., 0.],
+            [5., 0.]])
+    """
+    plain = type(value) is float and type(index) is Tensor and inplace.writable(self)
+    if plain and type(dim) is int and self._data.dtype == np.float32:
+        x, rows = self._data, index._data
+        usual = type(rows) is np.ndarray and rows.dtype == np.int64 and rows.ndim == 1
+        if usual and 0 <= dim < x.ndim:
+            try:
+                x[(slice(None),) * dim + (rows,)] = value
+            except IndexError:
+                return _index_fill(self, dim, index, value)
+            inplace.bump(self)
+            return self
+    return _index_fill(self, dim, index, value)
 
 
 @public("torch", "Tensor", out="same")

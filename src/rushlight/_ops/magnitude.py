@@ -83,6 +83,10 @@ class Sign(Unary):
     def forward(xp, x):
         if x.dtype.kind == "b":
             return x.copy()
+        if x.dtype.kind == "f" and x.ndim:
+            result = xp.sign(x)
+            xp.putmask(result, x != x, 0)  # NumPy's sign of NaN is NaN
+            return result
         return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
     def vjp(g):

@@ -9,6 +9,8 @@ from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim, wrap_dims
 from rushlight._core.tensor import Tensor
 
+BACKWARDS = slice(None, None, -1)
+
 # ---- repetition and order ------------------------------------------------------------------------
 
 
@@ -131,6 +133,8 @@ class Flip(Op):
     linear = True
 
     def forward(xp, x, dims):
+        if len(dims) == 1 and type(dims[0]) is int and -x.ndim <= dims[0] < x.ndim:
+            return x[(slice(None),) * (dims[0] % x.ndim) + (BACKWARDS,)].copy()
         wrapped = wrap_dims(dims, x.ndim)
         return xp.flip(x, wrapped).copy() if x.ndim else x.copy()
 
@@ -181,6 +185,11 @@ class Roll(Op):
     linear = True
 
     def forward(xp, x, shifts, dims=None):
+        if type(shifts) is int and x.size:
+            if dims is None:
+                return shifted(xp, x.reshape(-1), shifts, 0).reshape(x.shape)
+            if type(dims) is int and -x.ndim <= dims < x.ndim:
+                return shifted(xp, x, shifts, dims if dims >= 0 else dims + x.ndim)
         shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
         dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
         if not shifts:
@@ -198,6 +207,13 @@ class Roll(Op):
     def vjp(g, shifts, dims):
         back = -shifts if isinstance(shifts, int) else [-s for s in shifts]
         return g.roll(back, dims)
+
+
+def shifted(xp, x, shift, dim):
+    """``x`` rolled along one dimension."""
+    lead = (slice(None),) * dim
+    at = -shift % x.shape[dim]
+    return xp.concatenate((x[(*lead, slice(at, None))], x[(*lead, slice(None, at))]), dim)
 
 
 def wrap_each(dims, ndim):

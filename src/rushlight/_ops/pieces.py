@@ -7,7 +7,7 @@ from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Leaf, Pick, Tensor, live_node
 from rushlight._ops import transposed, view_strided  # noqa: F401 (made before copied)
-from rushlight._ops.index import Slice
+from rushlight._ops.index import Select, Slice
 from rushlight._ops.join import Cat, Stack
 from rushlight._ops.view import named
 
@@ -23,7 +23,10 @@ def narrow(input, dim, start, length):
     """
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    at, size = wrap_dim(dim, input.ndim), input.shape[wrap_dim(dim, input.ndim)]
+    at = wrap_dim(dim, input.ndim)
+    size = input._data.shape[at]
+    if type(start) is int and type(length) is int and 0 <= start <= start + length <= size:
+        return Slice.call(input, ((slice(None),) * at + (slice(start, start + length), Ellipsis)))
     if isinstance(start, Tensor):
         if start.ndim or start.dtype.category != dtypes.INTEGER:
             raise RuntimeError("start must be an 0-dim integral Tensor.")
@@ -49,10 +52,11 @@ def split(tensor, split_size_or_sections, dim=0):
     >>> [p.tolist() for p in torch.arange(5).split(2)]
     [[0, 1], [2, 3], [4]]
     """
-    if tensor.ndim == 0:
+    shape = tensor._data.shape
+    if not shape:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    at = wrap_dim(dim, tensor.ndim)
-    length = tensor.shape[at]
+    at = wrap_dim(dim, len(shape))
+    length = shape[at]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0:
@@ -65,7 +69,8 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"{length}"
             )
         count = max(1, -(-length // size)) if size else 1
-        sections = [min(size, length - i * size) for i in range(count)]
+        sections = [size] * count
+        sections[-1] = length - (count - 1) * size
     else:
         sections = [int(s) for s in split_size_or_sections]
         if sum(sections) != length or any(s < 0 for s in sections):
@@ -114,6 +119,11 @@ def _unbound_to(made, name):
 def pieces(tensor, at, sections):
     """Consecutive stretches of dimension ``at``."""
     lead, start, result = (slice(None),) * at, 0, []
+    if not at:
+        for s in sections:
+            result.append(tensor[start : start + s])
+            start += s
+        return tuple(result)
     for s in sections:
         result.append(Slice.call(tensor, (*lead, slice(start, start + s), Ellipsis)))
         start += s
@@ -181,8 +191,9 @@ def chunk(input, chunks, dim=0):
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    at = wrap_dim(dim, input.ndim)
-    size = -(-input.shape[at] // chunks)
+    shape = input._data.shape
+    at = wrap_dim(dim, len(shape))
+    size = -(-shape[at] // chunks)
     return pieces(input, at, [0] * chunks) if size == 0 else split(input, size, at)
 
 
@@ -302,7 +313,11 @@ def unbind(input, dim=0):
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = wrap_dim(dim, input.ndim)
     lead = (slice(None),) * at
-    made = tuple([input[(*lead, i)] for i in range(input.shape[at])])
+    count = input._data.shape[at]
+    if at:
+        made = tuple([Select.call(input, (*lead, i, Ellipsis)) for i in range(count)])
+    else:
+        made = tuple([input[i] for i in range(count)])
     return several.bind(input, made, "UnbindBackward0", _stacked, at)
 
 

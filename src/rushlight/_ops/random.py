@@ -22,6 +22,7 @@ from rushlight._ops.create import empty_like
 from rushlight._ops.factory import as_integer, build, need_tensor, numpy_dtype, shape_of
 
 np_empty = memory.empty
+I8 = dtypes.int64.numpy
 default_dtype, default_device, CPU = (
     dtypes.get_default_dtype,
     devices.get_default_device,
@@ -237,6 +238,11 @@ def _like(
     """``draw(array)`` over a new tensor of ``input``'s shape and memory layout."""
     need_tensor(name, "input", input)
     check_generator(name, generator)
+    if dtype is layout is device is memory_format is None and not pin_memory and not requires_grad:
+        result = empty_like(input)
+        if type(result._data) is np.ndarray:
+            draw(result._data)
+            return result
     result = empty_like(
         input,
         dtype=dtype,
@@ -536,6 +542,21 @@ def randint(
     tensor([[7, 6],
             [3, 5]])
     """
+    if (
+        len(args) == 3
+        and low is high is size is generator is out is dtype is layout is device is None
+        and type(args[0]) is type(args[1]) is int
+        and 0 < args[1] - args[0] < 2**28
+        and type(args[2]) is tuple
+        and not pin_memory
+        and not requires_grad
+        and not S.special
+        and default_device() is CPU
+    ):
+        low, high, size = args
+        if {*map(type, size)} == {int} and min(size) >= 0 and low > -(2**62) and high < 2**62:
+            return wrap(draws.integers(None, memory.empty(size, I8), high - low, low))
+        low = high = size = None
     check_generator("randint", generator)
     low, high, size = _limits("randint", args, low, high, size)
     if dtype is None:

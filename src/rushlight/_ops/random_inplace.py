@@ -11,7 +11,7 @@ from rushlight._core import dtypes, gpu
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
 from rushlight._core.dispatch import make_node
-from rushlight._core.inplace import bump, check_leaf, rebase
+from rushlight._core.inplace import bump, check_leaf, rebase, writable
 from rushlight._core.op import public
 from rushlight._core.state import S, grad_enabled, thread
 from rushlight._core.tensor import Tensor, live_node
@@ -28,6 +28,7 @@ from rushlight._ops.random import (
 )
 from rushlight._ops.random_parameter import check_chances, check_probability
 
+F4 = dtypes.float32.numpy
 _LONG_NAMES = {
     "int64": "long int",
     "int32": "int",
@@ -74,6 +75,16 @@ def _overwrite(t: Tensor, name: str, generator: Any, draw: Callable) -> Tensor:
     return t
 
 
+def _filled(t: Tensor, recipe: str, *params: Any) -> bool:
+    """Run a recipe over a contiguous float32 tensor without history; False for all else."""
+    x = t._data
+    if x.dtype is not F4 or not writable(t) or not x.flags.c_contiguous:
+        return False
+    draws.RECIPES[recipe](draws.default_generator.engine, x.reshape(-1), *params)
+    bump(t)
+    return True
+
+
 @public("Tensor", out=False)
 def uniform_(self, from_=0, to=1, *, generator=None, **kw):
     """uniform_(from=0, to=1, *, generator=None) -> Tensor
@@ -83,6 +94,9 @@ def uniform_(self, from_=0, to=1, *, generator=None, **kw):
     >>> bool((torch.empty(5).uniform_(2, 3) >= 2).all())
     True
     """
+    quick = generator is None and not kw and from_ <= to <= 3e38 and from_ >= -1e37
+    if quick and _filled(self, "uniform", from_, to):
+        return self
     from_ = _from("uniform_", from_, kw)
     d = self._data.dtype
     check_kind("check_uniform_bounds", d)
@@ -122,6 +136,13 @@ def normal_(self, mean=0, std=1, *, generator=None):
     >>> torch.empty(2, 3).normal_().shape
     torch.Size([2, 3])
     """
+    if (
+        generator is None
+        and std >= 0
+        and self._data.size >= 16
+        and _filled(self, "normal", mean, std)
+    ):
+        return self
     check_kind("normal_kernel_cpu", self._data.dtype)
     check_std(std)
     return _overwrite(
@@ -142,8 +163,11 @@ def random_(self, *args, generator=None, **kw):
     >>> bool((torch.empty(5).random_(3) < 3).all())
     True
     """
-    low, high = _random_range(args, kw)
     d = self.dtype
+    quick = generator is None and not args and not kw
+    if quick and _filled(self, "integers", 2**24 + 1, 0, False):
+        return self
+    low, high = _random_range(args, kw)
     if low is None and high is None:
         return _overwrite(
             self, "random_", generator, lambda x, generator=generator: _any_integer(generator, x, d)
@@ -218,6 +242,9 @@ def bernoulli_(self, p=0.5, *, generator=None):
     >>> torch.empty(3).bernoulli_(1.0)
     tensor([1., 1., 1.])
     """
+    quick = generator is None and type(p) is float and 0 <= p <= 1
+    if quick and _filled(self, "bernoulli", p):
+        return self
     if isinstance(p, Tensor):
         chances = gpu.to_host(p.expand(self.shape)._data)
         check_chances(chances)
@@ -244,6 +271,8 @@ def exponential_(self, lambd=1, *, generator=None):
     >>> bool((torch.empty(5).exponential_(2.0) >= 0).all())
     True
     """
+    if generator is None and lambd > 0 and _filled(self, "exponential", float(lambd)):
+        return self
     if not self.dtype.is_floating_point:
         raise RuntimeError(
             "Exponential distribution is a continuous probability distribution. dtype must be a "

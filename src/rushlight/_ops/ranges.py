@@ -18,7 +18,8 @@ from rushlight._core.op import public
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import as_integer, as_number, build, numpy_dtype
 
-F8 = np.dtype(np.float64)
+F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
+NUMBERS = {int, float}
 
 
 def _compute_dtype(d: np.dtype) -> np.dtype:
@@ -50,15 +51,14 @@ def arange(
     """
     if (  # arange(5), arange(2, 5): little more than NumPy's
         args
-        and dtype is out is start is end is step is device is layout is None
-        and {*map(type, args)} == {int}
-        and len(args) < 3
+        and out is start is end is step is device is layout is None
         and not requires_grad
         and not pin_memory
         and devices.get_default_device() is devices.CPU
-        and args[-1] >= (args[0] if len(args) == 2 else 0)
     ):
-        return wrap(np.arange(*args))
+        array = _plain_range(args, dtype)
+        if array is not None:
+            return wrap(array)
     start, end, step = _bounds(args, start, end, step)
     if dtype is None and out is not None:
         dtype = out.dtype
@@ -85,6 +85,23 @@ def arange(
         pin_memory,
         requires_grad,
     )
+
+
+def _plain_range(args: tuple, dtype: Any) -> np.ndarray | None:
+    """``arange`` of Python numbers upwards, in int64 or float32; None for all else."""
+    kinds, count = {*map(type, args)}, len(args)
+    start, end, step = (0, args[0], 1) if count == 1 else (*args, 1)[:3] if count < 4 else (1, 0, 1)
+    if kinds == {int}:
+        if dtype is None and end >= start and step > 0:
+            return np.arange(start, end, step)
+    elif not kinds <= NUMBERS:
+        return None
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    if C is None or d is not dtypes.float32 or not (step > 0 and math.inf > end - start >= 0):
+        return None
+    result = np.empty(math.ceil((end - start) / step), F4)
+    C.steps(result, float(start), float(step))
+    return result
 
 
 def _bounds(args: tuple, start: Any, end: Any, step: Any) -> tuple:
@@ -258,6 +275,17 @@ def linspace(
     >>> torch.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
+    if (
+        out is layout is device is dtype is None
+        and type(steps) is int
+        and steps >= 0
+        and type(start) in NUMBERS
+        and type(end) in NUMBERS
+        and not pin_memory
+        and not requires_grad
+        and devices.get_default_device() is devices.CPU
+    ):
+        return wrap(_evenly(start, end, steps, dtypes.get_default_dtype().numpy))
     start, end, steps, dtype = _space("linspace", start, end, steps, dtype, out)
     return build(
         "linspace",

@@ -1,8 +1,18 @@
 """Three operands: addcmul, addcdiv, lerp."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
 from rushlight._core import dtypes
-from rushlight._core.op import Op, conj
+from rushlight._core.dispatch import make_node
+from rushlight._core.op import PUBLIC, Op, conj
+from rushlight._core.state import S, thread
+from rushlight._core.tensor import PLAIN, live_node, wrap
 from rushlight._ops.domain import not_implemented, serves
+
+F4 = dtypes.float32.numpy
 
 
 class Addcmul(Op):
@@ -105,6 +115,7 @@ class Lerp(Op):
         gap = y - x
         # from the nearer end, so that weight 1 gives exactly the end
         if w.ndim == 0:
+            w = w[()]
             return x + w * gap if abs(w) < 0.5 else y - gap * (1 - w)
         return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
 
@@ -116,3 +127,37 @@ class Lerp(Op):
 
     def vjp_weight(g, input, end):
         return g * conj(end - input)
+
+
+def with_number(op: Any, call: Callable) -> Callable:
+    """``lerp`` with a Python number between two float32 tensors, the usual case."""
+
+    def lerp(*args, **kw):
+        if len(args) != 3 or kw or S.special:
+            return call(*args, **kw)
+        input, end, weight = args
+        if type(weight) is float and type(input) in PLAIN and type(end) in PLAIN:
+            x, y = input._data, end._data
+            plain = x.dtype is y.dtype is F4 and type(x) is type(y) is np.ndarray
+            if plain and x.shape == y.shape and -3e38 < weight < 3e38:
+                return blended(op, args, x, y)
+        return call(*args)
+
+    shown: Any = lerp
+    shown.__doc__, shown.__module__, shown.record = op.__doc__, "torch", op
+    return lerp
+
+
+def blended(op, args, x, y):
+    """The tensor of a ``lerp`` by a number, computed as the record's forward does."""
+    weight = float(F4.type(args[2]))
+    near = abs(weight) < 0.5  # to input; the difference of two float32 is rounded once either way
+    part = (y - x) * np.array(weight if near else 1 - weight, F4)
+    t = wrap(np.asarray(x + part if near else y - part))
+    nodes = [live_node(args[0]), live_node(args[1]), None]
+    if (nodes[0] is not None or nodes[1] is not None) and (S.grad or thread.grad):
+        t._node = make_node(op, args, nodes, (), (t,))
+    return t
+
+
+PUBLIC["torch"]["lerp"] = PUBLIC["Tensor"]["lerp"] = with_number(Lerp, Lerp.call)

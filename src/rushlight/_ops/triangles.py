@@ -1,8 +1,27 @@
 """Triangles and diagonals of matrices."""
 
+from functools import lru_cache
+
+import numpy as np
+
 from rushlight._core import gpu
 from rushlight._core.op import Op, public
 from rushlight._core.shape import wrap_dim
+
+SMALL = 4096  # elements of a matrix whose mask is remembered
+
+
+@lru_cache(64)
+def outside(rows, columns, diagonal, lower):
+    """Which elements of a matrix a triangle leaves out."""
+    return np.tri(rows, columns, diagonal if lower else diagonal - 1, bool) != lower
+
+
+def cleared(x, mask):
+    """A copy of ``x`` with zeros where ``mask`` holds."""
+    result = x.copy()
+    result[mask if x.ndim == 2 else (..., mask)] = 0
+    return result
 
 
 class Tril(Op):
@@ -22,6 +41,8 @@ class Tril(Op):
     def forward(xp, x, diagonal=0):
         if x.ndim < 2:
             raise RuntimeError("tril: input tensor must have at least 2 dimensions")
+        if xp is np and x.size <= SMALL and type(diagonal) is int:
+            return cleared(x, outside(*x.shape[-2:], diagonal, lower=True))
         return xp.tril(x, diagonal)
 
     def vjp(g, diagonal):
@@ -45,6 +66,8 @@ class Triu(Op):
     def forward(xp, x, diagonal=0):
         if x.ndim < 2:
             raise RuntimeError("triu: input tensor must have at least 2 dimensions")
+        if xp is np and x.size <= SMALL and type(diagonal) is int:
+            return cleared(x, outside(*x.shape[-2:], diagonal, lower=False))
         return xp.triu(x, diagonal)
 
     def vjp(g, diagonal):

@@ -256,6 +256,11 @@ def movedim(input, source, destination):
     >>> torch.zeros(2, 3, 5).movedim(0, -1).shape
     torch.Size([3, 5, 2])
     """
+    if type(source) is int and type(destination) is int:
+        n = input._data.ndim
+        order = list(range(n or 1))
+        order.insert(wrap_dim(destination, n), order.pop(wrap_dim(source, n)))
+        return Permute.call(input, tuple(order[:n]))
     src, dst = moved("source", source, input.ndim), moved("destination", destination, input.ndim)
     source_ = (source,) if isinstance(source, int) else source
     to = (destination,) if isinstance(destination, int) else destination
@@ -374,6 +379,10 @@ class Squeeze(View):
         return "SqueezeBackward0" if node.params[0] is None else "SqueezeBackward1"
 
     def forward(xp, x, dim=None):
+        if dim is None:
+            return x.squeeze()
+        if type(dim) is int and -x.ndim <= dim < x.ndim:
+            return x.squeeze(dim) if x.shape[dim] == 1 else x.view()
         dims = wrap_dims(dim, x.ndim)
         shape = [
             (s, st)
