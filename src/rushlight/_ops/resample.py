@@ -56,6 +56,7 @@ def _transposed(size, out, *how):
     count = max(int((matrix != 0).sum(1).max()), 2)  # one tap would be taken without its weight
     index = (matrix == 0).argsort(1, kind="stable")[:, :count]
     weight = np.take_along_axis(matrix, index, 1)
+    index = np.where(weight != 0, index, index[:, :1])  # so that 0 times inf stays with its own
     index.flags.writeable = weight.flags.writeable = False
     return index, weight
 
