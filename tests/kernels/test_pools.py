@@ -15,7 +15,7 @@ from rushlight._ops.pool import (
     PlaneScatter,
 )
 from rushlight._ops.pool_adaptive import AdaptiveAvgPool, AdaptiveAvgPoolBackward
-from rushlight._ops.resample import Resample
+from rushlight._ops.resample import Resample, ResampleBackward
 
 if C is None:
     pytest.skip("the extension is not built", allow_module_level=True)
@@ -151,3 +151,13 @@ def test_resampling_refuses():
     assert C.resample(x, index, weight, 2) is NotImplemented
     assert C.resample(x, index, weight[:1], 1) is NotImplemented
     assert C.resample(x.astype("f8"), index, weight, 1) is NotImplemented
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("out", [(3, 4), (16, 1), (1, 7), (5, 12)])
+def test_gradients_of_resizing(mode, out):
+    """The transposed taps against the matrices that float64 takes."""
+    g = draw(2, 3, *out)
+    how = ((8, 6), mode, False, (None, None), False)
+    expected = ResampleBackward.forward(np, g.astype(np.float64), *how)
+    same(ResampleBackward.forward(np, g, *how), expected.astype(np.float32))

@@ -53,10 +53,13 @@ def _along_axis(xp, x, index, weight, axis):
 def _transposed(size, out, *how):
     """The transpose of ``taps``: for each element, the places that read it (size, k), weights."""
     matrix = _matrix(np, size, out, np.float64, *how).T
-    count = max(int((matrix != 0).sum(1).max()), 2)  # one tap would be taken without its weight
-    index = (matrix == 0).argsort(1, kind="stable")[:, :count]
-    weight = np.take_along_axis(matrix, index, 1)
-    index = np.where(weight != 0, index, index[:, :1])  # so that 0 times inf stays with its own
+    if out == 1:  # two taps at least: one would be taken without its weight
+        matrix = np.concatenate([matrix, np.zeros((size, 1))], 1)
+    count = max(int((matrix != 0).sum(1).max()), 2)
+    order = (matrix == 0).argsort(1, kind="stable")[:, :count]
+    weight = np.take_along_axis(matrix, order, 1)
+    # What is not read repeats the first, so that 0 times inf stays where inf belongs.
+    index = np.where(weight != 0, order, order[:, :1])
     index.flags.writeable = weight.flags.writeable = False
     return index, weight
 
