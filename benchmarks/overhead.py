@@ -23,6 +23,12 @@ SMALL = {
     "sum": "a.sum()",
     "mean(1, keepdim)": "a.mean(1, keepdim=True)",
     "cat": "T.cat([a, b])",
+    "layer_norm": "F.layer_norm(a, (4,))",
+    "conv2d": "F.conv2d(x, k)",
+    "max_pool2d": "F.max_pool2d(x, 2)",
+    "avg_pool2d": "F.avg_pool2d(x, 2)",
+    "interpolate": "F.interpolate(x, scale_factor=2)",
+    "pad": "F.pad(a, (1, 1))",
     "sum, backward": "(g.sum() * 1.0).backward()",
 }
 
@@ -34,6 +40,7 @@ def small(T, expression):
         "T": T, "F": T.nn.functional, "a": T.randn(10, 4), "b": T.randn(10, 4),
         "g": T.randn(10, 4).requires_grad_(), "w": T.randn(2, 4).requires_grad_(),
         "bias": T.randn(2).requires_grad_(), "s": T.randn(1), "index": T.tensor([1, 2, 3, 4, 5]),
+        "x": T.randn(1, 3, 8, 8), "k": T.randn(4, 3, 3, 3),
     }  # fmt: skip
     return eval(f"lambda: {expression}", names)
 

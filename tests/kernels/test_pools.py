@@ -7,7 +7,13 @@ import pytest
 
 from rushlight._core.extension import C
 from rushlight._ops import pool_kernels as reference
-from rushlight._ops.pool import AvgPool, AvgPoolBackward, PlaneScatter
+from rushlight._ops.pool import (
+    AvgPool,
+    AvgPoolBackward,
+    MaxPoolBackward,
+    MaxPoolWithIndices,
+    PlaneScatter,
+)
 from rushlight._ops.pool_adaptive import AdaptiveAvgPool, AdaptiveAvgPoolBackward
 from rushlight._ops.resample import Resample
 
@@ -25,8 +31,16 @@ SLIDING = [  # size, kernel, stride, padding
     ((7, 40), (7, 3), (1, 3), (3, 1)),
     ((30,), (4,), (3,), (2,)),
     ((16,), (2,), (2,), (0,)),
+    ((6, 8, 7), (2, 2, 2), (2, 2, 2), (0, 0, 0)),
+    ((5, 6, 7), (3, 2, 3), (1, 2, 2), (1, 0, 1)),
 ]
-COVERING = [((24, 24), (1, 1)), ((7, 5), (3, 5)), ((6, 9), (4, 2)), ((3, 2), (5, 7)), ((11,), (4,))]
+VOLUMES = [  # size, kernel, stride, padding, dilation
+    ((6, 8, 7), (2, 2, 2), (2, 2, 2), (0, 0, 0), (1, 1, 1)),
+    ((5, 6, 7), (3, 2, 3), (1, 2, 2), (1, 0, 1), (1, 1, 1)),
+    ((7, 6, 8), (2, 3, 2), (2, 1, 3), (1, 1, 0), (2, 1, 2)),
+]
+COVERING = [((24, 24), (1, 1)), ((7, 5), (3, 5)), ((6, 9), (4, 2)), ((3, 2), (5, 7)), ((11,), (4,)),
+            ((4, 6, 5), (2, 3, 5))]  # fmt: skip
 
 
 @pytest.fixture(params=C.isas(), autouse=True)
@@ -45,6 +59,27 @@ def draw(*shape):
 def same(found, expected):
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("geometry", VOLUMES)
+def test_largest_of_volumes(geometry, ceil_mode):
+    """Made of two passes over planes; among equals the first counts, among nan the last."""
+    size, *windows = geometry
+    x = np.random.default_rng(0).integers(-2, 3, (2, 3, *size)).astype(np.float32)
+    x[0, 0, 2] = np.nan
+    x[1, 1] = -np.inf
+    how = (*windows, ceil_mode)
+    expected, at = MaxPoolWithIndices.forward(np, x, *how)
+    same(pooling.max_pool(x, *how), expected)
+    found = pooling.max_pool_with_indices(x, *how)
+    same(found[0], expected)
+    np.testing.assert_array_equal(found[1], at)
+    g = draw(*expected.shape)
+    x = np.nan_to_num(x, neginf=0)
+    result = MaxPoolWithIndices.forward(np, x, *how)[0]
+    expected = MaxPoolBackward.forward(np, g, x, result, *windows)
+    same(pooling.max_pool_backward(g, x, result, *windows), expected)
 
 
 @pytest.mark.parametrize("how", list(itertools.product((False, True), (False, True), (None, 5))))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core.backend import kernel
+from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -35,7 +36,12 @@ def hardtanh(x: Any, low: Any, high: Any) -> Any:
 def glu(x: Any, dim: Any) -> Any:
     """The first half times the sigmoid of the second."""
     at = dim + x.ndim if dim < 0 else dim
-    if x.dtype not in FLOATS or not 0 <= at < x.ndim or x.shape[at] % 2:
+    if not 0 <= at < x.ndim or x.shape[at] % 2:
+        return NotImplemented
+    if x.dtype in HALF:
+        made = glu(C.cast(x, FLOATS[0]), at)
+        return made if made is NotImplemented else C.cast(made, x.dtype)
+    if x.dtype not in FLOATS:
         return NotImplemented
     around, half = (slice(None),) * at, x.shape[at] // 2
     gate = C.sigmoid(np.ascontiguousarray(x[(*around, slice(half, None))]))
@@ -46,9 +52,11 @@ def glu(x: Any, dim: Any) -> Any:
 
 def prelu_kernel(x: Any, weight: Any) -> Any:
     """One weight for all is a slope."""
-    if weight.size != 1 or weight.ndim > x.ndim or weight.dtype is not x.dtype:
+    if weight.ndim > x.ndim or x.dtype not in FLOATS or weight.dtype is not x.dtype:
         return NotImplemented
-    return C.leaky_relu(x, weight.item())
+    if weight.size == 1:
+        return C.leaky_relu(x, weight.item())
+    return C.where(x > 0, x, C.mul(weight, x))
 
 
 def softshrink(x: Any, lambd: Any) -> Any:

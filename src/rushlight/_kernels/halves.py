@@ -20,7 +20,7 @@ DIRECT = (
     "relu_backward", "tanh_backward", "sigmoid_backward", "abs_backward", "sigmoid", "erf", "silu",
     "gelu", "gelu_backward", "softmax", "log_softmax",
     "celu", "softshrink", "threshold_backward", "clamp_backward",
-    *curves.SAME,
+    "avg_pool", "adaptive_avg_pool", "glu", *curves.SAME,
 )  # fmt: skip
 NUMBERS = ("add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge")
 SOME = 1 << 21  # bytes in float32 of the samples that are computed together
@@ -47,9 +47,12 @@ def filled(native: Callable, batch: tuple, others: tuple, shape: tuple, how: Cal
     """A result of ``shape`` made piece by piece: ``how(first, last)`` gives the parameters."""
     if not of_one_half(*batch, *others):
         return NotImplemented
-    made = empty(shape, batch[0].dtype)
     others = tuple([wide(o) for o in others])
+    made = empty(shape, batch[0].dtype)
     pieces = steps(shape[0], *batch, made)
+    if len(pieces) == 1:
+        whole = native(*[wide(x) for x in batch], *others, *how(0, shape[0]))
+        return whole if whole is NotImplemented else C.cast(whole, made.dtype)
     for i in pieces:
         j = min(i + pieces.step, shape[0])
         part = native(*(wide(x[i:j]) for x in batch), *others, *how(i, j))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rushlight._core.backend import kernel as enter
+from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
 F4 = np.dtype(np.float32)
@@ -102,12 +103,21 @@ def max_volume_indices(x, out, *settings):
 
 def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
     """Each gradient at the largest element of its window."""
+    if len(kernel) == 3:
+        found = max_volume_indices(x, g.shape[-3:], kernel, stride, padding, dilation)
+        return found if found is NotImplemented else plane_scatter(g, found[1], x.shape, 3)
     given = pooling(x, g.shape[-len(kernel) :], kernel, stride, padding, dilation)
     if given is None or g.dtype is not F4:
         return NotImplemented
     g = contiguous(g)
     found = C.max_pool2d_backward(g[..., None, :] if len(kernel) == 1 else g, *given)
     return found if found is NotImplemented else found.reshape(x.shape)
+
+
+def by_way_of_float32(kernel, x, *params):
+    """The kernel's result for half precision, rounded once."""
+    result = kernel(C.cast(x, F4), *params)
+    return result if result is NotImplemented else C.cast(result, x.dtype)
 
 
 def as_planes(x, n):
@@ -144,8 +154,12 @@ def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_o
         (h, w), (a, b), (s, t), (p, q) = x.shape[-2:], kernel, stride, padding
         rows, columns = (h + 2 * p - a) // s + 1, (w + 2 * q - b) // t + 1
         if rows > 0 < columns:
-            how = int(count_include_pad), divisor_override or 0
-            return C.avg_pool2d(contiguous(x), rows, columns, a, b, s, t, p, q, *how)
+            sizes = rows, columns, a, b, s, t, p, q
+            counted, divisor = int(count_include_pad), divisor_override or 0
+            return C.avg_pool2d(contiguous(x), *sizes, counted, divisor)
+    if x.dtype in HALF:
+        params = kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+        return by_way_of_float32(avg_pool, x, *params)
     out = pooled_size(x.shape[-n:], kernel, stride, padding, ONES[n], ceil_mode)
     if min(out) < 1:
         return NotImplemented
@@ -204,6 +218,8 @@ def evenly_volumes(function, x, size):
 
 def adaptive_avg_pool(x, output_size):
     """Means of windows that cover evenly."""
+    if x.dtype in HALF:
+        return by_way_of_float32(adaptive_avg_pool, x, output_size)
     apply = evenly_volumes if len(output_size) == 3 else evenly
     return apply(C.adaptive_avg_pool2d, x, output_size)
 

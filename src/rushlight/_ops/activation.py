@@ -192,6 +192,8 @@ def prelu(input, weight):
         raise RuntimeError(
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}"
         )
+    if ndim > 1 and weight.dim() == 1 and tuple(input.shape)[1] == count:
+        return PreluKernel.call(input, weight.reshape((1, count) + (1,) * (ndim - 2)))
     if count != 1:
         if ndim == 0:
             raise RuntimeError("Not allow zero-dim input tensor.")

@@ -4,6 +4,7 @@ import math
 
 from rushlight._core.op import Op, public
 from rushlight._core.shape import common_shape
+from rushlight._core.state import S
 
 
 @public("torch", "nn.functional", out=False)
@@ -51,6 +52,8 @@ _NAMES = {
 
 def _unit(x, dim, eps):
     norm = x.norm(2, dim, True)
+    if not S.special and not norm.requires_grad:
+        return x / norm.clamp(eps)
     # held off zero in value only, so that the gradient is the norm's own
     return x / (norm + (norm.clamp(min=eps) - norm).detach())
 
