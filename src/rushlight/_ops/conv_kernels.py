@@ -8,14 +8,18 @@ multiplied: so the output comes out in its own order, without a transposition.
 import math
 from itertools import product
 
+import numpy as np
+
 BLOCK = 768 * 1024  # bytes of columns handled at a time: within a second-level cache
 
 
 def output_size(size, kernel, stride, padding, dilation):
     """The spatial shape of the result; may be less than 1 where the kernel does not fit."""
     return tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+        [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+        ]
     )
 
 
@@ -37,9 +41,11 @@ def patches(xp, x, kernel, out, stride, dilation):
     steps = x.strides[lead:]
     strides = (
         x.strides[:lead]
-        + tuple(s * d for s, d in zip(steps, dilation, strict=True))
-        + tuple(s * t for s, t in zip(steps, stride, strict=True))
+        + tuple([s * d for s, d in zip(steps, dilation, strict=True)])
+        + tuple([s * t for s, t in zip(steps, stride, strict=True)])
     )
+    if xp is np and x.flags.c_contiguous and x.dtype.char in "fd":  # 5 us less than as_strided
+        return np.ndarray(x.shape[:lead] + kernel + out, x.dtype, x, 0, strides)
     return xp.lib.stride_tricks.as_strided(x, x.shape[:lead] + kernel + out, strides)
 
 
@@ -89,10 +95,10 @@ def shifted(at, out, stride, dilation):
     """The index of the elements that kernel position ``at`` meets, one for each output."""
     return (
         ...,
-        *(
+        *[
             slice(a * d, a * d + (n - 1) * s + 1, s)
             for a, n, s, d in zip(at, out, stride, dilation, strict=True)
-        ),
+        ],
     )
 
 

@@ -175,10 +175,12 @@ class Col2Im(Op):
     def forward(xp, x, size, kernel, dilation, padding, stride):
         out = output_size(size, kernel, stride, padding, dilation)
         channels = x.shape[1] // math.prod(kernel)
-        full = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+        full = tuple([n + 2 * p for n, p in zip(size, padding, strict=True)])
         result = xp.zeros((x.shape[0], channels, *full), x.dtype)
         scatter_columns(result, x.reshape(x.shape[0], channels, *kernel, *out), stride, dilation)
-        inner = tuple(slice(p, p + n) for n, p in zip(size, padding, strict=True))
+        if full == size:
+            return result
+        inner = tuple([slice(p, p + n) for n, p in zip(size, padding, strict=True)])
         return xp.ascontiguousarray(result[(..., *inner)])
 
     def vjp(g, kernel, dilation, padding, stride):
@@ -187,6 +189,9 @@ class Col2Im(Op):
 
 def _settings(name, kernel_size, dilation, padding, stride):
     """The four as pairs, refused unless positive."""
+    ints = type(kernel_size) is type(dilation) is type(padding) is type(stride) is int
+    if ints and kernel_size > 0 and dilation > 0 and stride > 0 and padding >= 0:
+        return (kernel_size,) * 2, (dilation,) * 2, (padding,) * 2, (stride,) * 2
     pairs = []
     for what, value in (
         ("kernel_size", kernel_size),
@@ -226,15 +231,16 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
              [1., 3.]]])
     """
     kernel, dilation, padding, stride = _settings("unfold", kernel_size, dilation, padding, stride)
-    if input.dim() not in (3, 4) or 0 in input.shape[1 if input.dim() == 4 else 0 :]:
+    shape = tuple(input.shape)
+    if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
             "dimensions for input, "
             f"but got: {list(input.shape)}"
         )
-    out = output_size(input.shape[-2:], kernel, stride, padding, dilation)
+    out = output_size(shape[-2:], kernel, stride, padding, dilation)
     if min(out) < 1:
-        height, width = input.shape[-2:]
+        height, width = shape[-2:]
         raise RuntimeError(
             f"Given input with spatial size ({height}, {width}), kernel_size=({kernel[0]}, "
             f"{kernel[1]}), "
@@ -243,7 +249,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"array of sliding blocks as ({out[0]}, {out[1]}), but its components must be at "
             "least one."
         )
-    if input.dim() == 3:
+    if len(shape) == 3:
         return Im2Col.call(input.unsqueeze(0), kernel, dilation, padding, stride).squeeze(0)
     return Im2Col.call(input, kernel, dilation, padding, stride)
 
@@ -267,13 +273,14 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def _check_fold(input, size, kernel, dilation, padding, stride):
-    if input.dim() not in (2, 3) or 0 in input.shape[input.dim() - 2 :]:
+    shape = tuple(input.shape)
+    if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
             "non-zero dimensions for "
             f"input, but got: {list(input.shape)}"
         )
-    rows, columns = input.shape[-2:]
+    rows, columns = shape[-2:]
     if rows % math.prod(kernel):
         raise RuntimeError(
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
