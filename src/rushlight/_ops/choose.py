@@ -198,6 +198,8 @@ def masked_select(input, mask):
     """
     if mask.dtype is not dtypes.bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
+    if input.ndim and input._data.shape == mask._data.shape:
+        return input[mask]
     shape = common_shape(input.shape, mask.shape)
     return input.expand(shape)[mask.expand(shape)]
 

@@ -188,8 +188,9 @@ class ClampMaxNumber(ClampNumbers):
 
 
 def _bounded(name, input, bound, tensor_record, **numbers):
-    usual = type(bound) is float and isinstance(input, Tensor) and input.dtype is dtypes.float32
-    if usual:
+    kind = type(bound)
+    number = kind is float or kind is int
+    if number and isinstance(input, Tensor) and input.dtype is dtypes.float32:
         return (ClampMinNumber if "min" in numbers else ClampMaxNumber).call(input, **numbers)
     if not isinstance(input, Tensor):
         raise errors.invalid_combination(name, ("input", name[-3:]), (name[-3:],), (input, bound))

@@ -110,6 +110,8 @@ def is_contiguous(self, memory_format=devices.contiguous_format):
     >>> torch.ones(2, 3).t().is_contiguous()
     False
     """
+    if type(self._data) is ndarray and memory_format is devices.contiguous_format:
+        return self._data.flags.c_contiguous
     return is_contiguous_as(self, memory_format)
 
 

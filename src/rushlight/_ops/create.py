@@ -37,7 +37,7 @@ new_zeros_array, new_ones_array, new_array = memory.zeros, memory.ones, memory.e
 F4, I8, INTS = dtypes.float32.numpy, dtypes.int64.numpy, {int}
 
 
-def filled(shape: tuple[int, ...], value: float, d: np.dtype) -> np.ndarray:
+def filled(shape: tuple[int, ...], value: Any, d: np.dtype) -> np.ndarray:
     """An array of one number."""
     result = new_array(shape, d)
     result.fill(value)
@@ -207,7 +207,9 @@ def eye(
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
 
     def make(shape, d):
-        return np.eye(n, m, dtype=d)
+        result = new_zeros_array((n, m), d)
+        result.reshape(-1)[: min(n, m) * (m + 1) : m + 1] = 1
+        return result
 
     return build("eye", make, (n, m), dtype, out, layout, device, pin_memory, requires_grad)
 
@@ -342,10 +344,11 @@ def _like(
         and type(input) in PLAIN
         and not pin_memory
         and not requires_grad
-        and not fill
     ):
         x = input._data
         if type(x) is np.ndarray and x.flags.c_contiguous:
+            if fill:
+                return wrap(filled(x.shape, number_as(fill, dtypes.BY_NUMPY[x.dtype]), x.dtype))
             return wrap((new_array if fill is None else new_zeros_array)(x.shape, x.dtype))
     need_tensor(name, "input", input)
     check_options(layout, pin_memory)

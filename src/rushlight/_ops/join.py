@@ -7,7 +7,7 @@ import numpy as np
 from rushlight._core import errors
 from rushlight._core.op import ListOp, Meta, public
 from rushlight._core.shape import Size, common_shape, wrap_dim
-from rushlight._core.tensor import Tensor
+from rushlight._core.tensor import PLAIN, Tensor
 from rushlight._ops.deprecated import deprecated
 from rushlight._ops.move import from_array
 
@@ -182,6 +182,9 @@ def hstack(tensors):
     >>> torch.hstack((torch.tensor([1, 2]), torch.tensor([3])))
     tensor([1, 2, 3])
     """
+    plain = type(tensors) in (list, tuple) and tensors and {*map(type, tensors)} <= PLAIN
+    if plain and min([t.ndim for t in tensors]) > 1:
+        return Cat.call(tensors, 1)
     grown = list(atleast_1d(some("hstack", tensors)))
     return Cat.call(grown, 0 if grown and grown[0].ndim == 1 else 1)
 
@@ -196,6 +199,9 @@ def vstack(tensors):
     tensor([[1, 2],
             [3, 4]])
     """
+    plain = type(tensors) in (list, tuple) and tensors and {*map(type, tensors)} <= PLAIN
+    if plain and min([t.ndim for t in tensors]) > 1:
+        return Cat.call(tensors, 0)
     return Cat.call(list(atleast_2d(some("vstack", tensors))), 0)
 
 

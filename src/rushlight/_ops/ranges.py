@@ -236,7 +236,7 @@ def _endpoint(name: str, argument: str, value: object) -> object:
 
 
 def _space(name: str, start: Any, end: Any, steps: Any, dtype: Any, out: Any) -> tuple:
-    if not isinstance(steps, SupportsIndex) or isinstance(steps, bool):
+    if type(steps) is not int and (not isinstance(steps, SupportsIndex) or isinstance(steps, bool)):
         given = ", ".join(type(value).__name__ for value in (start, end, steps))
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({given}), but steps "

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from rushlight._core import gpu
+from rushlight._core.inplace import bump, writable
 from rushlight._core.op import Op, public
 from rushlight._core.shape import wrap_dim
 
@@ -147,6 +148,13 @@ def fill_diagonal_(self, fill_value, wrap=False):
     tensor([[5., 0.],
             [0., 5.]])
     """
+    if type(fill_value) is float and not wrap and self.ndim == 2 and writable(self):
+        x = self._data
+        rows, columns = x.shape
+        if x.dtype == np.float32 and x.flags.c_contiguous:
+            x.reshape(-1)[: min(rows, columns) * (columns + 1) : columns + 1] = fill_value
+            bump(self)
+            return self
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     if self.ndim > 2 and len(set(self.shape)) > 1:

@@ -117,6 +117,18 @@ class AsStrided(View):
 
     def forward(xp, x, size, stride, storage_offset=None):
         item = x.itemsize
+        if (  # the whole of a memory that is laid out row by row
+            type(x) is np.ndarray
+            and x.base is None
+            and x.flags.c_contiguous
+            and len(size) == len(stride)
+            and min(size, default=1) > 0
+            and min(stride, default=0) >= 0
+        ):
+            start = storage_offset or 0
+            last = start + sum([(n - 1) * s for n, s in zip(size, stride, strict=True)])
+            if start >= 0 and last < x.size:
+                return np.ndarray(size, x.dtype, x, start * item, [s * item for s in stride])
         root, here = storage.storage_of(x)
         offset = here if storage_offset is None else storage_offset
         if len(size) != len(stride):
