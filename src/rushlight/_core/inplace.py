@@ -223,6 +223,7 @@ def by_result(op: Record, accept: frozenset, wide: frozenset, whole: frozenset) 
     keeps, widen = op.promote == "keep", op.half == "widen"
     promotes = op.promotes[1:]
     names = [op.arguments[n + 1 :] for n in range(total)]
+    optional, defaults = not any(op.required[count:]), tuple(op.defaults[count:])
     named: Any = op.numbers
     numbers = [named is True or (named is not False and n in named) for n in op.tensors[1:]]
 
@@ -246,6 +247,8 @@ def by_result(op: Record, accept: frozenset, wide: frozenset, whole: frozenset) 
     def call(self, *args, **kw):
         if kw and len(args) < total and tuple(kw) == names[len(args)]:  # in their places: no search
             args = (*args, *kw.values())
+        elif not kw and len(args) == count - 1 < total - 1 and optional:
+            args = (*args, *defaults)
         elif kw or len(args) != total - 1:
             args = arguments.bind(op, (self, *args), kw)[1:]
         if writable(self):
