@@ -98,7 +98,8 @@ class Lerp(Op):
     inplace = True
 
     def grad_name(node):
-        number = node.edges[2] is None and len(node.saved[2] or ()) == 1
+        saved = node.saved or (None, None, None)  # None once backward has released it
+        number = node.edges[2] is None and len(saved[2] or ()) == 1
         return f"LerpBackward{0 if number else 1}"
 
     def domain(common, given):
