@@ -62,6 +62,8 @@ bool bias_fits(const FloatArray &bias, PyObject *given, size_t n, int type) {
   return given == Py_None || (bias.array && bias.ndim() == 1 && bias.dim(0) == n && bias.type() == type);
 }
 
+constexpr size_t SMALL = 1 << 17;  // multiplications that one thread does in some microseconds
+
 // The forms for the arrays' type
 using Operation = void (*)(const ConvCall &, const float *, const float *, const float *, float *);
 using Operation64 = void (*)(const ConvCall &, const double *, const double *, const double *, double *);
@@ -69,6 +71,9 @@ PyObject *compute(const ConvCall &c, const FloatArray &a, const FloatArray &b, c
                   Operation64 f64) {
   if (!out) return nullptr;
   const float *shift = bias.array ? bias.data() : nullptr;
+  size_t work = c.samples * c.outputs * (c.channels / c.groups);
+  for (int i = 0; i < 3; i++) work *= c.out[i] * c.kernel[i];
+  Alone small(work < SMALL);
   Py_BEGIN_ALLOW_THREADS
   if (a.type() == NPY_FLOAT32)
     f32(c, a.data(), b.data(), shift, data_of<float>(out));

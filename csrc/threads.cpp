@@ -132,6 +132,7 @@ Pool &ready(int count) {
 }
 
 std::mutex starting;
+thread_local bool alone = false;
 
 PyObject *get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(num_threads()); }
 
@@ -162,10 +163,13 @@ int num_threads() {
 
 void set_num_threads(int n) { threads = n; }
 
+Alone::Alone(bool yes) : before_(alone) { alone = before_ || yes; }
+Alone::~Alone() { alone = before_; }
+
 void parallel(size_t n, size_t grain, void (*work)(void *, size_t, size_t), void *context) {
   int count = num_threads();
   size_t most = n / grain;
-  if (count < 2 || most < 2) return work(context, 0, n);
+  if (count < 2 || most < 2 || alone) return work(context, 0, n);
   size_t chunks = most < size_t(4 * count) ? most : 4 * count;
   size_t chunk = (n + chunks - 1) / chunks;
   if (grain >= 64) chunk = (chunk + 63) / 64 * 64;  // elements: no two chunks write to one cache line

@@ -10,6 +10,19 @@ namespace rushlight {
 int num_threads();
 void set_num_threads(int n);
 
+// While there is one, parallel() in this thread runs serially: for small work made of many loops, where waking a thread
+// would take longer than all of it.
+class Alone {
+ public:
+  explicit Alone(bool yes);
+  ~Alone();
+  Alone(const Alone &) = delete;
+  Alone &operator=(const Alone &) = delete;
+
+ private:
+  bool before_;
+};
+
 // Calls work(context, first, last) for pieces of [0, n) of at least `grain` elements, and returns when all are
 // done. Nested and concurrent calls run serially. Needs no GIL.
 void parallel(size_t n, size_t grain, void (*work)(void *context, size_t first, size_t last), void *context);
