@@ -1,6 +1,7 @@
 // Python's side of matrix products of floating-point numbers: mm, bmm, linear and its gradients. Up to some thousand
 // multiplications plain loops are quickest, beyond that gemm.cpp's. Half precision is summed in float32 and rounded once.
 #include "arrays.h"
+#include "copy.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -162,6 +163,15 @@ bool rows_of(PyObject *x, Matrix &m) {
   return true;
 }
 
+// The same of a copy in `whole` where they are not: of an array with its first dimensions exchanged, as attention has them.
+bool rows_of(PyObject *x, Matrix &m, Held &whole) {
+  if (rows_of(x, m)) return true;
+  if (!PyArray_CheckExact(x) || PyArray_NDIM((PyArrayObject *)x) < 2 || !movable(x)) return false;
+  whole.set(contiguous(x));
+  if (!whole) PyErr_Clear();
+  return whole && rows_of(whole.get(), m);
+}
+
 // A vector of n to be added to each row of a product; false if it is none.
 bool row_to_add(PyObject *x, int type, npy_intp n) {
   return plain(x) && type_of(x) == type && PyArray_NDIM((PyArrayObject *)x) == 1 && PyArray_DIM((PyArrayObject *)x, 0) == n;
@@ -187,7 +197,8 @@ PyObject *addmm(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // linear(x, weight, bias or None) = x weight^T + bias, over the last dimension of x
 PyObject *linear(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Matrix x;
-  if (given != 3 || !is_matrix(args[1]) || !served(type_of(args[1])) || !rows_of(args[0], x) ||
+  Held whole;
+  if (given != 3 || !is_matrix(args[1]) || !served(type_of(args[1])) || !rows_of(args[0], x, whole) ||
       type_of(args[0]) != type_of(args[1]))
     return not_implemented();
   const void *bias = nullptr;
@@ -205,7 +216,8 @@ PyObject *linear(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // linear_input(g, weight) = g weight, over the last dimension of g
 PyObject *linear_input(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Matrix g;
-  if (given != 2 || !is_matrix(args[1]) || !served(type_of(args[1])) || !rows_of(args[0], g) ||
+  Held whole;
+  if (given != 2 || !is_matrix(args[1]) || !served(type_of(args[1])) || !rows_of(args[0], g, whole) ||
       type_of(args[0]) != type_of(args[1]))
     return not_implemented();
   npy_intp dims[NPY_MAXDIMS];
@@ -218,7 +230,8 @@ PyObject *linear_input(PyObject *, PyObject *const *args, Py_ssize_t given) {
 // linear_weight(g, x) = g^T x, summed over all dimensions but the last
 PyObject *linear_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Matrix g, x;
-  if (given != 2 || !rows_of(args[0], g) || !rows_of(args[1], x) || type_of(args[0]) != type_of(args[1]) ||
+  Held whole, other;
+  if (given != 2 || !rows_of(args[0], g, whole) || !rows_of(args[1], x, other) || type_of(args[0]) != type_of(args[1]) ||
       g.rows != x.rows)
     return not_implemented();
   return answer(product(args[0], g.transposed(), args[1], x));
