@@ -4,6 +4,7 @@ import pytest
 
 import rushlight
 from rushlight._core import outdated
+from rushlight._core.extension import C
 
 
 def pytest_configure():
@@ -18,3 +19,12 @@ def fresh_state():
     rushlight.set_grad_enabled(True)
     yield
     rushlight.set_default_dtype(rushlight.float32)
+
+
+@pytest.fixture(params=C.isas() if C else [None])
+def level(request):
+    """The kernels of each instruction set this CPU has: one test for each."""
+    before = C.isa()
+    C.use(request.param)
+    yield
+    C.use(before)

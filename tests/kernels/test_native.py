@@ -13,17 +13,11 @@ from rushlight._core import extension
 from rushlight._core.backend import kernel_for
 
 C = extension.C
-pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
+pytestmark = [
+    pytest.mark.usefixtures("level"),
+    pytest.mark.skipif(C is None, reason="rushlight._C is not built"),
+]
 special = pytest.importorskip("scipy.special")
-
-
-@pytest.fixture(params=C.isas() if C else [None], autouse=True)
-def level(request):
-    """Every test once for each instruction set this CPU has."""
-    before = C.isa()
-    C.use(request.param)
-    yield
-    C.use(before)
 
 
 ROOT_HALF = math.sqrt(0.5)

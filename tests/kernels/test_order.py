@@ -19,7 +19,10 @@ from rushlight._ops.statistics import Bincount
 from rushlight._ops.unique import UniqueValues
 
 C = extension.C
-pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
+pytestmark = [
+    pytest.mark.usefixtures("level"),
+    pytest.mark.skipif(C is None, reason="rushlight._C is not built"),
+]
 
 FLOATS, WHOLE = ("f4", "f8"), ("i8", "i4", "i2", "i1", "u1")
 # about the bounds of the methods, and of the vectors
@@ -28,15 +31,6 @@ SHAPES = [
     (3, 5), (9, 100), (70, 3), (17, 130), (600, 40), (2, 3, 4), (3, 70, 5), (5, 1, 20),
     (2, 40, 700), (0,), (0, 3), (3, 0), (2, 0, 4),
 ]  # fmt: skip
-
-
-@pytest.fixture(params=C.isas() if C else [None], autouse=True)
-def level(request):
-    """Every test once for each instruction set this CPU has."""
-    before = C.isa()
-    C.use(request.param)
-    yield
-    C.use(before)
 
 
 def numbers(shape, dtype, nan=False, seed=0):

@@ -9,16 +9,10 @@ from ml_dtypes import bfloat16
 from rushlight._core import extension
 
 C = extension.C
-pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
-
-
-@pytest.fixture(params=C.isas() if C else [None], autouse=True)
-def level(request):
-    """Every test once for each instruction set this CPU has."""
-    before = C.isa()
-    C.use(request.param)
-    yield
-    C.use(before)
+pytestmark = [
+    pytest.mark.usefixtures("level"),
+    pytest.mark.skipif(C is None, reason="rushlight._C is not built"),
+]
 
 
 # Of a result's element next to a sum of k products of normal numbers.

@@ -9,18 +9,10 @@ from rushlight._core import extension
 
 C = extension.C
 pytestmark = [
+    pytest.mark.usefixtures("level"),
     pytest.mark.skipif(C is None, reason="rushlight._C is not built"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-
-
-@pytest.fixture(params=C.isas() if C else [None], autouse=True)
-def level(request):
-    """Every test once for each instruction set this CPU has."""
-    before = C.isa()
-    C.use(request.param)
-    yield
-    C.use(before)
 
 
 def layouts(x):

@@ -9,7 +9,10 @@ from rushlight._ops import optimizer_updates
 from rushlight._ops.optimizer_blocks import blocks, count
 
 C = extension.C
-pytestmark = pytest.mark.skipif(C is None, reason="rushlight._C is not built")
+pytestmark = [
+    pytest.mark.usefixtures("level"),
+    pytest.mark.skipif(C is None, reason="rushlight._C is not built"),
+]
 
 # update: number of arrays, which of them are not used (None), numbers
 CASES = [
@@ -43,15 +46,6 @@ CASES = [
 SHAPES = [(), (0, 3), (1,), (7,), (16,), (33,), (65, 3), (40000,), (70, 1000), (3,)]
 EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-40, 3e38, -1.0, 1.0]
 rng = np.random.default_rng(0)
-
-
-@pytest.fixture(params=C.isas() if C else [None], autouse=True)
-def level(request):
-    """Every test once for each instruction set this CPU has."""
-    before = C.isa()
-    C.use(request.param)
-    yield
-    C.use(before)
 
 
 def draw(shape, dtype, edges):
