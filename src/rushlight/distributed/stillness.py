@@ -126,7 +126,11 @@ class Stillness:
         loops = self._loops_for(now, wakes, wait and below <= allowed, others)
         stands = wait and self._waits(main) and not 0 < wakes - now < PAUSE
         still = self._still_for(now, idle, stands)
-        return 0.0 if _will_be_called() else max(loops, still)
+        if _will_be_called():  # what it is called for takes effect a moment after the call
+            self._loop.restart(now)
+            self.since = None
+            return 0.0
+        return max(loops, still)
 
     def _loops_for(
         self, now: float, wakes: float, alone: bool, others: list[list[str] | None]
