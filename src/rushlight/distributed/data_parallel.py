@@ -128,9 +128,7 @@ class DistributedDataParallel(Module, Joinable):
         self.static_graph = static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
         self.mixed_precision = mixed_precision
-        self._precisions: Precisions | None = None
-        self.require_backward_grad_sync = True
-        self.require_forward_param_sync = True
+        self.require_backward_grad_sync = self.require_forward_param_sync = True
         self._divide_by_initial_world_size = True
         self._active: Work | None = None  # counts the processes that have not joined
         self._active_count = torch.ones(1)
@@ -139,14 +137,14 @@ class DistributedDataParallel(Module, Joinable):
             sent = self._buffers_to_sync() if buffers_at_start else []
             self._broadcast_from(0, [*module.parameters(), *sent])
         self.bucket_bytes_cap = int((25 if bucket_cap_mb is None else bucket_cap_mb) * 1024 * 1024)
-        if mixed_precision is not None:
-            self._precisions = Precisions(mixed_precision, self.process_group)
+        self._precisions = mixed_precision and Precisions(mixed_precision, self.process_group)
         self._make_reducer(named, bucket_cap_mb, bucket_cap_mb_list)
-        if self._precisions is not None:
-            self._mix(self._precisions)
+        self._mix(self._precisions)
 
-    def _mix(self, precisions: Precisions) -> None:
+    def _mix(self, precisions: Precisions | None) -> None:
         """Forward and backward will be in other dtypes than the parameters'."""
+        if precisions is None:
+            return
         ignored = self.parameters_to_ignore
         params = [p for name, p in self.module.named_parameters() if name not in ignored]
         precisions.attach(params, self._buffers_to_sync())
