@@ -53,7 +53,8 @@ def test_training_is_that_of_torch(trained):
     ours, theirs = trained("rushlight", 2), trained("torch", 2)
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
-        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+        near = 5e-4 if name.startswith(("half/", "mixed/", "brain/")) else 1e-6
+        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=near, err_msg=name)
 
 
 def test_training_is_that_of_one_process(trained):
