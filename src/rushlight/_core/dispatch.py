@@ -283,8 +283,10 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
     """
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
-    if gpu.cuda.kind in kinds:
-        return compute_on_device(op, given, params, target)
+    if gpu.cuda.kind is not None and kinds != {ndarray}:
+        found = gpu.without_tangents(given)
+        if gpu.cuda.kind in {type(a) for a in found}:
+            return compute_on_device(op, found, params, target)
     meta = MetaArray in kinds
     if meta:
         if op.by_value:
@@ -331,7 +333,7 @@ def compute_there(op: Record, given: list, params: tuple, target: Any = None) ->
     with gpu.on(gpu.common(given)):
         if target is not None and writing.written(op, given, params, target):
             return target
-        arrays = gpu.moved(given, by_value=op.ufunc is not None)
+        arrays = gpu.moved(given, by_value=op.ufunc is not None or op.name == "pow")
         kernel = device_kernels.get(op.name)
         if kernel is not None:
             made = kernel(arrays, *params) if op.variadic else kernel(*arrays, *params)
