@@ -18,6 +18,7 @@ class Record(Protocol):
     promotes: tuple[bool, ...]
     half: str | None
     wide: tuple[str, ...]
+    halves: Callable | None
     domain: Callable | None
     check: Callable | None
     by_value: bool
