@@ -316,15 +316,16 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
     if op.outputs and type(result) is not ndarray:
         wide = wide_outputs(op, given) if back is not None and op.wide else ()
         return tuple(
-            None if r is None else settle(r, None if name in wide else back, meta)
-            for name, r in zip(op.outputs, result, strict=True)
+            None if r is None else settle(r, None if i in wide else back, meta)
+            for i, r in enumerate(result)
         )
     return settle(result, back, meta)
 
 
-def wide_outputs(op: Record, given: list) -> tuple[str, ...]:
-    """The outputs that stay float32 next to inputs of half precision."""
-    return op.wide if any(a is not None and a.dtype == np.float32 for a in given) else ()
+def wide_outputs(op: Record, given: list) -> list[int]:
+    """Which outputs stay float32 next to inputs of half precision."""
+    mixed = any(a is not None and a.dtype == np.float32 for a in given)
+    return [op.outputs.index(name) for name in op.wide] if mixed else []
 
 
 def compute_on_device(op: Record, given: list, params: tuple, target: Any) -> Any:
@@ -367,8 +368,8 @@ def compute_there(op: Record, given: list, params: tuple, target: Any = None) ->
             wide = wide_outputs(op, given) if back is not None and op.wide else ()
             return tuple(
                 [
-                    None if r is None else settle_on_device(r, None if name in wide else back)
-                    for name, r in zip(op.outputs, result, strict=True)
+                    None if r is None else settle_on_device(r, None if i in wide else back)
+                    for i, r in enumerate(result)
                 ]
             )
         return settle_on_device(result, back)
