@@ -12,7 +12,7 @@ namespace rushlight {
 namespace {
 
 constexpr size_t SHORT = 64;  // sums of a product are at least so long to be worth it
-constexpr size_t PIXELS = 384, GRADIENTS = 256, UNITS = 1 << 17, SUMS = 1 << 17;
+constexpr size_t PIXELS = 384, GRADIENTS = 384, UNITS = 1 << 17, SUMS = 1 << 17;
 
 struct Units {
   Buffer held;
@@ -217,6 +217,7 @@ void pairs_filters(const ConvCall &c, const uint16_t *g, const uint16_t *x, cons
   Blocks blocks(l.outputs, loops.block, loops.vector);
   // Some channels at a time, whose sums stay in the second-level cache.
   size_t ranges = std::min((channels + 7) / 8, (channels * taps * blocks.padded() + SUMS - 1) / SUMS);
+  if (ranges > 1) ranges = std::min((channels + 7) / 8, (ranges + threads - 1) / threads * threads);  // about as much for each
   l.channels = (channels + ranges - 1) / ranges;
   l.choose(GRADIENTS, UNITS, 2 * threads);
   size_t units = l.total(), wanted = 2 * threads;

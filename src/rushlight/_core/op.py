@@ -82,6 +82,8 @@ class Op:
     promote: Any = "common"
     promoted: tuple[str, ...] | None = None
     half: str | None = None
+    # (dtype, xp, *arrays in float32, *params): where PyTorch's CPU rounds half precision otherwise
+    halves: Callable | None = None
     public: tuple[str, ...] = ("torch", "Tensor")
     aliases: tuple[str, ...] = ()
     operator: str | None = None

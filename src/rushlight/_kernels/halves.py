@@ -148,3 +148,5 @@ def register() -> None:
     ):
         name = product.__name__
         half_kernels[name] = in_turn(native(name), product, half_kernels[name])
+    for name in ("max_pool", "max_pool_backward"):  # planes and lines
+        half_kernels[name] = in_turn(native(name), half_kernels[name])
