@@ -107,13 +107,21 @@ def host_identity():
 
 
 def cpu_and_state(pid):
-    """The processor time a process has used, in ticks, and its state; None if it is gone."""
+    """The processor time a process has used, in ticks, and the states of its threads, as letters;
+    None if it is gone.
+    """
+    ticks, states = 0, ""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            rest = file.read().rpartition(")")[2].split()
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 (names only)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                path = f"/proc/{pid}/task/{thread}/stat"
+                with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                    rest = file.read().rpartition(")")[2].split()
+                ticks += int(rest[11]) + int(rest[12])
+                states += rest[0]
     except OSError:
         return None
-    return int(rest[11]) + int(rest[12]), rest[0]
+    return ticks, states
 
 
 def let_go_of_outputs():
@@ -509,14 +517,17 @@ class Server:
         return False
 
     def is_idle(self, member):
-        """Did it use no processor time since the last look? Yes, for a process elsewhere."""
+        """Did it use no processor time since the last look? Yes, for a process elsewhere.
+
+        No, if a thread waits for a processor, or for a disk: it would go on if it could.
+        """
         if member.host != self.host:
             return True
         seen = cpu_and_state(member.pid)
-        if seen is None or seen[1] in "TtZX":
+        if seen is None or not set(seen[1]) - set("TtZX"):
             return True
         before, member.cpu = member.cpu, seen[0]
-        return before == seen[0]
+        return before == seen[0] and not set(seen[1]) & set("RD")
 
     # ---- PMI-1: the text that MPI libraries speak when they start --------------------------------
 
