@@ -115,6 +115,7 @@ class NormBackward(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("to_weight", "to_bias")
     public = ()
 
     def forward(xp, g, x, weight, mean, rstd, view, axes):
@@ -165,6 +166,7 @@ class NativeLayerNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd")
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
@@ -185,6 +187,7 @@ class NativeGroupNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd")
     public = ()
     forward = NativeLayerNorm.forward
     vjp = NativeLayerNorm.vjp
@@ -201,6 +204,7 @@ class NativeBatchNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd", "var")
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
