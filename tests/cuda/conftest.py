@@ -44,11 +44,14 @@ def pytest_runtest_makereport(item, call):
     done by a new one."""
     outcome = yield
     report = outcome.get_result()
-    if REAL and "PYTEST_XDIST_WORKER" in os.environ and LOST.search(str(report.longrepr)):
-        place = Path(os.environ.get("OUT", ".")) / "lost.txt"
-        with place.open("a") as file:
-            file.write(f"{item.nodeid}\n{report.longrepr}\n\n")
-        os._exit(3)
+    if REAL and report.failed:  # at once: the run may be ended before its summary
+        said = str(report.longrepr)
+        reasons = [line[1:].strip() for line in said.splitlines() if line.startswith("E ")]
+        reason = next(filter(None, reasons), said.strip().splitlines()[-1])
+        with (Path(os.environ.get("OUT", ".")) / "failed.txt").open("a") as file:
+            file.write(f"{item.nodeid}: {reason}\n")
+        if "PYTEST_XDIST_WORKER" in os.environ and LOST.search(said):
+            os._exit(3)
 
 
 @pytest.fixture(autouse=True)
