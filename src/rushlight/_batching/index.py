@@ -49,7 +49,7 @@ class Plan:
         if any(is_mask(p) for p in own):
             raise RuntimeError(DYNAMIC)
         count = max([p.ndim - 1 if isinstance(p, Tensor) else p.ndim for p in own])
-        rows = wrap(gpu.counted_beside(x._data, batch.size)).reshape((batch.size, *[1] * count))
+        rows = wrap(gpu.counted_beside(array_of(x), batch.size)).reshape((batch.size, *[1] * count))
         made = [aligned(p, count) for p in own]
         parts: list = list(index)
         for i, p in zip(places, made, strict=True):
