@@ -1,8 +1,10 @@
 """Streams and events: on the CPU there is one stream, and everything in it is done at once."""
 
+import importlib
 from typing import Any
 
 from rushlight._core import device as devices
+from rushlight._core import gpu
 
 
 class AcceleratorError(RuntimeError):
@@ -24,6 +26,16 @@ class OutOfMemoryError(RuntimeError):
 NO_EVENTS = "{} backend doesn't support events."
 
 
+def _class_for(cls: type, own: type, device: Any, name: str) -> type:
+    """What ``own(device)`` makes: a class of torch.cuda's for a GPU."""
+    if cls is not own or not gpu.is_available():
+        return cls
+    place = None if device is None else devices.device(device)
+    if place is not None and place.type != "cuda":
+        return cls
+    return getattr(importlib.import_module("rushlight.cuda.streams"), name)
+
+
 def _device(device: Any) -> "devices.device":
     made = devices.CPU if device is None else devices.device(device)
     if made.type != "cpu":
@@ -34,12 +46,15 @@ def _device(device: Any) -> "devices.device":
 class Event:
     """Event(device=None, *, enable_timing=False, blocking=False, interprocess=False)
 
-    A point in a stream. On the CPU it is always reached; ``record`` raises RuntimeError, as
-    PyTorch's does.
+    A point in a stream. With a GPU it is a :class:`torch.cuda.Event`, unless ``device`` is another.
+    On the CPU it is always reached; ``record`` raises RuntimeError, as PyTorch's does.
 
     >>> torch.Event("cpu").query()
     True
     """
+
+    def __new__(cls, device: Any = None, *args: Any, **kw: Any) -> "Event":
+        return object.__new__(_class_for(cls, Event, device, "EventOf"))
 
     def __init__(
         self,
@@ -83,11 +98,15 @@ class Event:
 class Stream:
     """Stream(device=None, *, priority=0)
 
-    A queue of work. On the CPU work is done when it is asked for: nothing waits.
+    A queue of work. With a GPU it is a :class:`torch.cuda.Stream`, unless ``device`` is another. On
+    the CPU work is done when it is asked for: nothing waits.
 
     >>> torch.Stream("cpu")
     torch.Stream device_type=cpu, device_index=-1, stream_id=0
     """
+
+    def __new__(cls, device: Any = None, *args: Any, **kw: Any) -> "Stream":
+        return object.__new__(_class_for(cls, Stream, device, "Stream"))
 
     def __init__(self, device: Any = None, *, priority: int = 0) -> None:
         self.device = _device(device)
