@@ -71,7 +71,13 @@ def current_device_index() -> int:
 
 
 def current_device_idx() -> int:
-    """current_device_idx() -> int: old for :func:`current_device_index`."""
+    """current_device_idx() -> int: old for :func:`current_device_index`.
+
+    >>> torch.accelerator.current_device_idx()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     warnings.warn("Use `current_device_index` instead.", FutureWarning, stacklevel=2)
     return _index()
 
@@ -89,7 +95,13 @@ def set_device_index(device: Any, /) -> None:
 
 
 def set_device_idx(device: Any, /) -> None:
-    """set_device_idx(device) -> None: old for :func:`set_device_index`."""
+    """set_device_idx(device) -> None: old for :func:`set_device_index`.
+
+    >>> torch.accelerator.set_device_idx(0)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     warnings.warn("Use `set_device_index` instead.", FutureWarning, stacklevel=2)
     set_device_index(device)
 
@@ -142,7 +154,13 @@ def current_stream(device: Any = None, /) -> Any:
 
 
 def set_stream(stream: Any) -> None:
-    """set_stream(stream) -> None: work goes to a stream from now on, and its device is current."""
+    """set_stream(stream) -> None: work goes to a stream from now on, and its device is current.
+
+    >>> torch.accelerator.set_stream(None)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     _index()
     cuda.set_stream(stream)
 
@@ -209,18 +227,36 @@ def empty_cache() -> None:
 
 
 def empty_host_cache() -> None:
-    """empty_host_cache() -> None: give pinned memory that is not in use back to the system."""
+    """empty_host_cache() -> None: give pinned memory that is not in use back to the system.
+
+    >>> torch.accelerator.empty_host_cache()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     _index()
     gpu.engine().get_default_pinned_memory_pool().free_all_blocks()
 
 
 def get_memory_info(device_index: Any = None, /) -> tuple[int, int]:
-    """get_memory_info(device_index=None) -> (free, total) bytes of a device."""
+    """get_memory_info(device_index=None) -> (free, total) bytes of a device.
+
+    >>> torch.accelerator.get_memory_info()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     return cuda.mem_get_info(_index(device_index))
 
 
 def memory_stats(device_index: Any = None, /) -> OrderedDict[str, Any]:
-    """memory_stats(device_index=None) -> OrderedDict: see :func:`torch.cuda.memory_stats`."""
+    """memory_stats(device_index=None) -> OrderedDict: see :func:`torch.cuda.memory_stats`.
+
+    >>> torch.accelerator.memory_stats()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     return OrderedDict(sorted(cuda.memory_stats(_index(device_index)).items()))
 
 
@@ -237,25 +273,55 @@ def memory_allocated(device_index: Any = None, /) -> int:
 
 def max_memory_allocated(device_index: Any = None, /) -> int:
     """max_memory_allocated(device_index=None) -> int: the most, see
-    :func:`torch.cuda.max_memory_allocated`."""
+    :func:`torch.cuda.max_memory_allocated`.
+
+    >>> torch.accelerator.max_memory_allocated()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     return cuda.max_memory_allocated(_index(device_index))
 
 
 def memory_reserved(device_index: Any = None, /) -> int:
-    """memory_reserved(device_index=None) -> int: bytes that the pool holds, in use or not."""
+    """memory_reserved(device_index=None) -> int: bytes that the pool holds, in use or not.
+
+    >>> torch.accelerator.memory_reserved()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     return cuda.memory_reserved(_index(device_index))
 
 
 def max_memory_reserved(device_index: Any = None, /) -> int:
-    """max_memory_reserved(device_index=None) -> int: the most that was seen."""
+    """max_memory_reserved(device_index=None) -> int: the most that was seen.
+
+    >>> torch.accelerator.max_memory_reserved()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     return cuda.max_memory_reserved(_index(device_index))
 
 
 def reset_accumulated_memory_stats(device_index: Any = None, /) -> None:
-    """reset_accumulated_memory_stats(device_index=None) -> None"""
+    """reset_accumulated_memory_stats(device_index=None) -> None: nothing is accumulated here.
+
+    >>> torch.accelerator.reset_accumulated_memory_stats()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     cuda.reset_accumulated_memory_stats(_index(device_index))
 
 
 def reset_peak_memory_stats(device_index: Any = None, /) -> None:
-    """reset_peak_memory_stats(device_index=None) -> None: let the peaks begin anew."""
+    """reset_peak_memory_stats(device_index=None) -> None: let the peaks begin anew.
+
+    >>> torch.accelerator.reset_peak_memory_stats()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot access accelerator device when none is available.
+    """
     cuda.reset_peak_memory_stats(_index(device_index))

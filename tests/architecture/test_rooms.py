@@ -43,6 +43,8 @@ SIBLINGS = {
     ("distributions", "linalg"),
     ("distributions", "special"),
     ("utils", "amp"),
+    ("utils", "cuda"),
+    ("accelerator", "cuda"),
     ("jit", "futures"),
     ("cpu", "amp"),
     ("cuda", "amp"),

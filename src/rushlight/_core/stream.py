@@ -64,9 +64,14 @@ class Event:
         blocking: bool = False,
         interprocess: bool = False,
     ) -> None:
-        self.device = _device(device)
+        self._place = _device(device)
         self.event_id = 0
         self._flag = int(enable_timing)
+
+    @property
+    def device(self) -> Any:
+        """The CPU."""
+        return self._place
 
     def query(self) -> bool:
         """query() -> bool: whether all before it is done."""
@@ -75,14 +80,14 @@ class Event:
     def synchronize(self) -> None:
         """synchronize() -> None: wait until it is reached."""
 
-    def wait(self, stream: "Stream | None" = None) -> None:
+    def wait(self, stream: Any = None) -> None:
         """wait(stream=None) -> None: let a stream wait for it."""
 
-    def record(self, stream: "Stream | None" = None) -> None:
+    def record(self, stream: Any = None) -> None:
         """record(stream=None): RuntimeError, the CPU has no events."""
         raise RuntimeError(NO_EVENTS.format(self.device.type))
 
-    def elapsed_time(self, other: "Event") -> float:
+    def elapsed_time(self, other: Any) -> float:
         """elapsed_time(other): RuntimeError, the CPU has no events."""
         if not (self._flag and other._flag):
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
@@ -119,13 +124,13 @@ class Stream:
     def synchronize(self) -> None:
         """synchronize() -> None: wait until all work is done."""
 
-    def wait_event(self, event: Event) -> None:
+    def wait_event(self, event: Any) -> None:
         """wait_event(event) -> None: later work waits for it."""
 
-    def wait_stream(self, stream: "Stream") -> None:
+    def wait_stream(self, stream: Any) -> None:
         """wait_stream(stream) -> None: later work waits for that of another stream."""
 
-    def record_event(self, event: Event | None = None) -> None:
+    def record_event(self, event: Any = None) -> Any:
         """record_event(event=None): RuntimeError, the CPU has no events."""
         raise RuntimeError(NO_EVENTS.format(self.device.type))
 

@@ -4,11 +4,12 @@ import sys
 from typing import Any
 
 from rushlight import _api as torch
-from rushlight._core import gpu, stream
+from rushlight._core import gpu
+from rushlight._core import stream as generic
 from rushlight.cuda._devices import index_of
 
 
-class Event(stream.Event):
+class Event(generic.Event):
     """Event(enable_timing=False, blocking=False, interprocess=False, external=False)
 
     A point in a stream that can be waited for; two with timing tell the time between them. It is
@@ -172,7 +173,7 @@ def _pooled(index: int, priority: int) -> Any:
     return pool[turn[0] % STREAMS]
 
 
-class Stream(stream.Stream):
+class Stream(generic.Stream):
     """Stream(device=None, priority=0)
 
     A queue of work on a device. Streams run beside each other.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rushlight import _api as torch
-from rushlight import accelerator, cuda
+from rushlight import cuda
 from rushlight._core import gpu
 from rushlight._core.generator import of_device
 from rushlight._core.saved_hooks import pack, restore
@@ -80,8 +80,7 @@ class DefaultDeviceType:
     def get_device_type() -> str:
         """What was chosen; 'cuda' where there is a GPU, else 'cpu'."""
         if DefaultDeviceType._type is None:
-            found = accelerator.current_accelerator(True)
-            DefaultDeviceType._type = "cpu" if found is None else found.type
+            DefaultDeviceType._type = "cuda" if cuda.is_available() else "cpu"
         return DefaultDeviceType._type
 
 
