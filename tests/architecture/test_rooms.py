@@ -44,6 +44,7 @@ SIBLINGS = {
     ("distributions", "special"),
     ("utils", "amp"),
     ("utils", "cuda"),
+    ("profiler", "cuda"),
     ("accelerator", "cuda"),
     ("jit", "futures"),
     ("cpu", "amp"),
