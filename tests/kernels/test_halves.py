@@ -8,7 +8,6 @@ import rushlight as torch
 from rushlight._core.backend import half_kernels
 from rushlight._core.extension import C
 from rushlight._core.op import OPS
-from rushlight._kernels import conv_bfloat16
 
 pytestmark = pytest.mark.skipif(C is None, reason="without the native extension")
 HALVES = [np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16)]
@@ -120,6 +119,29 @@ def test_ufuncs_of_bfloat16_have_ml_dtypes_bits(name):
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_rounding_to_even_of_numbers_of_every_size(dtype):
+    """Ties, nan, infinities, what overflows and what is below the normal range."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    other = np.random.default_rng(7).permutation(every)
+    scale = np.array([1.0, 1 + 2**-7, 2.0**-20, 2.0**-126, 3.0], np.float32).astype(dtype)
+    with np.errstate(all="ignore"):
+        for y in (other, *[np.full_like(every, s) for s in scale]):
+            wide = every.astype(np.float32) * y.astype(np.float32)
+            got = (torch.from_numpy(every.view(np.int16)).view(of(dtype)) *
+                   torch.from_numpy(y.view(np.int16)).view(of(dtype)))  # fmt: skip
+            same(got.view(torch.int16).numpy().view(dtype), wide.astype(dtype))
+        # The same by a kernel that is given the arrays as they are.
+        same(C.gelu(every), C.gelu(every.astype(np.float32)).astype(dtype))
+        short = every[0x7F60:0x8083]
+        same(C.gelu(short), C.gelu(short.astype(np.float32)).astype(dtype))
+
+
+def of(dtype):
+    """The torch dtype of that name."""
+    return getattr(torch, dtype.name)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
 @pytest.mark.parametrize("name", ["sum", "mean", "amax", "argmax", "max", "var_mean"])
 def test_reductions_add_in_float32(name, dtype):
     x = torch.from_numpy(np.random.default_rng(2).standard_normal((9, 3000)).astype(np.float32))
@@ -153,42 +175,6 @@ def test_samples_by_way_of_float32(name, dtype, samples):
     want = OPS[name].reference(np, *wide)
     unit = float(ml_dtypes.finfo(dtype).eps)
     np.testing.assert_allclose(got, want, rtol=unit, atol=unit * np.abs(want).max() / 50)
-
-
-PRODUCTS = {
-    "points": ((70, 66, 1, 1), (1, 1), (0, 0), (1, 1)),
-    "points apart": ((70, 66, 1, 1), (2, 3), (0, 0), (1, 1)),
-    "padded points": ((70, 66, 1, 1), (1, 1), (1, 2), (1, 1)),
-    "strided": ((20, 17, 3, 3), (2, 2), (1, 1), (1, 1)),
-    "wide": ((9, 6, 5, 4), (1, 1), (2, 0), (1, 1)),
-    "dilated": ((8, 12, 3, 3), (1, 2), (0, 1), (2, 3)),
-}
-
-
-@pytest.mark.parametrize("samples", [1, 7, 90])
-@pytest.mark.parametrize("how", PRODUCTS)
-def test_convolutions_of_bfloat16_as_products(how, samples):
-    """All three, where the CPU multiplies bfloat16; elsewhere they go by float32."""
-    rng, dtype = np.random.default_rng(4), HALVES[0]
-    shape, stride, padding, dilation = PRODUCTS[how]
-    x = rng.standard_normal((samples, shape[1], 15, 13)).astype(dtype)
-    w, b = rng.standard_normal(shape).astype(dtype), rng.standard_normal(shape[0]).astype(dtype)
-    size = conv_bfloat16.sizes(x, shape[2:], stride, padding, dilation)
-    g = rng.standard_normal((samples, shape[0], *size)).astype(dtype)
-    rest = stride, padding, dilation, 1
-    calls = {
-        "convolution": (x, w, b, *rest),
-        "conv_transpose": (g, w, None, x.shape, *rest),
-        "conv_weight": (g, x, shape, *rest),
-    }
-    for name, args in calls.items():
-        made = getattr(conv_bfloat16, name)(*args)
-        if name != "conv_transpose" or (set(stride) == {1} and how != "padded points"):
-            assert (made is not NotImplemented) == C.multiplies_bfloat16()
-        got = half_kernels[name](*args).astype(np.float32)
-        wide = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
-        want = OPS[name].reference(np, *wide)
-        np.testing.assert_allclose(got, want, rtol=2**-7, atol=2**-8 * np.abs(want).max())
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -6,6 +6,7 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -270,7 +271,7 @@ def promote(op: Record, tensors: tuple) -> list:
 
 
 # PyTorch multiplies half precision by a Python number in float32; it adds it rounded.
-WIDE_NUMBERS = ("mul", "div")
+WIDE_NUMBERS = ("mul", "div", "lerp")
 
 
 def all_on_host(tensors: tuple) -> bool:
@@ -309,7 +310,7 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
         if op.promote != "keep":
             check_places(given)
         arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]
-    back = None
+    back, run = None, op.run
     if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
         back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
         if back is not None:
@@ -319,19 +320,30 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
                 if made is not NotImplemented:
                     return made
             arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
+            run = run if op.halves is None else partial(op.halves, back)
     elif op.name in WIDE_NUMBERS and len({a.dtype for a in arrays}) > 1:
         back = next((a.dtype for a in arrays if a.dtype in HALF), None)
     xp = MODULES.get(next(iter(kinds), ndarray), np)
     try:
-        result = op.run(xp, *arrays, *params)
+        result = run(xp, *arrays, *params)
     except Exception as error:
         better = errors.translate(error, arrays[0] if op.variadic else arrays)
         if better is error:
             raise
         raise better from None
     if op.outputs and type(result) is not ndarray:
-        return tuple(None if r is None else settle(r, back, meta) for r in result)
+        wide = wide_outputs(op, given) if back is not None and op.wide else ()
+        return tuple(
+            None if r is None else settle(r, None if i in wide else back, meta)
+            for i, r in enumerate(result)
+        )
     return settle(result, back, meta)
+
+
+def wide_outputs(op: Record, given: list) -> list[int]:
+    """Which outputs stay float32 next to inputs of half precision."""
+    mixed = any(a is not None and a.dtype == np.float32 for a in given)
+    return [op.outputs.index(name) for name in op.wide] if mixed else []
 
 
 def compute_on_device(op: Record, given: list, params: tuple, target: Any) -> Any:
@@ -371,7 +383,13 @@ def compute_there(op: Record, given: list, params: tuple, target: Any = None) ->
                 raise
             raise better from None
         if op.outputs and isinstance(result, (tuple, list)):
-            return tuple([None if r is None else settle_on_device(r, back) for r in result])
+            wide = wide_outputs(op, given) if back is not None and op.wide else ()
+            return tuple(
+                [
+                    None if r is None else settle_on_device(r, None if i in wide else back)
+                    for i, r in enumerate(result)
+                ]
+            )
         return settle_on_device(result, back)
 
 

@@ -17,6 +17,8 @@ class Record(Protocol):
     promote: Any
     promotes: tuple[bool, ...]
     half: str | None
+    wide: tuple[str, ...]
+    halves: Callable | None
     domain: Callable | None
     check: Callable | None
     by_value: bool

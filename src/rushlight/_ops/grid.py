@@ -2,101 +2,50 @@
 
 import warnings
 
-from rushlight._core.op import public
-from rushlight._ops.join import Stack
+from rushlight._core.op import Op, grad_enabled, public
+from rushlight._ops.grid_kernels import sampled, spread_out
+from rushlight._ops.grid_tensors import gradients, sample
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
 
 
-def _unnormalized(t, size, align_corners):
-    """Coordinates within [-1, 1] as positions of elements."""
-    return (t + 1) * ((size - 1) / 2) if align_corners else ((t + 1) * size - 1) / 2
+class GridSampler(Op):
+    """``input`` (N, C, *sizes) at the points of ``grid`` (N, *out, dims): for devices that have a
+    kernel of it."""
+
+    tensors = ("input", "grid")
+    promote = "keep"
+    half = "widen"
+    public = ()
+
+    def grad_name(node):
+        return f"GridSampler{node.params[3]}DBackward0"
+
+    def forward(xp, x, grid, mode, padding, align_corners, dims):
+        return sampled(xp, x, grid, (mode, padding, align_corners))
+
+    def vjp(g, input, grid, mode, padding, align_corners, need):
+        how = mode, padding, align_corners
+        if grad_enabled():  # to be differentiated again: by operators
+            return gradients(g, input, grid, how)
+        return tuple(GridSamplerBackward.call(g, input, grid, *how, *need))
 
 
-def _reflected(t, size, align_corners):
-    """Positions folded back at the edges: at the elements' centres, or half an element beyond."""
-    low, span = (0.0, size - 1) if align_corners else (-0.5, size)
-    if span == 0:
-        return t * 0
-    distance = (t - low).abs()
-    rest, flips = distance.fmod(span), (distance / span).floor()
-    even = flips.remainder(2) == 0
-    return (rest + low).where(even, span - rest + low)
+class GridSamplerBackward(Op):
+    """The gradients of the input and of the grid; None for what is not wanted."""
 
+    tensors = ("grad", "input", "grid")
+    outputs = ("to_input", "to_grid")
+    named = False
+    promote = "keep"
+    half = "widen"
+    public = ()
+    differentiable = False  # GridSampler takes operators where it will be differentiated again
 
-def _bounded(t, size, padding_mode, align_corners):
-    """Positions after the padding mode; 'zeros' leaves them outside."""
-    if padding_mode == "reflection":
-        t = _reflected(t, size, align_corners)
-    return t if padding_mode == "zeros" else t.clamp(0, size - 1)
-
-
-def _inside(index, sizes):
-    """1.0 where every index lies within the input, and the indices made safe."""
-    ok = None
-    safe = []
-    for i, size in zip(index, sizes, strict=True):
-        within = (i >= 0) & (i <= size - 1)
-        ok = within if ok is None else ok & within
-        safe.append(i.clamp(0, size - 1))
-    return ok, safe
-
-
-def _fetch(input, index, sizes):
-    """The elements of ``input`` (N, C, *sizes) at whole positions (N, *out), zero outside: (N, C,
-    *out)."""
-    ok, safe = _inside(index, sizes)
-    flat = None
-    for i, size in zip(safe, sizes, strict=True):
-        i = i.nan_to_num(0.0).long()
-        flat = i if flat is None else flat * size + i
-    batch, channels = input.shape[:2]
-    at = flat.reshape(batch, 1, -1).expand(batch, channels, flat[0].numel())
-    values = input.reshape(batch, channels, -1).gather(2, at)
-    return values.reshape(batch, channels, *flat.shape[1:]) * ok.unsqueeze(1).to(input.dtype)
-
-
-def _sample_linear(input, at, sizes):
-    """The weighted corners around each position."""
-    low = [t.detach().floor() for t in at]
-    part = [t - i for t, i in zip(at, low, strict=True)]
-    result = 0
-    for corner in range(2 ** len(sizes)):
-        bits = [corner >> k & 1 for k in range(len(sizes))]
-        weight = 1
-        for p, bit in zip(part, bits, strict=True):
-            weight = weight * (p if bit else 1 - p)
-        values = _fetch(input, [i + bit for i, bit in zip(low, bits, strict=True)], sizes)
-        result = result + values * weight.unsqueeze(1)
-    return result
-
-
-def _cubic_weights(t):
-    """Keys' weights (a = -0.75) of the four elements around a place ``t`` past the second."""
-    a = -0.75
-
-    def near(x):
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x):
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return far(t + 1), near(t), near(1 - t), far(2 - t)
-
-
-def _sample_cubic(input, at, sizes, padding_mode, align_corners):
-    """The weighted 4 x 4 elements around each position; the padding applies to each of them."""
-    low = [t.detach().floor() for t in at]
-    weights = [_cubic_weights(t - i) for t, i in zip(at, low, strict=True)]
-    result = 0
-    for j in range(4):
-        row = _bounded(low[0] + (j - 1), sizes[0], padding_mode, align_corners)
-        for k in range(4):
-            column = _bounded(low[1] + (k - 1), sizes[1], padding_mode, align_corners)
-            weight = weights[0][j] * weights[1][k]
-            result = result + _fetch(input, [row, column], sizes) * weight.unsqueeze(1)
-    return result
+    def forward(xp, g, x, grid, mode, padding, align_corners, to_input, to_grid):
+        how = mode, padding, align_corners
+        return spread_out(xp, g, x, grid, how, to_input, to_grid)
 
 
 def _check_grid(input, grid, mode):
@@ -174,27 +123,17 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     return _sample(input, grid, mode, padding_mode, align_corners)
 
 
-def _sample(input, grid, mode, padding_mode, align_corners):
-    sizes = tuple(input.shape[2:])
-    n = len(sizes)
-    at = [
-        _unnormalized(grid[..., n - 1 - i], sizes[i], align_corners) for i in range(n)
-    ]  # x comes first in a grid
-    if mode == "bicubic":
-        return _sample_cubic(input, at, sizes, padding_mode, align_corners)
-    at = [_bounded(t, size, padding_mode, align_corners) for t, size in zip(at, sizes, strict=True)]
-    if mode == "nearest":
-        nothing = grid[..., 0].nan_to_num(0.0) * 0  # gives the grid PyTorch's gradient, zero
-        values = _fetch(input, [t.detach().round() for t in at], sizes)
-        return values + nothing.unsqueeze(1)
-    return _sample_linear(input, at, sizes)
-
-
 def _sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     """The form with numbers for modes that torch.grid_sampler has."""
     mode, padding = INTERPOLATIONS[interpolation_mode], PADDINGS[padding_mode]
     _check_grid(input, grid, mode)
     return _sample(input, grid, mode, padding, align_corners)
+
+
+def _sample(input, grid, mode, padding, align_corners):
+    if input.is_cuda:
+        return GridSampler.call(input, grid, mode, padding, bool(align_corners), input.dim() - 2)
+    return sample(input, grid, mode, padding, align_corners)
 
 
 @public("torch", out=False, aliases=("grid_sampler_2d", "grid_sampler_3d"))
@@ -209,13 +148,52 @@ def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     return _sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
-def _axis(theta, count, align_corners):
-    """``count`` places within [-1, 1]: at its ends, or at the centres of as many cells."""
-    if count <= 1:
-        return theta.detach().new_zeros(count)
-    steps = theta.detach().new_ones(count).cumsum(0) - 1
-    ends = steps * (2 / (count - 1)) - 1
-    return ends if align_corners else ends * ((count - 1) / count)
+def _base(xp, sizes, align_corners, dtype):
+    """(points, dims + 1): the places (x, y, ..., 1) of a grid that nothing moves."""
+    axes = []
+    for count in sizes:  # within [-1, 1]: from end to end, or at the centres of as many cells
+        if count <= 1:
+            axes.append(xp.zeros(count, dtype))
+            continue
+        ends = xp.arange(count, dtype=dtype) * dtype.type(2 / (count - 1)) - dtype.type(1)
+        axes.append(ends if align_corners else ends * dtype.type((count - 1) / count))
+    places = xp.meshgrid(*axes, indexing="ij")[::-1]
+    return xp.stack([*places, xp.ones(sizes, dtype)], -1).reshape(-1, len(sizes) + 1)
+
+
+class AffineGridGenerator(Op):
+    """The grid (N, *sizes, dims) of affine maps (N, dims, dims + 1)."""
+
+    tensors = ("theta",)
+    promote = "keep"
+    half = "widen"
+    public = ()
+    linear = True
+
+    def forward(xp, theta, sizes, align_corners):
+        base = _base(xp, sizes, align_corners, theta.dtype)
+        made = xp.matmul(base, xp.swapaxes(theta, 1, 2))
+        return made.reshape(len(theta), *sizes, len(sizes))
+
+    def vjp(g, sizes, align_corners):
+        return AffineGridBackward.call(g, sizes, align_corners)
+
+
+class AffineGridBackward(Op):
+    """The transpose of ``AffineGridGenerator``."""
+
+    tensors = ("grad",)
+    promote = "keep"
+    half = "widen"
+    public = ()
+    linear = True
+
+    def forward(xp, g, sizes, align_corners):
+        base, dims = _base(xp, sizes, align_corners, g.dtype), len(sizes)
+        return xp.matmul(xp.swapaxes(g.reshape(len(g), len(base), dims), 1, 2), base)
+
+    def vjp(g, sizes, align_corners):
+        return AffineGridGenerator.call(g, sizes, align_corners)
 
 
 @public("torch", out=False)
@@ -228,16 +206,8 @@ def affine_grid_generator(theta, size, align_corners):
     tensor([[[[-1.,  0.],
               [ 1.,  0.]]]])
     """
-    sizes = tuple(size[2:])
-    n = len(sizes)
-    axes = []
-    for i, count in enumerate(sizes):
-        shape = [1] * n
-        shape[i] = count
-        axes.append(_axis(theta, count, align_corners).reshape(shape).expand(sizes))
-    ones = theta.detach().new_ones(sizes)
-    base = Stack.call([*reversed(axes), ones], -1).reshape(-1, n + 1)
-    return base.matmul(theta.transpose(1, 2)).reshape(size[0], *sizes, n)
+    made = AffineGridGenerator.call(theta, tuple(size[2:]), bool(align_corners))
+    return made.reshape(size[0], *size[2:], len(size) - 2)
 
 
 @public("nn.functional", out=False)
