@@ -68,6 +68,9 @@ PyObject *behind(PyObject *front);                              // the Python fu
 
 bool add_cell(PyObject *module);
 bool add_create(PyObject *module);
+bool add_facts(PyObject *module);
+bool add_grid(PyObject *module);
+bool add_quotients(PyObject *module);
 bool add_front(PyObject *module);
 bool add_engine(PyObject *module);
 

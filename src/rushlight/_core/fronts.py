@@ -38,6 +38,7 @@ if C is not None:
     )
 
     C.set_defaults(vars(dtypes), "_default", dtypes.float32, devices._default, devices.CPU)
+    C.know_facts(dtypes.BY_NUMPY, devices.CPU, devices.strided)
 
 
 def quick(name: str) -> Callable:
@@ -45,6 +46,21 @@ def quick(name: str) -> Callable:
     csrc/create.cpp.
     """
     return (lambda function: function) if C is None else partial(C.front_of, name)
+
+
+def fact(function: Callable) -> Any:
+    """A front before a method that says something of a tensor, of this name in csrc/facts.cpp."""
+    return function if C is None else C.fact(function.__name__, function)
+
+
+def attach(name: str, attribute: property) -> None:
+    """Give Tensor an attribute; csrc/facts.cpp answers where it knows the name."""
+    setattr(tensor.Tensor, name, attribute if C is None else C.attribute(name, attribute))
+
+
+for _name, _attribute in list(vars(tensor.Tensor).items()):
+    if type(_attribute) is property:
+        attach(_name, _attribute)
 
 
 def like(front: Any) -> Callable:

@@ -19,7 +19,8 @@ SAME = (
     "softshrink_backward", "threshold", "hardtanh_backward", "mish",
     "mish_backward", "softplus", "softplus_backward", "logsigmoid", "logsigmoid_backward",
     "sqrt_backward", "rsqrt", "rsqrt_backward", "reciprocal_backward", "silu_backward",
-    "larger_backward", "smaller_backward", "quotient_backward", "addcmul", "addcdiv",
+    "larger_backward", "smaller_backward", "quotient_backward", "addcmul", "addcdiv", "remainder",
+    "floor_divide", "fmod", "logaddexp", "xlogy", "sign", "lerp",
 )  # fmt: skip
 
 
@@ -123,6 +124,11 @@ if C is not None:
     POWERS = {2: lambda x: C.mul(x, x), 3: C.cube, 0.5: ROOT, -0.5: C.rsqrt, -1: INVERSE}
 
 
+def div_rounded(x: Any, y: Any, rounding_mode: str) -> Any:
+    """Rounded down; towards zero it is the reference's."""
+    return C.floor_divide(x, y) if rounding_mode == "floor" else NotImplemented
+
+
 def register() -> None:
     """Enter each kernel under its op's name. Called once, before the records are made."""
     for name in SAME:
@@ -140,5 +146,6 @@ def register() -> None:
         sub_scaled,
         pow,
         pow_backward,
+        div_rounded,
     ):
         kernel(function.__name__, function)

@@ -1,9 +1,20 @@
 """Sampling at the points of a grid, and grids of affine maps."""
 
 import warnings
+from itertools import product
+from math import prod
+from typing import Any
 
-from rushlight._core.op import public
+import numpy as np
+
+from rushlight._core import fronts
+from rushlight._core.extension import C
+from rushlight._core.op import Op, grad_enabled, public
+from rushlight._core.state import S
+from rushlight._core.tensor import PLAIN, wrap
 from rushlight._ops.join import Stack
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
@@ -32,71 +43,139 @@ def _bounded(t, size, padding_mode, align_corners):
     return t if padding_mode == "zeros" else t.clamp(0, size - 1)
 
 
-def _inside(index, sizes):
-    """1.0 where every index lies within the input, and the indices made safe."""
-    ok = None
-    safe = []
+def _places(index, sizes):
+    """The elements at whole positions as one index each (N, 1, points), those outside made safe,
+    and which are inside (N, 1, *out)."""
+    inside = flat = None
     for i, size in zip(index, sizes, strict=True):
         within = (i >= 0) & (i <= size - 1)
-        ok = within if ok is None else ok & within
-        safe.append(i.clamp(0, size - 1))
-    return ok, safe
-
-
-def _fetch(input, index, sizes):
-    """The elements of ``input`` (N, C, *sizes) at whole positions (N, *out), zero outside: (N, C,
-    *out)."""
-    ok, safe = _inside(index, sizes)
-    flat = None
-    for i, size in zip(safe, sizes, strict=True):
-        i = i.nan_to_num(0.0).long()
+        inside = within if inside is None else inside & within
+        i = i.clamp(0, size - 1).nan_to_num(0.0).long()
         flat = i if flat is None else flat * size + i
-    batch, channels = input.shape[:2]
-    at = flat.reshape(batch, 1, -1).expand(batch, channels, flat[0].numel())
-    values = input.reshape(batch, channels, -1).gather(2, at)
-    return values.reshape(batch, channels, *flat.shape[1:]) * ok.unsqueeze(1).to(input.dtype)
+    return flat.reshape(flat.shape[0], 1, -1), inside.unsqueeze(1)
 
 
-def _sample_linear(input, at, sizes):
-    """The weighted corners around each position."""
-    low = [t.detach().floor() for t in at]
-    part = [t - i for t, i in zip(at, low, strict=True)]
-    result = 0
-    for corner in range(2 ** len(sizes)):
-        bits = [corner >> k & 1 for k in range(len(sizes))]
-        weight = 1
-        for p, bit in zip(part, bits, strict=True):
-            weight = weight * (p if bit else 1 - p)
-        values = _fetch(input, [i + bit for i, bit in zip(low, bits, strict=True)], sizes)
-        result = result + values * weight.unsqueeze(1)
-    return result
-
-
-def _cubic_weights(t):
-    """Keys' weights (a = -0.75) of the four elements around a place ``t`` past the second."""
+def _cubic(t):
+    """Keys' weights (a = -0.75) of the four elements around a place ``t`` past the second, and
+    their slopes."""
     a = -0.75
 
-    def near(x):
-        return ((a + 2) * x - (a + 3)) * x * x + 1
+    def near(x, sign):
+        slope = (3 * (a + 2) * x - 2 * (a + 3)) * x
+        return ((a + 2) * x - (a + 3)) * x * x + 1, slope * sign
 
-    def far(x):
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    def far(x, sign):
+        slope = (3 * a * x - 10 * a) * x + 8 * a
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a, slope * sign
 
-    return far(t + 1), near(t), near(1 - t), far(2 - t)
+    return far(t + 1, 1), near(t, 1), near(1 - t, -1), far(2 - t, -1)
 
 
-def _sample_cubic(input, at, sizes, padding_mode, align_corners):
-    """The weighted 4 x 4 elements around each position; the padding applies to each of them."""
-    low = [t.detach().floor() for t in at]
-    weights = [_cubic_weights(t - i) for t, i in zip(at, low, strict=True)]
-    result = 0
-    for j in range(4):
-        row = _bounded(low[0] + (j - 1), sizes[0], padding_mode, align_corners)
-        for k in range(4):
-            column = _bounded(low[1] + (k - 1), sizes[1], padding_mode, align_corners)
-            weight = weights[0][j] * weights[1][k]
-            result = result + _fetch(input, [row, column], sizes) * weight.unsqueeze(1)
-    return result
+def _line(t, size, mode, padding_mode, align_corners):
+    """The elements of one dimension that positions read: whole positions, weights, and what these
+    change by with the coordinate in the grid."""
+    scale = (size - 1) / 2 if align_corners else size / 2
+    if mode == "bicubic":
+        low = t.detach().floor()
+        found = enumerate(_cubic(t - low))
+        whole = [_bounded(low + (k - 1), size, padding_mode, align_corners) for k in range(4)]
+        return [(whole[k], weight, slope * scale) for k, (weight, slope) in found]
+    steep = _steepness(t.detach(), size, padding_mode, align_corners) * scale
+    t = _bounded(t, size, padding_mode, align_corners)
+    if mode == "nearest":
+        return [(t.detach().round(), None, None)]
+    low = t.detach().floor()
+    return [(low, 1 - (t - low), -steep), (low + 1, t - low, steep)]
+
+
+def _steepness(t, size, padding_mode, align_corners):
+    """What a position changes by, after the padding mode, with the position before it."""
+    if padding_mode == "zeros":
+        return t * 0 + 1
+    slope = t * 0 + 1
+    if padding_mode == "reflection":
+        low, span = (0.0, size - 1) if align_corners else (-0.5, size)
+        distance = t - low
+        even = (distance.abs() / (span or 1)).floor().remainder(2) == 0
+        slope = slope.where(even == (distance >= 0), -slope)
+        t = _reflected(t, size, align_corners)
+    return slope * ((t > 0) & (t < size - 1))
+
+
+def _lines(grid, sizes, mode, padding_mode, align_corners):
+    """For each dimension, slowest first, what positions read; in a grid x comes first."""
+    n = len(sizes)
+    return [
+        _line(
+            _unnormalized(grid[..., n - 1 - i], sizes[i], align_corners),
+            sizes[i],
+            mode,
+            padding_mode,
+            align_corners,
+        )
+        for i in range(n)
+    ]
+
+
+def _gradients(g, input, grid, mode, padding_mode, align_corners):
+    """Those of ``input`` and ``grid``."""
+    sizes = tuple(input.shape[2:])
+    flat, gradient = input.flatten(2), g.flatten(2)
+    to_input, slopes = flat * 0, [grid[..., 0].nan_to_num(0.0) * 0] * len(sizes)
+    for tap in product(*_lines(grid, sizes, mode, padding_mode, align_corners)):
+        at, inside = _places([whole for whole, _, _ in tap], sizes)
+        at = at.expand(*flat.shape[:2], at.shape[2])
+        weights = [weight for _, weight, _ in tap]
+        part = g * inside
+        if mode != "nearest":
+            values = (part * flat.gather(2, at).reshape(g.shape)).sum(1)
+            for d in range(len(sizes)):
+                rest = prod([weights[e] for e in range(len(sizes)) if e != d], start=tap[d][2])
+                slopes[d] = slopes[d] + values * rest
+            part = part * prod(weights).unsqueeze(1)
+        to_input = to_input.scatter_add(2, at, part.reshape(gradient.shape))
+    return to_input.reshape(input.shape), Stack.call(list(reversed(slopes)), -1)
+
+
+def _sampler_name(node):
+    return f"GridSampler{len(node.shape) - 2}DBackward0"
+
+
+class GridSample(Op):
+    """Sampling by one kernel; the operators of :func:`_sample` are its reference."""
+
+    tensors = ("input", "grid")
+    promote = "keep"
+    numbers = False
+    public = ()
+    grad_name = _sampler_name
+
+    def forward(xp, x, grid, mode, padding_mode, align_corners=None):
+        return _sample(wrap(x), wrap(grid), mode, padding_mode, align_corners)._data
+
+    def vjp(g, input, grid, mode, padding_mode, align_corners, need):
+        if grad_enabled():  # to be differentiated again: by operators
+            return _gradients(g, input, grid, mode, padding_mode, align_corners)
+        wanted = tuple([bool(n) for n in need])
+        return tuple(
+            GridSampleBackward.call(g, input, grid, mode, padding_mode, align_corners, wanted)
+        )
+
+
+class GridSampleBackward(Op):
+    """The gradients of what was sampled and of where, those that are wanted."""
+
+    tensors = ("grad", "input", "grid")
+    outputs = ("to_input", "to_grid")
+    named = False
+    promote = "keep"
+    numbers = False
+    public = ()
+    differentiable = False  # GridSample takes operators where it will be differentiated again
+
+    def forward(xp, g, x, grid, mode, padding_mode, align_corners, wanted):
+        found = _gradients(wrap(g), wrap(x), wrap(grid), mode, padding_mode, align_corners)
+        return tuple([t._data if w else None for t, w in zip(found, wanted, strict=True)])
 
 
 def _check_grid(input, grid, mode):
@@ -140,6 +219,7 @@ def _name(t):
 
 
 @public("nn.functional", out=False)
+@fronts.before(GridSample, kernel="grid_sample", accept=FLOATS, same=3, by_name=True)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """grid_sample(input, grid, mode='bilinear', padding_mode='zeros', align_corners=None) -> Tensor
 
@@ -170,31 +250,37 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             stacklevel=3,
         )
         align_corners = False
-    _check_grid(input, grid, mode)
-    return _sample(input, grid, mode, padding_mode, align_corners)
+    return _sampled(input, grid, mode, padding_mode, align_corners)
 
 
 def _sample(input, grid, mode, padding_mode, align_corners):
+    """By operators: the elements that each position reads, with their weights."""
     sizes = tuple(input.shape[2:])
-    n = len(sizes)
-    at = [
-        _unnormalized(grid[..., n - 1 - i], sizes[i], align_corners) for i in range(n)
-    ]  # x comes first in a grid
-    if mode == "bicubic":
-        return _sample_cubic(input, at, sizes, padding_mode, align_corners)
-    at = [_bounded(t, size, padding_mode, align_corners) for t, size in zip(at, sizes, strict=True)]
-    if mode == "nearest":
-        nothing = grid[..., 0].nan_to_num(0.0) * 0  # gives the grid PyTorch's gradient, zero
-        values = _fetch(input, [t.detach().round() for t in at], sizes)
-        return values + nothing.unsqueeze(1)
-    return _sample_linear(input, at, sizes)
+    flat, shape = input.flatten(2), (*input.shape[:2], *grid.shape[1:-1])
+    result: Any = 0
+    for tap in product(*_lines(grid, sizes, mode, padding_mode, align_corners)):
+        at, inside = _places([whole for whole, _, _ in tap], sizes)
+        values = flat.gather(2, at.expand(*shape[:2], at.shape[2])).reshape(shape)
+        values = values * inside.to(input.dtype)
+        if mode == "nearest":  # the grid has a gradient in PyTorch, zero
+            return values + (grid[..., 0].nan_to_num(0.0) * 0).unsqueeze(1)
+        result = result + values * prod([weight for _, weight, _ in tap]).unsqueeze(1)
+    return result
+
+
+def _sampled(input, grid, mode, padding_mode, align_corners):
+    """By the kernel where there is one."""
+    _check_grid(input, grid, mode)
+    plain = type(input) in PLAIN and type(grid) in PLAIN and not S.special
+    if plain and C is not None and type(input._data) is np.ndarray and input._data.dtype in FLOATS:
+        return GridSample.call(input, grid, mode, padding_mode, align_corners)
+    return _sample(input, grid, mode, padding_mode, align_corners)
 
 
 def _sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     """The form with numbers for modes that torch.grid_sampler has."""
     mode, padding = INTERPOLATIONS[interpolation_mode], PADDINGS[padding_mode]
-    _check_grid(input, grid, mode)
-    return _sample(input, grid, mode, padding, align_corners)
+    return _sampled(input, grid, mode, padding, align_corners)
 
 
 @public("torch", out=False, aliases=("grid_sampler_2d", "grid_sampler_3d"))

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, fronts
 from rushlight._core.cuda_switches import switches
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
@@ -37,6 +37,7 @@ def is_storage(obj, /):
 
 
 @public("torch", out=False)
+@fronts.fact
 def is_floating_point(input):
     """is_floating_point(input) -> bool
 
@@ -49,6 +50,7 @@ def is_floating_point(input):
 
 
 @public("torch", out=False)
+@fronts.fact
 def is_complex(input):
     """is_complex(input) -> bool
 
@@ -87,6 +89,7 @@ def is_same_size(input, other):
 
 
 @public("torch", out=False)
+@fronts.fact
 def numel(input):
     """numel(input) -> int
 
