@@ -565,6 +565,35 @@ PyObject *front_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
   return (PyObject *)f;
 }
 
+bool among_names(PyObject *names, PyObject *name) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
+    if (PyTuple_GET_ITEM(names, i) == name || !PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name)) return true;
+  return false;
+}
+
+// What a wrapper does when there is nothing to wrap: no mode, where it asks for one, and none of its names.
+PyObject *call_through(PyObject *self, PyObject *const *args, size_t flags, PyObject *keywords) {
+  Front *f = (Front *)self;
+  PyObject *function = f->varargs && special() ? f->python : f->kernel;
+  for (Py_ssize_t i = 0; keywords && i < PyTuple_GET_SIZE(keywords); i++)
+    if (among_names(f->names, PyTuple_GET_ITEM(keywords, i))) function = f->python;
+  return PyObject_Vectorcall(function, args, flags, keywords);
+}
+
+// through(wrapper, function, names, modes) -> a front of the wrapper: it calls the function itself unless one of the names
+// is given or, with `modes`, a mode is active
+PyObject *through(PyObject *, PyObject *args) {
+  PyObject *wrapper, *function, *names;
+  int modes;
+  if (!PyArg_ParseTuple(args, "OOO!p", &wrapper, &function, &PyTuple_Type, &names, &modes)) return nullptr;
+  Front *f = (Front *)stand_before(wrapper, call_through);
+  if (!f) return nullptr;
+  f->kernel = Py_NewRef(function);
+  f->names = Py_NewRef(names);
+  f->varargs = modes;
+  return (PyObject *)f;
+}
+
 PyObject *get(PyObject *self, PyObject *object, PyObject *) {
   return object && object != Py_None ? PyMethod_New(self, object) : Py_NewRef(self);
 }
@@ -610,6 +639,7 @@ PyType_Spec spec = {"rushlight._C.Front", sizeof(Front), 0,
 
 PyMethodDef methods[] = {
     {"front", front, METH_VARARGS, "front(python, op, ...) -> callable\n\nA native front of a Python entry: see entries.front."},
+    {"through", through, METH_VARARGS, "through(wrapper, function, names, modes) -> a front of the wrapper"},
     {"front_like", (PyCFunction)(void (*)(void))front_like, METH_FASTCALL, "front_like(front, python) -> a front of another function"},
     {nullptr},
 };

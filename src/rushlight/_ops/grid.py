@@ -150,7 +150,7 @@ class GridSample(Op):
     public = ()
     grad_name = _sampler_name
 
-    def forward(xp, x, grid, mode, padding_mode, align_corners=None):
+    def forward(xp, x, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
         return _sample(wrap(x), wrap(grid), mode, padding_mode, align_corners)._data
 
     def vjp(g, input, grid, mode, padding_mode, align_corners, need):
