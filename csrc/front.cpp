@@ -1,7 +1,7 @@
 // A front stands before a Python entry (_core/entries.py) and does the same for the usual call: plain tensors, arrays of
 // one accepted dtype, no `out`. Whatever else comes, errors too, it hands to the Python entry with the very arguments.
 #include "cell.h"
-
+#include "half.h"
 
 #include <cstddef>
 #include <initializer_list>
@@ -25,6 +25,9 @@ struct Front {
   PyObject *reference;  // reference(numpy, *arrays, *params); or null
   PyObject *finish;     // finish(op, tensors, params, result) where Python makes the result's tensors; or null
   PyObject *names, *defaults, *required;  // of the arguments, tuples
+  PyObject *half_kernel;  // half_kernel(*arrays, *params) for inputs of half precision; or null
+  PyObject *half[2];      // dtypes that are computed by way of float32
+  int halves;
   PyObject *accept[MOST + 8];
   PyObject *wide[8];    // dtypes next to which a Python float, or int, may stand
   PyObject *whole[8];
@@ -259,10 +262,76 @@ PyObject *finish(Front *f, PyObject *const *inputs, PyObject *const *arrays, PyO
   return t;
 }
 
+// The arrays of inputs of which some are of one half precision, and those that promotion concerns all are; null: not so.
+PyObject *half_arrays(Front *f, PyObject *const *values, PyObject **arrays) {
+  PyObject *half = nullptr;
+  for (int i = 0; i < f->count; i++) {
+    arrays[i] = Py_None;
+    if (values[i] == Py_None && f->optional >> i & 1 && i) continue;
+    PyObject *x = is_plain_tensor(values[i]) ? slot(values[i], cell.data) : nullptr;
+    if (!x || !PyArray_CheckExact(x)) return nullptr;
+    arrays[i] = x;
+    if (!among(f->half, f->halves, dtype_of(x))) {
+      if (f->same >> i & 1 || half_index(type_of(x)) >= 0) return nullptr;
+    } else if (half && dtype_of(x) != half) {
+      return nullptr;
+    } else {
+      half = dtype_of(x);
+    }
+  }
+  return half;
+}
+
+// float32 results in half precision; steals.
+PyObject *narrowed(PyObject *r, int type) {
+  if (!r || !PyArray_CheckExact(r) || type_of(r) != NPY_FLOAT32) return r;
+  PyObject *narrow = as_type(r, type);
+  Py_DECREF(r);
+  return narrow;
+}
+
+PyObject *by_floats(Front *f, PyObject **arrays, PyObject *half, PyObject *const *params) {
+  PyObject *wide[INPUTS];
+  int type = ((PyArray_Descr *)half)->type_num, n = 0;
+  for (; n < f->count; n++) {
+    bool is_half = arrays[n] != Py_None && dtype_of(arrays[n]) == half;
+    if (!(wide[n] = is_half ? as_type(arrays[n], NPY_FLOAT32) : Py_NewRef(arrays[n]))) break;
+  }
+  PyObject *r = n == f->count ? compute(f, wide, params) : nullptr;
+  drop(wide, n);
+  if (!r || !PyTuple_CheckExact(r)) return f->finish ? narrowed(r, type) : narrowed(as_array(r), type);
+  PyObject *results = PyTuple_New(PyTuple_GET_SIZE(r));
+  for (Py_ssize_t i = 0; results && i < PyTuple_GET_SIZE(r); i++) {
+    PyObject *made = narrowed(Py_NewRef(PyTuple_GET_ITEM(r, i)), type);
+    if (!made) Py_CLEAR(results);
+    else PyTuple_SET_ITEM(results, i, made);
+  }
+  Py_DECREF(r);
+  return results;
+}
+
+// Inputs of half precision: a kernel that takes them as they are, or the usual one by way of float32.
+PyObject *call_half(Front *f, PyObject *const *values) {
+  PyObject *arrays[INPUTS], *half = half_arrays(f, values, arrays), *stack[MOST + 1], *r = nullptr;
+  if (!half) return nullptr;
+  Held held(arrays, f->count);
+  if (f->half_kernel) {
+    for (int i = 0; i < f->total; i++) stack[1 + i] = i < f->count ? arrays[i] : values[i];
+    r = PyObject_Vectorcall(f->half_kernel, stack + 1, (size_t)f->total | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    if (!r && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
+    if (!r) return nullptr;
+    if (r == Py_NotImplemented) Py_CLEAR(r);
+  }
+  if (!r) r = by_floats(f, arrays, half, values + f->count);
+  if (!r) return nullptr;
+  if (f->finish && !PyArray_CheckExact(r)) return finish_in_python(f, values, r);
+  return finish(f, values, arrays, values + f->count, r);
+}
+
 // Null without an error: Python's entry takes the call.
 PyObject *call_plain(Front *f, PyObject *const *values) {
   PyObject *arrays[INPUTS];
-  if (!arrays_of(f, values, arrays)) return nullptr;
+  if (!arrays_of(f, values, arrays)) return f->halves ? call_half(f, values) : nullptr;
   Held held(arrays, f->count);
   PyObject *r = compute(f, arrays, values + f->count);
   if (!r) return nullptr;
@@ -510,14 +579,16 @@ PyObject *given_or_null(PyObject *x) { return x == Py_None ? nullptr : Py_NewRef
 PyTypeObject *front_type;
 
 // front(python, op, kind, kernel, reference, finish, (names, defaults, required), (count, positional, varargs),
-//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta)
+//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta, (half dtypes, half kernel))
 PyObject *front(PyObject *, PyObject *args) {
   PyObject *python, *op, *kernel, *reference, *finish, *names, *defaults, *required, *accept, *wide, *whole;
   int kind, count, positional, varargs, differentiable, keeps_result, keeps_meta;
   unsigned same, optional;
-  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi", &python, &op, &kind, &kernel, &reference, &finish,
+  PyObject *half, *half_kernel;
+  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi(OO)", &python, &op, &kind, &kernel, &reference, &finish,
                         &PyTuple_Type, &names, &PyTuple_Type, &defaults, &PyTuple_Type, &required, &count, &positional,
-                        &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta))
+                        &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta, &half,
+                        &half_kernel))
     return nullptr;
   int total = (int)PyTuple_GET_SIZE(names);
   if (count > INPUTS || total > MOST || count < 1) return Py_NewRef(python);
@@ -546,7 +617,9 @@ PyObject *front(PyObject *, PyObject *args) {
   f->accepted = fill(accept, f->accept, MOST + 8);
   f->n_wide = fill(wide, f->wide, 8);
   f->n_whole = fill(whole, f->whole, 8);
-  if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0) Py_CLEAR(f);
+  f->halves = fill(half, f->half, 2);
+  f->half_kernel = given_or_null(half_kernel);
+  if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0 || f->halves < 0) Py_CLEAR(f);
   return (PyObject *)f;
 }
 
@@ -558,7 +631,9 @@ PyObject *front_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
   constexpr size_t head = offsetof(Front, vectorcall);
   memcpy((char *)f + head, (char *)like + head, sizeof(Front) - head);
   f->python = args[1];
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XINCREF(x);
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel})
+    Py_XINCREF(x);
+  for (int i = 0; i < f->halves; i++) Py_INCREF(f->half[i]);
   for (int i = 0; i < f->accepted; i++) Py_INCREF(f->accept[i]);
   for (int i = 0; i < f->n_wide; i++) Py_INCREF(f->wide[i]);
   for (int i = 0; i < f->n_whole; i++) Py_INCREF(f->whole[i]);
@@ -613,7 +688,9 @@ PyObject *repr(PyObject *self) { return PyObject_Repr(((Front *)self)->python); 
 
 void dealloc(PyObject *self) {
   Front *f = (Front *)self;
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XDECREF(x);
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel})
+    Py_XDECREF(x);
+  drop(f->half, f->halves);
   drop(f->accept, f->accepted);
   drop(f->wide, f->n_wide);
   drop(f->whole, f->n_whole);

@@ -16,6 +16,8 @@ import numpy as np
 
 from rushlight._core import device as devices
 from rushlight._core import dispatch, dtypes, return_types, tensor
+from rushlight._core.arguments import in_domain
+from rushlight._core.backend import half_kernels
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
@@ -116,7 +118,19 @@ def stand(
         op.differentiable,
         bool(op.keep_results),
         how[0],
+        halves_of(op, kind),
     )
+
+
+def halves_of(op: Record, kind: str) -> tuple:
+    """The dtypes of half precision that the front computes by way of float32, as
+    ``dispatch.compute`` does, and a kernel that takes them as they are.
+    """
+    by_floats = op.half == "widen" or (op.half == "float32" and op.promote in ("common", "float"))
+    if kind != "call" or not by_floats or op.check is not None:
+        return (), None
+    found = [d for d in dtypes.HALF if op.domain is None or in_domain(op, dtypes.BY_NUMPY[d])]
+    return tuple(found), half_kernels.get(op.name)
 
 
 def before(op: Any, kind: str = "call", kernel: str = "", **how: Any) -> Callable:

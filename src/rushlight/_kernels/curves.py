@@ -19,9 +19,11 @@ SAME = (
     "softshrink_backward", "threshold", "hardtanh_backward", "mish",
     "mish_backward", "softplus", "softplus_backward", "logsigmoid", "logsigmoid_backward",
     "sqrt_backward", "rsqrt", "rsqrt_backward", "reciprocal_backward", "silu_backward",
-    "larger_backward", "smaller_backward", "quotient_backward", "addcmul", "addcdiv", "remainder",
-    "floor_divide", "fmod", "logaddexp", "xlogy", "sign", "lerp",
+    "larger_backward", "smaller_backward", "quotient_backward", "addcmul", "addcdiv",
 )  # fmt: skip
+
+# Of csrc/quotients.cpp, which does not take half precision.
+WHOLE = ("remainder", "floor_divide", "fmod", "logaddexp", "xlogy", "sign", "lerp")
 
 
 def celu(x: Any, alpha: Any) -> Any:
@@ -131,7 +133,7 @@ def div_rounded(x: Any, y: Any, rounding_mode: str) -> Any:
 
 def register() -> None:
     """Enter each kernel under its op's name. Called once, before the records are made."""
-    for name in SAME:
+    for name in SAME + WHOLE:
         kernel(name, getattr(C, name))
     kernel("add_scaled", C.add_scaled_backward)
     for function in (
