@@ -96,6 +96,7 @@ static bool (*const families[])(PyObject *) = {
     add_norm,
     add_optim,
     add_outer,
+    add_points,
     add_pointwise,
     add_pool,
     add_quotients,

@@ -70,6 +70,7 @@ bool add_cell(PyObject *module);
 bool add_create(PyObject *module);
 bool add_facts(PyObject *module);
 bool add_grid(PyObject *module);
+bool add_points(PyObject *module);
 bool add_quotients(PyObject *module);
 bool add_front(PyObject *module);
 bool add_engine(PyObject *module);
