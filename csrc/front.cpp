@@ -28,6 +28,8 @@ struct Front {
   PyObject *half_kernel;  // half_kernel(*arrays, *params) for inputs of half precision; or null
   PyObject *half[2];      // dtypes that are computed by way of float32
   int halves;
+  PyObject *common;       // common(op, tensors) -> the dtype two inputs of different ones are computed in; or null
+  PyObject *mixed;        // what it answered, by what the inputs are
   PyObject *accept[MOST + 8];
   PyObject *wide[8];    // dtypes next to which a Python float, or int, may stand
   PyObject *whole[8];
@@ -328,10 +330,75 @@ PyObject *call_half(Front *f, PyObject *const *values) {
   return finish(f, values, arrays, values + f->count, r);
 }
 
+// What promotion looks at in an input: its dtype, and whether it has dimensions; -1: not for us.
+long nature(PyObject *t) {
+  if (PyBool_Check(t)) return -1;
+  if (PyFloat_CheckExact(t)) return 1;
+  if (PyLong_CheckExact(t)) return 2;
+  PyObject *x = is_plain_tensor(t) ? slot(t, cell.data) : nullptr;
+  if (!x || !PyArray_CheckExact(x) || half_index(type_of(x)) >= 0 || type_of(x) >= NPY_NTYPES_LEGACY) return -1;
+  return 4 + 2 * type_of(x) + (PyArray_NDIM((PyArrayObject *)x) > 0);
+}
+
+// The dtype two inputs of different ones are computed in (borrowed); null: Python's.
+PyObject *common_dtype(Front *f, PyObject *const *values) {
+  long first = nature(values[0]), second = nature(values[1]);
+  if (first < 0 || second < 0 || !usual_float()) return nullptr;
+  PyObject *key = PyLong_FromLong(first << 10 | second);
+  PyObject *found = key ? PyDict_GetItemWithError(f->mixed, key) : nullptr;
+  if (key && !found && !PyErr_Occurred()) {
+    PyObject *pair = PyTuple_Pack(2, values[0], values[1]);
+    PyObject *made = pair ? PyObject_CallFunctionObjArgs(f->common, f->op, pair, nullptr) : nullptr;
+    Py_XDECREF(pair);
+    if (made && !PyDict_SetItem(f->mixed, key, made)) found = made;
+    Py_XDECREF(made);  // the dictionary has it
+  }
+  Py_XDECREF(key);
+  return found && found != Py_None && among(f->accept, f->accepted, found) ? found : nullptr;
+}
+
+// An input as an array of this type, or a number next to floats as it is; a new reference.
+PyObject *converted(PyObject *t, int type, bool floats) {
+  if (is_plain_tensor(t)) {
+    PyObject *x = slot(t, cell.data);
+    return type_of(x) == type ? Py_NewRef(x) : as_type(x, type);
+  }
+  if (floats) return Py_NewRef(t);
+  int overflow = 1;
+  long long number = PyLong_CheckExact(t) ? PyLong_AsLongLongAndOverflow(t, &overflow) : 0;
+  PyObject *scalar = overflow ? nullptr : new_array(0, nullptr, NPY_INT64);
+  if (!scalar) return nullptr;
+  *data_of<int64_t>(scalar) = number;
+  PyObject *made = as_type(scalar, type);
+  Py_DECREF(scalar);
+  return made;
+}
+
+// Two inputs of different dtypes, one of which may be a number.
+PyObject *call_mixed(Front *f, PyObject *const *values) {
+  PyObject *d = common_dtype(f, values);
+  if (!d) return nullptr;
+  int type = ((PyArray_Descr *)d)->type_num;
+  PyObject *with[2], *arrays[2];
+  if (!(with[0] = converted(values[0], type, PyTypeNum_ISFLOAT(type)))) return nullptr;
+  if (!(with[1] = converted(values[1], type, PyTypeNum_ISFLOAT(type)))) {
+    Py_DECREF(with[0]);
+    return nullptr;
+  }
+  for (int i = 0; i < 2; i++) arrays[i] = is_plain_tensor(values[i]) ? slot(values[i], cell.data) : values[i];
+  Held held(arrays, 2);
+  PyObject *r = compute(f, with, values + 2);
+  drop(with, 2);
+  return r ? finish(f, values, arrays, values + 2, r) : nullptr;
+}
+
 // Null without an error: Python's entry takes the call.
 PyObject *call_plain(Front *f, PyObject *const *values) {
   PyObject *arrays[INPUTS];
-  if (!arrays_of(f, values, arrays)) return f->halves ? call_half(f, values) : nullptr;
+  if (!arrays_of(f, values, arrays)) {
+    PyObject *r = f->halves ? call_half(f, values) : nullptr;
+    return r || !f->common || PyErr_Occurred() ? r : call_mixed(f, values);
+  }
   Held held(arrays, f->count);
   PyObject *r = compute(f, arrays, values + f->count);
   if (!r) return nullptr;
@@ -344,7 +411,8 @@ PyObject *call_reflected(Front *f, PyObject *const *values) {
   PyObject *swapped[2] = {values[1], values[0]}, *arrays[2];
   if (!is_plain_tensor(values[0])) return nullptr;
   PyObject *y = slot(values[0], cell.data);
-  if (!y || !PyArray_CheckExact(y) || !among(f->wide, f->n_wide, dtype_of(y))) return nullptr;
+  if (!y || !PyArray_CheckExact(y)) return nullptr;
+  if (!among(f->wide, f->n_wide, dtype_of(y))) return f->common ? call_mixed(f, swapped) : nullptr;
   if (!PyFloat_CheckExact(values[1]) && !PyLong_CheckExact(values[1])) return nullptr;
   arrays[0] = values[1];
   arrays[1] = y;
@@ -579,16 +647,16 @@ PyObject *given_or_null(PyObject *x) { return x == Py_None ? nullptr : Py_NewRef
 PyTypeObject *front_type;
 
 // front(python, op, kind, kernel, reference, finish, (names, defaults, required), (count, positional, varargs),
-//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta, (half dtypes, half kernel))
+//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta, (half dtypes, half kernel), common)
 PyObject *front(PyObject *, PyObject *args) {
   PyObject *python, *op, *kernel, *reference, *finish, *names, *defaults, *required, *accept, *wide, *whole;
   int kind, count, positional, varargs, differentiable, keeps_result, keeps_meta;
   unsigned same, optional;
-  PyObject *half, *half_kernel;
-  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi(OO)", &python, &op, &kind, &kernel, &reference, &finish,
+  PyObject *half, *half_kernel, *common;
+  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi(OO)O", &python, &op, &kind, &kernel, &reference, &finish,
                         &PyTuple_Type, &names, &PyTuple_Type, &defaults, &PyTuple_Type, &required, &count, &positional,
                         &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta, &half,
-                        &half_kernel))
+                        &half_kernel, &common))
     return nullptr;
   int total = (int)PyTuple_GET_SIZE(names);
   if (count > INPUTS || total > MOST || count < 1) return Py_NewRef(python);
@@ -619,6 +687,8 @@ PyObject *front(PyObject *, PyObject *args) {
   f->n_whole = fill(whole, f->whole, 8);
   f->halves = fill(half, f->half, 2);
   f->half_kernel = given_or_null(half_kernel);
+  f->common = given_or_null(common);
+  f->mixed = common == Py_None ? nullptr : PyDict_New();
   if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0 || f->halves < 0) Py_CLEAR(f);
   return (PyObject *)f;
 }
@@ -631,7 +701,8 @@ PyObject *front_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
   constexpr size_t head = offsetof(Front, vectorcall);
   memcpy((char *)f + head, (char *)like + head, sizeof(Front) - head);
   f->python = args[1];
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel})
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel,
+                      f->common, f->mixed})
     Py_XINCREF(x);
   for (int i = 0; i < f->halves; i++) Py_INCREF(f->half[i]);
   for (int i = 0; i < f->accepted; i++) Py_INCREF(f->accept[i]);
@@ -688,7 +759,8 @@ PyObject *repr(PyObject *self) { return PyObject_Repr(((Front *)self)->python); 
 
 void dealloc(PyObject *self) {
   Front *f = (Front *)self;
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel})
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel,
+                      f->common, f->mixed})
     Py_XDECREF(x);
   drop(f->half, f->halves);
   drop(f->accept, f->accepted);

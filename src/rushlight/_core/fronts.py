@@ -119,7 +119,25 @@ def stand(
         bool(op.keep_results),
         how[0],
         halves_of(op, kind),
+        common if mixes(op, kind, same) else None,
     )
+
+
+def mixes(op: Record, kind: str, same: int) -> bool:
+    """May the front compute two inputs of different dtypes in their common one?"""
+    if kind not in ("call", "reflected") or len(op.arguments) != 2 or len(op.tensors) != 2:
+        return False
+    both = (same == 3 or kind == "reflected") and all(op.promotes)
+    return both and op.promote in ("common", "float") and op.check is None and not op.outputs
+
+
+def common(op: Record, pair: tuple) -> Any:
+    """The dtype in which ``dispatch.promote`` has two inputs computed; None if it refuses them."""
+    try:
+        dispatch.check_tensors(op, pair)
+        return dispatch.dtype_of(op, list(pair))
+    except Exception:  # whatever it is, the entry will say it
+        return None
 
 
 def halves_of(op: Record, kind: str) -> tuple:

@@ -34,66 +34,62 @@ def served(pickler: Any, tensor: Tensor) -> bool:
 
 def save_tensor(pickler: Any, tensor: Tensor) -> None:
     """Write the call of ``_rebuild_tensor_v2`` that gives the tensor."""
-    write = pickler.write
+    memo = pickler.memo
     storage = untyped_storage(tensor)
-    size, stride = tuple(tensor.size()), tensor.stride()
-    refer(pickler, rebuild._rebuild_tensor_v2)
-    write(pickle.MARK)
     persistent = pickler.table.describe_as(storage, tensor.dtype)
-    save_storage(pickler, persistent)
-    grad = pickle.NEWTRUE if tensor.requires_grad else pickle.NEWFALSE
-    write(whole(tensor.storage_offset()))
-    save_numbers(pickler, size)
-    save_numbers(pickler, stride)
-    write(grad)
+    size, stride = tuple(tensor.size()), tensor.stride()
     hooks: OrderedDict = OrderedDict()
-    refer(pickler, OrderedDict)
-    write(_EMPTY)
-    pickler.memoize(hooks)
-    write(pickle.TUPLE)
-    pickler.memoize((storage, hooks))  # stands for the tuple of arguments
-    write(pickle.REDUCE)
-    pickler.memoize(tensor)
-
-
-def save_storage(pickler: Any, persistent: tuple) -> None:
-    """Write a storage's persistent id."""
-    write = pickler.write
     word, kind, key, place, count = persistent
-    write(pickle.MARK)
-    refer(pickler, word)
-    refer(pickler, kind)
-    refer(pickler, key)
-    refer(pickler, place)
-    write(whole(count))
-    write(pickle.TUPLE)
-    pickler.memoize(persistent)
-    write(pickle.BINPERSID)
+    parts = [
+        reference(pickler, rebuild._rebuild_tensor_v2),
+        b"((",  # marks: the arguments, the persistent id
+        reference(pickler, word),
+    ]
+    if id(kind) not in memo:
+        pickler.write(b"".join(parts))  # before the class
+        parts = []
+    parts.append(reference(pickler, kind))
+    parts += [reference(pickler, key), reference(pickler, place), whole(count), pickle.TUPLE]
+    parts += [put(memo, persistent), pickle.BINPERSID, whole(tensor.storage_offset())]
+    parts += [numbers(memo, size), numbers(memo, stride)]
+    parts.append(pickle.NEWTRUE if tensor.requires_grad else pickle.NEWFALSE)
+    if id(OrderedDict) not in memo:
+        pickler.write(b"".join(parts))
+        parts = []
+    parts += [reference(pickler, OrderedDict), _EMPTY, put(memo, hooks)]
+    parts += [pickle.TUPLE, put(memo, (storage, hooks))]  # stands for the tuple of arguments
+    parts += [pickle.REDUCE, put(memo, tensor)]
+    pickler.write(b"".join(parts))
 
 
-def refer(pickler: Any, obj: Any) -> None:
-    """Write an object that was written before as a reference to it."""
+def put(memo: dict, obj: Any) -> bytes:
+    """Note what was written, so that it can be referred to."""
+    i = len(memo)
+    memo[id(obj)] = i, obj
+    return b"q%c" % i if i < 256 else pack("<cI", b"r", i)
+
+
+def reference(pickler: Any, obj: Any) -> bytes:
+    """The opcodes of an object: those of a reference, if it was written before. A function or a
+    class is written here and now."""
     found = pickler.memo.get(id(obj))
     if found is not None:
-        pickler.write(pickler.get(found[0]))
-    elif type(obj) is str:
+        i = found[0]
+        return b"h%c" % i if i < 256 else pack("<cI", b"j", i)
+    if type(obj) is str:
         text = obj.encode()
-        pickler.write(pickle.BINUNICODE + pack("<I", len(text)) + text)
-        pickler.memoize(obj)
-    else:
-        pickler.save(obj)
+        return pack("<cI", b"X", len(text)) + text + put(pickler.memo, obj)
+    pickler.save(obj)
+    return b""
 
 
-def save_numbers(pickler: Any, numbers: tuple) -> None:
-    """Write a tuple of whole numbers."""
-    n = len(numbers)
-    parts = b"".join([whole(i) for i in numbers])
+def numbers(memo: dict, given: tuple) -> bytes:
+    """The opcodes of a tuple of whole numbers."""
+    n = len(given)
+    parts = b"".join([whole(i) for i in given])
     if n > 3:
-        pickler.write(pickle.MARK + parts + pickle.TUPLE)
-    else:
-        pickler.write(parts + _TUPLES[n])
-    if n:
-        pickler.memoize(numbers)
+        return pickle.MARK + parts + pickle.TUPLE + put(memo, given)
+    return parts + _TUPLES[n] + put(memo, given) if n else _TUPLES[0]
 
 
 def whole(n: int) -> bytes:
