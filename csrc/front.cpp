@@ -343,7 +343,7 @@ long nature(PyObject *t) {
 // The dtype two inputs of different ones are computed in (borrowed); null: Python's.
 PyObject *common_dtype(Front *f, PyObject *const *values) {
   long first = nature(values[0]), second = nature(values[1]);
-  if (first < 0 || second < 0 || !usual_float()) return nullptr;
+  if (first < 0 || second < 0 || (first < 4 && second < 4) || !usual_float()) return nullptr;
   PyObject *key = PyLong_FromLong(first << 10 | second);
   PyObject *found = key ? PyDict_GetItemWithError(f->mixed, key) : nullptr;
   if (key && !found && !PyErr_Occurred()) {

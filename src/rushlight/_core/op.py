@@ -594,6 +594,12 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
     return C.through(shown, function, (*(("out",) if out else ()), *renamed), False)
 
 
+def on_tensors(function: Callable, arrays: tuple, *params: Any) -> Any:
+    """What a function on tensors makes of arrays, as arrays: a reference made of operators."""
+    made = function(*[wrap(a) for a in arrays], *params)
+    return tuple([t._data for t in made]) if type(made) is tuple else made._data
+
+
 __all__ = [
     "OPS",
     "PUBLIC",
@@ -606,6 +612,7 @@ __all__ = [
     "View",
     "conj",
     "grad_enabled",
+    "on_tensors",
     "public",
     "ufunc",
 ]

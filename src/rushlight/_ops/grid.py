@@ -9,9 +9,9 @@ import numpy as np
 
 from rushlight._core import fronts
 from rushlight._core.extension import C
-from rushlight._core.op import Op, grad_enabled, public
+from rushlight._core.op import Op, grad_enabled, on_tensors, public
 from rushlight._core.state import S
-from rushlight._core.tensor import PLAIN, wrap
+from rushlight._core.tensor import PLAIN
 from rushlight._ops.join import Stack
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -151,7 +151,7 @@ class GridSample(Op):
     grad_name = _sampler_name
 
     def forward(xp, x, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
-        return _sample(wrap(x), wrap(grid), mode, padding_mode, align_corners)._data
+        return on_tensors(_sample, (x, grid), mode, padding_mode, align_corners)
 
     def vjp(g, input, grid, mode, padding_mode, align_corners, need):
         if grad_enabled():  # to be differentiated again: by operators
@@ -174,8 +174,8 @@ class GridSampleBackward(Op):
     differentiable = False  # GridSample takes operators where it will be differentiated again
 
     def forward(xp, g, x, grid, mode, padding_mode, align_corners, wanted):
-        found = _gradients(wrap(g), wrap(x), wrap(grid), mode, padding_mode, align_corners)
-        return tuple([t._data if w else None for t, w in zip(found, wanted, strict=True)])
+        found = on_tensors(_gradients, (g, x, grid), mode, padding_mode, align_corners)
+        return tuple([t if w else None for t, w in zip(found, wanted, strict=True)])
 
 
 def _check_grid(input, grid, mode):
@@ -272,7 +272,7 @@ def _sampled(input, grid, mode, padding_mode, align_corners):
     """By the kernel where there is one."""
     _check_grid(input, grid, mode)
     plain = type(input) in PLAIN and type(grid) in PLAIN and not S.special
-    if plain and C is not None and type(input._data) is np.ndarray and input._data.dtype in FLOATS:
+    if plain and C is not None and input.dtype.numpy in FLOATS and input.is_cpu:
         return GridSample.call(input, grid, mode, padding_mode, align_corners)
     return _sample(input, grid, mode, padding_mode, align_corners)
 

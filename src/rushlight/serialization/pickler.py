@@ -53,9 +53,7 @@ class StorageTable:
             storage, dtype, CLASSES[NAMES[dtype]], storage.nbytes() // dtype.itemsize
         )
 
-    def _noted(
-        self, storage: UntypedStorage, dtype: dtypes.dtype, cls: type, count: int
-    ) -> tuple:
+    def _noted(self, storage: UntypedStorage, dtype: dtypes.dtype, cls: type, count: int) -> tuple:
         address = storage.data_ptr()
         if address and self._seen_dtypes.setdefault(address, dtype) is not dtype:
             raise RuntimeError(
