@@ -1,4 +1,4 @@
-// Convolution of float32 and float64 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
+// Convolution of float32, float64 and bfloat16 arrays (N, C, and one to three dimensions), its transpose and the gradient of the filters:
 // what Python calls, and the choice of the way to compute each.
 #include "conv_drivers.h"
 #include "float_array.h"
@@ -67,8 +67,9 @@ constexpr size_t SMALL = 1 << 17;  // multiplications that one thread does in so
 // The forms for the arrays' type
 using Operation = void (*)(const ConvCall &, const float *, const float *, const float *, float *);
 using Operation64 = void (*)(const ConvCall &, const double *, const double *, const double *, double *);
+using Operation16 = void (*)(const ConvCall &, const uint16_t *, const uint16_t *, const uint16_t *, uint16_t *);
 PyObject *compute(const ConvCall &c, const FloatArray &a, const FloatArray &b, const FloatArray &bias, PyObject *out, Operation f32,
-                  Operation64 f64) {
+                  Operation64 f64, Operation16 bf16) {
   if (!out) return nullptr;
   const float *shift = bias.array ? bias.data() : nullptr;
   size_t work = c.samples * c.outputs * (c.channels / c.groups);
@@ -77,11 +78,16 @@ PyObject *compute(const ConvCall &c, const FloatArray &a, const FloatArray &b, c
   Py_BEGIN_ALLOW_THREADS
   if (a.type() == NPY_FLOAT32)
     f32(c, a.data(), b.data(), shift, data_of<float>(out));
+  else if (a.type() == bfloat16_type)
+    bf16(c, data_of<uint16_t>(a.array), data_of<uint16_t>(b.array), (const uint16_t *)shift, data_of<uint16_t>(out));
   else
     f64(c, data_of<double>(a.array), data_of<double>(b.array), (const double *)shift, data_of<double>(out));
   Py_END_ALLOW_THREADS
   return out;
 }
+
+// Is there a way for numbers of this type?
+bool served(const ConvCall &c, const FloatArray &x, bool back) { return x.type() != bfloat16_type || pairs_serve(c, back); }
 
 PyObject *unserved() { return PyErr_Occurred() ? nullptr : not_implemented(); }
 
@@ -137,7 +143,7 @@ void to_filters(const ConvCall &c, const float *g, const float *x, float *df) {
 // convolution(x, filters, bias, stride, padding, dilation, groups)
 PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  FloatArray x(args[0], true), filters(args[1], true), bias(args[2], true);
+  FloatArray x(args[0], true, true), filters(args[1], true, true), bias(args[2], true, true);
   if (!x.array || !filters.array || x.type() != filters.type() || x.ndim() < 3 || x.ndim() > 5 || filters.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
@@ -152,16 +158,16 @@ PyObject *convolution(PyObject *, PyObject *const *args, Py_ssize_t given) {
     if (!c.kernel[a] || have < reach) return not_implemented();
     c.out[a] = (have - reach) / c.stride[a] + 1;
   }
-  if (!fits(c, false) || filters.dim(1) * c.groups != c.channels) return not_implemented();
+  if (!fits(c, false) || !served(c, x, false) || filters.dim(1) * c.groups != c.channels) return not_implemented();
   if (!bias_fits(bias, args[2], c.outputs, x.type())) return unserved();
-  return compute(c, x, filters, bias, array_of(c.samples, c.outputs, c.out, n, x.type()), forward, columns_forward);
+  return compute(c, x, filters, bias, array_of(c.samples, c.outputs, c.out, n, x.type()), forward, columns_forward, pairs_forward);
 }
 
 // conv_transpose(x, filters, bias, shape, stride, padding, dilation, groups): from what a convolution gives to what it
 // takes, of that shape
 PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 8) return not_implemented();
-  FloatArray g(args[0], true), filters(args[1], true), bias(args[2], true);
+  FloatArray g(args[0], true, true), filters(args[1], true, true), bias(args[2], true, true);
   if (!g.array || !filters.array || g.type() != filters.type() || g.ndim() < 3 || g.ndim() > 5 || filters.ndim() != g.ndim()) return unserved();
   int n = g.ndim() - 2;
   ConvCall c;
@@ -179,16 +185,17 @@ PyObject *conv_transpose(PyObject *, PyObject *const *args, Py_ssize_t given) {
   }
   c.channels = shape[1];
   for (int i = 0; i < n; i++) c.in[3 - n + i] = shape[2 + i];
-  if (shape[0] != c.samples || filters.dim(0) != c.outputs || filters.dim(1) * c.groups != c.channels || !fits(c, true))
+  if (shape[0] != c.samples || filters.dim(0) != c.outputs || filters.dim(1) * c.groups != c.channels || !fits(c, true) ||
+      !served(c, g, true))
     return not_implemented();
   if (!bias_fits(bias, args[2], c.channels, g.type())) return unserved();
-  return compute(c, g, filters, bias, array_of(c.samples, c.channels, c.in, n, g.type()), to_input, columns_input);
+  return compute(c, g, filters, bias, array_of(c.samples, c.channels, c.in, n, g.type()), to_input, columns_input, pairs_input);
 }
 
 // conv_weight(g, x, shape, stride, padding, dilation, groups)
 PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
-  FloatArray g(args[0], true), x(args[1], true), none;
+  FloatArray g(args[0], true, true), x(args[1], true, true), none;
   if (!g.array || !x.array || g.type() != x.type() || x.ndim() < 3 || x.ndim() > 5 || g.ndim() != x.ndim()) return unserved();
   int n = x.ndim() - 2;
   ConvCall c;
@@ -204,7 +211,7 @@ PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
     if (v < 1) return unserved();
     c.kernel[3 - n + i] = (size_t)v;
   }
-  if (g.dim(0) != c.samples || !fits(c, false) ||
+  if (g.dim(0) != c.samples || !fits(c, false) || !served(c, x, false) ||
       PyLong_AsLong(PyTuple_GET_ITEM(args[2], 0)) != (long)c.outputs ||
       PyLong_AsLong(PyTuple_GET_ITEM(args[2], 1)) != (long)(c.channels / c.groups))
     return unserved();
@@ -212,7 +219,8 @@ PyObject *conv_weight(PyObject *, PyObject *const *args, Py_ssize_t given) {
   return compute(
       c, g, x, none, out,
       [](const ConvCall &c, const float *g, const float *x, const float *, float *df) { to_filters(c, g, x, df); },
-      [](const ConvCall &c, const double *g, const double *x, const double *, double *df) { columns_filters(c, g, x, df); });
+      [](const ConvCall &c, const double *g, const double *x, const double *, double *df) { columns_filters(c, g, x, df); },
+      pairs_filters);
 }
 
 #define METHOD(name, text) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, text}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace rushlight {
 
@@ -59,5 +60,28 @@ struct DepthwiseKernels {
                   float *out, size_t plane);
   void (*filter)(const Depthwise &d, const float *image, const float *g, float *sums);  // sums += ...
 };
+
+// The same for bfloat16, see conv_bfloat16.cpp: what is multiplied are pairs of numbers, summed in float32.
+struct ConvPairs {
+  size_t vector, block;
+  // to[map[j] * step + i] = the pair of from[i * row + j] and from[i * row + other + j], for j < n (map null: j); those of
+  // i >= whole have no second number. Zeros may follow the last i, up to a whole vector.
+  void (*pair)(const uint16_t *from, size_t row, size_t other, size_t pairs, size_t whole, size_t n, uint32_t *to, size_t step,
+               const size_t *map);
+  // to[j * step + i] = the pair of from[i * plane + 2 j] and its neighbour, for 2 j < n; the last of an odd n has none.
+  void (*neighbours)(const uint16_t *from, size_t plane, size_t lanes, size_t n, uint32_t *to, size_t step);
+  // to[i * plane + j] = from[j * step + i] + bias[i], rounded, for i < lanes and j < n.
+  void (*separate)(const float *from, size_t step, size_t lanes, size_t n, uint16_t *to, size_t plane, const float *bias);
+  // A line of `stride` phases, each `pitch` long: column j is at j % stride * pitch + j / stride. Columns [before, before + n)
+  // are those of from, the others 0. What follows the line, up to a whole vector, is overwritten.
+  void (*frame)(const uint16_t *from, size_t before, size_t n, size_t pitch, size_t stride, uint16_t *to);
+  void (*product)(const uint32_t *image, const size_t *places, size_t pixels, const Taps &taps, const uint32_t *panel,
+                  size_t width, float *out, const size_t *to);
+  // sums[r, width] += over p, the pair that begins at image[offsets[r] + places[p]] times gradients[p, width]. single: the
+  // first of the pair only, whatever the second is.
+  void (*outer)(const uint16_t *image, const size_t *places, size_t pairs, bool single, const size_t *offsets, size_t rows,
+                const uint32_t *gradients, size_t width, float *sums);
+};
+const ConvPairs *bfloat16_conv();  // null: this CPU does not multiply them
 
 }  // namespace rushlight

@@ -4,6 +4,7 @@
 #include "blocks.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <vector>
 
@@ -76,6 +77,13 @@ void pointwise_input(const ConvCall &c, const float *g, const float *filters, co
 void columns_forward(const ConvCall &c, const double *x, const double *filters, const double *bias, double *y);
 void columns_input(const ConvCall &c, const double *g, const double *filters, const double *bias, double *dx);
 void columns_filters(const ConvCall &c, const double *g, const double *x, double *df);
+
+// bfloat16 by pairs of numbers, where the CPU multiplies them and this is not a plain matrix product. back: the gradient of
+// the input is asked for.
+bool pairs_serve(const ConvCall &c, bool back);
+void pairs_forward(const ConvCall &c, const uint16_t *x, const uint16_t *filters, const uint16_t *bias, uint16_t *y);
+void pairs_input(const ConvCall &c, const uint16_t *g, const uint16_t *filters, const uint16_t *bias, uint16_t *dx);
+void pairs_filters(const ConvCall &c, const uint16_t *g, const uint16_t *x, const uint16_t *none, uint16_t *df);
 
 // Kernels of one element that meet only some elements of x: the convolution with steps of 1 of those, (samples, channels,
 // out); they are taken out of x, and put back where they were among zeros (or biases).

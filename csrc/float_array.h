@@ -6,15 +6,16 @@
 
 namespace rushlight {
 
-// `array` is null (without an error) for other types than float32 and, if asked for, float64. Owns a reference.
+// `array` is null (without an error) for other types than float32 and, if asked for, float64 and bfloat16. Owns a reference.
 struct FloatArray {
   PyObject *array = nullptr;
   FloatArray() = default;
-  explicit FloatArray(PyObject *x, bool doubles = false) {
+  explicit FloatArray(PyObject *x, bool doubles = false, bool halves = false) {
     if (!PyArray_CheckExact(x)) return;
     PyArrayObject *a = (PyArrayObject *)x;
     int type = PyArray_TYPE(a);
-    if ((type != NPY_FLOAT32 && !(doubles && type == NPY_FLOAT64)) || !PyArray_ISNOTSWAPPED(a)) return;
+    bool served = type == NPY_FLOAT32 || (doubles && type == NPY_FLOAT64) || (halves && type == bfloat16_type && type >= 0);
+    if (!served || !PyArray_ISNOTSWAPPED(a)) return;
     if (PyArray_ISCARRAY_RO(a)) {
       Py_INCREF(x);
       array = x;

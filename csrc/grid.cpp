@@ -78,7 +78,9 @@ template <typename T> struct Line {
 
 template <typename T> void line(const Sampling &s, T coordinate, size_t size, Line<T> &l) {
   T scale = s.align ? (T)(size - 1) / 2 : (T)size / 2;
-  T t = s.align ? (coordinate + 1) * scale : (coordinate + 1) * scale - (T)0.5;
+  T one = coordinate + 1, many = (T)size, t;  // rounded as PyTorch's CPU does
+  if (s.dims == 2) t = s.align ? one * scale : one * scale - (T)0.5;
+  else t = s.align ? one / 2 * (many - 1) : (one * many - 1) / 2;
   if (s.mode == CUBIC) {
     T low = std::floor(t), unused;
     cubic(t - low, l.weight, l.slope);
@@ -232,10 +234,11 @@ bool understood(PyObject *const *args, Sampling &s, npy_intp *dims) {
   return s.plane && s.points && s.batch && s.channels;
 }
 
+// grid_sample(x, grid, mode, padding, align, dims)
 PyObject *grid_sample(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Sampling s;
   npy_intp dims[5];
-  if (given != 5 || !understood(args, s, dims)) return not_implemented();
+  if (given != 6 || !understood(args, s, dims)) return not_implemented();
   PyObject *x = contiguous(args[0]), *grid = x ? contiguous(args[1]) : nullptr;
   PyObject *out = grid ? new_array(s.dims + 2, dims, type_of(x)) : nullptr;
   if (out && type_of(x) == NPY_FLOAT32) forward(s, data_of<float>(x), data_of<float>(grid), data_of<float>(out));
@@ -245,14 +248,14 @@ PyObject *grid_sample(PyObject *, PyObject *const *args, Py_ssize_t given) {
   return out;
 }
 
-// grid_sample_backward(g, x, grid, mode, padding, align, (x's gradient?, grid's?)) -> the two, or None
+// grid_sample_backward(g, x, grid, mode, padding, align, x's gradient?, grid's?) -> the two, or None
 PyObject *grid_sample_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Sampling s;
   npy_intp dims[5];
-  if (given != 7 || !understood(args + 1, s, dims) || !movable(args[0]) || type_of(args[0]) != type_of(args[1]) ||
-      !PyTuple_Check(args[6]) || size_of(args[0]) != s.batch * s.channels * s.points)
+  if (given != 8 || !understood(args + 1, s, dims) || !movable(args[0]) || type_of(args[0]) != type_of(args[1]) ||
+      size_of(args[0]) != s.batch * s.channels * s.points)
     return not_implemented();
-  bool first = PyTuple_GET_ITEM(args[6], 0) == Py_True, second = PyTuple_GET_ITEM(args[6], 1) == Py_True;
+  bool first = PyObject_IsTrue(args[6]) > 0, second = PyObject_IsTrue(args[7]) > 0;
   PyObject *g = contiguous(args[0]), *x = contiguous(args[1]), *grid = contiguous(args[2]), *a = nullptr, *b = nullptr;
   bool good = g && x && grid;
   if (good && first) good = (a = new_zeros(s.dims + 2, PyArray_DIMS((PyArrayObject *)x), type_of(x)));

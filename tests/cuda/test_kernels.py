@@ -268,3 +268,106 @@ def test_masked_fill(compiled, dtype, shape):
     there, expected = x.cuda(), x.masked_fill(scattered, 2)
     same(there.masked_fill_(scattered.cuda(), 2), expected, dtype)
     same(x.cuda().masked_fill(scattered.cuda(), 2), expected, dtype)
+
+
+def widened(function, dtype, *given, names=()):
+    """Results and gradients on the device are those that the CPU finds in float32 or float64."""
+    found = []
+    for there in (False, True):
+        NAMES.clear()
+        tensors = [t.cuda() if there else t if dtype.itemsize > 2 else t.float() for t in given]
+        tensors = [t.detach().requires_grad_() for t in tensors]
+        result = function(*tensors)
+        weights = torch.arange(result.numel()).reshape(result.shape).cos().to(dtype)
+        (result * weights.to(result)).sum().backward()
+        found.append([result, *[t.grad for t in tensors]])
+    for a, b in zip(found[1], found[0], strict=True):
+        assert a.dtype == dtype
+        same(a, b.to(dtype), dtype, 10)
+    assert set(names) <= set(NAMES)
+
+
+GRIDS = [
+    (mode, padding, align)
+    for mode in ("bilinear", "nearest", "bicubic")
+    for padding in ("zeros", "border", "reflection")
+    for align in (True, False)
+]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("how", GRIDS)
+def test_grid_sample(compiled, dtype, how):
+    torch.manual_seed(0)
+    mode, padding, align = how
+    taps = {"nearest": 1, "bilinear": 2, "bicubic": 4}[mode]
+    for size in ((5, 4), (1, 7), (3, 4, 2)):
+        dims = len(size)
+        if mode == "bicubic" and dims == 3:
+            continue
+        x = torch.randn(2, 6, *size).to(dtype)
+        grid = (torch.randn(2, *(3, 5, 2)[:dims], dims) * 1.5).to(dtype)
+        names = f"sample_{dims}_{taps}", f"spread_{dims}_{taps}"
+        widened(lambda x, g: F.grid_sample(x, g, mode, padding, align), dtype, x, grid, names=names)
+    here, there = grid.clone().requires_grad_(), x.cuda()  # one gradient of two; with gaps
+    there = there.transpose(0, 1).contiguous().transpose(0, 1)
+    if dims == 2 or mode != "bicubic":
+        found = F.grid_sample(there, here.cuda(), mode, padding, align).sum()
+        (g,) = torch.autograd.grad(found, here)
+        wide = here.detach() if dtype.itemsize > 2 else here.detach().float()
+        wide.requires_grad_()
+        F.grid_sample(x.to(wide.dtype), wide, mode, padding, align).sum().backward()
+        same(g, wide.grad.to(dtype), dtype, 10)
+
+
+@pytest.mark.parametrize("how", GRIDS)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_grid_sample_twice(compiled, how, dims):
+    mode, padding, align = how
+    if mode == "bicubic" and dims == 3:
+        pytest.skip("bicubic has two dimensions")
+    torch.manual_seed(0)
+    x = torch.randn(1, 2, 3, 4, 2).double()
+    x = x if dims == 3 else x[..., 0]
+    grid, found = torch.randn(1, *(2, 2, 1)[:dims], dims).double(), []
+    for device in ("cpu", "cuda"):
+        given = [t.to(device).detach().requires_grad_() for t in (x, grid)]
+        y = F.grid_sample(*given, mode, padding, align)
+        first = torch.autograd.grad((y * y).sum(), given, create_graph=True)
+        second = torch.autograd.grad(sum((g * g).sum() for g in first), given)
+        found.append([*first, *second])
+    for a, b in zip(found[1], found[0], strict=True):
+        same(a, b, torch.float64, 100)
+
+
+def test_points_that_are_nowhere(compiled):
+    far = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e20, -1e20, 9.0])
+    grid = torch.stack([far, far * 0.5], -1).reshape(1, 1, 6, 2).cuda()
+    x = torch.full((1, 1, 2, 2), float("inf"), device="cuda")
+    for mode in ("bilinear", "nearest", "bicubic"):  # nothing outside is read, or multiplied
+        assert F.grid_sample(x, grid, mode, align_corners=True).tolist() == [[[[0.0] * 6]]]
+    finite = torch.arange(4.0, device="cuda").reshape(1, 1, 2, 2)
+    for padding in ("border", "reflection"):
+        made = F.grid_sample(finite, grid, "nearest", padding, align_corners=False)
+        assert made.isfinite().all()
+
+
+def test_repeatable_gradients_of_grids(compiled):
+    torch.use_deterministic_algorithms(True)
+    try:
+        x, grid = torch.randn(1, 2, 3, 3), torch.randn(1, 4, 4, 2)
+        both(lambda x, g: F.grid_sample(x, g, align_corners=False), x, grid, names=("sample_2_2",))
+        assert detours.pop("add.at")
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size", [(2, 1, 3, 5), (2, 1, 1, 4), (1, 1, 2, 3, 4)])
+@pytest.mark.parametrize("align", [True, False])
+def test_affine_grid(compiled, dtype, size, align):
+    torch.manual_seed(0)
+    dims = len(size) - 2
+    theta = torch.randn(size[0], dims, dims + 1).to(dtype)
+    names = "affine_grid", "affine_grid_backward"
+    widened(lambda t: F.affine_grid(t, size, align_corners=align), dtype, theta, names=names)

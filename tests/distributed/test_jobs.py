@@ -1,5 +1,6 @@
 """Jobs of several processes on this machine."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def test_training_is_that_of_torch(trained):
     ours, theirs = trained("rushlight", 2), trained("torch", 2)
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
-        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+        near = 5e-4 if name.startswith(("half/", "mixed/", "brain/")) else 1e-6
+        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=near, err_msg=name)
 
 
 def test_training_is_that_of_one_process(trained):
@@ -190,6 +192,21 @@ def test_shards_and_checkpoints(job, tmp_path):
     assert result.codes == [0, 0], result.text
     result = job(3, "shards.py", tmp_path / "three", tmp_path / "two" / "one")
     assert result.codes == [0, 0, 0], result.text
+
+
+def test_planners_of_a_program(job, tmp_path):
+    """Who writes what is as in PyTorch; each reads what the other has written."""
+    pytest.importorskip("torch")
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    result = job(2, "planners.py", ours)
+    assert result.codes == [0, 0], result.text
+    result = run_torch(2, "planners.py", [theirs, ours])
+    assert result.codes == [0, 0], result.text
+    result = job(3, "planners.py", tmp_path / "more", theirs)
+    assert result.codes == [0, 0, 0], result.text
+    found = json.loads((ours / "written.json").read_text())
+    assert found == json.loads((theirs / "written.json").read_text())
+    assert found["failed"] == [1, "OSError", "the planner of rank 1"]
 
 
 def test_meshes_of_two_dimensions(job, tmp_path):

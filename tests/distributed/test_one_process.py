@@ -212,3 +212,49 @@ def test_state_of_an_optimizer_in_one_dict():
     set_optimizer_state_dict(layer, other, saved, options=options)
     assert other.param_groups[0]["lr"] == 0.5
     assert other.state[layer.bias]["exp_avg"].equal(opt.state[layer.bias]["exp_avg"])
+
+
+def mixed(dtypes, **options):
+    layers = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    precision = torch.nn.parallel.distributed._MixedPrecision(*dtypes)
+    return torch.nn.parallel.DistributedDataParallel(layers, mixed_precision=precision, **options)
+
+
+@pytest.mark.parametrize("dtypes", [[torch.bfloat16], [torch.float16, torch.float32], []])
+@pytest.mark.parametrize("views", [False, True])
+def test_ddp_in_mixed_precision(dtypes, views):
+    model = mixed(dtypes, gradient_as_bucket_view=views)
+    with model.no_sync():
+        result = model(torch.ones(4, 2))
+        result.sum().backward()
+    inner = dtypes[0] if dtypes else torch.float32
+    assert {result.dtype, *(p.dtype for p in model.parameters())} == {inner}
+    assert {p.grad.dtype for p in model.parameters()} == {inner}
+    model(torch.ones(4, 2)).sum().backward()
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
+    assert model.module[1].bias.grad.tolist() == [8.0]
+    with torch.no_grad():
+        assert model(torch.ones(4, 2)).dtype is inner
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_mixed_precision_is_a_hook_and_casts_inputs():
+    class Inner(torch.nn.Linear):
+        def forward(self, x, more, *, key):
+            assert (more[0]["x"].dtype, key.dtype) == (torch.bfloat16, torch.int64)
+            return super().forward(x) if more[1] == "used" else x
+
+    model = torch.nn.parallel.DistributedDataParallel(
+        Inner(2, 1),
+        mixed_precision=torch.nn.parallel.distributed._MixedPrecision(torch.bfloat16),
+        find_unused_parameters=True,
+    )
+    with pytest.raises(RuntimeError, match="can only be called once"):
+        model.register_comm_hook(None, lambda state, bucket: None)
+    x, key = torch.ones(1, 2, requires_grad=True), torch.ones(1, dtype=torch.int64)
+    model(x, ({"x": x}, "unused"), key=key).sum().backward()
+    assert model.module.weight.grad is None
+    assert model.module.weight.dtype is torch.float32
+    model(x, ({"x": x}, "used"), key=key).sum().backward()
+    assert model.module.weight.grad.tolist() == [[1.0, 1.0]]

@@ -8,7 +8,6 @@ import rushlight as torch
 from rushlight._core.backend import half_kernels
 from rushlight._core.extension import C
 from rushlight._core.op import OPS
-from rushlight._kernels import conv_bfloat16
 
 pytestmark = pytest.mark.skipif(C is None, reason="without the native extension")
 HALVES = [np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16)]
@@ -153,42 +152,6 @@ def test_samples_by_way_of_float32(name, dtype, samples):
     want = OPS[name].reference(np, *wide)
     unit = float(ml_dtypes.finfo(dtype).eps)
     np.testing.assert_allclose(got, want, rtol=unit, atol=unit * np.abs(want).max() / 50)
-
-
-PRODUCTS = {
-    "points": ((70, 66, 1, 1), (1, 1), (0, 0), (1, 1)),
-    "points apart": ((70, 66, 1, 1), (2, 3), (0, 0), (1, 1)),
-    "padded points": ((70, 66, 1, 1), (1, 1), (1, 2), (1, 1)),
-    "strided": ((20, 17, 3, 3), (2, 2), (1, 1), (1, 1)),
-    "wide": ((9, 6, 5, 4), (1, 1), (2, 0), (1, 1)),
-    "dilated": ((8, 12, 3, 3), (1, 2), (0, 1), (2, 3)),
-}
-
-
-@pytest.mark.parametrize("samples", [1, 7, 90])
-@pytest.mark.parametrize("how", PRODUCTS)
-def test_convolutions_of_bfloat16_as_products(how, samples):
-    """All three, where the CPU multiplies bfloat16; elsewhere they go by float32."""
-    rng, dtype = np.random.default_rng(4), HALVES[0]
-    shape, stride, padding, dilation = PRODUCTS[how]
-    x = rng.standard_normal((samples, shape[1], 15, 13)).astype(dtype)
-    w, b = rng.standard_normal(shape).astype(dtype), rng.standard_normal(shape[0]).astype(dtype)
-    size = conv_bfloat16.sizes(x, shape[2:], stride, padding, dilation)
-    g = rng.standard_normal((samples, shape[0], *size)).astype(dtype)
-    rest = stride, padding, dilation, 1
-    calls = {
-        "convolution": (x, w, b, *rest),
-        "conv_transpose": (g, w, None, x.shape, *rest),
-        "conv_weight": (g, x, shape, *rest),
-    }
-    for name, args in calls.items():
-        made = getattr(conv_bfloat16, name)(*args)
-        if name != "conv_transpose" or (set(stride) == {1} and how != "padded points"):
-            assert (made is not NotImplemented) == C.multiplies_bfloat16()
-        got = half_kernels[name](*args).astype(np.float32)
-        wide = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
-        want = OPS[name].reference(np, *wide)
-        np.testing.assert_allclose(got, want, rtol=2**-7, atol=2**-8 * np.abs(want).max())
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -2,6 +2,7 @@
 
 import itertools
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -161,3 +162,23 @@ def test_gradients_of_resizing(mode, out):
     how = ((8, 6), mode, False, (None, None), False)
     expected = ResampleBackward.forward(np, g.astype(np.float64), *how)
     same(ResampleBackward.forward(np, g, *how), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("width", [2, 3, 14, 24, 31, 32, 33, 66, 70])
+def test_largest_of_squares(width, dtype):
+    """Windows of 2 x 2 next to each other: the last nan, the first of equals."""
+    x = np.random.default_rng(0).integers(-2, 3, (2, 3, 5, width)).astype(dtype)
+    x.flat[::7] = np.nan
+    x[1, 1] = -np.inf
+    how = (2, 2), (2, 2), (0, 0), (1, 1)
+    expected = MaxPoolWithIndices.forward(np, x.astype(np.float32), *how, False)[0]
+    found = pooling.max_pool(x, *how, False)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found.astype(np.float32), expected)
+    g = np.arange(1, 1 + found.size).reshape(found.shape).astype(dtype)
+    wide = [a.astype(np.float32) for a in (g, x)]
+    expected = MaxPoolBackward.forward(np, *wide, expected, *how)
+    found = pooling.max_pool_backward(g, x, found, *how)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found.astype(np.float32), expected)

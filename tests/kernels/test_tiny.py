@@ -97,11 +97,11 @@ def test_grid_sample(mode, dims, padding, align):
         grid = rng.normal(0, 0.8, (2, 7, 2, 2, 3))
     grid = grid[..., :dims]
     how = (mode, padding, align)
-    out = C.grid_sample(x, grid, *how)
-    np.testing.assert_allclose(out, OPS["grid_sample"].reference(np, x, grid, *how), atol=1e-12)
+    out = C.grid_sample(x, grid, *how, dims)
+    np.testing.assert_allclose(out, OPS["grid_sampler"].reference(np, x, grid, *how), atol=1e-12)
     g, both = rng.standard_normal(out.shape), (True, True)
-    native = C.grid_sample_backward(g, x, grid, *how, both)
-    reference = OPS["grid_sample_backward"].reference(np, g, x, grid, *how, both)
+    native = C.grid_sample_backward(g, x, grid, *how, *both)
+    reference = OPS["grid_sampler_backward"].reference(np, g, x, grid, *how, *both)
     for a, b in zip(native, reference, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 

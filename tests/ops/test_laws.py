@@ -314,8 +314,6 @@ UNREACHED = {
     "fused_dropout_backward": DEVICES,
     "fused_rms_norm": DEVICES,
     "rms_norm_backward": DEVICES,
-    "grid_sample": "not where modes are looked for: tests/ops/test_resample.py",
-    "grid_sample_backward": "the same",
     "noise_log": GUMBEL,
     "sparse_blocks": "block-sparse layouts; tests/sparse has them",
     "sample_softmax": GUMBEL,

@@ -7,6 +7,7 @@ import pytest
 
 import rushlight
 import rushlight.nn.functional as F
+from rushlight._ops.grid import GridSampler
 
 spec = importlib.util.spec_from_file_location(
     "same_as_torch", Path(__file__).parent / "same_as_torch.py"
@@ -54,15 +55,35 @@ def test_errors(kwargs):
 @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
 def test_grid_sample(mode, padding, align):
     grid = randn(2, 4, 3, 2)
-    order = 2 if mode == "bilinear" else 1
-    same.check(
-        "grid_sample", X[4], grid, mode=mode, padding_mode=padding, align_corners=align, order=order
-    )
+    same.check("grid_sample", X[4], grid, mode=mode, padding_mode=padding, align_corners=align)
     if mode != "bicubic":
         grid = randn(2, 4, 3, 2, 3)
-        same.check(
-            "grid_sample", X[5], grid, mode=mode, padding_mode=padding, align_corners=align, order=1
-        )
+        same.check("grid_sample", X[5], grid, mode=mode, padding_mode=padding, align_corners=align)
+
+
+@pytest.mark.parametrize("align", [True, False])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample_at_the_edges(padding, align):
+    places = same.torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0, -3.0, 2.0, 0.75], dtype=float)
+    grid = same.torch.cartesian_prod(places, places)[None, None].requires_grad_()
+    same.check(
+        "grid_sample", X[4][:1, :, :4, :4], grid, padding_mode=padding, align_corners=align, order=1
+    )
+
+
+@pytest.mark.parametrize("align", [True, False])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_the_record_of_grid_sample(mode, padding, align):
+    def ours(input, grid):
+        return GridSampler.call(input, grid, mode, padding, align, input.dim() - 2)
+
+    def theirs(input, grid):
+        return same.theirs.grid_sample(input, grid, mode, padding, align)
+
+    same.check((ours, theirs), X[4], randn(2, 4, 3, 2))
+    if mode != "bicubic":
+        same.check((ours, theirs), X[5], randn(2, 4, 3, 2, 3))
 
 
 def test_grid_sample_default_warns():

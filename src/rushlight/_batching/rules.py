@@ -34,6 +34,8 @@ LEADING = """
 REDUCE = "aminmax max min var_mean std_mean linalg_vector_norm"
 FOLD = """
     channel_shuffle resample resample_backward im2_col col2_im fractional_max_pool
+    grid_sampler grid_sampler_backward affine_grid_generator
+    affine_grid_backward
 """
 _loaded = False
 

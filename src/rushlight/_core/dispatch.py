@@ -6,6 +6,7 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -252,7 +253,7 @@ def promote(op: Record, tensors: tuple) -> list:
 
 
 # PyTorch multiplies half precision by a Python number in float32; it adds it rounded.
-WIDE_NUMBERS = ("mul", "div")
+WIDE_NUMBERS = ("mul", "div", "lerp")
 
 
 def all_on_host(tensors: tuple) -> bool:
@@ -291,7 +292,7 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
         if op.promote != "keep":
             check_places(given)
         arrays = [[plain(a) for a in arrays[0]]] if op.variadic else [plain(a) for a in arrays]
-    back = None
+    back, run = None, op.run
     if op.half == "widen" or (op.half == "float32" and op.promote != "keep"):
         back = next((a.dtype for a in given if a is not None and a.dtype in HALF), None)
         if back is not None:
@@ -301,11 +302,12 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
                 if made is not NotImplemented:
                     return made
             arrays = [[widen(a) for a in arrays[0]]] if op.variadic else [widen(a) for a in arrays]
+            run = run if op.halves is None else partial(op.halves, back)
     elif op.name in WIDE_NUMBERS and len({a.dtype for a in arrays}) > 1:
         back = next((a.dtype for a in arrays if a.dtype in HALF), None)
     xp = MODULES.get(next(iter(kinds), ndarray), np)
     try:
-        result = op.run(xp, *arrays, *params)
+        result = run(xp, *arrays, *params)
     except Exception as error:
         better = errors.translate(error, arrays[0] if op.variadic else arrays)
         if better is error:

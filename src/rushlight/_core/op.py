@@ -82,6 +82,8 @@ class Op:
     promote: Any = "common"
     promoted: tuple[str, ...] | None = None
     half: str | None = None
+    # (dtype, xp, *arrays in float32, *params): where PyTorch's CPU rounds half precision otherwise
+    halves: Callable | None = None
     public: tuple[str, ...] = ("torch", "Tensor")
     aliases: tuple[str, ...] = ()
     operator: str | None = None
@@ -594,12 +596,6 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
     return C.through(shown, function, (*(("out",) if out else ()), *renamed), False)
 
 
-def on_tensors(function: Callable, arrays: tuple, *params: Any) -> Any:
-    """What a function on tensors makes of arrays, as arrays: a reference made of operators."""
-    made = function(*[wrap(a) for a in arrays], *params)
-    return tuple([t._data for t in made]) if type(made) is tuple else made._data
-
-
 __all__ = [
     "OPS",
     "PUBLIC",
@@ -612,7 +608,6 @@ __all__ = [
     "View",
     "conj",
     "grad_enabled",
-    "on_tensors",
     "public",
     "ufunc",
 ]

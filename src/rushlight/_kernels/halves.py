@@ -115,12 +115,15 @@ def max_pool_backward(native: Callable, g: Any, x: Any, result: Any, *how: Any) 
 SAMPLED = (convolution, conv_transpose, conv_weight, max_pool, max_pool_backward)
 
 
-def first(product: Callable, sampled: Callable) -> Callable:
-    """A product of bfloat16 where that serves."""
+def in_turn(*ways: Callable) -> Callable:
+    """The first of these that serves."""
 
     def run(*args: Any) -> Any:
-        made = product(*args)
-        return sampled(*args) if made is NotImplemented else made
+        for way in ways:
+            made = way(*args)
+            if made is not NotImplemented:
+                return made
+        return NotImplemented
 
     return run
 
@@ -143,4 +146,7 @@ def register() -> None:
         conv_bfloat16.conv_transpose,
         conv_bfloat16.conv_weight,
     ):
-        half_kernels[product.__name__] = first(product, half_kernels[product.__name__])
+        name = product.__name__
+        half_kernels[name] = in_turn(native(name), product, half_kernels[name])
+    for name in ("max_pool", "max_pool_backward"):  # planes and lines
+        half_kernels[name] = in_turn(native(name), half_kernels[name])

@@ -1,4 +1,4 @@
-"""Pooling by the native kernels: float32 planes and lines."""
+"""Pooling by the native kernels: planes and lines of float32, maxima also of half precision."""
 
 import math
 
@@ -15,7 +15,7 @@ contiguous = np.ascontiguousarray
 def pooling(x, out, kernel, stride, padding, dilation):
     """The array as planes and the ten sizes, or None where the kernels do not serve."""
     n = len(kernel)
-    if x.dtype is not F4 or n > 2 or x.ndim <= n or min(out) < 1:
+    if (x.dtype is not F4 and x.dtype not in HALF) or n > 2 or x.ndim <= n or min(out) < 1:
         return None
     if n == 2:
         return contiguous(x), *out, *kernel, *stride, *padding, *dilation
@@ -107,7 +107,7 @@ def max_pool_backward(g, x, result, kernel, stride, padding, dilation):
         found = max_volume_indices(x, g.shape[-3:], kernel, stride, padding, dilation)
         return found if found is NotImplemented else plane_scatter(g, found[1], x.shape, 3)
     given = pooling(x, g.shape[-len(kernel) :], kernel, stride, padding, dilation)
-    if given is None or g.dtype is not F4:
+    if given is None or g.dtype != x.dtype:
         return NotImplemented
     g = contiguous(g)
     found = C.max_pool2d_backward(g[..., None, :] if len(kernel) == 1 else g, *given)
@@ -261,8 +261,8 @@ def resample_axis(x, index, weight, axis):
 def register() -> None:
     """Enter the kernels under their ops' names."""
     enter("resample_axis", resample_axis)
-    enter("grid_sample", C.grid_sample)
-    enter("grid_sample_backward", C.grid_sample_backward)
+    enter("grid_sampler", C.grid_sample)
+    enter("grid_sampler_backward", C.grid_sample_backward)
     for function in (
         max_pool,
         max_pool_with_indices,

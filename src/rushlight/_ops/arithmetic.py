@@ -1,5 +1,7 @@
 """Arithmetic: sums, differences, products, quotients, remainders."""
 
+import math
+
 from rushlight._core import dtypes, fronts
 from rushlight._core.inplace import derive, update_in_place
 from rushlight._core.op import Binary, Op, Unary, conj, public, ufunc
@@ -44,6 +46,10 @@ class AddScaled(Op):
         check_alpha(x.dtype, alpha)
         return x + scaled(y, alpha)
 
+    def halves(dtype, xp, x, y, alpha):
+        check_alpha(x.dtype, alpha)
+        return AddScaled.run(xp, x, y, rounded(alpha, dtype))
+
     def vjp_input(g):
         return g
 
@@ -68,6 +74,16 @@ def check_alpha(dtype, alpha):
 def scaled(y, alpha):
     """``alpha * y`` in the dtype of ``y``."""
     return y & bool(alpha) if y.dtype.kind == "b" else y * y.dtype.type(alpha)
+
+
+def rounded(alpha, dtype):
+    """A factor as half precision holds it: PyTorch's CPU rounds it before it multiplies."""
+    d = dtypes.BY_NUMPY[dtype]
+    if dtypes.finfo(d).max < abs(alpha) < math.inf:
+        raise RuntimeError(
+            f"value cannot be converted to type {dtypes.cpp_name(d)} without overflow"
+        )
+    return float(dtype.type(alpha))
 
 
 @fronts.like(Add.call)
@@ -134,6 +150,10 @@ class SubScaled(Op):
         check_alpha(x.dtype, alpha)
         return x - scaled(y, alpha)
 
+    def halves(dtype, xp, x, y, alpha):
+        check_alpha(x.dtype, alpha)
+        return AddScaled.run(xp, x, y, -rounded(alpha, dtype))
+
     def vjp_input(g):
         return g
 
@@ -167,9 +187,9 @@ def add_(input, other, *, alpha=1):
     if type(alpha) is int and alpha == 1:
         return _add_(input, other)
     if quickly_scaled(input, other, alpha):
-        if update_in_place(AddScaled.native, input, other, alpha):
+        if update_in_place(AddScaled.native, input, other, as_held(alpha, input)):
             return input
-        if input.is_cuda:  # in one pass
+        if input.is_cuda or input.dtype.itemsize == 2:  # in one pass, or rounded once
             return _add_scaled_(input, other, alpha)
         return _add_(input, Mul.call(other, alpha))
     return _add_scaled_(input, other, alpha)
@@ -186,6 +206,12 @@ def quickly_scaled(input, other, alpha):
     )
 
 
+def as_held(alpha, input):
+    """A factor for this tensor of the CPU."""
+    half = input.dtype.itemsize == 2 and not input.is_cuda
+    return rounded(alpha, input.dtype.numpy) if half else alpha
+
+
 def sub_(input, other, *, alpha=1):
     """sub_(other, *, alpha=1) -> Tensor
 
@@ -194,9 +220,9 @@ def sub_(input, other, *, alpha=1):
     if type(alpha) is int and alpha == 1:
         return _sub_(input, other)
     if quickly_scaled(input, other, alpha):
-        if update_in_place(AddScaled.native, input, other, -alpha):
+        if update_in_place(AddScaled.native, input, other, -as_held(alpha, input)):
             return input
-        if input.is_cuda:
+        if input.is_cuda or input.dtype.itemsize == 2:
             return _sub_scaled_(input, other, alpha)
         return _sub_(input, Mul.call(other, alpha))
     return _sub_scaled_(input, other, alpha)

@@ -29,8 +29,7 @@ class Addcmul(Op):
     domain = serves("ihfc", "addcmul_cpu_out")
 
     def forward(xp, x, a, b, *, value=1):
-        product = a * b
-        return x + (product if type(value) is int and value == 1 else product * x.dtype.type(value))
+        return x + (a if type(value) is int and value == 1 else a * x.dtype.type(value)) * b
 
     def vjp_input(g):
         return g
@@ -69,10 +68,7 @@ class Addcdiv(Op):
             )
 
     def forward(xp, x, a, b, *, value=1):
-        quotient = a / b
-        return x + (
-            quotient if type(value) is int and value == 1 else quotient * x.dtype.type(value)
-        )
+        return x + (a if type(value) is int and value == 1 else a * x.dtype.type(value)) / b
 
     def vjp_input(g):
         return g
@@ -119,6 +115,12 @@ class Lerp(Op):
             w = w[()]
             return x + w * gap if abs(w) < 0.5 else y - gap * (1 - w)
         return xp.where(xp.abs(w) < 0.5, x + w * gap, y - gap * (1 - w))
+
+    def halves(dtype, xp, x, y, w):  # a number stays float32; one rounding, by a fused product
+        if w.ndim:
+            return Lerp.forward(xp, x, y, w)
+        near, gap = abs(w) < 0.5, (y - x).astype(xp.float64)
+        return ((x if near else y) + (w if near else w - 1) * gap).astype(xp.float32)
 
     def vjp_input(g, weight):
         return g * conj(1 - weight)

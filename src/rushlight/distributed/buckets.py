@@ -63,22 +63,34 @@ class BuiltinCommHookType(enum.Enum):
 
 
 class Bucket:
-    """Some parameters, a flat tensor for their gradients, and how far the reduction is."""
+    """Some parameters, a flat tensor for their gradients, and how far the reduction is.
 
-    def __init__(self, index: int, numbers: list[int], params: Sequence[torch.Tensor]) -> None:
+    The flat tensor has the parameters' dtype, or another.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        numbers: list[int],
+        params: Sequence[torch.Tensor],
+        dtype: torch.dtype | None = None,
+    ) -> None:
         self.index, self.numbers = index, numbers
         self.params = [params[i] for i in numbers]
         first = self.params[0]
         parts = [local_of(p) for p in self.params]
         size = sum(p.numel() for p in parts)
-        self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
-        at, self.views = 0, []
-        for p in parts:
-            self.views.append(self.flat[at : at + p.numel()].view(p.shape))
-            at += p.numel()
+        self.flat = torch.zeros(size, dtype=dtype or first.dtype, device=first.device)
+        self.views = self.cut(self.flat)
         self.missing = len(numbers)
         self.work: Work | Future | None = None
         self.sparse: torch.Tensor | None = None  # the gradient of the one parameter, if sparse
+
+    def cut(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """The parts of a flat tensor, each in the shape of its parameter."""
+        shapes = [local_of(p).shape for p in self.params]
+        parts = flat.split([shape.numel() for shape in shapes])
+        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def reset(self) -> None:
         """Before the next backward."""

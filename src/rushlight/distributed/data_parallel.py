@@ -17,6 +17,7 @@ from rushlight.distributed.buckets import (
 )
 from rushlight.distributed.collectives import all_reduce, broadcast
 from rushlight.distributed.groups import default_group
+from rushlight.distributed.mixed_precision import Precisions, reduce_in_precision
 from rushlight.distributed.objects import all_gather_object
 from rushlight.distributed.process_group import ProcessGroup
 from rushlight.distributed.reduce_op import ReduceOp
@@ -105,7 +106,7 @@ class DistributedDataParallel(Module, Joinable):
     ) -> None:
         super().__init__()
         Joinable.__init__(self)
-        _refuse(delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision)
+        _refuse(delay_all_reduce_named_params, param_to_hook_all_reduce)
         self.process_group = _group(process_group, device_mesh)
         self.device_mesh = device_mesh
         self.module = module
@@ -126,8 +127,8 @@ class DistributedDataParallel(Module, Joinable):
         self.find_unused_parameters = find_unused_parameters
         self.static_graph = static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
-        self.require_backward_grad_sync = True
-        self.require_forward_param_sync = True
+        self.mixed_precision = mixed_precision
+        self.require_backward_grad_sync = self.require_forward_param_sync = True
         self._divide_by_initial_world_size = True
         self._active: Work | None = None  # counts the processes that have not joined
         self._active_count = torch.ones(1)
@@ -136,7 +137,18 @@ class DistributedDataParallel(Module, Joinable):
             sent = self._buffers_to_sync() if buffers_at_start else []
             self._broadcast_from(0, [*module.parameters(), *sent])
         self.bucket_bytes_cap = int((25 if bucket_cap_mb is None else bucket_cap_mb) * 1024 * 1024)
+        self._precisions = mixed_precision and Precisions(mixed_precision, self.process_group)
         self._make_reducer(named, bucket_cap_mb, bucket_cap_mb_list)
+        self._mix(self._precisions)
+
+    def _mix(self, precisions: Precisions | None) -> None:
+        """Forward and backward will be in other dtypes than the parameters'."""
+        if precisions is None:
+            return
+        ignored = self.parameters_to_ignore
+        params = [p for name, p in self.module.named_parameters() if name not in ignored]
+        precisions.attach(params, self._buffers_to_sync())
+        self.register_comm_hook(precisions, reduce_in_precision)
 
     def _named_parameters(self) -> list[tuple[str, torch.Tensor]]:
         return [
@@ -196,6 +208,7 @@ class DistributedDataParallel(Module, Joinable):
             self.process_group,
             self.gradient_as_bucket_view,
             self._divisor,
+            self._precisions,
         )
 
     def _divisor(self) -> float:
@@ -268,7 +281,13 @@ class DistributedDataParallel(Module, Joinable):
             self._tell_joined(syncing)
         if self.will_sync_module_buffers():
             self._broadcast_from(self._buffer_root(False), self._buffers_to_sync())
+        precisions = self._precisions
+        if precisions is not None:
+            inputs, kwargs = precisions.cast(inputs), precisions.cast(kwargs)
+            precisions.lower()
         output = self.module(*inputs, **kwargs)
+        if precisions is not None and not torch.is_grad_enabled():
+            precisions.restore()
         if syncing:
             self.require_forward_param_sync = True
             look = self.find_unused_parameters or self.static_graph
@@ -453,7 +472,7 @@ class _DDPJoinHook(JoinHook):
         ddp._broadcast_from(root, [*ddp.module.parameters(), *ddp._buffers_to_sync()])
 
 
-def _refuse(delayed: Any, hooked: Any, mixed_precision: Any) -> None:
+def _refuse(delayed: Any, hooked: Any) -> None:
     """The arguments that are not supported."""
     if (delayed is None) != (hooked is None):
         raise ValueError(
@@ -465,8 +484,6 @@ def _refuse(delayed: Any, hooked: Any, mixed_precision: Any) -> None:
             "delay_all_reduce_named_params is not supported: leave it out, buckets are reduced "
             "when they are full"
         )
-    if mixed_precision is not None:
-        raise NotImplementedError("mixed_precision is not supported here: use torch.autocast")
 
 
 def _buffer_flags(old: bool | None, new: bool | None) -> tuple[bool, bool]:

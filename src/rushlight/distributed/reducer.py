@@ -10,6 +10,7 @@ from rushlight import _api as torch
 from rushlight.autograd import Variable
 from rushlight.distributed.buckets import Bucket, GradBucket, assign, local_of
 from rushlight.distributed.collectives import all_reduce, gather_objects
+from rushlight.distributed.mixed_precision import Precisions
 from rushlight.distributed.process_group import ProcessGroup
 from rushlight.futures import Future
 
@@ -39,7 +40,8 @@ _TWICE = (
 class Reducer:
     """The buckets of some parameters and the hooks that fill and send them.
 
-    ``divisor()`` is what sums are divided by.
+    ``divisor()`` is what sums are divided by. With ``precisions`` the gradients of a backward are
+    of another dtype than those that are left in the parameters.
     """
 
     def __init__(
@@ -51,12 +53,15 @@ class Reducer:
         group: ProcessGroup,
         as_views: bool,
         divisor: Callable[[], float],
+        precisions: Precisions | None = None,
     ) -> None:
         self.params, self.names, self.group = list(params), list(names), group
         self.as_views, self.divisor = as_views, divisor
-        self.sparse = sparse
+        self.sparse, self.precisions = sparse, precisions
+        dtype = None if precisions is None else precisions.config.param_dtype
         self.buckets = [
-            Bucket(i, numbers, params) for i, numbers in enumerate(assign(params, sparse, limits))
+            Bucket(i, numbers, params, dtype)
+            for i, numbers in enumerate(assign(params, sparse, limits))
         ]
         self.place = {n: (b, k) for b in self.buckets for k, n in enumerate(b.numbers)}
         self.hook: Hook | None = None
@@ -151,20 +156,25 @@ class Reducer:
     def finish(self) -> None:
         """Wait for all buckets; the gradients become the averages."""
         unused = self._unused_everywhere()
+        if self.precisions is not None:
+            self.precisions.restore()
         for bucket in self.buckets:
             if bucket.numbers[0] in self.sparse:
                 self._finish_sparse(bucket)
                 continue
+            views = bucket.views
             work = bucket.work
             if isinstance(work, Future):
                 with self.group.hold(str(self.group.sequence)):
                     value = work.wait()
                 value = value[0] if isinstance(value, (list, tuple)) else value
-                if value.data_ptr() != bucket.flat.data_ptr():
+                if value.dtype is not bucket.flat.dtype and self.precisions is not None:
+                    views = bucket.cut(value)
+                elif value.data_ptr() != bucket.flat.data_ptr():
                     bucket.flat.copy_(value)
             elif work is not None:
                 work.wait()
-            self._give_back(bucket, unused)
+            self._give_back(bucket, views, unused)
         self.expecting = self.unfinished = False
 
     def _unused_everywhere(self) -> set[int]:
@@ -173,18 +183,18 @@ class Reducer:
         all_reduce(self.used, group=self.group)
         return {i for i, count in enumerate(self.used.tolist()) if count == 0}
 
-    def _give_back(self, bucket: Bucket, unused: set[int]) -> None:
+    def _give_back(self, bucket: Bucket, views: Sequence[torch.Tensor], unused: set[int]) -> None:
         with torch.no_grad():
-            for n, p, view in zip(bucket.numbers, bucket.params, bucket.views, strict=True):
+            for n, p, view in zip(bucket.numbers, bucket.params, views, strict=True):
                 if n in unused:
                     continue
                 if local_of(p) is not p:  # the layer is cut: its gradient is a DTensor
                     p.grad = p.detach().clone() if p.grad is None else p.grad
                     local_of(p.grad).copy_(view)
-                elif self.as_views:
+                elif self.as_views and view.dtype is p.dtype:
                     p.grad = view
                 elif p.grad is None:
-                    p.grad = view.clone()
+                    p.grad = view.to(p.dtype, copy=True)
                 else:
                     p.grad.copy_(view)
 
@@ -195,7 +205,7 @@ class Reducer:
             mine = torch.sparse_coo_tensor(
                 torch.zeros((1, 0), dtype=torch.int64), torch.zeros((0, *p.shape[1:])), p.shape
             )
-        p.grad = sparse_sum(mine, self.group, 1.0 / self.divisor())
+        p.grad = sparse_sum(mine, self.group, 1.0 / self.divisor()).to(p.dtype)
 
     def shadow(self) -> None:
         """Take part, with zeros, in the reductions of a backward that this process does not do."""

@@ -13,6 +13,7 @@ from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parallel.distributed import _MixedPrecision
 
 
 class TwoWays(nn.Module):
@@ -79,6 +80,39 @@ def uneven(rank, size):
             opt.step()
             opt.zero_grad()
     return model
+
+
+class Nothing:
+    """A stream or an event, which PyTorch's mixed precision asks for, of a machine without any."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def record(self, *args, **kwargs):
+        pass
+
+    wait = wait_stream = record
+
+
+def mixed(rank, size, *dtypes):
+    if not torch.__version__.endswith("rushlight"):
+        torch.Stream = torch.Event = torch.accelerator.current_stream = Nothing
+    torch.manual_seed(8)
+    inner = mlp()
+    inner[2].bias.requires_grad_(False)
+    inner.register_buffer("count", torch.tensor([3, 4]))
+    model = DistributedDataParallel(inner, mixed_precision=_MixedPrecision(*dtypes))
+    model(torch.ones(1, 6)).sum().backward()  # PyTorch's first gradients are memory's old contents
+    model.zero_grad()
+    fit(model, *data(8, 6), rank, size)
+    assert all(p.dtype is torch.float32 for p in model.parameters())
+    return inner
 
 
 def main(path):
@@ -148,6 +182,18 @@ def main(path):
         for i, entry in saved["state"].items():
             found[f"zero_state/{i}"] = entry["exp_avg"].numpy()
         found["zero_groups"] = np.array(saved["param_groups"][0]["params"])
+
+    for name, *dtypes in (
+        ("half", torch.float16, torch.float16, torch.float16),
+        ("mixed", torch.float16, torch.float32, torch.float32),
+        ("brain", torch.bfloat16, torch.float32, None),
+    ):
+        inner = mixed(rank, size, *dtypes)
+        for key, p in inner.named_parameters():
+            found[f"{name}/{key}"] = p.detach().float().numpy()
+        found[f"{name}/count"] = np.array(
+            [inner.count.is_floating_point(), inner.count.element_size()]
+        )
 
     torch.manual_seed(6)
     model = DistributedDataParallel(

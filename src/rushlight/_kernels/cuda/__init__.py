@@ -13,6 +13,7 @@ from rushlight._kernels.cuda import (
     capturable,
     channels,
     convolution,
+    grid,
     groups,
     joining,
     linalg,
@@ -31,8 +32,8 @@ from rushlight._kernels.cuda import (
 )
 
 FAMILIES: Any = (
-    *(attention, capturable, channels, convolution, groups, joining, linalg, lookup, losses),
-    *(matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter, sparse),
+    *(attention, capturable, channels, convolution, grid, groups, joining, linalg, lookup),
+    *(losses, matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter, sparse),
 )
 
 

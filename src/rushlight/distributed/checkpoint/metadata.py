@@ -159,3 +159,7 @@ class MetadataIndex:
         object.__setattr__(self, "fqn", fqn)
         object.__setattr__(self, "index", index)
         object.__setattr__(self, "offset", None if offset is None else torch.Size(offset))
+
+
+STATE_DICT_TYPE = dict[str, Any]
+STORAGE_TYPES = TensorStorageMetadata | BytesStorageMetadata

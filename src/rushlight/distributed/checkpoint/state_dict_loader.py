@@ -1,47 +1,89 @@
 """torch.distributed.checkpoint.state_dict_loader: load."""
 
+import logging
 import os
-from pathlib import Path
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
-from rushlight import _api as torch
+from rushlight.distributed.checkpoint.coordination import Coordination
 from rushlight.distributed.checkpoint.default_planner import (
     DefaultLoadPlanner,
-    checked,
-    flattened,
-    name_of,
-    put,
+    _EmptyStateDictLoadPlanner,
 )
-from rushlight.distributed.checkpoint.filesystem import FileSystemReader, Input, read_list
-from rushlight.distributed.checkpoint.metadata import (
-    BytesStorageMetadata,
-    Metadata,
-    MetadataIndex,
-    TensorStorageMetadata,
-)
-from rushlight.distributed.checkpoint.state_dict_saver import box_of, local_part, states_of
+from rushlight.distributed.checkpoint.filesystem import FileSystemReader
+from rushlight.distributed.checkpoint.metadata import Metadata
+from rushlight.distributed.checkpoint.planner import LoadPlan, LoadPlanner
+from rushlight.distributed.checkpoint.state_dict_saver import alone, states_of, storage_of, takes
 from rushlight.distributed.checkpoint.stateful import Stateful
+from rushlight.distributed.checkpoint.storage import StorageReader
 from rushlight.distributed.process_group import ProcessGroup
 
 __all__ = ["load", "load_state_dict"]
 
+_log = logging.getLogger(__name__)
 
-def _folder(checkpoint_id: Any, storage: Any) -> Path:
-    if checkpoint_id is not None:
-        return Path(checkpoint_id)
-    if storage is None:
-        raise ValueError("name a folder: checkpoint_id=...")
-    if not isinstance(storage, FileSystemReader):
-        raise NotImplementedError("only FileSystemReader is supported as storage_reader")
-    return storage.path
+
+class _Loading:
+    """The steps of one loading, in one process."""
+
+    def __init__(
+        self,
+        state: dict[str, Any],
+        reader: StorageReader,
+        planner: LoadPlanner,
+        together: Coordination,
+    ) -> None:
+        self.state, self.reader, self.planner, self.together = state, reader, planner, together
+
+    def run(self) -> None:
+        """All of them."""
+        plan = self.together.scatter("plan", self.local_plan, self.global_plan)
+        self.together.together("read", lambda: self.read(plan))
+
+    def local_plan(self) -> LoadPlan:
+        """In all processes."""
+        metadata, whole = self._metadata()
+        first = self.together.is_coordinator
+        self.planner.set_up_planner(self.state, metadata, first)
+        if takes(self.reader.set_up_storage_reader, "kwargs"):
+            self.reader.set_up_storage_reader(
+                metadata, first, rank=self.together.rank, use_collectives=whole
+            )
+        else:
+            self.reader.set_up_storage_reader(metadata, first)
+        return self.reader.prepare_local_plan(self.planner.create_local_plan())
+
+    def _metadata(self) -> tuple[Metadata, bool]:
+        """The list, and whether it is one for all processes."""
+        try:
+            return self.reader.read_metadata(), True
+        except Exception as error:
+            problem = f"metadata is None; global metadata read failed: {error}"
+            cause = error
+        if takes(self.reader.read_metadata, "kwargs"):
+            _log.warning("Global metadata is not found. Falling back to rank local metadata.")
+            try:
+                return self.reader.read_metadata(rank=self.together.rank), False
+            except Exception as error:
+                problem += f"; rank local metadata read failed: {error}"
+        raise AssertionError(problem) from cause
+
+    def global_plan(self, plans: list[LoadPlan]) -> list[LoadPlan]:
+        """In the first process."""
+        return self.reader.prepare_global_plan(self.planner.create_global_plan(plans))
+
+    def read(self, plan: LoadPlan) -> None:
+        """In all processes."""
+        self.reader.read_data(self.planner.finish_plan(plan), self.planner).wait()
 
 
 def load(
     state_dict: dict[str, Any],
     *,
     checkpoint_id: str | os.PathLike | None = None,
-    storage_reader: Any = None,
-    planner: Any = None,
+    storage_reader: StorageReader | None = None,
+    planner: LoadPlanner | None = None,
     process_group: ProcessGroup | None = None,
     no_dist: bool = False,
 ) -> None:
@@ -51,8 +93,10 @@ def load(
     Fill the tensors of a state, in place, and replace its other values. Each process reads what it
     holds; the number of processes and the placements may be others than those at saving, and the
     checkpoint may be one of PyTorch's. Values that are no tensors are pickles: load what you trust.
+    ``planner`` decides what is read and where it goes.
 
-    RuntimeError if something is not in the checkpoint, ValueError if it has another shape there.
+    CheckpointException, in all processes, if one of them fails, for instance with RuntimeError
+    because something is not in the checkpoint, or ValueError because it has another shape there.
 
     >>> import tempfile
     >>> from rushlight.distributed import checkpoint
@@ -63,25 +107,30 @@ def load(
     >>> state["epoch"], state["model"].weight.equal(model.weight)
     (3, True)
     """
-    chosen = checked(planner, DefaultLoadPlanner)
-    folder = _folder(checkpoint_id, storage_reader)
-    metadata = read_list(folder)
-    states = states_of(state_dict)
-    _fill(states, metadata, folder, chosen.allow_partial_load)
-    for key, value in state_dict.items():
+    no_dist = alone(no_dist, "load")
+    reader = storage_of(FileSystemReader, storage_reader, checkpoint_id)
+    states = states_of({key: state_dict[key] for key in sorted(state_dict)})
+    _load(states, reader, planner, Coordination(process_group, no_dist))
+    for key, value in list(state_dict.items()):
         if isinstance(value, Stateful):
             value.load_state_dict(states[key])
         else:
             state_dict[key] = states[key]
 
 
+def _load(
+    state: dict[str, Any], reader: StorageReader, planner: LoadPlanner | None, by: Coordination
+) -> None:
+    _Loading(state, reader, DefaultLoadPlanner() if planner is None else planner, by).run()
+
+
 def load_state_dict(
     state_dict: dict[str, Any],
-    storage_reader: Any,
+    storage_reader: StorageReader,
     process_group: ProcessGroup | None = None,
     coordinator_rank: int = 0,
     no_dist: bool = False,
-    planner: Any = None,
+    planner: LoadPlanner | None = None,
 ) -> None:
     """load_state_dict(state_dict, storage_reader, process_group=None, coordinator_rank=0,
     no_dist=False, planner=None): the older name of :func:`load`.
@@ -93,55 +142,44 @@ def load_state_dict(
     >>> checkpoint.load_state_dict(state, checkpoint.FileSystemReader(folder)); state
     {'a': 2}
     """
-    load(state_dict, storage_reader=storage_reader, planner=planner)
+    warnings.warn(
+        "`load_state_dict` is deprecated and will be removed in future versions. "
+        "Please use `load` instead.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    storage_reader.reset()
+    together = Coordination(process_group, no_dist, coordinator_rank)
+    _load(state_dict, storage_reader, planner, together)
 
 
-def _fill(state: dict[str, Any], metadata: Metadata, folder: Path, partial: bool) -> None:
-    files = Input(folder, metadata)
-    try:
-        for way, value in list(flattened(state)):
-            name = name_of(way)
-            known = metadata.state_dict_metadata.get(name)
-            if known is None:
-                if not partial:
-                    raise RuntimeError(f"Missing key in checkpoint state_dict: {name}.")
-            elif isinstance(known, BytesStorageMetadata):
-                put(state, way, files.value(MetadataIndex(name), False))
-            elif isinstance(value, torch.Tensor):
-                _fill_tensor(name, value, known, files)
-            else:
-                raise ValueError(f"{name} is a tensor in the checkpoint, not {type(value)}")
-    finally:
-        files.close()
+def _load_state_dict_from_keys(
+    keys: set[str] | str | None = None,
+    *,
+    checkpoint_id: str | os.PathLike | None = None,
+    storage_reader: StorageReader | None = None,
+    process_group: ProcessGroup | None = None,
+) -> dict[str, Any]:
+    """A new state of what is in a checkpoint under some names, or of all of it.
 
-
-def _fill_tensor(name: str, t: torch.Tensor, known: TensorStorageMetadata, files: Input) -> None:
-    if tuple(t.shape) != tuple(known.size):
-        raise ValueError(
-            f"Size mismatch between saved {known.size} and current: {t.shape} for {name}"
-        )
-    (starts, sizes), _ = box_of(t)
-    target = local_part(t)
-    with torch.no_grad():
-        for chunk in known.chunks:
-            ours, theirs = [], []
-            for a, n, b, m in zip(starts, sizes, chunk.offsets, chunk.sizes, strict=True):
-                low, high = max(a, b), min(a + n, b + m)
-                ours.append(slice(low - a, max(high - a, low - a)))
-                theirs.append(slice(low - b, max(high - b, low - b)))
-            if all(s.stop > s.start for s in ours):
-                part = files.value(MetadataIndex(name, chunk.offsets), True)
-                target[tuple(ours)].copy_(part[tuple(theirs)])
-
-
-def everything(folder: Path) -> dict[str, Any]:
-    """The whole state of a checkpoint, without one to fill."""
-    metadata = read_list(folder)
+    >>> import tempfile
+    >>> from rushlight.distributed import checkpoint
+    >>> from rushlight.distributed.checkpoint.state_dict_loader import _load_state_dict_from_keys
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = checkpoint.save({"a": {"b": torch.ones(2)}, "c": 1}, checkpoint_id=folder)
+    >>> _load_state_dict_from_keys("a", checkpoint_id=folder)
+    {'a': {'b': tensor([1., 1.])}}
+    """
+    no_dist = alone(False, "load")
+    reader = storage_of(FileSystemReader, storage_reader, checkpoint_id)
+    wanted: Iterable[str] | None = {keys} if isinstance(keys, str) else keys
     state: dict[str, Any] = {}
-    for name, known in metadata.state_dict_metadata.items():
-        value = None
-        if isinstance(known, TensorStorageMetadata):
-            value = torch.empty(known.size, dtype=known.properties.dtype)
-        put(state, (metadata.planner_data or {}).get(name, (name,)), value)
-    _fill(state, metadata, folder, False)
+    _load(state, reader, _EmptyStateDictLoadPlanner(wanted), Coordination(process_group, no_dist))
+    return state
+
+
+def everything(reader: StorageReader) -> dict[str, Any]:
+    """The whole state of a checkpoint, read by this process alone."""
+    state: dict[str, Any] = {}
+    _load(state, reader, _EmptyStateDictLoadPlanner(), Coordination(None, True))
     return state
