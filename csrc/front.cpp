@@ -357,15 +357,15 @@ PyObject *common_dtype(Front *f, PyObject *const *values) {
   return found && found != Py_None && among(f->accept, f->accepted, found) ? found : nullptr;
 }
 
-// An input as an array of this type, or a number next to floats as it is; a new reference.
+// An input as an array of this type, or a number next to floats as it is; a new reference. Null: not for us.
 PyObject *converted(PyObject *t, int type, bool floats) {
   if (is_plain_tensor(t)) {
     PyObject *x = slot(t, cell.data);
     return type_of(x) == type ? Py_NewRef(x) : as_type(x, type);
   }
-  if (floats) return Py_NewRef(t);
-  int overflow = 1;
+  int overflow = 0;
   long long number = PyLong_CheckExact(t) ? PyLong_AsLongLongAndOverflow(t, &overflow) : 0;
+  if (floats && !overflow) return Py_NewRef(t);
   PyObject *scalar = overflow ? nullptr : new_array(0, nullptr, NPY_INT64);
   if (!scalar) return nullptr;
   *data_of<int64_t>(scalar) = number;

@@ -18,8 +18,8 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class GridSampler(Op):
-    """``input`` (N, C, *sizes) at the points of ``grid`` (N, *out, dims), where there is a kernel of
-    it."""
+    """``input`` (N, C, *sizes) at the points of ``grid`` (N, *out, dims), where there is a kernel
+    of it."""
 
     tensors = ("input", "grid")
     promote = "keep"
