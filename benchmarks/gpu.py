@@ -379,8 +379,9 @@ def attempt(T, make):
 
 def line(name, mine, other, moved=None, done=None):
     """A row of the table."""
-    if isinstance(mine, str) or isinstance(other, str):
-        survive.say(f"{name:38} {mine if isinstance(mine, str) else other}")
+    if isinstance(mine, str) or isinstance(other, str):  # what one of them took is told
+        shown = [t if isinstance(t, str) else f"{t:.1f}" for t in (mine, other)]
+        survive.say(f"{name:38} ours {shown[0]}; torch {shown[1]}")
         return
     rate = f"{moved / mine / 1e3:8.0f} GB/s" if moved else ""
     rate = f"{done / mine / 1e6:8.0f} TFLOP/s" if done else rate

@@ -1,7 +1,7 @@
-// Normalization over a batch, instances or groups of channels, and the gradients of all norms: float32 and float64, else
-// NotImplemented. What is standardized together (a `set`) is some runs of memory, each with one weight.
+// Normalization over a batch, instances or groups of channels, and the gradients of all norms: float32 and float64, and
+// half precision by sets that are made float32; else NotImplemented. What is standardized together (a `set`) is some runs of memory, each with one weight.
 #include "float_array.h"
-#include "kernels.h"
+#include "half.h"
 
 #include <algorithm>
 #include <cmath>
@@ -64,6 +64,46 @@ bool read_sets(PyObject *view, PyObject *axes, size_t elements, Sets &s) {
   return s.sets * s.runs * s.length == elements;
 }
 
+// The sets of up to two arrays where they lie, and of their result.
+template <typename T> struct Lying {
+  const Sets &s;
+  const T *x, *g;
+  T *out;
+  struct Set {
+    const T *x, *g;
+    T *out;
+    NormRuns runs;
+  };
+  Lying begin() const { return *this; }
+  Set at(size_t i) const { return {x + s.start(i), g + (g ? s.start(i) : 0), out + s.start(i), s.each()}; }
+  void done(size_t) const {}
+};
+
+// The same of half precision: each set is made float32, run after run, and its result half again.
+struct Widened {
+  const Sets &s;
+  int half;
+  const uint16_t *x, *g;
+  uint16_t *out;
+  std::unique_ptr<float[]> held;
+  using Set = Lying<float>::Set;
+
+  size_t size() const { return s.runs * s.length; }
+  Widened begin() const { return {s, half, x, g, out, std::unique_ptr<float[]>(new float[size() * (g ? 2 : 1)])}; }
+  void take(const uint16_t *from, size_t i, float *to) const {
+    for (size_t r = 0; r < s.runs; r++) widen(half, from + s.start(i) + r * s.each().apart, to + r * s.length, s.length);
+  }
+  Set at(size_t i) const {
+    float *own = held.get(), *gradient = g ? own + size() : nullptr;
+    take(x, i, own);
+    if (g) take(g, i, gradient);
+    return {own, gradient, own, {s.runs, s.length, s.length}};
+  }
+  void done(size_t i) const {
+    for (size_t r = 0; r < s.runs; r++) narrow(half, held.get() + r * s.length, out + s.start(i) + r * s.each().apart, s.length);
+  }
+};
+
 // Calls work(columns) for channels [first, last) at a time, some hundred columns of a batch with short runs.
 template <typename Work> void strips(const Sets &s, Work work) {
   size_t together = std::max<size_t>(1, 256 / s.length), pieces = (s.sets + together - 1) / together;
@@ -81,16 +121,20 @@ template <typename T> void deviation(const Standardized<T> &to, size_t i, double
   to.rstd[i] = (T)(1 / std::sqrt(squares / count + eps));
 }
 
-template <typename T> void by_runs(const Sets &s, const T *x, const T *w, const T *b, double eps, const Standardized<T> &to) {
+template <typename T, typename All>
+void by_runs(const Sets &s, const All &all, const T *w, const T *b, double eps, const Standardized<T> &to) {
   double count = (double)(s.runs * s.length);
   share(s.sets, s.runs * s.length, [&](size_t i, size_t j) {
+    All some = all.begin();
     for (; i < j; i++) {
       double mean, squares;
-      size_t at = s.start(i), c = s.channel(i);
-      forms<T>().moments(x + at, s.each(), &mean, &squares);
+      size_t c = s.channel(i);
+      auto set = some.at(i);
+      forms<T>().moments(set.x, set.runs, &mean, &squares);
       to.mean[i] = (T)mean;
       deviation(to, i, squares, count, eps);
-      forms<T>().affine(x + at, s.each(), mean, to.rstd[i], w ? w + c : nullptr, b ? b + c : nullptr, s.step(), to.out + at);
+      forms<T>().affine(set.x, set.runs, mean, to.rstd[i], w ? w + c : nullptr, b ? b + c : nullptr, s.step(), set.out);
+      some.done(i);
     }
   });
 }
@@ -124,13 +168,88 @@ void by_columns(const Sets &s, const T *x, const T *w, const T *b, double eps, c
 
 template <typename T> void forward(const Sets &s, const FloatArray &x, const FloatArray &w, const FloatArray &b, double eps, PyObject **made) {
   Standardized<T> to = {data_of<T>(made[0]), data_of<T>(made[1]), data_of<T>(made[2]), data_of<T>(made[3])};
-  auto way = s.by_columns() ? by_columns<T> : by_runs<T>;
-  way(s, data_of<T>(x.array), data_or_null<T>(w), data_or_null<T>(b), eps, to);
+  const T *from = data_of<T>(x.array), *weight = data_or_null<T>(w), *bias = data_or_null<T>(b);
+  if (s.by_columns()) by_columns(s, from, weight, bias, eps, to);
+  else by_runs(s, Lying<T>{s, from, nullptr, to.out}, weight, bias, eps, to);
+}
+
+// ---- half precision: next to weights of float32 the statistics, and gradients of weights, are float32 too
+
+constexpr size_t SHORTEST = 8;  // runs of half precision below this are left to others
+
+bool is_half(PyObject *x) { return PyArray_CheckExact(x) && half_index(type_of(x)) >= 0; }
+
+// A contiguous array of half precision or, `or_wide`, of float32. Owns a reference.
+struct HalfArray {
+  PyObject *array = nullptr;
+  HalfArray(PyObject *x, bool or_wide) {
+    if (!is_half(x) && !(or_wide && PyArray_CheckExact(x) && type_of(x) == NPY_FLOAT32)) return;
+    PyArrayObject *a = (PyArrayObject *)x;
+    if (!PyArray_ISNOTSWAPPED(a)) return;
+    if (PyArray_ISCARRAY_RO(a)) array = Py_NewRef(x);
+    else if (!(array = contiguous(x)) && !PyErr_Occurred()) array = new_copy(x);
+  }
+  ~HalfArray() { Py_XDECREF(array); }
+  HalfArray(const HalfArray &) = delete;
+  int type() const { return type_of(array); }
+  size_t size() const { return size_of(array); }
+};
+
+// Its numbers in float32; none for none
+std::vector<float> floats_of(const HalfArray &x) {
+  std::vector<float> result(x.array ? x.size() : 0);
+  if (result.empty()) return result;
+  if (x.type() == NPY_FLOAT32) std::copy_n(data_of<float>(x.array), x.size(), result.data());
+  else widen(half_index(x.type()), data_of<uint16_t>(x.array), result.data(), x.size());
+  return result;
+}
+
+void give(const std::vector<float> &from, PyObject *to) {
+  if (type_of(to) == NPY_FLOAT32) std::copy(from.begin(), from.end(), data_of<float>(to));
+  else narrow(half_index(type_of(to)), from.data(), data_of<uint16_t>(to), from.size());
+}
+
+const float *or_null(const std::vector<float> &v) { return v.empty() ? nullptr : v.data(); }
+
+bool long_enough(const Sets &s) { return s.length >= SHORTEST || s.runs == 1; }
+
+// One number for each channel, or None; all of one type, which is kept in `type`.
+bool same_vector(const HalfArray &v, PyObject *given, size_t n, int &type) {
+  if (given == Py_None) return true;
+  if (!v.array || v.size() != n || (type >= 0 && v.type() != type)) return false;
+  type = v.type();
+  return true;
+}
+
+// As norm(); null without an error: not served.
+PyObject *half_norm(PyObject *const *args) {
+  HalfArray x(args[0], false), w(args[1], true), b(args[2], true);
+  Sets s;
+  int type = -1;
+  if (!x.array || !x.size() || !read_sets(args[3], args[4], x.size(), s) || !long_enough(s) ||
+      !same_vector(w, args[1], s.channels, type) || !same_vector(b, args[2], s.channels, type) ||
+      (type >= 0 && type != NPY_FLOAT32 && type != x.type()))
+    return nullptr;
+  PyObject *made[4] = {like(x.array)};
+  for (int i = 1; i < 4; i++) made[i] = new_array(s.ndim, s.shape, type < 0 ? x.type() : type);
+  if (!made[0] || !made[1] || !made[2] || !made[3]) {
+    for (PyObject *m : made) Py_XDECREF(m);
+    return nullptr;
+  }
+  std::vector<float> weight = floats_of(w), bias = floats_of(b), mean(s.sets), rstd(s.sets), var(s.sets);
+  Widened all = {s, half_index(x.type()), data_of<uint16_t>(x.array), nullptr, data_of<uint16_t>(made[0]), nullptr};
+  by_runs<float>(s, all, or_null(weight), or_null(bias), PyFloat_AS_DOUBLE(args[5]), {nullptr, mean.data(), rstd.data(), var.data()});
+  give(mean, made[1]);
+  give(rstd, made[2]);
+  give(var, made[3]);
+  return Py_BuildValue("(NNNN)", made[0], made[1], made[2], made[3]);
 }
 
 // norm(x, weight, bias, view, axes, eps) -> (out, mean, rstd, var)
 PyObject *norm(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 6 || !PyFloat_CheckExact(args[5])) return not_implemented();
+  if (is_half(args[0]))
+    if (PyObject *made = half_norm(args); made || PyErr_Occurred()) return made;
   Sets s;
   FloatArray x(args[0], true), w(args[1], true), b(args[2], true);
   if (!served(x) || !read_sets(args[3], args[4], x.size(), s) || !vector_of(w, args[1], x, s.channels) ||
@@ -162,23 +281,26 @@ template <typename T> struct Gradient {
   T *out, *to_w, *to_b;              // null without w
 };
 
-template <typename T> void gradient_by_runs(const Sets &s, const Gradient<T> &to) {
+template <typename T, typename All> void gradient_by_runs(const Sets &s, const All &all, const Gradient<T> &to) {
   double count = (double)(s.runs * s.length);
   size_t step = s.step(), pairs = step ? s.runs : 1;
   std::vector<double> memory(s.sets * pairs * 2);
   double *partial = memory.data();
   share(s.sets, s.runs * s.length, [&, partial](size_t i, size_t j) {
+    All some = all.begin();
     for (; i < j; i++) {
       double along = 0, across = 0, *own = partial + i * pairs * 2;
-      size_t at = s.start(i), c = s.channel(i);
-      forms<T>().products(to.g + at, to.x + at, s.each(), to.mean[i], step, own);
+      size_t c = s.channel(i);
+      auto set = some.at(i);
+      forms<T>().products(set.g, set.x, set.runs, to.mean[i], step, own);
       for (size_t r = 0; r < pairs; r++) {
         along += own[2 * r] * (to.w ? to.w[c + r] : 1);
         across += own[2 * r + 1] * (to.w ? to.w[c + r] : 1);
       }
       double a = to.rstd[i];
-      forms<T>().combine(to.g + at, to.x + at, s.each(), to.mean[i], a, to.w ? to.w + c : nullptr, step,
-                         a * a * a * across / count, a * along / count, to.out + at);
+      forms<T>().combine(set.g, set.x, set.runs, to.mean[i], a, to.w ? to.w + c : nullptr, step,
+                         a * a * a * across / count, a * along / count, set.out);
+      some.done(i);
     }
   });
   if (!to.w) return;
@@ -226,12 +348,38 @@ template <typename T> void backward(const Sets &s, const FloatArray *x, PyObject
   Gradient<T> to = {data_of<T>(x[0].array),    data_of<T>(x[1].array),    data_or_null<T>(x[2]),
                     data_of<T>(x[3].array),    data_of<T>(x[4].array),    data_of<T>(made[0]),
                     made[1] ? data_of<T>(made[1]) : nullptr, made[2] ? data_of<T>(made[2]) : nullptr};
-  s.by_columns() ? gradient_by_columns(s, to) : gradient_by_runs(s, to);
+  if (s.by_columns()) gradient_by_columns(s, to);
+  else gradient_by_runs(s, Lying<T>{s, to.x, to.g, to.out}, to);
+}
+
+// As norm_backward(); null without an error: not served.
+PyObject *half_backward(PyObject *const *args) {
+  HalfArray g(args[0], false), x(args[1], false), w(args[2], true), mean(args[3], true), rstd(args[4], true);
+  Sets s;
+  int type = -1;
+  if (!g.array || !x.array || g.type() != x.type() || g.size() != x.size() || !x.size() ||
+      !read_sets(args[5], args[6], x.size(), s) || !long_enough(s) || !same_vector(mean, args[3], s.sets, type) ||
+      !same_vector(rstd, args[4], s.sets, type) || !same_vector(w, args[2], s.channels, type) ||
+      (type != NPY_FLOAT32 && type != x.type()))
+    return nullptr;
+  PyObject *made[3];
+  if (!make_gradients(x.array, w.array, made)) return nullptr;
+  std::vector<float> weight = floats_of(w), means = floats_of(mean), scales = floats_of(rstd);
+  std::vector<float> to_w(weight.size()), to_b(weight.size());
+  Widened all = {s, half_index(x.type()), data_of<uint16_t>(x.array), data_of<uint16_t>(g.array), data_of<uint16_t>(made[0]), nullptr};
+  gradient_by_runs<float>(s, all,
+                          {nullptr, nullptr, or_null(weight), means.data(), scales.data(), nullptr, to_w.data(), to_b.data()});
+  if (!w.array) return made[0];
+  give(to_w, made[1]);
+  give(to_b, made[2]);
+  return Py_BuildValue("(NNN)", made[0], made[1], made[2]);
 }
 
 // norm_backward(g, x, weight, mean, rstd, view, axes) -> (of x, of weight, of bias), or without weight (None) only of x
 PyObject *norm_backward(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 7) return not_implemented();
+  if (is_half(args[1]))
+    if (PyObject *result = half_backward(args); result || PyErr_Occurred()) return result;
   Sets s;
   FloatArray x[5] = {FloatArray(args[0], true), FloatArray(args[1], true), FloatArray(args[2], true), FloatArray(args[3], true), FloatArray(args[4], true)};
   for (int i : {0, 1, 3, 4})

@@ -1,5 +1,7 @@
 """What every test starts from: this source's extension, the default dtype, a seed, gradients on."""
 
+import importlib.util
+
 import pytest
 
 import rushlight
@@ -11,6 +13,18 @@ def pytest_configure():
     reason = outdated.reason()
     if reason:
         raise pytest.UsageError(reason.removeprefix(": "))
+    if importlib.util.find_spec("hypothesis"):
+        choose_the_same_examples()
+
+
+def choose_the_same_examples():
+    """In every run, however long they take: what fails, fails for everybody."""
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "rushlight", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("rushlight")
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ def build(folder, **env):
         check=True,
         capture_output=True,
         env={**os.environ, **env},
-        timeout=300,
+        timeout=600,
     )
     (wheel,) = Path(folder).glob("*.whl")
     return wheel.name, set(zipfile.ZipFile(wheel).namelist())

@@ -27,7 +27,7 @@ def run(*arguments, module="rushlight", cwd=None, stdin=None):
         [*start, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         cwd=cwd,
         input=stdin,

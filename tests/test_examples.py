@@ -28,7 +28,7 @@ def run(*arguments, cwd):
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},

@@ -12,7 +12,7 @@ def run(code, *options):
         [sys.executable, *options, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

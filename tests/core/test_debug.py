@@ -94,7 +94,7 @@ def test_the_environment_sets_the_level():
         env={**os.environ, "RUSHLIGHT_DEBUG": "2"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     assert "us  exp  float32[2] -> float32[2]" in run.stderr
@@ -103,6 +103,6 @@ def test_the_environment_sets_the_level():
         env={**os.environ, "RUSHLIGHT_DEBUG": "7"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert "must be 0, 1, 2 or 3, not 7" in run.stderr

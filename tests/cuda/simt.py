@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import ml_dtypes
@@ -74,63 +75,70 @@ class Parameter:
         return ctypes.addressof(box)
 
 
-def preprocessed(code, defines):
+def preprocessed(code, options):
     """The source after the preprocessor, where kernels that macros make stand written out."""
     done = subprocess.run(
-        [COMPILER, "-E", "-P", "-x", "c++", f"-I{HERE}", *defines, "-"],
+        [COMPILER, "-E", "-x", "c++", f"-I{HERE}", *options, "-"],
         input=code, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout
+
+
+def compile_library(text, kernels, path):
+    """A library of a preprocessed source, with a launcher for each kernel."""
+    launchers = []
+    for name, parameters in kernels:
+        types = [re.sub(r"\w+\s*$", "", p).strip() for p in parameters.split(",")]
+        given = ", ".join(f"*({t}*)args[{i}]" for i, t in enumerate(types))
+        launchers.append(
+            f'extern "C" const char* launch_{name}(const unsigned* grid, '
+            "const unsigned* block, void** args) { return simt_launch(grid, block, args, "
+            f"[](void** args) {{ {name}({given}); }}); }}"
+        )
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        source, made = Path(folder) / "kernels.ii", Path(folder) / "kernels.so"
+        source.write_text(text + "\n" + "\n".join(launchers))
+        done = subprocess.run(
+            [COMPILER, "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC",
+             "-o", str(made), str(source)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stderr[:4000])
+        made.replace(path)
+
+
+@cache
+def library(code, options):
+    """The library of a source, and its kernels' parameters by name: made once for a process."""
+    # glibc's checked longjmp takes a jump to another fiber for an error
+    defines = ["-U_FORTIFY_SOURCE", "-DRUSHLIGHT_SIMT"]
+    defines += [o for o in options if o.startswith(("-D", "-I"))]
+    sources = [code, *options, (HERE / "simt.h").read_text(), Path(__file__).read_text()]
+    key = hashlib.sha256("\n".join(sources).encode()).hexdigest()[:24]
+    CACHE.mkdir(exist_ok=True)
+    path, listing = CACHE / f"{key}.so", CACHE / f"{key}.txt"
+    if not listing.exists():
+        text = preprocessed(code, defines)
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        kernels = KERNEL.findall(" ".join(" ".join(lines).split()))
+        compile_library(text, kernels, path)
+        made = CACHE / f"{key}.{os.getpid()}"
+        made.write_text("\n".join(f"{n}:{p}" for n, p in kernels))
+        made.replace(listing)  # last: it is there, and whole
+    element = next((o[10:] for o in options if o.startswith("-DELEMENT=")), "float")
+    kernels = {}
+    for line in listing.read_text().splitlines():
+        name, parameters = line.split(":", 1)
+        kernels[name] = [Parameter(p, element) for p in parameters.split(",")]
+    return ctypes.CDLL(str(path)), kernels
 
 
 class RawModule:
     """cupy.RawModule(code=, options=)."""
 
     def __init__(self, *, code, options=(), backend="nvrtc", name_expressions=None):
-        defines = ["-DRUSHLIGHT_SIMT", *[o for o in options if o.startswith("-D")]]
-        include = [o for o in options if o.startswith("-I")]
-        key = hashlib.sha256(
-            "\n".join(
-                [code, *options, (HERE / "simt.h").read_text(), Path(__file__).read_text()]
-            ).encode()
-        ).hexdigest()[:24]
-        CACHE.mkdir(exist_ok=True)
-        self.path = CACHE / f"{key}.so"
-        listing = CACHE / f"{key}.txt"
-        element = next((o[10:] for o in options if o.startswith("-DELEMENT=")), "float")
-        if not listing.exists():
-            text = preprocessed(code, [*defines, *include])
-            kernels = KERNEL.findall(" ".join(text.split()))
-            self.build(code, kernels, [*defines, *include])
-            listing.write_text("\n".join(f"{n}:{p}" for n, p in kernels))  # last: it is there
-        self.kernels = {}
-        for line in listing.read_text().splitlines():
-            name, parameters = line.split(":", 1)
-            self.kernels[name] = [Parameter(p, element) for p in parameters.split(",")]
-        self.library = ctypes.CDLL(str(self.path))
-
-    def build(self, code, kernels, options):
-        """A library with a launcher for each kernel."""
-        launchers = []
-        for name, parameters in kernels:
-            types = [re.sub(r"\w+\s*$", "", p).strip() for p in parameters.split(",")]
-            given = ", ".join(f"*({t}*)args[{i}]" for i, t in enumerate(types))
-            launchers.append(
-                f'extern "C" const char* launch_{name}(const unsigned* grid, '
-                "const unsigned* block, void** args) { return simt_launch(grid, block, [=] { "
-                f"{name}({given}); }}); }}"
-            )
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            source, made = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
-            source.write_text(code + "\n" + "\n".join(launchers))
-            done = subprocess.run(
-                [COMPILER, "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC",
-                 f"-I{HERE}", *options, "-o", str(made), str(source)],
-                capture_output=True, text=True,
-            )  # fmt: skip
-            if done.returncode:
-                raise RuntimeError(done.stderr[:4000])
-            made.replace(self.path)
+        self.library, self.kernels = library(code, tuple(options))
 
     def get_function(self, name):
         """One kernel."""

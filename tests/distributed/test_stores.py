@@ -1,7 +1,10 @@
 """Stores: what PyTorch's do, recorded from PyTorch 2.13."""
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +99,47 @@ def test_file_goes_with_its_last_user(tmp_path):
     assert (tmp_path / "s").exists()
     del other
     assert not (tmp_path / "s").exists()
+
+
+SILENT = """
+import os, select, signal, subprocess, sys, time
+from datetime import timedelta
+from rushlight.distributed import TCPStore, _store_server as wire
+from rushlight.distributed.tcp_store import Client
+
+store = TCPStore("127.0.0.1", 0, 1, True)
+store._client.ask(b"new_job", b"3")
+members = [Client("127.0.0.1", store.port, timedelta(seconds=30)) for _ in range(3)]
+children = [
+    subprocess.Popen([sys.executable, "-c", code])
+    for code in ("while True: pass", "import time; time.sleep(100)")
+]
+os.kill(children[1].pid, signal.SIGSTOP)
+pids = [p.pid for p in children] + [os.getpid()]
+for rank, (member, pid) in enumerate(zip(members, pids)):
+    member.ask(b"join", b"0", b"%d" % rank, b"%d" % pid, b"another machine")
+end, told, witness = time.monotonic() + 6, [], members[2]
+while time.monotonic() < end and not told:
+    witness.send(b"status", b"here")
+    if not select.select([witness.sock], [], [], 0.1)[0]:
+        continue
+    kind, *fields = witness.receive()
+    if kind[0] == wire.LOOK:
+        ticks, states = wire.cpu_and_state(int(fields[2]))
+        witness.send(b"seen", *fields[:2], b"%d" % ticks, states.encode())
+    if kind[0] == wire.DEAD:
+        told.append((fields[0].decode(), fields[1].decode()))
+for p in children:
+    p.kill()
+print(told)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_who_is_busy_on_another_machine_is_told_from_who_is_stopped(environment):
+    env = environment(RUSHLIGHT_HEARTBEAT_TIMEOUT="1")
+    command = [sys.executable, "-c", SILENT]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert "[('1', 'it is stopped, or its machine is: no sign of life for" in done.stdout, (
+        done.stdout + done.stderr
+    )

@@ -45,7 +45,7 @@ def printed(path):
         env={**os.environ, **quiet},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The native normalizations and their gradients against the records' own forwards."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -46,6 +47,66 @@ def level(request):
     C.use(request.param)
     yield
     C.use(before)
+
+
+HALVES = [np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16)]
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("case", VIEWS, ids=str)
+def test_runs_of_half_precision(level, case, wide, dtype):
+    """With weights of float32 the statistics and their gradients are float32."""
+    name, view, affine, axes = case
+    x, g = ((draw(*view) * 3 + 1).astype(dtype) for _ in range(2))
+    w, b = (draw(*affine).astype(np.float32 if wide else dtype) for _ in range(2))
+    args = (x, w.reshape(-1), b.reshape(-1), view, affine, axes, 1e-5)
+    short = view[-1] < 8 and axes != (2,)  # left to others
+    got = kernel_for(name)(*args)
+    assert (got is NotImplemented) == short
+    if short:
+        return
+    own = w.dtype
+    f4 = [a.astype(np.float32) for a in (x, g, w, b)]
+    want = OPS[name].reference(np, f4[0], f4[2].reshape(-1), f4[3].reshape(-1), *args[3:])
+    rounded(got, [want[0].astype(dtype), *[a.astype(own) for a in want[1:]]])
+    mean, rstd = got[1:3]
+    got = kernel_for("norm_backward")(g, x, w, mean, rstd, view, axes)
+    stats = [a.astype(np.float32) for a in (mean, rstd)]
+    want = OPS["norm_backward"].reference(np, f4[1], f4[0], f4[2], *stats, view, axes)
+    rounded(got, [want[0].astype(dtype), *[a.astype(own) for a in want[1:]]])
+    got = kernel_for("norm_backward")(g, x, None, mean, rstd, view, axes)
+    want = OPS["standardize_backward"].reference(np, f4[1], f4[0], *stats, axes)
+    rounded([got], [want.astype(dtype)])
+
+
+def rounded(got, want):
+    """The same but for sums in another order and one rounding."""
+    for a, b in zip(got, want, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        unit = float(ml_dtypes.finfo(a.dtype).eps)
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        np.testing.assert_allclose(a, b, rtol=max(unit, 1e-4), atol=2e-5 * max(1, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_statistics_of_half_precision_are_float32_next_to_weights_of_it(dtype):
+    """As PyTorch's: running statistics and the weight's gradient are not rounded twice."""
+    x = (draw(16, 4, 12, 12) * 2 + 3).astype(np.float32)
+    half = torch.from_numpy(x).to(getattr(torch, dtype)).requires_grad_()
+    net, wide = torch.nn.BatchNorm2d(4), torch.nn.BatchNorm2d(4)
+    slope = torch.arange(12.0)
+    for module, given in ((net, half), (wide, half.detach().float())):
+        (module(given).float() * slope).sum().backward()
+    assert net.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(net.running_mean, wide.running_mean, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(net.running_var, wide.running_var, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(net.weight.grad, wide.weight.grad, rtol=1e-3, atol=1e-1)
+    assert half.grad.dtype == half.dtype
+    of_its_own = torch.native_batch_norm(half, None, None, None, None, True, 0.1, 1e-5)
+    assert {t.dtype for t in of_its_own} == {half.dtype}
 
 
 @needs_native

@@ -54,12 +54,13 @@ def same(found, expected, dtype, k):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_products(dtype, shape):
     m, k, n = shape
-    for left, right in itertools.product(LAYOUTS, LAYOUTS):
-        x, y = matrix((m, k), left, dtype, 0), matrix((k, n), right, dtype, 1)
-        expected = x.astype(np.float64) @ y.astype(np.float64)
+    bias = matrix((1, n), "rows", dtype, 2)[0]
+    lefts = [matrix((m, k), layout, dtype, 0) for layout in LAYOUTS]
+    rights = [matrix((k, n), layout, dtype, 1) for layout in LAYOUTS]
+    expected = lefts[0].astype(np.float64) @ rights[0].astype(np.float64)
+    with_bias = expected + bias.astype(np.float64)
+    for x, y in itertools.product(lefts, rights):
         same(C.mm(x, y), expected, dtype, k)
-        bias = matrix((1, n), "rows", dtype, 2)[0]
-        with_bias = expected + bias.astype(np.float64)
         same(C.linear(x, y.T, bias), with_bias, dtype, k)
         same(C.addmm(bias, x, y, 1, 1.0), with_bias, dtype, k)
 

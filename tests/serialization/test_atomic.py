@@ -26,7 +26,7 @@ def slowly(self, name, data):
     write(self, name, data)
     if name == "byteorder":
         print("half", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 zip_writer.ZipWriter.write_record = slowly
 torch.save({{"a": torch.zeros(10)}}, {path!r})
 """

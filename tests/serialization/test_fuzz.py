@@ -20,7 +20,7 @@ def test_hostile_files():
         "1",
     ]
     environment = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "2000 inputs" in run.stdout
     assert "bad: 0" in run.stdout

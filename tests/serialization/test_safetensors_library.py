@@ -96,7 +96,7 @@ def run(path, *words):
     command = [sys.executable, *words, str(path), " ".join(TYPES), NOT_FROM_BYTES]
     environment = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONWARNINGS": "ignore"}
     environment["PYTHONHASHSEED"] = "0"  # sets of names are printed
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

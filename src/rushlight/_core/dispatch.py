@@ -314,8 +314,18 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
             raise
         raise better from None
     if op.outputs and type(result) is not ndarray:
-        return tuple(None if r is None else settle(r, back, meta) for r in result)
+        wide = wide_outputs(op, given) if back is not None and op.wide else ()
+        return tuple(
+            None if r is None else settle(r, None if i in wide else back, meta)
+            for i, r in enumerate(result)
+        )
     return settle(result, back, meta)
+
+
+def wide_outputs(op: Record, given: list) -> list[int]:
+    """Which outputs stay float32 next to inputs of half precision."""
+    mixed = any(a is not None and a.dtype == np.float32 for a in given)
+    return [op.outputs.index(name) for name in op.wide] if mixed else []
 
 
 def compute_on_device(op: Record, given: list, params: tuple, target: Any) -> Any:
@@ -355,7 +365,13 @@ def compute_there(op: Record, given: list, params: tuple, target: Any = None) ->
                 raise
             raise better from None
         if op.outputs and isinstance(result, (tuple, list)):
-            return tuple([None if r is None else settle_on_device(r, back) for r in result])
+            wide = wide_outputs(op, given) if back is not None and op.wide else ()
+            return tuple(
+                [
+                    None if r is None else settle_on_device(r, None if i in wide else back)
+                    for i, r in enumerate(result)
+                ]
+            )
         return settle_on_device(result, back)
 
 

@@ -82,6 +82,7 @@ class Op:
     promote: Any = "common"
     promoted: tuple[str, ...] | None = None
     half: str | None = None
+    wide: tuple[str, ...] = ()  # outputs that stay float32 where an input (a weight) is float32
     # (dtype, xp, *arrays in float32, *params): where PyTorch's CPU rounds half precision otherwise
     halves: Callable | None = None
     public: tuple[str, ...] = ("torch", "Tensor")

@@ -17,6 +17,7 @@ class Record(Protocol):
     promote: Any
     promotes: tuple[bool, ...]
     half: str | None
+    wide: tuple[str, ...]
     halves: Callable | None
     domain: Callable | None
     check: Callable | None

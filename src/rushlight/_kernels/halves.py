@@ -148,5 +148,7 @@ def register() -> None:
     ):
         name = product.__name__
         half_kernels[name] = in_turn(native(name), product, half_kernels[name])
+    for name in ("native_batch_norm", "native_group_norm", "norm_backward"):
+        half_kernels[name] = native(name)
     for name in ("max_pool", "max_pool_backward"):  # planes and lines
         half_kernels[name] = in_turn(native(name), half_kernels[name])

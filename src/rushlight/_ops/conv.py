@@ -255,7 +255,7 @@ def _plain(n, input, weight, outputs, channels, bias, stride, padding, dilation,
 
 def _conv(n, input, weight, bias, stride, padding, dilation, groups):
     shape, w = tuple(input.shape), tuple(weight.shape)
-    if len(w) == n + 2:
+    if len(w) == n + 2 and w[1]:
         plain = _plain(n, shape, w, w[0], w[1] * groups, bias, stride, padding, dilation, groups)
         if plain is not None and _fits(shape, w, plain[1], plain[2]):
             return Convolution.call(input, weight, bias, *plain, groups)
@@ -284,8 +284,24 @@ def _conv_checked(n, input, weight, bias, stride, padding, dilation, groups):
     else:
         padding = spread(padding, n, "padding", function)
     _check(x, weight, bias, stride, padding, dilation, groups, False)
+    if not x.shape[1]:
+        result = _of_nothing(x, weight, bias, stride, padding, dilation)
+        return result if was_batched else result.squeeze(0)
     result = Convolution.call(x, weight, bias, stride, padding, dilation, groups)
     return result if was_batched else result.squeeze(0)
+
+
+def _of_nothing(input, weight, bias, stride, padding, dilation):
+    """Of an input without channels: a result without channels, as PyTorch's."""
+    sizes = [
+        (size + 2 * p - d * (k - 1) - 1) // s + 1
+        for size, k, s, p, d in zip(
+            input.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True
+        )
+    ]
+    result = input.reshape(0) * weight.reshape(0)
+    result = result if bias is None else result + bias[0]
+    return result.reshape(input.shape[0], 0, *sizes)
 
 
 @public("torch", "nn.functional", out=False)
@@ -346,7 +362,7 @@ def _check_output_padding(output_padding, stride, dilation):
 
 def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
     shape, w = tuple(input.shape), tuple(weight.shape)
-    if len(w) == n + 2 and output_padding in (0, (0,) * n):
+    if len(w) == n + 2 and w[1] and output_padding in (0, (0,) * n):
         outputs = w[1] * groups
         plain = _plain(n, shape, w, outputs, w[0], bias, stride, padding, dilation, groups)
         sizes = _transposed_size(shape, w, *plain) if plain is not None else None
@@ -393,6 +409,12 @@ def _conv_transpose_checked(
             f"Given input size per channel: ({given}). Calculated output size per channel: "
             f"({made}). Output size "
             "is too small"
+        )
+    if not weight.shape[1]:
+        raise RuntimeError(
+            "could not create a primitive descriptor for the deconvolution forward propagation "
+            "primitive. Run workload with environment variable ONEDNN_VERBOSE=all to get "
+            "additional diagnostic information."
         )
     shape = (x.shape[0], weight.shape[1] * groups, *sizes)
     result = ConvTranspose.call(x, weight, bias, shape, stride, padding, dilation, groups)

@@ -88,7 +88,7 @@ def _check_grid(input, grid, mode):
             f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if input.dim() == 5 and mode == "bicubic":
-        raise RuntimeError("grid_sampler(): bicubic mode only supports 4D input")
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
 
 
 def _name(t):

@@ -144,8 +144,9 @@ def product(corner, skipped=None):
 
 def by_channel(xp, x, channels):
     """(N, C, ...) as (C, N ...) in order."""
-    x = x.reshape(len(x), channels, -1).swapaxes(0, 1)
-    return xp.ascontiguousarray(x).reshape(channels, -1)
+    count = math.prod(x.shape[2:])
+    x = x.reshape(len(x), channels, count).swapaxes(0, 1)
+    return xp.ascontiguousarray(x).reshape(channels, x.shape[1] * count)
 
 
 def inside(xp, points, where, values):

@@ -55,8 +55,8 @@ def _fetch(input, index, sizes):
         i = i.nan_to_num(0.0).long()
         flat = i if flat is None else flat * size + i
     batch, channels = input.shape[:2]
-    at = flat.reshape(batch, 1, -1).expand(batch, channels, flat[0].numel())
-    values = input.reshape(batch, channels, -1).gather(2, at)
+    at = flat.reshape(batch, 1, math.prod(flat.shape[1:])).expand(batch, channels, -1)
+    values = input.reshape(batch, channels, math.prod(sizes)).gather(2, at)
     return values.reshape(batch, channels, *flat.shape[1:]) * ok.unsqueeze(1).to(input.dtype)
 
 

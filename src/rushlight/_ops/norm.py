@@ -115,6 +115,7 @@ class NormBackward(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("to_weight", "to_bias")
     public = ()
 
     def forward(xp, g, x, weight, mean, rstd, view, axes):
@@ -165,6 +166,7 @@ class NativeLayerNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd")
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
@@ -185,6 +187,7 @@ class NativeGroupNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd")
     public = ()
     forward = NativeLayerNorm.forward
     vjp = NativeLayerNorm.vjp
@@ -201,6 +204,7 @@ class NativeBatchNorm(Op):
     named = False
     promote = "keep"
     half = "widen"
+    wide = ("mean", "rstd", "var")
     public = ()
 
     def forward(xp, x, weight, bias, view, affine, axes, eps):
@@ -466,8 +470,9 @@ def _batch_norm(input, weight, bias, running_mean, running_var, training, moment
         out = BatchNormInference.call(input, weight, bias, running_mean, running_var, eps)
         return out, None, None
     if 0 in shape:  # nothing to learn statistics from
-        empty = input.new_empty(0)
-        return input.clone(), empty, empty
+        empty, out = input.new_empty(0), input.clone()
+        out = out if weight is None else out * weight.select(0, 0)
+        return out if bias is None else out + bias.select(0, 0), empty, empty
     batch, channels, *rest = shape
     count = math.prod(rest)
     out, mean, rstd, var = NativeBatchNorm.call(

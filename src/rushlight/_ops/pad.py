@@ -147,6 +147,11 @@ def _check_pad(shape, pad, mode):
             "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
+    if mode != "circular" and 0 in shape[len(shape) - n - 1 :]:
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with possibly 0 batch size and "
+            f"other non-zero dimensions for input, but got: {list(shape)}"
+        )
     for i in range(n):
         size, before, after = shape[-1 - i], pad[2 * i], pad[2 * i + 1]
         if mode == "reflect" and (before >= size or after >= size):

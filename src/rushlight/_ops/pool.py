@@ -187,21 +187,22 @@ def _check_line(input, kernel, stride, dilation):
 
 def _check_input(n, name, input):
     """Refuse inputs without the dimensions, or with empty ones."""
-    if name == "max_pool3d" and input.dim() in (4, 5) and 0 in input.shape[-4:]:
-        at = next(i for i, s in enumerate(input.shape) if s == 0)
+    if name in ("max_pool3d", "avg_pool3d") and input.dim() in (4, 5) and 0 in input.shape[-4:]:
+        who = "avg_pool3d" if "avg" in name else "max_pool3d_with_indices_out_cpu_template"
         raise RuntimeError(
-            "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions to "
-            "have positive length, "
-            f"but input has a shape of {list(input.shape)} and non-batch dimension {at} has "
+            f"{who}(): Expected input's non-batch dimensions to have positive length, "
+            f"but input has a shape of {list(input.shape)} and non-batch dimension 0 has "
             "length zero!"
         )
     if input.dim() not in (n + 1, n + 2):
         raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
     if any(s == 0 for s in input.shape[-n - 1 :]):
+        shape = list(input.shape)
+        if n == 1:  # PyTorch's has another dimension here
+            n, shape = 2, [*shape[:-1], 1, shape[-1]]
         raise RuntimeError(
             f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size "
-            "for input, but got:"
-            f"{list(input.shape)}"
+            f"for input, but got:{shape}"
         )
 
 

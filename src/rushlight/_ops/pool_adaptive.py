@@ -126,12 +126,14 @@ def _check_adaptive(n, name, input):
         raise RuntimeError(
             f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}"
         )
-    for i in range(1, n + 1):
-        if input.shape[-i] == 0:
+    if name == "adaptive_avg_pool1d":  # PyTorch's has another dimension here
+        name, shape = "adaptive_avg_pool2d", (*shape[:-1], 1, shape[-1])
+    channels = "max" in name or n == 3  # whether these count
+    for i in range(1 if channels else len(shape) - n, len(shape)):
+        if shape[i] == 0:
             raise RuntimeError(
                 f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
-                "input has sizes "
-                f"{list(input.shape)} with dimension {input.dim() - i} being empty"
+                f"input has sizes {list(shape)} with dimension {i} being empty"
             )
 
 

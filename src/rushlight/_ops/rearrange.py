@@ -45,6 +45,12 @@ class PixelUnshuffle(Op):
         return PixelShuffle.call(g, r)
 
 
+def _no_groups(groups):
+    return RuntimeError(
+        f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+    )
+
+
 class ChannelShuffle(Op):
     """Channels of (N, C, ...) dealt out: one of each group in turn."""
 
@@ -59,6 +65,8 @@ class ChannelShuffle(Op):
         return split.swapaxes(1, 2).reshape(x.shape)
 
     def vjp(g, input: Meta, groups):
+        if not input.shape[1]:
+            raise _no_groups(0)
         return ChannelShuffle.call(g, input.shape[1] // groups)
 
 
@@ -133,9 +141,7 @@ def channel_shuffle(input, groups):
             f"{list(input.shape)}"
         )
     if groups <= 0:
-        raise RuntimeError(
-            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
-        )
+        raise _no_groups(groups)
     channels = input.shape[1]
     if channels % groups:
         raise RuntimeError(

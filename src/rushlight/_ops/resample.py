@@ -216,7 +216,8 @@ def interpolate(
     >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    spatial = tuple(input.shape)[2:]
+    rest = tuple(input.shape)[1:]
+    spatial = rest[1:]
     if mode != "nearest" or align_corners is not None or antialias or not 0 < len(spatial) < 4:
         _check_mode(input, mode, align_corners, antialias)
     sizes, scales = _sizes(input, spatial, size, scale_factor)
@@ -224,12 +225,19 @@ def interpolate(
         if size is not None:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         scales = (None,) * len(sizes)
-    if min(sizes) < 1 or 0 in spatial:
+    if min(sizes) < 1 or 0 in rest:
+        if mode == "area":
+            return _POOLS[len(sizes)](input, sizes)
+        if min(sizes) > 0 and 0 not in spatial:
+            raise RuntimeError(
+                f"Non-empty {input.dim()}D data tensor expected but got a tensor with sizes "
+                f"{list(input.shape)}"
+            )
         given = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], spatial, strict=True))
         made = ", ".join(f"{a}: {s}" for a, s in zip("DHW"[-len(sizes) :], sizes, strict=True))
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input ({given}) output "
-            f"({made})"
+            f"Input and output sizes should be greater than 0, but got input ({given}) "
+            f"{'and ' if len(sizes) == 1 else ''}output ({made})"
         )
     if mode == "area":
         return _POOLS[len(sizes)](input, sizes)

@@ -161,70 +161,69 @@ def check_all(
         place += 1
         if not o.requires_grad:
             continue
+        found, again = analytical(o, targets), analytical(o, targets)
         for k, t in enumerate(targets):
-            check_pair(o, place, t, k, numeric[k], atol, rtol, nondet, dtypes)
+            if not (o.numel() and t.numel()):
+                continue
+            if dtypes and found[k][0].dtype is not t.dtype:
+                raise GradcheckError(
+                    "Backward is not consistent: a gradient has another dtype than its input"
+                )
+            rows = torch.stack(found[k])
+            check_reentrant(rows, torch.stack(again[k]), nondet)
+            check_rows(rows, expected_rows(o, place, t, numeric[k]), place, k, atol, rtol)
 
 
-def check_pair(
-    o: torch.Tensor,
-    place: int,
-    t: torch.Tensor,
-    k: int,
-    numeric: list,
-    atol: float,
-    rtol: float,
-    nondet: float,
-    dtypes: bool,
-) -> None:
-    """One output against one input: rows of the Jacobian by backward, columns by differences."""
-    rows, again = analytical(o, t), analytical(o, t)
-    if dtypes and rows and rows[0].dtype is not t.dtype:
+def check_reentrant(rows: torch.Tensor, again: torch.Tensor, nondet: float) -> None:
+    """Two walks of the same history give the same."""
+    if bool(((rows - again).abs() > nondet).any()):
         raise GradcheckError(
-            "Backward is not consistent: a gradient has another dtype than its input"
+            "Backward is not reentrant, i.e., running backward with same input and "
+            "grad_output multiple times "
+            "gives different values, although analytical gradient matches numerical "
+            "gradient. The tolerance "
+            f"for nondeterminism was {nondet}."
         )
-    for a, b in zip(rows, again, strict=True):
-        if a.numel() and float((a - b).abs().max()) > nondet:
-            raise GradcheckError(
-                "Backward is not reentrant, i.e., running backward with same input and "
-                "grad_output multiple times "
-                "gives different values, although analytical gradient matches numerical "
-                "gradient. The tolerance "
-                f"for nondeterminism was {nondet}."
-            )
-    want = expected_rows(o, place, t, numeric)
+
+
+def check_rows(
+    rows: torch.Tensor, want: torch.Tensor, place: int, k: int, atol: float, rtol: float
+) -> None:
+    """One output against one input: rows of the Jacobian by backward, and from the differences."""
+    want = want.to(rows.dtype)
+    if torch.allclose(rows, want, rtol, atol, equal_nan=True):
+        return
     for i, (a, w) in enumerate(zip(rows, want, strict=True)):
-        if not torch.allclose(a, w.to(a.dtype), rtol, atol, equal_nan=True):
+        if not torch.allclose(a, w, rtol, atol, equal_nan=True):
             raise GradcheckError(
                 f"Jacobian mismatch for output {place} with respect to input {k}, row {i},\n"
                 f"numerical:{w}\nanalytical:{a}\n"
             )
 
 
-def analytical(o: torch.Tensor, t: torch.Tensor) -> list:
-    """For each real direction of the output, the gradient of the input."""
-    rows = []
+def analytical(o: torch.Tensor, targets: list) -> list:
+    """For each input a list: its gradient for each real direction of the output."""
+    found: list[list] = [[] for _ in targets]
     for i in range(o.numel()):
         for unit in (1, 1j) if o.is_complex() else (1,):
             g = torch.zeros(o.shape, dtype=o.dtype, device=o.device)
             g[tuple(unravel(i, o.shape))] = unit
-            (r,) = autograd_grad(o, t, g, retain_graph=True, allow_unused=True)
-            rows.append(torch.zeros_like(t).detach() if r is None else r.detach())
-    return rows
+            grads = autograd_grad(o, targets, g, retain_graph=True, allow_unused=True)
+            for rows, t, r in zip(found, targets, grads, strict=True):
+                rows.append(torch.zeros_like(t).detach() if r is None else r.detach())
+    return found
 
 
-def expected_rows(o: torch.Tensor, place: int, t: torch.Tensor, numeric: list) -> list:
+def expected_rows(o: torch.Tensor, place: int, t: torch.Tensor, numeric: list) -> torch.Tensor:
     """The same rows from the differences: grad = sum of Re(conj(g) df/dx) + i Re(conj(g) df/dy)."""
-    rows = []
-    shape = t.shape
-    for i in range(o.numel()):
-        for unit in (1, 1j) if o.is_complex() else (1,):
-            values = []
-            for column in numeric:
-                parts = [column[d][place].reshape(-1)[i].item() for d in range(len(column))]
-                real = [(complex(unit).conjugate() * complex(p)).real for p in parts]
-                values.append(complex(*real) if len(real) == 2 else real[0])
-            rows.append(torch.tensor(values, dtype=t.dtype, device=t.device).reshape(shape))
-    return rows
+    parts = []
+    for direction in range(2 if t.is_complex() else 1):
+        moved = torch.stack([column[direction][place].reshape(-1) for column in numeric])
+        if o.is_complex():  # g is 1, then i, for each element
+            moved = torch.view_as_real(moved.resolve_conj()).reshape(len(numeric), -1)
+        parts.append(moved.t())
+    rows = torch.complex(*parts) if t.is_complex() else parts[0]
+    return rows.to(t.dtype).reshape(-1, *t.shape)
 
 
 def gradgradcheck(

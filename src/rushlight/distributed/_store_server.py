@@ -18,11 +18,13 @@ import time
 from collections import deque
 
 MAGIC = b"RLS1"
-OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER, HUNG = range(8)
+OK, TIMEOUT, ERROR, EMPTY, DEAD, LEFT, OVER, HUNG, LOOK = range(9)
 # Seconds to go on when the process that started this one is gone: others hear of its death here.
 LINGER = 10.0
 # A member that says nothing for so long is looked at: stopped, or its machine is gone?
 SILENCE = float(os.environ.get("RUSHLIGHT_HEARTBEAT_TIMEOUT", "5"))
+# The same for one on a machine where nobody else can look at it: it may be busy inside C code.
+SILENCE_ALONE = 6 * SILENCE
 # A member that stands still for so long, while others wait for it as long, hangs. 0: never.
 HANG = float(os.environ.get("RUSHLIGHT_HANG_TIMEOUT", "6"))
 
@@ -75,6 +77,7 @@ class Member:
         self.status = b"none"
         self.heard = time.monotonic()
         self.cpu = None
+        self.seen = None  # (when, ticks, states): what another process of its machine has told
         self.still, self.place = 0, ""  # seconds without progress, and where
         self.begun = {}  # group -> how many collectives it has begun there
         self.waits = None  # (group, number, seconds, ranks): what its program waits for
@@ -107,13 +110,35 @@ def host_identity():
 
 
 def cpu_and_state(pid):
-    """The processor time a process has used, in ticks, and its state; None if it is gone."""
+    """The processor time a process has used, in ticks, and the states of its threads, as letters;
+    None if it is gone.
+    """
+    ticks, states = 0, ""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            rest = file.read().rpartition(")")[2].split()
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 (names only)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                path = f"/proc/{pid}/task/{thread}/stat"
+                with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                    rest = file.read().rpartition(")")[2].split()
+                ticks += int(rest[11]) + int(rest[12])
+                states += rest[0]
     except OSError:
         return None
-    return int(rest[11]) + int(rest[12]), rest[0]
+    return ticks, states
+
+
+def notice_lost_machines(sock):
+    """Have the system ask the other end whether it is there: it answers while a process is busy."""
+    seconds = max(1, round(SILENCE))
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            (socket.TCP_KEEPIDLE, 1),
+            (socket.TCP_KEEPINTVL, 1),
+            (socket.TCP_KEEPCNT, seconds),
+            (socket.TCP_USER_TIMEOUT, 1000 * (seconds + 1)),
+        ):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def let_go_of_outputs():
@@ -200,6 +225,7 @@ class Server:
         sock.setblocking(False)
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        notice_lost_machines(sock)
         self.selector.register(sock, selectors.EVENT_READ, Connection(sock))
         self.clients += 1
 
@@ -410,6 +436,12 @@ class Server:
         if progress:
             member.note(*progress)
 
+    def do_seen(self, c, number, rank, ticks, states):
+        """What a member was asked to look at: another process of its machine."""
+        member = self.jobs[int(number)].members.get(int(rank))
+        if member is not None:
+            member.seen = time.monotonic(), int(ticks), states.decode()
+
     def do_failed(self, c, reason):
         """A member says itself why it is about to end."""
         job, rank = c.member
@@ -464,10 +496,24 @@ class Server:
             self.look_for_hangs(job)
             for rank, member in list(job.members.items()):
                 silent = now - member.heard
-                if silent > SILENCE / 2 and self.is_idle(member) and silent > SILENCE:
+                if silent < SILENCE / 2:
+                    continue
+                alone = member.host != self.host and not self.ask_witness(job, member, now)
+                patience = SILENCE_ALONE if alone else SILENCE
+                if (alone or self.is_idle(member)) and silent > patience:
                     reason = b"it is stopped, or its machine is: no sign of life for %d s"
                     member.connection.member = None
                     self.died(job, rank, reason % silent)
+
+    def ask_witness(self, job, member, now):
+        """Ask another process of a member's machine to look at it; False if there is none."""
+        for other in [m for j in self.jobs.values() for m in j.members.values()]:
+            lives = now - other.heard < max(SILENCE / 2, 2)
+            if other is not member and other.host == member.host and lives:
+                numbers = [b"%d" % n for n in (job.number, member.rank, member.pid)]
+                self.send(other.connection, pack(bytes([LOOK]), *numbers))
+                return True
+        return False
 
     def look_for_hangs(self, job):
         """Who stands still while others wait for it? And who waits in a circle?"""
@@ -509,14 +555,20 @@ class Server:
         return False
 
     def is_idle(self, member):
-        """Did it use no processor time since the last look? Yes, for a process elsewhere."""
-        if member.host != self.host:
-            return True
-        seen = cpu_and_state(member.pid)
-        if seen is None or seen[1] in "TtZX":
+        """Did it use no processor time since the last look?
+
+        No, if a thread waits for a processor, or for a disk: it would go on if it could.
+        """
+        if member.host == self.host:
+            seen = cpu_and_state(member.pid)
+        elif member.seen is None or time.monotonic() - member.seen[0] > 2:
+            return False  # the witness will tell
+        else:
+            seen, member.seen = member.seen[1:], None
+        if seen is None or not set(seen[1]) - set("TtZX"):
             return True
         before, member.cpu = member.cpu, seen[0]
-        return before == seen[0]
+        return before == seen[0] and not set(seen[1]) & set("RD")
 
     # ---- PMI-1: the text that MPI libraries speak when they start --------------------------------
 

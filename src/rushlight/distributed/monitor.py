@@ -125,6 +125,9 @@ class Monitor(threading.Thread):
         kind = message[0][0]
         if kind == wire.OVER:
             self.ended = True
+        elif kind == wire.LOOK:
+            ticks, states = wire.cpu_and_state(int(message[3])) or (0, "")
+            self.client.send(b"seen", *message[1:3], b"%d" % ticks, states.encode())
         elif kind in (wire.DEAD, wire.LEFT, wire.HUNG):
             text = describe(message[1:])
             if kind == wire.DEAD:

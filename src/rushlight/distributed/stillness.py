@@ -1,17 +1,18 @@
 """Does this process stand still? What a hang looks like from outside, on Linux.
 
 A process stands still while it uses no processor time and all its threads sleep or wait for each
-other. One that computes does not, one that waits for a file, a socket, a pipe or a process that it
-has started does not, and a main thread that wakes within ``PAUSE`` seconds goes on: it may
-look for a file, or ask another process. A process whose main thread is in a loop that cannot end
-(``loops.py``) stands still whether it computes or sleeps there.
+other. One that computes does not, one that waits for a file, a socket, a pipe, a signal, a lock of
+several processes or a process that it has started does not, and one of which a thread wakes within
+``PAUSE`` seconds goes on: that may look for a file, or ask another process, or wake the others. A
+process whose main thread is in a loop that cannot end (``loops.py``) stands still whether it
+computes or sleeps there.
 """
 
 import contextlib
-import ctypes
 import os
 import platform
 import signal
+import struct
 import sys
 import threading
 import time
@@ -34,9 +35,11 @@ _WAITS = {
     "aarch64": {"futex": 98, "nanosleep": 101, "clock_nanosleep": 115}
     | {"rt_sigsuspend": 133, "rt_sigtimedwait": 137},
 }.get(platform.machine(), {})
-_SLEEP = _WAITS.get("clock_nanosleep", -1)
+_SLEEPS = {_WAITS.get("nanosleep", -1): 0, _WAITS.get("clock_nanosleep", -1): 2}
 _FUTEX = _WAITS.get("futex", -1)
-_FUTEX_WAIT_BITSET, _FUTEX_REALTIME = 9, 256
+_FUTEX_WAIT, _FUTEX_WAIT_BITSET, _FUTEX_PRIVATE, _FUTEX_REALTIME = 0, 9, 128, 256
+# Threads of these packages wake again and again and have nothing to do with what a program does.
+_TICKERS = frozenset({"rushlight", "tqdm", "tensorboard", "tensorboardX"})
 
 
 def supported() -> bool:
@@ -57,28 +60,42 @@ def _call_of(thread: int) -> list[str] | None:
 
 
 def _wakes_at(call: list[str]) -> float:
-    """When the main thread's system call ends by itself, by ``time.monotonic``; 0 if it does not.
-
-    Only for the main thread: its stack, where the time is, stays.
-    """
+    """When a thread's system call ends by itself, by ``time.monotonic``; 0 if it does not."""
     if not call[0].isdigit():
         return 0.0
     number, words = int(call[0]), [int(word, 16) for word in call[1:5]]
-    realtime = False
-    if number == _SLEEP:
-        (clock, absolute, address), known = words[:3], True
-        known = clock == time.CLOCK_MONOTONIC and absolute == 1
-    elif number == _FUTEX:
-        address, operation = words[3], words[1]
-        realtime = bool(operation & _FUTEX_REALTIME)
-        known = operation & 127 == _FUTEX_WAIT_BITSET
-    else:
-        return 0.0
-    if not known or not address:
-        return 0.0
-    seconds, nanoseconds = (ctypes.c_long * 2).from_address(address)
-    at = seconds + nanoseconds * 1e-9
-    return at - time.time() + time.monotonic() if realtime else at
+    if number in _SLEEPS:
+        at = _SLEEPS[number]
+        absolute = at > 0 and bool(words[1] & 1)
+        realtime = at > 0 and words[0] == time.CLOCK_REALTIME
+        return _time_there(words[at], absolute, realtime)
+    if number == _FUTEX and words[3] and words[1] & 127 in (_FUTEX_WAIT, _FUTEX_WAIT_BITSET):
+        absolute = words[1] & 127 == _FUTEX_WAIT_BITSET
+        return _time_there(words[3], absolute, bool(words[1] & _FUTEX_REALTIME))
+    return 0.0
+
+
+def _time_there(address: int, absolute: bool, realtime: bool) -> float:
+    """A time in the memory of this process, where it is at most; now, if the thread is gone."""
+    now = time.monotonic()
+    try:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:  # noqa: PTH123
+            seconds, nanoseconds = struct.unpack("@ll", os.pread(memory.fileno(), 16, address))
+    except (OSError, struct.error, OverflowError):
+        return now + 1e-3
+    at = float(seconds + nanoseconds * 1e-9)
+    if not absolute:
+        return now + at
+    return at - time.time() + now if realtime else at
+
+
+def _tickers() -> set[int]:
+    """Threads that wake for nothing that a program waits for."""
+    return {
+        t.native_id or 0
+        for t in threading.enumerate()
+        if t.name.startswith("rushlight") or type(t).__module__.split(".")[0] in _TICKERS
+    }
 
 
 def _will_be_called() -> bool:
@@ -118,13 +135,16 @@ class Stillness:
         allowed = _IDLE * (now - self._at) + 0.005
         self._at, self._woken = now, False
         uncounted = {threading.get_native_id(), self._main, *self._libraries}
-        others = [_call_of(t) for t in _threads() if t not in uncounted]
+        calls = {t: _call_of(t) for t in _threads() if t not in uncounted}
+        tickers = _tickers()
+        ends = [_wakes_at(call) for t, call in calls.items() if call and t not in tickers]
         main = _call_of(self._main)
         wakes = 0.0 if main is None else _wakes_at(main)
-        wait = all([self._waits(call) for call in others])
+        wait = all([self._waits(call) for call in calls.values()])
         idle = own + below <= allowed
-        loops = self._loops_for(now, wakes, wait and below <= allowed, others)
-        stands = wait and self._waits(main) and not 0 < wakes - now < PAUSE
+        loops = self._loops_for(now, wakes, wait and below <= allowed, any(ends))
+        stands = wait and self._waits(main) and not _for_others(main)
+        stands = stands and not any(0 < at - now < PAUSE for at in (wakes, *ends))
         still = self._still_for(now, idle, stands)
         if _will_be_called():  # what it is called for takes effect a moment after the call
             self._loop.restart(now)
@@ -132,13 +152,11 @@ class Stillness:
             return 0.0
         return max(loops, still)
 
-    def _loops_for(
-        self, now: float, wakes: float, alone: bool, others: list[list[str] | None]
-    ) -> float:
+    def _loops_for(self, now: float, wakes: float, alone: bool, others_wake: bool) -> float:
         """Seconds in a loop that cannot end while nothing else happens in this process."""
         seconds = self._loop.look(_main_frame(), now, wakes)
-        if self._loop.has_end():  # a thread that sleeps may end it when it wakes
-            alone = alone and all(call is None or call[0] != str(_SLEEP) for call in others)
+        if self._loop.has_end() and others_wake:  # one that wakes may end it
+            alone = False
         self._disturbed = 0 if alone else self._disturbed + 1
         if self._disturbed > 1:
             self._loop.restart(now)
@@ -184,6 +202,15 @@ class Stillness:
     def _waits(self, call: list[str] | None) -> bool:
         self._woken |= call == ["running"]
         return call is not None and call[0].isdigit() and int(call[0]) in _WAITS.values()
+
+
+def _for_others(call: list[str] | None) -> bool:
+    """Does a thread wait for another process: for a signal, or a lock that processes share?"""
+    if call is None or not call[0].isdigit():
+        return False
+    if int(call[0]) == _FUTEX:
+        return not int(call[2], 16) & _FUTEX_PRIVATE
+    return int(call[0]) not in _SLEEPS
 
 
 def _own_time() -> float:

@@ -55,9 +55,8 @@ def fused_attention(q, k, v, is_causal, scale):
 
     key = ("sdpa", *map(layout, (q, k, v, out)), bool(is_causal), scale)
     plan = planned(key, q.dtype, make)
-    if plan is None:
+    if plan is None or not plan.serves(q, k, v, out, stats):
         return by_products(q, k, v, is_causal, scale)
-    plan.run(q, k, v, out, stats)
     return out, stats
 
 
@@ -84,9 +83,8 @@ def fused_attention_backward(g, q, k, v, out, stats, is_causal, scale):
 
     key = ("sdpa backward", *map(layout, (g, q, k, v, out)), bool(is_causal), scale)
     plan = planned(key, q.dtype, make)
-    if plan is None:
+    if plan is None or not plan.serves(q, k, v, out, g, stats, *made):
         return attention_backward(g, q, k, v, None, is_causal, scale)
-    plan.run(q, k, v, out, g, stats, *made)
     return tuple(made)
 
 

@@ -46,9 +46,8 @@ def convolution(x, weight, bias, stride, padding, dilation, groups):
         return NotImplemented
     y = blank((x.shape[0], weight.shape[0], *size), x)
     plan = forward(x, weight, y, how)
-    if plan is None:
+    if plan is None or not plan.serves(x, weight, y):
         return NotImplemented
-    plan.run(x, weight, y)
     return biased(y, bias, ndim)
 
 
@@ -64,9 +63,8 @@ def conv_transpose(g, weight, bias, shape, stride, padding, dilation, groups):
         return NotImplemented  # an output_padding beyond what a convolution reaches
     y = blank(full, g)
     plan = to_input(g, weight, y, how)
-    if plan is None:
+    if plan is None or not plan.serves(g, weight, y):
         return NotImplemented
-    plan.run(g, weight, y)
     return biased(y, bias, ndim)
 
 
@@ -89,9 +87,8 @@ def conv_weight(g, x, shape, stride, padding, dilation, groups):
         return NotImplemented
     y = blank(full, x)
     plan = to_weight(g, x, y, how)
-    if plan is None:
+    if plan is None or not plan.serves(g, x, y):
         return NotImplemented
-    plan.run(g, x, y)
     return y[:, :, 0] if y.ndim != ndim else y
 
 

@@ -6,6 +6,7 @@ as None and goes to the record's forward on CuPy.
 
 import importlib
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,7 @@ class Plan:
 
     def __init__(self, graph: Any, tensors: list, workspace: int) -> None:
         self.graph, self.tensors, self.workspace = graph, tensors, workspace
+        self.proved: bool | None = None  # by its first execution
 
     def run(self, *arrays: Any) -> None:
         """Execute on arrays of the current device; None where a tensor is not used."""
@@ -74,6 +76,23 @@ class Plan:
         given = {t: a.data.ptr for t, a in zip(self.tensors, arrays, strict=True) if t is not None}
         with lock:
             self.graph.execute(given, space.data.ptr, handle=handle())
+
+    def serves(self, *arrays: Any) -> bool:
+        """Execute; False where an engine refuses the first execution, and from then on."""
+        if self.proved:
+            self.run(*arrays)
+        elif self.proved is None:
+            try:
+                self.run(*arrays)
+                self.proved = True
+            except RuntimeError as error:  # as cuDNN's are
+                self.proved = False
+                warnings.warn(
+                    f"cuDNN refused a graph that it had planned, which is computed without it: "
+                    f"{error}",
+                    stacklevel=2,
+                )
+        return self.proved
 
 
 def new_graph(cudnn: Any, dtype: np.dtype, **where: Any) -> Any:

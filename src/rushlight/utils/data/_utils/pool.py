@@ -128,7 +128,7 @@ def hear_one_of(workers: list[Worker], watched: list[Worker], timeout: float) ->
 
 def raise_death(workers: list[Worker]) -> None:
     for worker in workers:
-        worker.process.join(1.0)
+        worker.process.join(10.0)  # its pipe may be closed before it has ended
         worker.active = False
     pids = ", ".join(str(w.process.pid) for w in workers)
     raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly") from _how(
