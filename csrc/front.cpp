@@ -274,7 +274,7 @@ PyObject *half_arrays(Front *f, PyObject *const *values, PyObject **arrays) {
     if (!x || !PyArray_CheckExact(x)) return nullptr;
     arrays[i] = x;
     if (!among(f->half, f->halves, dtype_of(x))) {
-      if (f->same >> i & 1 || half_index(type_of(x)) >= 0) return nullptr;
+      if (f->same >> i & 1 || half_index(type_of(x)) >= 0 || type_of(x) == NPY_FLOAT32) return nullptr;
     } else if (half && dtype_of(x) != half) {
       return nullptr;
     } else {

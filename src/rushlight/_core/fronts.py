@@ -145,7 +145,8 @@ def halves_of(op: Record, kind: str) -> tuple:
     ``dispatch.compute`` does, and a kernel that takes them as they are.
     """
     by_floats = op.half == "widen" or (op.half == "float32" and op.promote in ("common", "float"))
-    if kind != "call" or not by_floats or op.check is not None:
+    otherwise = op.halves is not None or op.name in dispatch.WIDE_NUMBERS
+    if kind != "call" or not by_floats or otherwise or op.check is not None:
         return (), None
     found = [d for d in dtypes.HALF if op.domain is None or in_domain(op, dtypes.BY_NUMPY[d])]
     return tuple(found), half_kernels.get(op.name)
