@@ -27,6 +27,8 @@ _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 class StorageTable:
     """The storages met while pickling, each under a key, in order of appearance."""
 
+    usual_ids = True  # persistent ids are what `_noted` makes
+
     def __init__(self) -> None:
         self.storages: dict[str, UntypedStorage] = {}
         self.dtypes: dict[str, dtypes.dtype] = {}

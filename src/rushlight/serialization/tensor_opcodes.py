@@ -26,6 +26,7 @@ def served(pickler: Any, tensor: Tensor) -> bool:
     return (
         type(tensor) is Tensor
         and pickler.proto in PROTOCOLS
+        and pickler.table.usual_ids
         and tensor.device is devices.CPU
         and tensor.dtype in NAMES
         and not tensor.__dict__
