@@ -91,7 +91,7 @@ void run(const ConvCall &c, bool back, const uint16_t *x, const uint16_t *filter
   const Blocks &blocks = panels.blocks;
   size_t units = l.total(), sets = (units + l.together - 1) / l.together, threads = (size_t)num_threads();
   if (sets > 1) sets = std::min(units, (sets + threads - 1) / threads * threads);  // about as much for each
-  size_t wanted = 2 * threads;
+  size_t wanted = 4 * threads;  // to lay a box out again is little next to its products
   size_t parts = sets < wanted ? std::min(blocks.count, (wanted + sets - 1) / sets) : 1;
   size_t plane = l.axes[0].out * l.axes[1].out * l.axes[2].out;
   size_t pixels = l.pixels(0) * l.pixels(1) * l.pixels(2);

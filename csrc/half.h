@@ -14,6 +14,7 @@ inline void widen(int half, const void *x, float *out, size_t n) {
   kernels->optimizers.widen[half]((const uint16_t *)x, out, n);
 }
 inline void narrow(int half, const float *x, void *out, size_t n) {
+  if (Narrow quick = half == 0 ? bfloat16_narrow() : nullptr) return quick(x, (uint16_t *)out, n);
   kernels->optimizers.narrow[half](x, (uint16_t *)out, n);
 }
 

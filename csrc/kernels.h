@@ -230,6 +230,9 @@ struct Gemm {
 };
 // Of bfloat16, in units of pairs with sums of float32, or null: for CPUs that have an instruction for it.
 const GemmForms *bfloat16_forms();
+// float32 to bfloat16, or null as well.
+using Narrow = void (*)(const float *x, uint16_t *out, size_t n);
+Narrow bfloat16_narrow();
 
 struct ScanLoops {
   void (*rows)(const void *x, void *out, size_t rows, size_t n);  // (rows, n), along the rows

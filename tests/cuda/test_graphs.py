@@ -255,3 +255,61 @@ def test_memory_goes_with_the_last_graph(compiled):
     assert token in graphs._pools
     b.reset()
     assert token not in graphs._pools
+
+
+F = nn.functional
+PLACES = torch.tensor([[0, 2], [1, 1], [3, 0]])
+UNWAITED = {  # in a training step none of them waits for the device
+    "pow": lambda x: (x**3).pow(1.5).pow(-1),
+    "gather": lambda x: x.gather(1, PLACES.to(x.device)),
+    "scatter": lambda x: x.scatter(1, PLACES.to(x.device), 2.0),
+    "index_select": lambda x: x.index_select(0, PLACES.to(x.device)[0]),
+    "index_add": lambda x: x.index_add(0, PLACES.to(x.device)[0], x[:2]),
+    "repeat_interleave": lambda x: x.repeat_interleave(2, 0),
+    "max": lambda x: x.max(1).values,
+    "sort": lambda x: x.sort(1).values,
+    "topk": lambda x: x.topk(2).values,
+    "binary_cross_entropy": lambda x: F.binary_cross_entropy(x.sigmoid(), torch.zeros_like(x)),
+    "one_hot": lambda x: x * F.one_hot(PLACES.to(x.device)[0], 4).sum(0),
+    "embedding_bag": lambda x: F.embedding_bag(PLACES.to(x.device)[:2], x),
+    "grid_sample": lambda x: F.grid_sample(
+        x[None, None], x.reshape(1, 2, 3, 2).tanh(), align_corners=False
+    ),
+    "lp_pool": lambda x: F.lp_pool1d(x, 2.0, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNWAITED)
+def test_a_step_is_recorded_without_waiting(compiled, monkeypatch, name):
+    function, places = UNWAITED[name], PLACES
+    monkeypatch.setitem(globals(), "PLACES", places.cuda())
+    torch.manual_seed(0)
+    x = torch.rand(3, 4).add(0.5)
+    there = x.cuda().requires_grad_()
+    function(there).sum().backward()  # kernels are compiled before
+    there.grad = None
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = function(there)
+        y.sum().backward()
+    g.replay()
+    monkeypatch.setitem(globals(), "PLACES", places)
+    x.requires_grad_()
+    expected = function(x)
+    expected.sum().backward()
+    torch.testing.assert_close(y.detach().cpu(), expected.detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(there.grad.cpu(), x.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_a_wrong_index_is_asserted_on_the_device(compiled):
+    # of the stand-in: a card's context would be lost
+    x, wrong = torch.zeros(3, 4, device="cuda"), torch.tensor([[5]], device="cuda")
+    for call in (
+        lambda: x.gather(1, wrong),
+        lambda: x.scatter(1, wrong, 1.0),
+        lambda: x.index_select(1, wrong[0]),
+        lambda: x.index_add(1, wrong[0], x[:, :1]),
+        lambda: F.binary_cross_entropy(x - 1, x),
+    ):
+        with pytest.raises(RuntimeError, match="device-side assert"):
+            call()

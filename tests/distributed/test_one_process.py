@@ -9,8 +9,12 @@ import rushlight as torch
 from rushlight.distributed import nn as dist_nn
 from rushlight.distributed.checkpoint.state_dict import (
     StateDictOptions,
+    get_model_state_dict,
     get_optimizer_state_dict,
+    get_state_dict,
+    set_model_state_dict,
     set_optimizer_state_dict,
+    set_state_dict,
 )
 
 dist = torch.distributed
@@ -258,3 +262,31 @@ def test_mixed_precision_is_a_hook_and_casts_inputs():
     assert model.module.weight.dtype is torch.float32
     model(x, ({"x": x}, "used"), key=key).sum().backward()
     assert model.module.weight.grad.tolist() == [[1.0, 1.0]]
+
+
+def test_states_of_submodules_and_of_no_optimizer():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Linear(3, 1)))
+    with pytest.warns(FutureWarning, match="Getting submodules only"):
+        found = get_model_state_dict(model, submodules={model[1]})
+    assert list(found) == ["1.0.weight", "1.0.bias"]
+    options = StateDictOptions(keep_submodule_prefixes=False, strict=False)
+    with pytest.warns(FutureWarning, match="Getting submodules only"):
+        found = get_model_state_dict(model, submodules={model[1]}, options=options)
+    assert list(found) == ["0.weight", "0.bias"]
+    zeros = {model[1]: {"0.weight": torch.zeros(1, 3)}}
+    with pytest.warns(FutureWarning, match="Passing model_state_dict as"):
+        missing = set_model_state_dict(model, zeros, options=options).missing_keys
+    assert missing == ["0.weight", "0.bias", "1.0.bias"]
+    assert model[1][0].weight.tolist() == [[0, 0, 0]]
+    states, none = get_state_dict(model, ())
+    assert none == {}
+    set_state_dict(model, [], model_state_dict=states, optim_state_dict={})
+    sgd = torch.optim.SGD(model.parameters(), momentum=0.9)
+    assert len(get_optimizer_state_dict(model, sgd)["state"]) == 4
+    model(torch.ones(2)).backward()  # with gradients it may have stepped already
+    sgd = torch.optim.SGD(model.parameters(), momentum=0.9)
+    assert get_optimizer_state_dict(model, sgd)["state"] == {}
+    with pytest.raises(RuntimeError, match="Optimizers are not passed in"):
+        get_optimizer_state_dict(model, [])
+    with pytest.raises(RuntimeError, match="optim state_dict is empty"):
+        set_state_dict(model, sgd, model_state_dict=states, optim_state_dict={})

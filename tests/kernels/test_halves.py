@@ -119,6 +119,29 @@ def test_ufuncs_of_bfloat16_have_ml_dtypes_bits(name):
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_rounding_to_even_of_numbers_of_every_size(dtype):
+    """Ties, nan, infinities, what overflows and what is below the normal range."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    other = np.random.default_rng(7).permutation(every)
+    scale = np.array([1.0, 1 + 2**-7, 2.0**-20, 2.0**-126, 3.0], np.float32).astype(dtype)
+    with np.errstate(all="ignore"):
+        for y in (other, *[np.full_like(every, s) for s in scale]):
+            wide = every.astype(np.float32) * y.astype(np.float32)
+            got = (torch.from_numpy(every.view(np.int16)).view(of(dtype)) *
+                   torch.from_numpy(y.view(np.int16)).view(of(dtype)))  # fmt: skip
+            same(got.view(torch.int16).numpy().view(dtype), wide.astype(dtype))
+        # The same by a kernel that is given the arrays as they are.
+        same(C.gelu(every), C.gelu(every.astype(np.float32)).astype(dtype))
+        short = every[0x7F60:0x8083]
+        same(C.gelu(short), C.gelu(short.astype(np.float32)).astype(dtype))
+
+
+def of(dtype):
+    """The torch dtype of that name."""
+    return getattr(torch, dtype.name)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
 @pytest.mark.parametrize("name", ["sum", "mean", "amax", "argmax", "max", "var_mean"])
 def test_reductions_add_in_float32(name, dtype):
     x = torch.from_numpy(np.random.default_rng(2).standard_normal((9, 3000)).astype(np.float32))

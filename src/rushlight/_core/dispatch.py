@@ -256,6 +256,9 @@ def promote(op: Record, tensors: tuple) -> list:
 WIDE_NUMBERS = ("mul", "div", "lerp")
 
 
+OF_VALUES = ("pow",)  # look at a number: on a device nobody should wait for it
+
+
 def all_on_host(tensors: tuple) -> bool:
     """Are the tensors' arrays all NumPy's?"""
     return all(type(t._data) is ndarray for t in tensors if isinstance(t, Tensor))
@@ -341,7 +344,7 @@ def compute_there(op: Record, given: list, params: tuple, target: Any = None) ->
     with gpu.on(gpu.common(given)):
         if target is not None and writing.written(op, given, params, target):
             return target
-        arrays = gpu.moved(given, by_value=op.ufunc is not None)
+        arrays = gpu.moved(given, by_value=op.ufunc is not None or op.name in OF_VALUES)
         kernel = device_kernels.get(op.name)
         if kernel is not None:
             made = kernel(arrays, *params) if op.variadic else kernel(*arrays, *params)

@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight._core import fronts
 from rushlight._core.dtypes import int64
-from rushlight._core.looking import seen
+from rushlight._core.looking import array_of, asserted, seen
 from rushlight._core.op import Meta, Op, public
 from rushlight._ops.sparse import coo
 
@@ -340,7 +340,9 @@ def embedding_bag(
     padding = _padding(padding_idx, weight)
     if max_norm is not None:
         embedding_renorm_(weight, flat, max_norm, norm_type)
-    if flat.numel() and seen(flat) and (int(flat.min()) < 0 or int(flat.max()) >= weight.shape[0]):
+    known = not flat.numel() or not seen(flat)
+    known = known or asserted("index_inside", array_of(flat), weight.shape[0])
+    if not known and (int(flat.min()) < 0 or int(flat.max()) >= weight.shape[0]):
         bad = int(flat.max()) if int(flat.min()) >= 0 else int(flat.min())
         raise RuntimeError(f"Index {bad} is out of bounds: expected in [0, {weight.shape[0]})")
     return EmbeddingBagForward.call(
@@ -388,6 +390,8 @@ def one_hot(tensor, num_classes=-1):
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return tensor.new_zeros((*tensor.shape, num_classes))
+    if tensor.is_cuda and num_classes > 0:  # nobody waits to look at the values, as in PyTorch
+        return tensor.new_zeros((*tensor.shape, num_classes)).scatter_(-1, tensor.unsqueeze(-1), 1)
     if tensor.min().item() < 0:
         raise RuntimeError("Class values must be non-negative.")
     largest = tensor.max().item()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes
+from rushlight._core.looking import asserted
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.tensor import Tensor
@@ -56,6 +57,8 @@ def check_along(name, x, index, dim, source=None):
     size = x.shape[dim] if x.ndim else 1
     usual = type(index) is np.ndarray and index.dtype == np.int64
     if usual and np.maximum.reduce(index.view(np.uint64), None) < size:  # a negative one is large
+        return
+    if asserted("index_inside", index, size):
         return
     low, high = index.min(), index.max()
     if low < 0 or high >= size:

@@ -106,7 +106,7 @@ class NoiseLog(Unary):
     differentiable = False  # its argument is drawn
 
     def forward(xp, x):
-        return log_float32(x) if x.dtype == F4 else xp.log(x)
+        return log_float32(x) if xp is np and x.dtype == F4 else xp.log(x)
 
 
 class SampleSoftmax(Softmax):
@@ -116,7 +116,7 @@ class SampleSoftmax(Softmax):
     grad_name = "SoftmaxBackward0"
 
     def forward(xp, x, dim):
-        if x.dtype != F4 or not x.size or not x.ndim or dim not in (-1, x.ndim - 1):
+        if xp is not np or x.dtype != F4 or not x.size or not x.ndim or dim not in (-1, x.ndim - 1):
             return Softmax.forward(xp, x, dim)
         e = exp_float32(x - x.max(axis=-1, keepdims=True))
         return e * (F4.type(1) / row_sums(e))[..., None]
@@ -136,7 +136,8 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
     plain = logits.detach()
     noise = -NoiseLog.call(empty_like(plain).exponential_())
-    soft = SampleSoftmax.call((logits + noise) / tau, dim)
+    softmax = Softmax if logits.is_cuda else SampleSoftmax  # PyTorch's bits are the CPU's
+    soft = softmax.call((logits + noise) / tau, dim)
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core import dtypes, inplace
+from rushlight._core.looking import asserted
 from rushlight._core.op import Meta, Op, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S
@@ -44,7 +45,9 @@ def check_vector(name, x, index, at):
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     check_index_dtype(name, index)
     size = x.shape[at] if x.ndim else 1
-    if index.size and (index.min() < 0 or index.max() >= size):
+    if not index.size or asserted("index_inside", index, size):
+        return
+    if index.min() < 0 or index.max() >= size:
         raise IndexError("index out of range in self")
 
 
@@ -89,9 +92,10 @@ class IndexAdd(Op):
             return xp.add.reduce(xp.append(source.reshape(-1), out), dtype=x.dtype)
         moved, part = xp.moveaxis(out, at, 0), xp.moveaxis(source, at, 0) if source.ndim else source
         rows = index.reshape(-1)
-        if rows.size and (rows.min() < 0 or rows.max() >= moved.shape[0]):
+        inside = not rows.size or asserted("index_inside", rows, moved.shape[0])
+        if not inside and (rows.min() < 0 or rows.max() >= moved.shape[0]):
             raise IndexError("index out of range in self")
-        if moved.ndim > 1 and moved.any():
+        if xp is np and moved.ndim > 1 and moved.any():
             delta = xp.zeros(moved.shape, x.dtype)
             add_at(xp, delta, (rows,), part)
             moved += delta

@@ -4,6 +4,7 @@ import math
 import warnings
 
 from rushlight._core import fronts
+from rushlight._core.looking import asserted
 from rushlight._core.op import Op, public
 from rushlight._core.shape import common_shape
 from rushlight._ops.reduction import chosen, reduce_array, reduced, unreduced, warn_other_size
@@ -310,7 +311,7 @@ class BinaryCrossEntropy(Op):
                 f"{names.get(str(x.dtype))}"
             )
         for name, a in (("input", x), ("target", y)):
-            if a.size and not ((a >= 0) & (a <= 1)).all():
+            if a.size and not asserted("probabilities", a) and not ((a >= 0) & (a <= 1)).all():
                 raise RuntimeError(f"all elements of {name} should be between 0 and 1")
         loss = (y - 1) * xp.maximum(xp.log1p(-x), -100) - y * xp.maximum(xp.log(x), -100)
         return reduce_array(loss if weight is None else loss * weight, reduction)

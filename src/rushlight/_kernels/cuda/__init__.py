@@ -12,6 +12,7 @@ from rushlight._kernels.cuda import (
     attention,
     capturable,
     channels,
+    checks,
     convolution,
     grid,
     groups,
@@ -32,7 +33,7 @@ from rushlight._kernels.cuda import (
 )
 
 FAMILIES: Any = (
-    *(attention, capturable, channels, convolution, grid, groups, joining, linalg, lookup),
+    *(attention, capturable, channels, checks, convolution, grid, groups, joining, linalg, lookup),
     *(losses, matmul, optimizers, pointwise, pooling, random, resample, rnn, rows, scatter, sparse),
 )
 

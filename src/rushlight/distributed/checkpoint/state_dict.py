@@ -4,6 +4,7 @@ An optimizer's state is keyed by the names of parameters, and a tensor of it tha
 is a DTensor like the parameter: so it can be saved, and loaded by another number of processes.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,19 @@ __all__ = [
 
 
 _FSDP = "_fsdp_wrapped_module"
+_SUBMODULES = (
+    "Getting submodules only model/optim state_dict is deprecated and will be removed in 2.5. This "
+    "feature can be achieved by manually filtering out the state_dict returned from get_state_dict."
+)
+_BY_MODULES = (
+    "Passing model_state_dict as a ``Dict[nn.Module, Dict[str, Any]]``is deprecated and will be "
+    "removed in 2.5. If you need this feature, please preprocess the model_state_dict to achieve "
+    "the same functionality."
+)
+_NO_OPTIMIZER = (
+    "The option indicates that model state_dict is required to save, or load but optim state_dict "
+    "is empty. {}"
+)
 
 
 @dataclass
@@ -70,14 +84,13 @@ def _whole(value: Any, options: StateDictOptions) -> Any:
 def get_model_state_dict(
     model: Module, *, submodules: Any = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
-    """get_model_state_dict(model, *, options=None): parameters and buffers by name.
+    """get_model_state_dict(model, *, submodules=None, options=None): parameters and buffers by
+    name; those of some ``submodules`` only, which is deprecated.
 
     >>> from rushlight.distributed.checkpoint.state_dict import get_model_state_dict
     >>> list(get_model_state_dict(torch.nn.Linear(2, 1)))
     ['weight', 'bias']
     """
-    if submodules is not None:
-        raise NotImplementedError("submodules is not supported: call it with the submodule")
     chosen = options or StateDictOptions()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     state = {
@@ -85,7 +98,31 @@ def get_model_state_dict(
         for name, value in _inside(model).state_dict().items()
         if not (chosen.ignore_frozen_params and name in frozen)
     }
+    if submodules:
+        state = _below(state, model, set(submodules), chosen.keep_submodule_prefixes)
     return {} if _not_here(chosen) else state
+
+
+def _below(
+    state: dict[str, Any], model: Module, submodules: set[Module], keep: bool
+) -> dict[str, Any]:
+    """What belongs to some submodules, under its name in the model or in the submodule."""
+    warnings.warn(_SUBMODULES, FutureWarning, stacklevel=3)
+    starts = [f"{_plain(name)}." for name, m in model.named_modules() if m in submodules]
+    return {
+        name if keep else name.removeprefix(start): value
+        for name, value in state.items()
+        for start in [s for s in starts if name.startswith(s)][:1]
+    }
+
+
+def _by_names(state: dict[Any, Any], model: Module) -> dict[str, Any]:
+    """A state, or states of submodules, as one by names."""
+    if not isinstance(next(iter(state), None), Module):
+        return state
+    warnings.warn(_BY_MODULES, FutureWarning, stacklevel=3)
+    names = {m: _plain(name) for name, m in model.named_modules()}
+    return {f"{names[m]}.{k}": v for m, part in state.items() for k, v in part.items()}
 
 
 def _not_here(options: StateDictOptions) -> bool:
@@ -95,7 +132,7 @@ def _not_here(options: StateDictOptions) -> bool:
 
 
 def set_model_state_dict(
-    model: Module, model_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
+    model: Module, model_state_dict: dict[Any, Any], *, options: StateDictOptions | None = None
 ) -> Any:
     """set_model_state_dict(model, model_state_dict, *, options=None): fill a model; whole tensors
     are cut where the model has shards.
@@ -106,6 +143,7 @@ def set_model_state_dict(
     <All keys matched successfully>
     """
     chosen = options or StateDictOptions()
+    model_state_dict = _by_names(model_state_dict, model)
     model = _inside(model)
     own = model.state_dict()
     names = {_plain(name): name for name in own}
@@ -190,11 +228,11 @@ def _list(optimizers: Any) -> list[Optimizer]:
 
 def _start_state(optimizer: Optimizer) -> None:
     """Let the optimizer make its state, by a step that changes nothing."""
-    if optimizer.state:
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    if optimizer.state or any(p.grad is not None for p in every):  # it may have stepped, with none
         return
     rates = [group["lr"] for group in optimizer.param_groups]
-    params = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    grads = [p.grad for p in params]
+    params = [p for p in every if p.requires_grad]
     for group in optimizer.param_groups:
         group["lr"] = 0.0 * group["lr"]
     before = [part_of(p).clone() for p in params]
@@ -202,9 +240,9 @@ def _start_state(optimizer: Optimizer) -> None:
         p.grad = torch.zeros_like(p)
     optimizer.step()
     with torch.no_grad():
-        for p, grad, old in zip(params, grads, before, strict=True):
+        for p, old in zip(params, before, strict=True):
             part_of(p).copy_(old)
-            p.grad = grad
+            p.grad = None
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
 
@@ -231,9 +269,12 @@ def get_optimizer_state_dict(
     """
     chosen = options or StateDictOptions()
     names = _names(model)
+    every = _list(optimizers)
+    if not every:
+        raise RuntimeError("Optimizers are not passed in but optim_only is set to True.")
     state: dict[str, Any] = {}
     groups: list[dict[str, Any]] = []
-    for optimizer in _list(optimizers):
+    for optimizer in every:
         _start_state(optimizer)
         for p, entry in optimizer.state.items():
             state[names[id(p)]] = {k: _whole(_as_shards(v, p), chosen) for k, v in entry.items()}
@@ -342,10 +383,9 @@ def get_state_dict(
     >>> sorted(optim["state"]["weight"])
     ['exp_avg', 'exp_avg_sq', 'step']
     """
-    return (
-        get_model_state_dict(model, submodules=submodules, options=options),
-        get_optimizer_state_dict(model, optimizers, options=options),
-    )
+    every = _list(optimizers)
+    states = get_model_state_dict(model, submodules=submodules, options=options)
+    return states, get_optimizer_state_dict(model, every, options=options) if every else {}
 
 
 def set_state_dict(
@@ -366,5 +406,10 @@ def set_state_dict(
     >>> state_dict.set_state_dict(layer, opt, model_state_dict=model, optim_state_dict=optim)
     <All keys matched successfully>
     """
-    set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
+    every = _list(optimizers)
+    from_first = options is not None and options.broadcast_from_rank0
+    if every and not optim_state_dict and not from_first:
+        raise RuntimeError(_NO_OPTIMIZER.format(optim_state_dict))
+    if every:
+        set_optimizer_state_dict(model, every, optim_state_dict, options=options)
     return set_model_state_dict(model, model_state_dict, options=options)
