@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
+from rushlight._core import gpu
 from rushlight._core.batch_rules import Batch, leading, row_size
 from rushlight._core.levels import Wrapped
 from rushlight._core.shape import wrap_dim
@@ -34,7 +33,8 @@ class Plan:
     something else stands between them.
     """
 
-    def __init__(self, batch: Batch, index: tuple) -> None:
+    def __init__(self, batch: Batch, index: tuple, x: Tensor) -> None:
+        index = tuple([on_device_of(x, p) for p in index])
         places = [i for i, p in enumerate(index) if not isinstance(p, slice)]
         together = not places or places[-1] - places[0] == len(places) - 1
         own = [index[i] for i in places]
@@ -49,7 +49,7 @@ class Plan:
         if any(is_mask(p) for p in own):
             raise RuntimeError(DYNAMIC)
         count = max([p.ndim - 1 if isinstance(p, Tensor) else p.ndim for p in own])
-        rows = wrap(np.arange(batch.size)).reshape((batch.size, *[1] * count))
+        rows = wrap(gpu.counted_beside(array_of(x), batch.size)).reshape((batch.size, *[1] * count))
         made = [aligned(p, count) for p in own]
         parts: list = list(index)
         for i, p in zip(places, made, strict=True):
@@ -67,6 +67,15 @@ class Plan:
     def unsettled(self, t: Tensor) -> Tensor:
         """The reverse."""
         return t.movedim(self.target, self.source) if self.source else t
+
+
+def on_device_of(x: Tensor, part: Any) -> Any:
+    """A part of an index where the tensor is that it indexes."""
+    if gpu.cuda.kind is None or isinstance(part, slice):
+        return part
+    if isinstance(part, Tensor):
+        return part if part.device == x.device else part.to(x.device)
+    return gpu.beside(part, x._data)
 
 
 def array_of(t: Tensor) -> Any:
@@ -100,7 +109,7 @@ def parts_of(index: Any) -> tuple:
 @rule("index", "index_rows")
 def index(batch: Batch, values: tuple, params: tuple) -> Any:
     """``x[index]`` of each example."""
-    plan = Plan(batch, parts_of(params[0]))
+    plan = Plan(batch, parts_of(params[0]), values[0])
     return plan.settled(Index.call(batch.whole(values[0], 0), plan.index))
 
 
@@ -108,7 +117,7 @@ def index(batch: Batch, values: tuple, params: tuple) -> Any:
 def index_backward(batch: Batch, values: tuple, params: tuple) -> Any:
     """Values added at each example's index."""
     shape, given = params
-    plan = Plan(batch, parts_of(given))
+    plan = Plan(batch, parts_of(given), values[0])
     g = plan.unsettled(batch.whole(values[0], 0))
     return IndexBackward.call(g, (batch.size, *shape), plan.index)
 
@@ -116,7 +125,7 @@ def index_backward(batch: Batch, values: tuple, params: tuple) -> Any:
 @rule("zero_at")
 def zero_at(batch: Batch, values: tuple, params: tuple) -> Any:
     """Zeros at each example's index."""
-    plan = Plan(batch, parts_of(params[0]))
+    plan = Plan(batch, parts_of(params[0]), values[0])
     return ZeroAt.call(batch.whole(values[0], 0), plan.index)
 
 
@@ -129,7 +138,7 @@ def index_put(batch: Batch, values: tuple, params: tuple) -> Any:
     if masks and len(given) == 1 and batch.ndim(v, 1) == 0 and not accumulate:
         mask = given[0].reshape((*given[0].shape, *[1] * (x.ndim - given[0].ndim)))
         return batch.padded(v, 1, x.ndim - 1).where(mask, x)
-    plan = Plan(batch, given)
+    plan = Plan(batch, given, x)
     shape = plan.settled(Index.call(x.detach(), plan.index)).shape
     v = batch.padded(v, 1, len(shape) - 1).expand(shape)
     return IndexPut.call(x, plan.unsettled(v), plan.index, accumulate)
@@ -204,7 +213,7 @@ def index_add(batch: Batch, values: tuple, params: tuple) -> Any:
 
 def offsets(batch: Batch, indices: Tensor, rows: int) -> Tensor:
     """Indices into the tables of all examples, one after the other."""
-    start = wrap(np.arange(batch.size) * rows)
+    start = wrap(gpu.counted_beside(indices._data, batch.size)) * rows
     return indices + start.reshape((batch.size, *[1] * (indices.ndim - 1)))
 
 

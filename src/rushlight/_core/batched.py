@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.batch_rules import Batch, batch_rule
 from rushlight._core.dispatch import dtype_of, flat
 from rushlight._core.inplace import bump
@@ -13,6 +13,7 @@ from rushlight._core.levels import (
     Level,
     Wrapped,
     below,
+    generator_for,
     invoke,
     map_tensors,
     record,
@@ -106,6 +107,15 @@ class BatchedArray(Wrapped):
     def plain(self) -> Any:
         """There is an array for each example."""
         raise RuntimeError(NO_STORAGE)
+
+    def inside(self) -> Any:
+        """The whole batch's."""
+        return self.value._data
+
+    def placed(self, place: Any) -> Any:
+        """The batch on another device, with history below."""
+        with below(self.level):
+            return batched(self.level, self.value.to(place), self.mapped)
 
     def text(self, t: Tensor, show: Any) -> str:
         """The whole batch, as PyTorch shows it."""
@@ -252,14 +262,16 @@ class VmapLevel(Level):
         if self.randomness == "error":
             raise RuntimeError(RANDOM)
         given = [a for a in args if isinstance(a, BatchedArray) and a.level is self]
-        into = [a for a in args if isinstance(a, np.ndarray)]
+        into = [a for a in args if isinstance(a, np.ndarray) or type(a) is gpu.cuda.kind]
+        if gpu.cuda.kind is not None:
+            gen = generator_for(gen, into)
         by_name = isinstance(args[0], str) and args[0] in NAMED
         parameters = given and (len(into) > 1 or given[0] is not into[0] or by_name)
         if self.randomness == "same":
             return self.draw_same(function, gen, args, given, bool(parameters))
         if function.__name__ == "randperm":
-            rows = np.stack([function(gen, *args) for _ in range(self.size)])
-            return batched(self, wrap(rows))
+            drawn = [wrap(function(gen, *args)) for _ in range(self.size)]
+            return batched(self, stacked(drawn))
         whole = [self.for_all(a) for a in args]
         result = function(gen, *whole)
         if given and not parameters:
@@ -288,7 +300,7 @@ class VmapLevel(Level):
         if not given:
             return function(gen, *args)
         target = given[0]
-        one = np.empty(target.shape, target.dtype)
+        one = gpu.made_beside(target, "empty", target.shape, target.dtype)
         made = function(gen, *[one if a is target else a for a in args])
         target.value.copy_(wrap(made))
         return target
@@ -296,12 +308,15 @@ class VmapLevel(Level):
     def for_all(self, a: Any) -> Any:
         """An array to fill, or of parameters, for the whole batch."""
         if isinstance(a, BatchedArray) and a.level is self:
-            return (
-                a.value._data if a.mapped else np.broadcast_to(a.value._data, (self.size, *a.shape))
-            )
-        if isinstance(a, np.ndarray):
-            return np.broadcast_to(a, (self.size, *a.shape)).copy()
+            return a.value._data if a.mapped else self.repeated(a.value._data)
+        if isinstance(a, np.ndarray) or type(a) is gpu.cuda.kind:
+            return gpu.copied(self.repeated(a))
         return a
+
+    def repeated(self, a: Any) -> Any:
+        """A look at an array that repeats it for each example."""
+        with gpu.where(a):
+            return gpu.module_of(a).broadcast_to(a, (self.size, *a.shape))
 
     def mapped_copy(self, t: Tensor) -> Tensor:
         """A tensor as a batch of this level."""

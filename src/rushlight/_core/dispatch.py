@@ -286,8 +286,10 @@ def compute(op: Record, arrays: list, params: tuple, target: Any = None) -> Any:
     """
     given = arrays[0] if op.variadic else arrays
     kinds = {type(a) for a in given if a is not None}
-    if gpu.cuda.kind in kinds:
-        return compute_on_device(op, given, params, target)
+    if gpu.cuda.kind is not None and kinds != {ndarray}:
+        found = gpu.without_tangents(given)
+        if gpu.cuda.kind in {type(a) for a in found}:
+            return compute_on_device(op, found, params, target)
     meta = MetaArray in kinds
     if meta:
         if op.by_value:

@@ -204,8 +204,8 @@ def for_place(gen: Generator | None, device: Any) -> Generator | None:
 
 def drawn_there(draw: Callable, gen: Generator | None, out: Any) -> Any:
     """``draw(array, generator)`` for a device's array."""
-    draw(out, for_place(gen, gpu.place_of(out)))
-    return out
+    made = draw(out, for_place(gen, gpu.place_of(out)))
+    return out if made is None else made  # inside vmap, what it gives for each example
 
 
 def on_host(gen: Generator) -> Generator:
@@ -260,10 +260,10 @@ def fill_via(
 
 def uniform(gen: Generator | None, out: np.ndarray, a: float = 0.0, b: float = 1.0) -> np.ndarray:
     """Fill with uniform numbers in [a, b)."""
-    if gen is not None and gen.philox is not None:
-        return philox.fill(gen, "uniform", out, a, b)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(uniform, gen, out, a, b)
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "uniform", out, a, b)
     if out.dtype.kind == "c":
         return _complex(out, lambda parts: uniform(gen, parts, a, b))
     if out.dtype not in HALF:
@@ -285,10 +285,10 @@ def normal(
     gen: Generator | None, out: np.ndarray, mean: float = 0.0, std: float = 1.0
 ) -> np.ndarray:
     """Fill with normal numbers; arrays that are not contiguous, or short, are drawn one by one."""
-    if gen is not None and gen.philox is not None:
-        return philox.fill(gen, "normal", out, mean, std)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(normal, gen, out, mean, std)
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "normal", out, mean, std)
     if out.dtype.kind == "c":
         plain = out.flags.c_contiguous
         part = normal if plain else _scalar_normal
@@ -313,10 +313,10 @@ def _scalar_normal(gen: Generator | None, out: np.ndarray, mean: float, std: flo
 
 def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: float) -> np.ndarray:
     """exponential, cauchy, log_normal, geometric: computed in float64, rounded to the dtype."""
-    if gen is not None and gen.philox is not None:
-        return philox.fill(gen, recipe, out, *params)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(in_float64, gen, recipe, out, *params)
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, recipe, out, *params)
     if out.dtype in (F4, F8) or (recipe == "geometric" and out.dtype not in HALF):
         return fill(gen, recipe, out, *params)
     return fill_via(gen, recipe, out, F8, *params)
@@ -324,10 +324,10 @@ def in_float64(gen: Generator | None, recipe: str, out: np.ndarray, *params: flo
 
 def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
     """Fill with 1 (probability ``p``) and 0."""
-    if gen is not None and gen.philox is not None:
-        return philox.fill(gen, "bernoulli", out, float(p))
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(bernoulli, gen, out, p)
+    if gen is not None and gen.philox is not None:
+        return philox.fill(gen, "bernoulli", out, float(p))
     if out.dtype in HALF:
         return fill_via(gen, "bernoulli", out, F4, float(p))
     return fill(gen, "bernoulli", out, float(p))
@@ -335,13 +335,13 @@ def bernoulli(gen: Generator | None, out: np.ndarray, p: float) -> np.ndarray:
 
 def bernoulli_each(gen: Generator | None, out: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Fill with 1 and 0, each of its own probability; ``p`` has the shape of ``out``."""
+    if S.special and thread.levels:  # a vmap says what happens inside it
+        return thread.levels[-1].draw(bernoulli_each, gen, out, p)
     if gen is not None and gen.philox is not None:
         chances = philox.fill(gen, "uniform", gpu.made_beside(out, "empty", out.shape, F4))
         with gpu.where(out):
             out[...] = chances < p
         return out
-    if S.special and thread.levels:  # a vmap says what happens inside it
-        return thread.levels[-1].draw(bernoulli_each, gen, out, p)
     if not out.size:
         return out
     order = sorted(range(out.ndim), key=lambda i: -abs(out.strides[i]))
@@ -359,10 +359,10 @@ def integers(
     gen: Generator | None, out: np.ndarray, span: int, base: int = 0, wide: bool | None = None
 ) -> np.ndarray:
     """Fill with base + (word mod span); 64-bit words from span 2^28 on unless told."""
-    if gen is not None and gen.philox is not None:
-        return philox.integers(gen, out, span, base, wide)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(integers, gen, out, span, base, wide)
+    if gen is not None and gen.philox is not None:
+        return philox.integers(gen, out, span, base, wide)
     wide = span >= 2**28 if wide is None else wide
     if out.dtype in HALF:
         return fill_via(gen, "integers", out, np.dtype(np.int64), span, base, wide)
@@ -371,10 +371,10 @@ def integers(
 
 def randperm(gen: Generator | None, n: int) -> np.ndarray:
     """A permutation of 0 .. n-1, int64."""
-    if gen is not None and gen.philox is not None:
-        gen = on_host(gen)
     if S.special and thread.levels:  # a vmap says what happens inside it
         return thread.levels[-1].draw(randperm, gen, n)
+    if gen is not None and gen.philox is not None:
+        gen = on_host(gen)
     return fill(gen, "randperm", np.empty(n, np.int64))
 
 

@@ -165,7 +165,18 @@ def memory_of(tensor: Any) -> Any:
 
 def place_of(array: Any) -> devices.device:
     """The device of an array that is neither NumPy's nor of the meta device."""
+    if type(array) is not cuda.kind:
+        if cuda.kind is None:
+            return devices.CPU
+        array = inside(array)
     return cuda.places[array.device.id] if type(array) is cuda.kind else devices.CPU
+
+
+def inside(array: Any) -> Any:
+    """The array that a batch of vmap holds, or that has a tangent; others as they are."""
+    while hasattr(array, "inside"):
+        array = array.inside()
+    return array
 
 
 def on(index: int) -> Any:
@@ -177,6 +188,8 @@ def on(index: int) -> Any:
 
 def to_device(array: Any, place: devices.device) -> Any:
     """An array, of the host or of any device, copied to a device; itself if it is there."""
+    if hasattr(array, "placed"):  # seen through vmap or jvp
+        return array.placed(place)
     target = resolve(place)
     if type(array) is cuda.kind and index_of(array) == target.index:
         return array
@@ -278,6 +291,16 @@ def strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any
         return cuda.module.lib.stride_tricks.as_strided(array, shape, strides)
 
 
+def without_tangents(arrays: list) -> list:
+    """Arrays without the tangents of levels that are closed."""
+    made = list(arrays)
+    for i, a in enumerate(made):
+        while hasattr(a, "below_dead"):
+            a = a.below_dead()
+        made[i] = a
+    return made
+
+
 def all_to_host(value: Any) -> Any:
     """Parameters with a device's arrays, in tuples and lists too, copied to the host."""
     if type(value) in (tuple, list):
@@ -287,12 +310,18 @@ def all_to_host(value: Any) -> Any:
 
 def beside(value: Any, array: Any) -> Any:
     """Arrays of an index on the device of the array that they index."""
-    if type(array) is not cuda.kind:
-        return all_to_host(value) if cuda.kind is not None else value
+    if cuda.kind is None:
+        return value
+    place = place_of(array)
+    return all_to_host(value) if place is devices.CPU else all_on(place, value)
+
+
+def all_on(place: devices.device, value: Any) -> Any:
+    """An index whose arrays, in tuples and lists too, are on a CUDA device."""
     if type(value) in (tuple, list):
-        return type(value)(beside(v, array) for v in value)
-    if type(value) in (np.ndarray, cuda.kind):
-        return to_device(value, place_of(array))
+        return type(value)(all_on(place, v) for v in value)
+    if isinstance(value, np.ndarray) or type(value) is cuda.kind:
+        return value if place_of(value) is place else to_device(value, place)
     return value
 
 
@@ -354,9 +383,20 @@ def where(array: Any) -> Any:
 def made_beside(x: Any, make: str, shape: Any, dtype: Any) -> Any:
     """``empty``, ``zeros`` or ``ones`` on the device that an array is on."""
     if type(x) is not cuda.kind:
+        x = inside(x)
+    if type(x) is not cuda.kind:
         return getattr(MODULES.get(type(x), np), make)(shape, dtype)
     with on(index_of(x)):
         return getattr(cuda.module, make)(shape, dtype)
+
+
+def counted_beside(x: Any, count: int) -> Any:
+    """``arange(count)`` on the device that an array is on."""
+    x = inside(x)
+    if type(x) is not cuda.kind:
+        return np.arange(count)
+    with on(index_of(x)):
+        return cuda.module.arange(count)
 
 
 def module_of(array: Any) -> Any:

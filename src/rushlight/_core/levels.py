@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rushlight._core import dtypes, errors, gpu, return_types
+from rushlight._core import dtypes, errors, generator, gpu, return_types
 from rushlight._core.dispatch import (
     check_tensors,
     compute,
@@ -56,6 +56,14 @@ class Wrapped(np.ndarray):
 
     def plain(self) -> Any:
         """The values, for who leaves PyTorch."""
+        raise NotImplementedError
+
+    def inside(self) -> Any:
+        """The array that this one stands for, one level below."""
+        raise NotImplementedError
+
+    def placed(self, place: Any) -> Any:
+        """The same on another device."""
         raise NotImplementedError
 
     def text(self, t: Tensor, show: Any) -> str | None:
@@ -149,6 +157,9 @@ class Level:
         before, special = thread.levels, sum([x.special for x in thread.levels])
         thread.levels = ()
         S.special -= special
+        if gpu.cuda.kind is not None:
+            args = tuple([gpu.inside(a) for a in args])
+            gen = generator_for(gen, args)
         try:
             return function(gen, *args)
         finally:
@@ -202,6 +213,13 @@ class Level:
             return False
         write_out(out, result)
         return True
+
+
+def generator_for(gen: Any, args: Iterable) -> Any:
+    """What draws numbers into a device's array: the generator given, or the device's own."""
+    places = [gpu.place_of(a) for a in args if not isinstance(a, (str, int, float))]
+    found = [p for p in places if p.type == "cuda"]
+    return generator.for_place(gen, found[0]) if found else gen
 
 
 class below:
@@ -368,7 +386,7 @@ def overwrite(t: Tensor, new: Any) -> None:
     elif isinstance(old, Wrapped) and mine is not None:
         old.overwrite(new)
     else:
-        old[...] = new
+        gpu.write(old, new)
 
 
 def write_out(out: Tensor, result: Tensor) -> Tensor:

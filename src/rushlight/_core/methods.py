@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight._core import fronts, gpu, storage, typed_storage
 from rushlight._core.backend import MetaArray
+from rushlight._core.device import CPU
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import InferenceVersion
 from rushlight._core.tensor import Leaf, Tensor, add_hook, live_node, wrap
@@ -235,7 +236,8 @@ def get_device(self):
     >>> torch.ones(2).get_device()
     -1
     """
-    return gpu.index_of(self._data) if type(self._data) is gpu.cuda.kind else -1
+    place = gpu.place_of(self._data)
+    return -1 if place.index is None else place.index
 
 
 @method
@@ -279,7 +281,7 @@ def is_cpu(self):
     >>> torch.ones(2).is_cpu
     True
     """
-    return type(self._data) is not MetaArray and type(self._data) is not gpu.cuda.kind
+    return type(self._data) is not MetaArray and gpu.place_of(self._data) is CPU
 
 
 @attribute
@@ -289,7 +291,7 @@ def is_cuda(self):
     >>> torch.ones(2).is_cuda
     False
     """
-    return gpu.cuda.kind is type(self._data)
+    return gpu.place_of(self._data) is not CPU
 
 
 @attribute

@@ -56,14 +56,17 @@ def tolist(self):
 
 def array_there(self, force):
     """The host's array of what is on a device, or seen through vmap or jvp."""
-    if type(self._data) is not gpu.cuda.kind:
-        return self._data.plain()
+    x = self._data
+    if type(x) is not gpu.cuda.kind:
+        x = x.plain()
+        if type(x) is not gpu.cuda.kind:
+            return x
     if not force:
         raise TypeError(
             f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
             "the tensor to host memory first."
         )
-    return gpu.to_host(self._data)
+    return gpu.to_host(x)
 
 
 @method

@@ -417,6 +417,8 @@ def to_device(input, device, later=False):
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     if type(x) is SparseArray:
         result = wrap_sparse(x.each(lambda a: moved(a, device)))
+    elif hasattr(x, "placed"):  # seen through vmap or jvp
+        result = wrap(x.placed(device))
     elif type(x) not in (np.ndarray, gpu.cuda.kind):
         raise NotImplementedError(f"moving a tensor of layout {input.layout} to {device}")
     elif device.type == "cpu":

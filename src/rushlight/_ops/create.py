@@ -360,7 +360,9 @@ def _like(
         place = input.device if device is None else devices.resolve(device)
         if place.type == "meta":
             return finish(meta_array(x.shape, d), requires_grad)
-        there = type(x) is gpu.cuda.kind or place.type == "cuda"
+        there = (type(x) is gpu.cuda.kind or place.type == "cuda") and not (
+            hasattr(x, "filled") and place == input.device  # a batch makes its own
+        )
         result = (
             like_elsewhere(x, d, memory_format, place) if there else empty_as(x, d, memory_format)
         )

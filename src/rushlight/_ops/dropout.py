@@ -7,6 +7,7 @@ import numpy as np
 from rushlight._core import dtypes, gpu, memory, philox
 from rushlight._core import generator as draws
 from rushlight._core.backend import MetaArray
+from rushlight._core.device import CPU
 from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
 from rushlight._core.state import S
@@ -60,7 +61,8 @@ def _noise(x: np.ndarray, keep: float) -> np.ndarray:
     check_kind("bernoulli_scalar_cpu_", x.dtype, "fiub")
     if type(x) is gpu.cuda.kind:
         return draws.drawn_there(lambda out, gen: draws.bernoulli(gen, out, keep), None, x.copy())
-    noise = memory.empty_like(x)
+    there = gpu.place_of(x) is not CPU  # seen through vmap or jvp
+    noise = gpu.made_beside(x, "empty", x.shape, x.dtype) if there else memory.empty_like(x)
     return noise if type(x) is MetaArray else draws.bernoulli(None, noise, keep)
 
 

@@ -235,6 +235,8 @@ def empty_as(x: np.ndarray, d: np.dtype | None = None, memory_format: object = N
         order: Any = "C" if 0 in x.strides else "K"  # an expanded tensor has no order to keep
         if type(x) is gpu.cuda.kind:
             return gpu.to_device(np.empty(x.shape, d or x.dtype), gpu.place_of(x))
+        if hasattr(x, "filled"):  # of a batch, for each example
+            return x.filled(x.shape, d or x.dtype)
         return memory.empty_like(x, d, order)
     return empty_format(x.shape, d or x.dtype, memory_format)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rushlight._core import dtypes, errors, fronts, gpu, inplace
 from rushlight._core.backend import MetaArray
+from rushlight._core.device import CPU
 from rushlight._core.op import Meta, Op, View, public
 from rushlight._core.shape import wrap_dim
 from rushlight._core.state import S, thread
@@ -623,7 +624,7 @@ def check_bounds(t, index):
         if isinstance(part, ndarray):
             shapes.append(part.shape)
             n = t._data.shape[d]
-            if part.size:
+            if part.size and gpu.place_of(part) is CPU:  # for a device's, nothing waits
                 low, high = part.min(), part.max()
                 if low < -n or high >= n:
                     bad = int(high if high >= n else low)

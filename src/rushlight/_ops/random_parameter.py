@@ -51,7 +51,7 @@ def bernoulli(input, p=None, *, generator=None):
     if type(x) is gpu.cuda.kind:
         drawn = bernoulli(input.cpu(), p, generator=draws.for_place(generator, input.device))
         return Drawn.call(input, drawn.to(input.device), f"BernoulliBackward{int(p is not None)}")
-    result = np.empty(x.shape, x.dtype)
+    result = gpu.made_beside(x, "empty", x.shape, x.dtype)
     if p is not None:
         check_probability(p)
         sample = draws.bernoulli(generator, result, p)

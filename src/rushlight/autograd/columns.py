@@ -15,9 +15,11 @@ rules.load()
 def jacobian(call: Callable, inputs: tuple, in_tuple: bool) -> Any:
     """The Jacobian of ``call``, which gives (outputs, whether they were a tuple)."""
     sizes = [t.numel() for t in inputs]
-    whole = torch.eye(sum(sizes), dtype=inputs[0].dtype).split(sizes, 1)
+    first = inputs[0]
+    whole = torch.eye(sum(sizes), dtype=first.dtype, device=first.device).split(sizes, 1)
     basis = [
-        b.to(t.dtype).reshape((sum(sizes), *t.shape)) for b, t in zip(whole, inputs, strict=True)
+        b.to(t.device, t.dtype).reshape((sum(sizes), *t.shape))
+        for b, t in zip(whole, inputs, strict=True)
     ]
     tupled: list[bool] = []
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import dtypes
+from rushlight._core import dtypes, gpu
 from rushlight._core.batched import BatchedArray, batched
 from rushlight._core.dispatch import flat, make_node
 from rushlight._core.levels import (
@@ -44,6 +44,16 @@ class DualArray(Wrapped):
         """The values alone."""
         x = self.below_dead()
         return x.plain() if isinstance(x, Wrapped) else x
+
+    def inside(self) -> Any:
+        """The array without its tangent, whatever became of the level."""
+        return self.below_dead()
+
+    def placed(self, place: Any) -> Any:
+        """Array and tangent on another device."""
+        tangent = None if self.tangent is None else self.tangent.to(place)
+        moved = wrap(self.below_dead()).to(place)._data
+        return moved if tangent is None else dual_array(moved, self.level, tangent)
 
     def text(self, t: Tensor, show: Any) -> str | None:
         """As without a tangent; a batch shows itself."""
@@ -101,16 +111,67 @@ class DualArray(Wrapped):
         t._data = dual_array(t._data, level, part)
 
 
+class DeviceDualArray(DualArray):
+    """The same of a device's array, which NumPy cannot look into: its own memory is one element and
+    means nothing, and what it is asked is asked of the array below."""
+
+    strides = property(lambda self: self.inner.strides)
+    flags = property(lambda self: self.inner.flags)
+    base = property(lambda self: self.inner.base)
+    data = property(lambda self: self.inner.data)
+    device = property(lambda self: self.inner.device)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kw: Any) -> Any:
+        return getattr(ufunc, method)(*bare(inputs), **bare(kw))
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return func(*bare(args), **bare(kwargs))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        gpu.write(self.plain()[bare(index)], bare(value))
+
+
+def bare(value: Any) -> Any:
+    """Arguments with a device's arrays in the place of those that carry tangents."""
+    if isinstance(value, DeviceDualArray):
+        return value.plain()
+    if type(value) in (tuple, list):
+        return type(value)(bare(v) for v in value)
+    return {k: bare(v) for k, v in value.items()} if type(value) is dict else value
+
+
+def asked_below(name: str) -> Any:
+    """A method that is the array's below."""
+
+    def method(self: Any, *args: Any, **kw: Any) -> Any:
+        return getattr(self.plain(), name)(*bare(args), **bare(kw))
+
+    return method
+
+
+for _name in (
+    *("transpose", "reshape", "view", "swapaxes", "squeeze", "take", "ravel", "sum", "min", "max"),
+    *("any", "all", "item", "tolist", "fill", "__getitem__", "__bool__", "__int__", "__float__"),
+):
+    setattr(DeviceDualArray, _name, asked_below(_name))
+
+
 def dual_array(inner: Any, level: Level | None, tangent: Tensor) -> Any:
     """An array with a tangent."""
-    made = np.ndarray.view(inner, DualArray)
+    if type(inner) is gpu.cuda.kind or isinstance(inner, DeviceDualArray):
+        still = (0,) * inner.ndim
+        made: DualArray = np.ndarray.__new__(
+            DeviceDualArray, inner.shape, inner.dtype, bytearray(16), 0, still
+        )
+    else:
+        made = np.ndarray.view(inner, DualArray)
     made.inner, made.level, made.tangent = inner, level, tangent
     return made
 
 
 def zeros_as(t: Tensor) -> Tensor:
     """A tangent of zeros."""
-    return wrap(np.zeros(t._data.shape, t._data.dtype))
+    return wrap(gpu.made_beside(t._data, "zeros", t._data.shape, t._data.dtype))
 
 
 def tangent_at(t: object, level: Level) -> Tensor | None:
@@ -184,18 +245,13 @@ def forward_tangents(
     if (op.linear or issubclass(op, View)) and len(op.tensors) == 1:
         if op.variadic:
             zero = [
-                wrap_zero(t) if d is None else d for t, d in zip(primals[0], tangents, strict=True)
+                zeros_as(t) if d is None else d for t, d in zip(primals[0], tangents, strict=True)
             ]
             return [as_result(invoke(op, (zero,), params), outs[0])]
         return [as_result(invoke(op, (tangents[0],), params), outs[0])]
     if is_elementwise(op) and not any(is_complex(t) for t in (*primals, *outs)):
         return [elementwise(op, primals, tangents, params, outs[0])]
     return by_double_vjp(op, primals, tangents, params, outs)
-
-
-def wrap_zero(t: Tensor) -> Tensor:
-    """The tangent of a tensor that has none."""
-    return wrap(np.zeros(t._data.shape, t._data.dtype))
 
 
 def is_elementwise(op: Any) -> bool:
@@ -292,7 +348,7 @@ def differentiate(roots: list, seeds: list, us: list, create: bool) -> dict:
 def variable_like(out: Tensor) -> Tensor:
     """A tensor of zeros to differentiate with respect to, on the vmap levels of ``out``."""
     x = out._data
-    u = wrap(np.zeros(x.shape, x.dtype))
+    u = wrap(gpu.made_beside(x, "zeros", x.shape, x.dtype))
     chain: list = []
     while isinstance(x, (DualArray, BatchedArray)):
         if isinstance(x, BatchedArray):

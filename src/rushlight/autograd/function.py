@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight._core import errors
+from rushlight._core import errors, gpu
 from rushlight._core.inplace import bump, rebase
 from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import grad_enabled, set_grad, thread
@@ -141,8 +141,10 @@ class _Op:
         ctx = self.ctx
         grads: Any = g if type(g) is tuple else (g,)
         if ctx.materialize:
+            like = next((x._data for x in grads if x is not None), None)
             grads = [
-                zeros(*o) if x is None else x for x, o in zip(grads, self.outputs, strict=True)
+                zeros(like, *o) if x is None else x
+                for x, o in zip(grads, self.outputs, strict=True)
             ]
         result = self.function.backward(ctx, *grads)
         result = result if isinstance(result, tuple) else (result,)
@@ -177,9 +179,9 @@ class _Op:
             )
 
 
-def zeros(shape: tuple, dtype: np.dtype) -> Tensor:
-    """A zero gradient."""
-    return wrap(np.zeros(shape, dtype))
+def zeros(like: Any, shape: tuple, dtype: np.dtype) -> Tensor:
+    """A zero gradient, on the device of the others."""
+    return wrap(gpu.made_beside(like, "zeros", shape, dtype))
 
 
 def overridable(method: Any) -> Any:

@@ -295,7 +295,7 @@ def _rows_at_once(output, i, inputs, create_graph, strict):
     found = grad(
         output,
         inputs,
-        torch.eye(n, dtype=output.dtype).reshape(n, *output.shape),
+        torch.eye(n, dtype=output.dtype, device=output.device).reshape(n, *output.shape),
         retain_graph=True,
         create_graph=create_graph,
         allow_unused=True,

@@ -259,9 +259,11 @@ def gradgradcheck(
     count = len(inputs)
     if grad_outputs is None:
         outputs = differentiable(func(*inputs))
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)
         cotangents = tuple(
-            torch.randn(o.shape, dtype=o.dtype, generator=generator).to(o.device).requires_grad_()
+            torch.randn(o.shape, dtype=o.dtype, generator=generator, device="cpu")
+            .to(o.device)
+            .requires_grad_()
             for o in outputs
         )
     else:

@@ -78,10 +78,16 @@ def compare(
         )
 
 
+def directions(t: Any) -> Any:
+    """Two random directions of a tensor, one row for each."""
+    rows = [torch.randn(t.shape, dtype=t.dtype, device="cpu") for _ in range(2)]
+    return torch.stack(rows).to(t.device)
+
+
 def check_batched(func: Callable, inputs: tuple, targets: list, atol: float, rtol: float) -> None:
     """Gradients under vmap against gradients one by one."""
     for i, o in enumerate([o for o in outputs_of(func(*inputs)) if o.requires_grad]):
-        rows = torch.stack([torch.randn(o.shape, dtype=o.dtype).to(o.device) for _ in range(2)])
+        rows = directions(o)
         several = grad(
             o, targets, rows, retain_graph=True, allow_unused=True, is_grads_batched=True
         )
@@ -97,8 +103,7 @@ def check_batched_forward(
 ) -> None:
     """Tangents under vmap against tangents one by one."""
     for k, target in enumerate(targets):
-        rows = torch.stack([torch.randn(target.shape, dtype=target.dtype) for _ in range(2)])
-        rows = rows.to(target.device)
+        rows = directions(target)
 
         def moved(v: Any, target: Any = target) -> tuple:
             return tuple(pushed(func, inputs, target, v))

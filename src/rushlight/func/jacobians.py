@@ -23,8 +23,8 @@ def basis(tensors: list) -> list:
     sizes = [t.numel() for t in tensors]
     total, made, start = sum(sizes), [], 0
     for t, n in zip(tensors, sizes, strict=True):
-        rows = torch.zeros((total, n), dtype=t.dtype)
-        rows[start : start + n] = torch.eye(n, dtype=t.dtype)
+        rows = torch.zeros((total, n), dtype=t.dtype, device=t.device)
+        rows[start : start + n] = torch.eye(n, dtype=t.dtype, device=t.device)
         made.append(rows.reshape((total, *t.shape)))
         start += n
     return made
