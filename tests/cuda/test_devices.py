@@ -253,3 +253,93 @@ def test_loaders_pin(cupy):
     for x, y in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True):
         assert x.is_pinned()
         assert y.is_pinned()
+
+
+def test_a_profile_measures_the_device():
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    assert torch.profiler.supported_activities() == set(activities)
+    x = torch.ones(50, 50, device="cuda")
+    outer = torch.profiler.record_function("outer")
+    with torch.profiler.profile(activities=activities) as prof, outer:
+        (x @ x).relu()
+    found = {e.key: e for e in prof.key_averages()}
+    outer, inner = found["outer"], found["aten::relu"]
+    assert outer.device_time_total >= inner.device_time_total > 0
+    assert outer.self_device_time_total < outer.device_time_total
+    table = prof.key_averages().table(sort_by="cuda_time_total")
+    assert "Self CUDA %" in table
+    assert "Self CUDA time total" in table
+    with torch.autograd.profiler.profile(use_device="cuda") as older:
+        x.exp()
+    assert older.key_averages()[0].cuda_time_total > 0
+    with torch.profiler.profile(activities=activities[:1]) as prof:
+        x.exp()
+    assert prof.key_averages()[0].device_time_total == 0
+
+
+def test_the_old_types_of_tensors():
+    x = torch.cuda.FloatTensor([1, 2])
+    assert x.device == torch.device("cuda", 0)
+    assert x.type() == "torch.cuda.FloatTensor"
+    assert torch.cuda.LongTensor(2, 3).shape == (2, 3)
+    assert isinstance(x, torch.cuda.FloatTensor)
+    assert not isinstance(x, torch.FloatTensor)
+    assert not isinstance(x.cpu(), torch.cuda.FloatTensor)
+    assert x.type(torch.cuda.HalfTensor).dtype == torch.float16
+    assert x.type("torch.cuda.DoubleTensor").is_cuda
+    assert not x.type("torch.DoubleTensor").is_cuda
+    assert x.to("cuda:1").type(torch.cuda.IntTensor).get_device() == 1
+    with pytest.raises(RuntimeError, match="legacy constructor expects device type: cuda"):
+        torch.cuda.FloatTensor(2, device="cpu")
+
+
+def test_the_old_default_type():
+    torch.set_default_tensor_type("torch.cuda.DoubleTensor")
+    try:
+        assert torch.ones(1).type() == torch.Tensor(2).type() == "torch.cuda.DoubleTensor"
+    finally:
+        torch.set_default_tensor_type(torch.FloatTensor)
+    assert torch.ones(1).type() == torch.Tensor(2).type() == "torch.FloatTensor"
+
+
+def test_resizing_stays_on_the_device():
+    x = torch.ones(2, device="cuda")
+    assert x.resize_(2, 3).is_cuda
+    assert x.flatten()[:2].tolist() == [1.0, 1.0]
+
+
+def test_numbers_given_as_tensors_of_the_device():
+    x = torch.ones(2, 2, device="cuda")
+    two = torch.tensor(2, device="cuda")
+    assert x.add(x, alpha=two).tolist() == x.clone().add_(x, alpha=two).tolist() == [[3, 3]] * 2
+    assert torch.addmm(x, x, x, beta=two, alpha=two)[0, 0] == 6
+    assert torch.nn.functional.elu(-x, two)[0, 0].item() == pytest.approx(2 * (0.36787944 - 1))
+    assert x.reshape(two * 2).shape == x.view(two * 2).shape == (4,)
+    assert torch.roll(x, two).shape == x.repeat(two, 1)[:2].shape == (2, 2)
+    assert len(torch.split(x, two)) == 1
+    assert len(torch.chunk(x, two)) == 2
+    assert x.bernoulli_(torch.tensor(1.0, device="cuda")).tolist() == [[1, 1]] * 2
+
+
+def test_lbfgs():
+    p = torch.zeros(3, device="cuda", requires_grad=True)
+    optimizer = torch.optim.LBFGS([p], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((p - torch.arange(3.0, device="cuda")) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert p.tolist() == pytest.approx([0, 1, 2], abs=1e-4)
+
+
+def test_hooks_of_saved_tensors():
+    x = torch.ones(3, device="cuda", requires_grad=True)
+    packed = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: packed.append(t) or t * 2, lambda t: t):
+        y = x * x
+    y.sum().backward()
+    assert len(packed) == 2
+    assert x.grad.tolist() == [4.0] * 3

@@ -328,3 +328,45 @@ def test_stacked_modules():
     torch.testing.assert_close(found.cpu(), torch.stack([net(x) for net in nets]).cpu())
     found.sum().backward()
     assert params["weight"].grad.is_cuda
+
+
+INDEX = torch.tensor([[0, 1], [1, 2], [0, 0], [2, 1]])
+
+
+def put(a, index, value):
+    made = a.clone()
+    made[index] = value
+    return made
+
+
+# name: function of a (4, 3) tensor, which makes new tensors on its device
+MORE = {
+    "index of the host": lambda x: vmap(lambda a, i: a[i])(x, INDEX),
+    "two indices": lambda x: vmap(lambda a, i: a.expand(2, 3)[INDEX[0].to(x.device), i])(
+        x, INDEX.to(x.device)
+    ),
+    "index in two levels": lambda x: vmap(vmap(lambda a, i: a[i], (None, 0)), (None, 0))(
+        x, INDEX.to(x.device)
+    ),
+    "put": lambda x: vmap(lambda a, i: put(a, i, a.sum()))(x, INDEX.to(x.device)),
+    "put, forward": lambda x: jvp(
+        lambda a: put(a, INDEX[0].to(x.device), a[:2] * 3), (x,), (x.sin(),)
+    ),
+    "mask": lambda x: vmap(lambda a: put(a, a > 4, 0.0))(x),
+    "mask, forward": lambda x: jvp(lambda a: put(a, a > 4, 0.0)[a > 1], (x,), (x.sin(),)),
+    "dtypes": lambda x: jvp(lambda a: a.double().half().float() * 2, (x,), (x,)),
+    "out": lambda x: vmap(lambda a: torch.sin(a, out=torch.empty_like(a)))(x),
+    "zeros like a number": lambda x: vmap(lambda a: torch.zeros_like(a.sum()).add_(a[0]))(x),
+    "number of the host": lambda x: vmap(lambda a: a * torch.tensor(2.0))(x),
+    "complex": lambda x: vmap(lambda a: torch.view_as_real(torch.fft.fft(a) * 1j))(x),
+    "views": lambda x: vmap(lambda a: a.unfold(0, 2, 1) * a.as_strided((2,), (1,)))(x),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_more(name):
+    x = torch.arange(12.0).view(4, 3)
+    for a, b in zip(
+        there(MORE[name](x.cuda())), transforms.flat(torch, MORE[name](x)), strict=True
+    ):
+        torch.testing.assert_close(a.cpu(), b)

@@ -32,6 +32,10 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
     """Compute ``op`` whatever its inputs are; the thin entries come here when a test of theirs
     fails.
     """
+    for p in params:
+        if type(p) in PLAIN:
+            params = as_numbers(params)
+            break
     if S.watch is not None:
         S.watch(op, tensors, out)
     if thin is not None and out is None and not S.special:
@@ -59,6 +63,20 @@ def general(op: Record, tensors: tuple, params: tuple, out: Any = None) -> Any:
         made
         if out is None
         else write_out(op.name, made, out, op.out_same, flat(tensors) if op.out_apart else ())
+    )
+
+
+def as_numbers(params: tuple) -> tuple:
+    """Parameters with numbers in the place of tensors without dimensions, in tuples too."""
+    return tuple(
+        [
+            p.item()
+            if type(p) in PLAIN and not p._data.ndim
+            else as_numbers(p)
+            if type(p) is tuple
+            else p
+            for p in params
+        ]
     )
 
 

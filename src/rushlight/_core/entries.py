@@ -13,7 +13,7 @@ import numpy as np
 
 from rushlight._core import dtypes, errors, fronts, gpu
 from rushlight._core.arguments import accepted, beside_numbers, bind
-from rushlight._core.dispatch import NUMBERS, general
+from rushlight._core.dispatch import NUMBERS, as_numbers, general
 from rushlight._core.record import Record
 from rushlight._core.state import S, thread
 from rushlight._core.tensor import PLAIN, Node, Tensor, cell, live_node, wrap
@@ -263,6 +263,8 @@ def view_entry(op: Record) -> Any:
                     with gpu.where(x):
                         r = run(np, x, *args[1:])
             except Exception as error:
+                if any(type(p) in PLAIN and not p._data.ndim for p in args[1:]):
+                    return call(input, *as_numbers(args[1:]))
                 raise errors.translate(error, [x]) from None
             return finish_view(input, x, r, args[1:])
         result = general(op, args[:1], args[1:], None)

@@ -380,8 +380,13 @@ def randperm(gen: Generator | None, n: int) -> np.ndarray:
 
 def by_parameter(gen: Generator | None, recipe: str, *parameters: np.ndarray) -> np.ndarray:
     """poisson(rate), gamma(alpha), binomial(count, prob): one number for each element, in row
-    order.
+    order. For a device's arrays they are drawn on the host, from the device's generator.
     """
+    if type(parameters[0]) is gpu.cuda.kind:
+        gpu.count_detour(recipe)
+        place = gpu.place_of(parameters[0])
+        made = by_parameter(for_place(gen, place), recipe, *map(gpu.to_host, parameters))
+        return gpu.to_device(made, place)
     if gen is not None and gen.philox is not None:
         gen = on_host(gen)
     if S.special and thread.levels:  # a vmap says what happens inside it

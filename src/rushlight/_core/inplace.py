@@ -11,6 +11,7 @@ from rushlight._core import arguments, dtypes, entries, errors, fronts, gpu, wri
 from rushlight._core.backend import MetaArray, device_writers, is_complete
 from rushlight._core.dispatch import (
     NUMBERS,
+    as_numbers,
     compute,
     general,
     intercept,
@@ -355,7 +356,7 @@ def write_general(op: Record, self: Tensor, args: tuple) -> Tensor:
         return self
     check_inference(self)
     count = len(op.tensors) - 1
-    inputs, params = [self, *args[:count]], tuple(args[count:])
+    inputs, params = [self, *args[:count]], as_numbers(args[count:])
     if S.modes:
         return intercept(InPlace(op), tuple(inputs), params, None)
     if S.special and thread.levels:  # vmap or jvp

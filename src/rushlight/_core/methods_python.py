@@ -247,11 +247,15 @@ def tensor_type(self, dtype=None, non_blocking=False):
     """
     if dtype is None:
         return self._type_name()
-    if isinstance(dtype, str):
-        if dtype not in BY_TYPE_NAME:
-            raise ValueError(f"invalid type: '{dtype}'")
-        dtype = BY_TYPE_NAME[dtype]
-    return self.to(getattr(dtype, "dtype", dtype))
+    if isinstance(dtype, dtypes.dtype):
+        return self.to(dtype, non_blocking=non_blocking)
+    name = dtype if isinstance(dtype, str) else f"{dtype.__module__}.{dtype.__name__}"
+    plain = name.replace("torch.cuda.", "torch.", 1)
+    if plain not in BY_TYPE_NAME:
+        raise ValueError(f"invalid type: '{name}'")
+    kind = "cpu" if plain == name else "cuda"
+    place = self.device if self.device.type == kind else kind
+    return self.to(place, BY_TYPE_NAME[plain], non_blocking)
 
 
 Tensor.type = tensor_type

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight._core import gpu
 from rushlight._core.state import set_grad, thread
 from rushlight._core.tensor import Tensor, cell, wrap
 
@@ -48,7 +49,8 @@ def pack_entry(entry: Any) -> Any:
     if len(entry) == 1:
         items = entry[0]
         return ([pack_entry(e) for e in items],) if type(items) is list else entry
-    if not isinstance(entry[1], np.ndarray):  # a sparse one is kept as it is
+    dense = isinstance(entry[1], np.ndarray) or type(entry[1]) is gpu.cuda.kind
+    if not dense:  # a sparse one is kept as it is
         return entry
     holder = entry[0]
     if type(holder) is list:  # a result; with its history it would keep itself alive

@@ -10,7 +10,7 @@ from rushlight._core.backend import MetaArray
 from rushlight._core.device import CPU
 from rushlight._core.looking import seen
 from rushlight._core.op import Op, public
-from rushlight._core.state import S
+from rushlight._core.state import thread
 from rushlight._core.tensor import Tensor, wrap
 from rushlight._ops.factory import need_tensor
 from rushlight._ops.random import check_kind
@@ -83,7 +83,7 @@ def _drop(input: Tensor, p: float, train: bool, feature: bool, inplace: bool) ->
     if not (input.dtype.is_floating_point or input.dtype.is_complex):
         name = dtypes.scalar_name(input.dtype)
         raise RuntimeError(f"result type Float can't be cast to the desired output type {name}")
-    fused = type(x) is gpu.cuda.kind and not (feature or inplace or S.special)
+    fused = type(x) is gpu.cuda.kind and not (feature or inplace or thread.levels)
     if fused and p < 1 and input.dtype.is_floating_point:
         stream = draws.of_device(gpu.index_of(x)).philox
         return FusedDropout.call(input, 1 - p, stream)[0]

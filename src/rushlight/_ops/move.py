@@ -1,5 +1,6 @@
 """Moving elements about: repeat, tile, flip, roll, rot90."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Repeat(Op):
     linear = True
 
     def forward(xp, x, repeats):
+        repeats = [operator.index(r) for r in repeats]
         if len(repeats) < x.ndim:
             raise RuntimeError(
                 "Number of dimensions of repeat dims can not be smaller than number of dimensions "

@@ -2,6 +2,8 @@
 X_copy and X_.
 """
 
+import operator
+
 from rushlight._core import dtypes, errors, inplace, several
 from rushlight._core.op import PUBLIC, public
 from rushlight._core.shape import wrap_dim
@@ -57,8 +59,16 @@ def split(tensor, split_size_or_sections, dim=0):
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     at = wrap_dim(dim, len(shape))
     length = shape[at]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    several_sizes = isinstance(split_size_or_sections, (list, tuple))
+    if not several_sizes:
+        try:
+            size = operator.index(split_size_or_sections)
+        except TypeError:
+            kind = type(split_size_or_sections).__name__
+            raise TypeError(
+                "split_with_sizes(): argument 'split_sizes' (position 2) must be tuple of ints, "
+                f"not {kind}"
+            ) from None
         if size < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={size}"
@@ -79,7 +89,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 "size at "
                 f"dimension {at}), but got split_sizes={sections}"
             )
-    name = "Split" if isinstance(split_size_or_sections, int) else "SplitWithSizes"
+    name = "SplitWithSizes" if several_sizes else "Split"
     return several.bind(tensor, pieces(tensor, at, sections), f"{name}Backward0", _joined, at)
 
 
@@ -189,6 +199,7 @@ def chunk(input, chunks, dim=0):
     """
     if input.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = operator.index(chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     shape = input._data.shape

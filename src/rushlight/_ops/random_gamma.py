@@ -197,7 +197,7 @@ def _sample_dirichlet(input, generator=None):
     check_kind("dirichlet", d, "f")
     numbers = draws.by_parameter(generator, "gamma", input._data.astype(np.float64))
     sample = (numbers / numbers.sum(-1, keepdims=True)).astype(d)
-    wide = np.float32 if d.itemsize < 4 else d
-    largest = np.nextafter(np.asarray(1, wide), np.asarray(0, wide))
+    wide = np.float32 if d.itemsize < 4 else d.type
+    largest = np.nextafter(wide(1), wide(0))
     sample = np.clip(sample, np.finfo(wide).tiny, largest).astype(d)
     return SampleDirichlet.call(input, wrap(sample))

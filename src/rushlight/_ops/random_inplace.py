@@ -246,7 +246,9 @@ def bernoulli_(self, p=0.5, *, generator=None):
     if quick and _filled(self, "bernoulli", p):
         return self
     if isinstance(p, Tensor):
-        chances = gpu.to_host(p.expand(self.shape)._data)
+        chances = p.expand(self.shape)._data
+        if type(self._data) is gpu.cuda.kind:
+            chances = gpu.to_device(chances, gpu.place_of(self._data))
         check_chances(chances)
 
         def draw(x, generator=generator):

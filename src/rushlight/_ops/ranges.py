@@ -5,6 +5,7 @@ multiply-adds, and so do these formulas.
 """
 
 import math
+import operator
 import warnings
 from typing import Any, SupportsIndex
 
@@ -374,6 +375,7 @@ def logspace(
 def _triangle(
     name: str, row: int, col: int, d: Any, layout: object, device: Any, keep: Any
 ) -> Tensor:
+    row, col = operator.index(row), operator.index(col)
     for argument, value in (("row", row), ("col", col)):
         if value < 0:
             raise RuntimeError(f"{argument} must be non-negative, got{value}")

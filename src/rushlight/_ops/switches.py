@@ -3,6 +3,7 @@
 import importlib
 
 from rushlight._core import device as devices
+from rushlight._core import gpu
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.once import always, set_always
 from rushlight._core.op import public
@@ -127,13 +128,15 @@ def is_warn_always_enabled():
 
 @public("torch", out=False)
 def get_device_module(device=None):
-    """get_device_module(device=None) -> module: ``torch.cpu`` or ``torch.cuda``.
+    """get_device_module(device=None) -> module
+
+    ``torch.cpu`` or ``torch.cuda``; without a device that of the accelerator, if there is one.
 
     >>> torch.get_device_module("cpu").device_count()
     1
     """
     if device is None:
-        kind = "cpu"
+        kind = "cuda" if gpu.is_available() else "cpu"
     elif isinstance(device, str | devices.device):
         kind = devices.device(device).type
     else:

@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from rushlight._core import dtypes, fronts
+from rushlight._core import device as devices
+from rushlight._core import dtypes, fronts, gpu, legacy
 from rushlight._core.cuda_switches import switches
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
@@ -272,22 +273,29 @@ def set_flush_denormal(mode):
 def set_default_tensor_type(t, /):
     """set_default_tensor_type(t) -> None
 
-    The dtype of ``torch.FloatTensor`` and its like becomes the default.
+    The dtype of ``torch.FloatTensor`` and its like becomes the default; with a type of
+    ``torch.cuda``, new tensors are on the current GPU.
 
     >>> torch.set_default_tensor_type(torch.FloatTensor)
     >>> torch.get_default_dtype()
     torch.float32
     """
-    name = t if isinstance(t, str) else f"torch.{t.__name__}"
+    name = t if isinstance(t, str) else f"{t.__module__}.{t.__name__}"
+    plain = name.replace("torch.cuda.", "torch.", 1)
     by_name = {
         "torch.FloatTensor": dtypes.float32,
         "torch.DoubleTensor": dtypes.float64,
         "torch.HalfTensor": dtypes.float16,
         "torch.BFloat16Tensor": dtypes.bfloat16,
     }
-    if name not in by_name:
+    if plain not in by_name:
         raise TypeError(f"only floating-point types are supported as the default type, got {name}")
-    dtypes.set_default_dtype(by_name[name])
+    kind = "cpu" if plain == name else "cuda"
+    if kind == "cuda" and not gpu.is_available():
+        raise TypeError(f"type {name} not available. {gpu.cuda.missing}.")
+    dtypes.set_default_dtype(by_name[plain])
+    legacy.default["kind"] = kind
+    devices.set_default_device(kind)
 
 
 @public("Tensor", out=False)
@@ -308,7 +316,7 @@ def resize_(self, *sizes, memory_format=None):
     if count == old.size and old.flags.c_contiguous:
         self._data = old.reshape(shape)
     else:
-        fresh = np.empty(count, old.dtype)
+        fresh = gpu.made_beside(old, "empty", count, old.dtype)
         kept = min(count, old.size)
         fresh[:kept] = old.reshape(-1)[:kept]
         self._data = fresh.reshape(shape)

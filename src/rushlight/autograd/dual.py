@@ -128,7 +128,9 @@ class DeviceDualArray(DualArray):
         return func(*bare(args), **bare(kwargs))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        gpu.write(self.plain()[bare(index)], bare(value))
+        x = self.plain()
+        with gpu.where(x):
+            x[bare(index)] = bare(value)
 
 
 def bare(value: Any) -> Any:

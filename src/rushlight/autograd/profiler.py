@@ -45,13 +45,17 @@ class profile(_profile):
         acc_events: bool = False,
         **others: Any,
     ) -> None:
-        if use_cuda or use_device not in (None, "cpu") or not use_cpu:
-            raise NotImplementedError("only the CPU's operators can be recorded: use_cpu=True")
+        if use_device not in (None, "cpu", "cuda"):
+            raise NotImplementedError(f"use_device='{use_device}': 'cuda', or leave it out")
+        if not use_cpu:
+            raise NotImplementedError("use_cpu=False: leave it out, both times are recorded")
+        on_device = [ProfilerActivity.CUDA] * (use_cuda or use_device == "cuda")
         if use_kineto or others:
             given = ", ".join(["use_kineto"] * use_kineto + list(others))
             raise NotImplementedError(f"{given}: leave it out")
         self.enabled = enabled
         super().__init__(
+            activities=[ProfilerActivity.CPU, *on_device],
             record_shapes=record_shapes,
             with_flops=with_flops,
             profile_memory=profile_memory,

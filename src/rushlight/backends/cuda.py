@@ -63,7 +63,7 @@ def is_built() -> bool:
 
 
 # Which implementations of attention PyTorch may choose. Kept; there is one implementation here.
-_sdp = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
+_sdp = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True, "reduced": False}
 
 
 def flash_sdp_enabled() -> bool:
@@ -141,6 +141,58 @@ def is_flash_attention_available() -> bool:
     False
     """
     return False
+
+
+def fp16_bf16_reduction_math_sdp_allowed() -> bool:
+    """fp16_bf16_reduction_math_sdp_allowed() -> bool: what the function below set.
+
+    >>> torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    False
+    """
+    return _sdp["reduced"]
+
+
+def allow_fp16_bf16_reduction_math_sdp(enabled: bool) -> None:
+    """allow_fp16_bf16_reduction_math_sdp(enabled): allow sums of half precision in attention. They
+    are float32 here all the same.
+
+    >>> torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
+    """
+    _sdp["reduced"] = bool(enabled)
+
+
+def _preferred(name: str, given: str | None, own: str, known: tuple[str, ...]) -> str:
+    """Answer with the only library there is; others cannot be chosen."""
+    if given is None or given in ("default", own):
+        return own
+    if given not in known:
+        raise RuntimeError(f"Unknown input value. Choose from: {', '.join(known)}.")
+    raise RuntimeError(f"Cannot set preferred backend to {given}: rushlight's {name} is {own}.")
+
+
+def preferred_linalg_library(backend: str | None = None) -> str:
+    """preferred_linalg_library(backend=None) -> str: 'cusolver', by way of CuPy.
+
+    RuntimeError for another one ('magma').
+
+    >>> torch.backends.cuda.preferred_linalg_library()
+    'cusolver'
+    """
+    known = ("default", "cusolver", "magma")
+    return _preferred("linear algebra on GPUs", backend, "cusolver", known)
+
+
+def preferred_blas_library(backend: str | None = None) -> str:
+    """preferred_blas_library(backend=None) -> str: 'cublas'; products of half precision with a
+    bias go through cuBLASLt all the same.
+
+    RuntimeError for another one.
+
+    >>> torch.backends.cuda.preferred_blas_library()
+    'cublas'
+    """
+    known = ("default", "cublas", "cublaslt", "hipblaslt", "ck")
+    return _preferred("library of products on GPUs", backend, "cublas", known)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ Without ``rushlight[cuda]`` or a GPU, queries say so and all else raises PyTorch
 import importlib
 from typing import Any
 
+from rushlight._core import generator, gpu
+from rushlight._core.legacy import CUDA_TYPES
+from rushlight._core.stream import AcceleratorError as AcceleratorError
 from rushlight._core.stream import OutOfMemoryError as OutOfMemoryError
 from rushlight.cuda._devices import can_device_access_peer as can_device_access_peer
 from rushlight.cuda._devices import current_device as current_device
@@ -37,16 +40,21 @@ from rushlight.cuda.graphs import graph_pool_handle as graph_pool_handle
 from rushlight.cuda.graphs import is_current_stream_capturing as is_current_stream_capturing
 from rushlight.cuda.graphs import make_graphed_callables as make_graphed_callables
 from rushlight.cuda.memory import empty_cache as empty_cache
+from rushlight.cuda.memory import get_per_process_memory_fraction as get_per_process_memory_fraction
 from rushlight.cuda.memory import max_memory_allocated as max_memory_allocated
+from rushlight.cuda.memory import max_memory_cached as max_memory_cached
 from rushlight.cuda.memory import max_memory_reserved as max_memory_reserved
 from rushlight.cuda.memory import mem_get_info as mem_get_info
 from rushlight.cuda.memory import memory_allocated as memory_allocated
+from rushlight.cuda.memory import memory_cached as memory_cached
 from rushlight.cuda.memory import memory_reserved as memory_reserved
 from rushlight.cuda.memory import memory_snapshot as memory_snapshot
 from rushlight.cuda.memory import memory_stats as memory_stats
 from rushlight.cuda.memory import memory_stats_as_nested_dict as memory_stats_as_nested_dict
 from rushlight.cuda.memory import memory_summary as memory_summary
 from rushlight.cuda.memory import reset_accumulated_memory_stats as reset_accumulated_memory_stats
+from rushlight.cuda.memory import reset_max_memory_allocated as reset_max_memory_allocated
+from rushlight.cuda.memory import reset_max_memory_cached as reset_max_memory_cached
 from rushlight.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats
 from rushlight.cuda.memory import set_per_process_memory_fraction as set_per_process_memory_fraction
 from rushlight.cuda.random import get_rng_state as get_rng_state
@@ -72,4 +80,8 @@ from rushlight.cuda.streams import stream as stream
 def __getattr__(name: str) -> Any:
     if name in ("amp", "nvtx"):  # loaded when first named
         return importlib.import_module(f"{__name__}.{name}")
+    if name in CUDA_TYPES:
+        return CUDA_TYPES[name]
+    if name == "default_generators":
+        return tuple(map(generator.of_device, range(gpu.load().count)))
     raise AttributeError(f"module 'torch.cuda' has no attribute '{name}'")

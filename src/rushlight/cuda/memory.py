@@ -1,5 +1,6 @@
 """torch.cuda.memory: what CuPy's pool of device memory holds."""
 
+import warnings
 from collections import OrderedDict
 from typing import Any
 
@@ -192,6 +193,79 @@ def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
         inner[last] = value
     return made
+
+
+def _renamed(old: str, new: str) -> None:
+    text = f"`torch.cuda.{old}` has been renamed to `torch.cuda.{new}`"
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
+def memory_cached(device: Any = None) -> int:
+    """memory_cached(device=None) -> int: old for :func:`memory_reserved`.
+
+    >>> torch.cuda.memory_cached()
+    0
+    """
+    _renamed("memory_cached", "memory_reserved")
+    return memory_reserved(device)
+
+
+def max_memory_cached(device: Any = None) -> int:
+    """max_memory_cached(device=None) -> int: old for :func:`max_memory_reserved`.
+
+    >>> torch.cuda.max_memory_cached()
+    0
+    """
+    _renamed("max_memory_cached", "max_memory_reserved")
+    return max_memory_reserved(device)
+
+
+def _resets_all(name: str) -> None:
+    text = (
+        f"torch.cuda.{name} now calls torch.cuda.reset_peak_memory_stats, which resets /all/ peak "
+        "memory stats."
+    )
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
+def reset_max_memory_allocated(device: Any = None) -> None:
+    """reset_max_memory_allocated(device=None) -> None: old for :func:`reset_peak_memory_stats`.
+
+    >>> torch.cuda.reset_max_memory_allocated()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    _resets_all("reset_max_memory_allocated")
+    reset_peak_memory_stats(device)
+
+
+def reset_max_memory_cached(device: Any = None) -> None:
+    """reset_max_memory_cached(device=None) -> None: old for :func:`reset_peak_memory_stats`.
+
+    >>> torch.cuda.reset_max_memory_cached()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    _resets_all("reset_max_memory_cached")
+    reset_peak_memory_stats(device)
+
+
+def get_per_process_memory_fraction(device: Any = None) -> float:
+    """get_per_process_memory_fraction(device=None) -> float
+
+    The share of a device's memory that the pool may hold; 1.0 without a limit.
+
+    >>> torch.cuda.get_per_process_memory_fraction()
+    Traceback (most recent call last):
+        ...
+    AssertionError: Torch not compiled with CUDA enabled
+    """
+    engine = gpu.engine()
+    with gpu.on(index_of(device)):
+        limit = int(engine.get_default_memory_pool().get_limit())
+        return limit / int(engine.cuda.runtime.memGetInfo()[1]) if limit else 1.0
 
 
 def memory_snapshot(mempool_id: Any = None) -> list:

@@ -5,10 +5,11 @@ from typing import Any
 
 from rushlight import _api as torch
 from rushlight._core import gpu
+from rushlight._core import stream as generic
 from rushlight.cuda._devices import index_of
 
 
-class Event:
+class Event(generic.Event):
     """Event(enable_timing=False, blocking=False, interprocess=False, external=False)
 
     A point in a stream that can be waited for; two with timing tell the time between them. It is
@@ -119,6 +120,21 @@ class Event:
         return f"<torch.cuda.Event {shown}>"
 
 
+class EventOf(Event):
+    """What ``torch.Event(device)`` makes for a GPU."""
+
+    def __init__(
+        self,
+        device: Any = None,
+        *,
+        enable_timing: bool = False,
+        blocking: bool = False,
+        interprocess: bool = False,
+    ) -> None:
+        super().__init__(enable_timing, blocking, interprocess)
+        self._index = None if device is None else index_of(device)
+
+
 class _Opened:
     """An event of another process, as CuPy's events answer."""
 
@@ -157,7 +173,7 @@ def _pooled(index: int, priority: int) -> Any:
     return pool[turn[0] % STREAMS]
 
 
-class Stream:
+class Stream(generic.Stream):
     """Stream(device=None, priority=0)
 
     A queue of work on a device. Streams run beside each other.

@@ -17,7 +17,7 @@ kernels = torch.optimizer_kernels
 
 def _rate(lr: float | torch.Tensor) -> Any:
     """A learning rate to compute with: that of a tensor rounds in the tensor's dtype."""
-    return lr.detach().numpy()[()] if isinstance(lr, torch.Tensor) else lr
+    return lr.detach().cpu().numpy()[()] if isinstance(lr, torch.Tensor) else lr
 
 
 class SparseAdam(GroupOptimizer):

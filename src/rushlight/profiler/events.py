@@ -8,7 +8,25 @@ from pathlib import Path
 from typing import Any
 
 
-class Event:
+class _OlderNames:
+    """The device's times by the names they had when every device was CUDA's."""
+
+    __slots__ = ()
+    device_time_total: Any
+    self_device_time_total: Any
+
+    @property
+    def cuda_time_total(self) -> Any:
+        """``device_time_total``."""
+        return self.device_time_total
+
+    @property
+    def self_cuda_time_total(self) -> Any:
+        """``self_device_time_total``."""
+        return self.self_device_time_total
+
+
+class Event(_OlderNames):
     """One operation, or one ``record_function`` range; times in nanoseconds.
 
     >>> with torch.profiler.profile() as prof:
@@ -18,7 +36,19 @@ class Event:
     ('aten::exp', True)
     """
 
-    __slots__ = ("end", "input_shapes", "inside", "name", "start", "thread", "user")
+    __slots__ = (
+        "device_inside",
+        "device_time_total",
+        "end",
+        "input_shapes",
+        "inside",
+        "marks",
+        "name",
+        "parent",
+        "start",
+        "thread",
+        "user",
+    )
 
     def __init__(
         self, name: str, start: int, thread: int, input_shapes: list, user: bool = False
@@ -26,6 +56,9 @@ class Event:
         self.name, self.start, self.thread, self.user = name, start, thread, user
         self.end = start
         self.inside = 0  # time of the events within it
+        self.parent: Event | None = None
+        self.marks: Any = None  # on a device's stream, where it began and where it ended
+        self.device_time_total = self.device_inside = 0.0
         self.input_shapes = input_shapes
 
     @property
@@ -43,25 +76,48 @@ class Event:
         """The same less the events inside."""
         return (self.end - self.start - self.inside) / 1000
 
+    @property
+    def self_device_time_total(self) -> float:
+        """Microseconds between its ends on the device, less the events inside."""
+        return self.device_time_total - self.device_inside
 
-class FunctionEventAvg:
+    def measure(self) -> None:
+        """Ask the device for the time between the marks, which it must have passed."""
+        if self.marks is None:
+            return
+        begin, end = self.marks
+        self.device_time_total = begin.elapsed_time(end) * 1000
+        self.marks = None
+        if self.parent is not None:
+            self.parent.device_inside += self.device_time_total
+
+
+class FunctionEventAvg(_OlderNames):
     """All events of one name."""
 
     def __init__(self, key: str, input_shapes: list) -> None:
         self.key, self.input_shapes = key, input_shapes
         self.count = 0
         self.cpu_time_total = self.self_cpu_time_total = 0.0
+        self.device_time_total = self.self_device_time_total = 0.0
 
     def add(self, event: Any) -> None:
         """Count one more."""
         self.count += 1
         self.cpu_time_total += event.cpu_time_total
         self.self_cpu_time_total += event.self_cpu_time_total
+        self.device_time_total += event.device_time_total
+        self.self_device_time_total += event.self_device_time_total
 
     @property
     def cpu_time(self) -> float:
         """Microseconds of one call, on average."""
         return self.cpu_time_total / self.count
+
+    @property
+    def device_time(self) -> float:
+        """Microseconds of one call on the device, on average."""
+        return self.device_time_total / self.count
 
 
 def _time(microseconds: float) -> str:
@@ -109,22 +165,31 @@ class EventList(list):
     ) -> str:
         """table(sort_by=None, row_limit=100, ...) -> str
 
-        A table of names, times and calls. ``sort_by``: an attribute such as ``cpu_time_total``,
-        ``self_cpu_time_total``, ``cpu_time`` or ``count``; the largest come first.
+        A table of names, times and calls, with the device's times if there are any. ``sort_by``: an
+        attribute such as ``cpu_time_total``, ``self_cpu_time_total``, ``device_time_total`` (or
+        ``cuda_time_total``), ``cpu_time`` or ``count``; the largest come first.
         """
         if top_level_events_only:
             raise NotImplementedError("top_level_events_only: leave it out, sort_by helps")
         entries = list(self) if self and hasattr(self[0], "count") else list(self.key_averages())
         if sort_by is not None:
-            entries.sort(key=lambda e: getattr(e, sort_by), reverse=True)
+            attribute = sort_by.replace("cuda_", "device_")
+            entries.sort(key=lambda e: getattr(e, attribute), reverse=True)
         total = sum(e.self_cpu_time_total for e in entries)
-        rows = [_row(e, total, max_name_column_width) for e in entries[: max(row_limit, 0) or None]]
+        on_device = sum(e.self_device_time_total for e in entries)
+        shown = entries[: max(row_limit, 0) or None]
+        rows = [_row(e, total, max_name_column_width) for e in shown]
         titles = [*_TITLES]
+        if on_device:
+            titles[-1:-1] = _DEVICE_TITLES
+            for row, e in zip(rows, shown, strict=True):
+                row[-1:-1] = _device_cells(e, on_device)
         if any(e.input_shapes for e in entries):
             titles.append("Input Shapes")
             for row, e in zip(rows, entries, strict=False):
                 row.append(str(e.input_shapes)[:max_shapes_column_width])
-        return _aligned(titles, rows, header) + f"Self CPU time total: {_time(total)}\n"
+        text = _aligned(titles, rows, header) + f"Self CPU time total: {_time(total)}\n"
+        return text + (f"Self CUDA time total: {_time(on_device)}\n" if on_device else "")
 
     def __str__(self) -> str:
         return self.table()
@@ -143,6 +208,7 @@ _TITLES = (
     "CPU time avg",
     "# of Calls",
 )
+_DEVICE_TITLES = ("Self CUDA", "Self CUDA %", "CUDA total", "CUDA time avg")
 
 
 def _row(e: Any, total: float, width: int) -> list[str]:
@@ -156,6 +222,15 @@ def _row(e: Any, total: float, width: int) -> list[str]:
         _time(e.cpu_time_total),
         _time(e.cpu_time),
         str(e.count),
+    ]
+
+
+def _device_cells(e: Any, total: float) -> list[str]:
+    return [
+        _time(e.self_device_time_total),
+        f"{e.self_device_time_total * 100 / total:.2f}%",
+        _time(e.device_time_total),
+        _time(e.device_time),
     ]
 
 
@@ -184,7 +259,10 @@ def _write_trace(events: Iterable[Event], path: Path) -> None:
             "tid": e.thread,
             "ts": e.start / 1000,
             "dur": e.cpu_time_total,
-            "args": {"Input Dims": e.input_shapes} if e.input_shapes else {},
+            "args": {
+                **({"Input Dims": e.input_shapes} if e.input_shapes else {}),
+                **({"CUDA time (us)": e.device_time_total} if e.device_time_total else {}),
+            },
         }
         for e in events
     ]

@@ -7,10 +7,12 @@ import os
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from rushlight import cuda
 from rushlight._core.dispatch import flat, general
 from rushlight._core.inplace import InPlace
 from rushlight._core.state import S
@@ -53,7 +55,7 @@ def supported_activities() -> set[ProfilerActivity]:
     >>> torch.profiler.ProfilerActivity.CPU in torch.profiler.supported_activities()
     True
     """
-    return {ProfilerActivity.CPU}
+    return {ProfilerActivity.CPU} | ({ProfilerActivity.CUDA} if cuda.is_available() else set())
 
 
 def kineto_available() -> bool:
@@ -140,8 +142,8 @@ def tensorboard_trace_handler(
 class _Recorder:
     """The mode that stands in ``S.modes`` while a profile records."""
 
-    def __init__(self, record_shapes: bool) -> None:
-        self.record_shapes = record_shapes
+    def __init__(self, record_shapes: bool, on_device: bool = False) -> None:
+        self.record_shapes, self.on_device = record_shapes, on_device
         self.events: list[Event] = []
         self.open: dict[int, list[Event]] = {}  # per thread, what has begun and not ended
 
@@ -150,11 +152,24 @@ class _Recorder:
         thread = threading.get_ident()
         event = Event(name, now(), thread, shapes, user)
         self.events.append(event)
-        self.open.setdefault(thread, []).append(event)
+        around = self.open.setdefault(thread, [])
+        event.parent = around[-1] if around else None
+        around.append(event)
+        event.marks = self.mark()
         return event
+
+    def mark(self) -> Any:
+        """A point in the current stream of the device, if its times are wanted."""
+        if not self.on_device or cuda.is_current_stream_capturing():
+            return None
+        made = cuda.Event(enable_timing=True)
+        made.record()
+        return made
 
     def finish(self, event: Event) -> None:
         """The event ends here."""
+        ended = self.mark() if event.marks is not None else None
+        event.marks = None if ended is None else (event.marks, ended)
         event.end = now()
         stack = self.open[event.thread]
         if event in stack:
@@ -229,6 +244,10 @@ class profile:
     ``schedule``, call ``step()`` after each step of the program; ``on_trace_ready(profile)`` gets
     each finished recording. Operations take a few microseconds longer while they are recorded.
 
+    With ``ProfilerActivity.CUDA`` (a GPU is recorded unless ``activities`` leave it out) each
+    event has ``device_time_total`` too: microseconds between its beginning and its end on the
+    current stream, waiting for the host included.
+
     >>> with torch.profiler.profile(record_shapes=True) as prof:
     ...     _ = torch.ones(2, 3).exp()
     >>> prof.events()[0].name, prof.events()[0].input_shapes
@@ -257,8 +276,15 @@ class profile:
         for name, given in refused.items():
             if given:
                 raise NotImplementedError(f"{name}=True: leave it out, times are recorded without")
-        if activities is not None and ProfilerActivity.CPU not in set(activities):
-            raise NotImplementedError("only ProfilerActivity.CPU can be recorded")
+        wanted = supported_activities() if activities is None else set(activities)
+        if ProfilerActivity.CUDA in wanted and not cuda.is_available():
+            warnings.warn("CUDA is not available, disabling CUDA profiling", stacklevel=2)
+            wanted = wanted - {ProfilerActivity.CUDA}
+        if not wanted:
+            raise AssertionError("No activities specified for the profiler")
+        if not wanted <= {ProfilerActivity.CPU, ProfilerActivity.CUDA}:
+            raise NotImplementedError("ProfilerActivity.CPU and CUDA can be recorded")
+        self._on_device = ProfilerActivity.CUDA in wanted
         self.schedule, self.on_trace_ready = schedule, on_trace_ready
         self.record_shapes, self.acc_events = record_shapes, acc_events
         self.step_num = 0
@@ -292,7 +318,7 @@ class profile:
             self._save()
 
     def _record(self) -> None:
-        self._recorder = _Recorder(self.record_shapes)
+        self._recorder = _Recorder(self.record_shapes, self._on_device)
         self._recorder.install()
 
     def _save(self) -> None:
@@ -300,6 +326,10 @@ class profile:
         if recorder is None:
             return
         recorder.remove()
+        if recorder.on_device:
+            cuda.synchronize()
+            for event in recorder.events:
+                event.measure()
         before = self._events if self.acc_events else []
         self._events = EventList([*before, *recorder.events])
         if self.on_trace_ready is not None:

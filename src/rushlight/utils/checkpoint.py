@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rushlight import _api as torch
+from rushlight import cuda
+from rushlight._core import gpu
+from rushlight._core.generator import of_device
 from rushlight._core.saved_hooks import pack, restore
 from rushlight._core.state import thread
 from rushlight._core.tensor import live_node
@@ -19,6 +22,7 @@ from rushlight.amp._state import (
 from rushlight.autograd.engine import backward
 from rushlight.autograd.function import Function
 from rushlight.autograd.graph import saved_tensors_hooks
+from rushlight.utils._pytree import tree_leaves
 from rushlight.utils.selective import CheckpointPolicy as CheckpointPolicy
 from rushlight.utils.selective import GraphExecGroup as GraphExecGroup
 from rushlight.utils.selective import Log, ignored
@@ -59,48 +63,57 @@ class CheckpointError(RuntimeError):
 
 
 class DefaultDeviceType:
-    """The device whose generators checkpoint saves; here there is the CPU only.
+    """The kind of device whose generators :func:`set_device_states` sets.
 
-    >>> torch.utils.checkpoint.DefaultDeviceType.set_device_type('cpu')
     >>> torch.utils.checkpoint.DefaultDeviceType.get_device_type()
     'cpu'
     """
 
-    _type = "cpu"
+    _type: str | None = None
 
     @staticmethod
-    def set_device_type(device: str = "cpu") -> None:
-        """Choose the device type; only 'cpu' exists."""
-        if device != "cpu":
-            raise NotImplementedError(f"device type '{device}': rushlight computes on the CPU")
+    def set_device_type(device: str = "cuda") -> None:
+        """Choose the kind of device."""
+        DefaultDeviceType._type = device
 
     @staticmethod
     def get_device_type() -> str:
-        """'cpu'."""
+        """What was chosen; 'cuda' where there is a GPU, else 'cpu'."""
+        if DefaultDeviceType._type is None:
+            DefaultDeviceType._type = "cuda" if cuda.is_available() else "cpu"
         return DefaultDeviceType._type
 
 
-def get_device_states(*args: object) -> tuple[list, list]:
+def get_device_states(*args: object) -> tuple[list[int], list]:
     """get_device_states(*args) -> (devices, states)
 
-    The generator states of the accelerators that hold ``args``: none. The CPU's state is saved by
-    ``checkpoint`` itself.
+    The generator states of the CUDA devices that hold ``args``, which may be nested. The CPU's is
+    not among them.
 
     >>> torch.utils.checkpoint.get_device_states(torch.ones(1), 'anything')
     ([], [])
     """
-    return [], []
+    devices = [
+        t.get_device() for t in tree_leaves(args) if isinstance(t, torch.Tensor) and t.is_cuda
+    ]
+    return devices, [cuda.get_rng_state(i) for i in devices]
 
 
 def set_device_states(devices: list, states: list, *, device_type: str | None = None) -> None:
     """set_device_states(devices, states, *, device_type=None) -> None
 
-    Give accelerators back their generator states; there are none, so the lists must be empty.
+    Give the generators of CUDA devices their states back.
 
     >>> torch.utils.checkpoint.set_device_states([], [])
     """
-    if list(devices) or list(states):
-        raise NotImplementedError("rushlight has no accelerators: pass empty lists")
+    kind = DefaultDeviceType.get_device_type() if device_type is None else device_type
+    if kind == "meta":
+        return
+    if kind not in ("cpu", "cuda"):
+        raise NotImplementedError(f"device type '{kind}': there are 'cpu' and 'cuda'")
+    module: Any = cuda if kind == "cuda" else torch
+    for device, state in zip(devices, states, strict=False):
+        module.set_rng_state(state, *([device] if kind == "cuda" else ()))
 
 
 def detach_variable(inputs: tuple) -> tuple:
@@ -198,25 +211,48 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
         _debug[0] = before
 
 
+def _generators() -> list:
+    """The default generators of the CPU and of the CUDA devices in use."""
+    return [torch.default_generator, *map(of_device, range(gpu.cuda.count))]
+
+
+def _generators_now() -> list:
+    """Where the generators stand."""
+    return [(g, g.state_bytes()) for g in _generators()]
+
+
 @contextlib.contextmanager
-def _generator_at(state: Any) -> Iterator[None]:
-    """The default generator set to ``state`` for a while; None: left alone."""
-    if state is None:
+def _generators_at(states: list | None) -> Iterator[None]:
+    """The generators set to ``states`` for a while; None: left alone."""
+    if states is None:
         yield
         return
-    before = torch.get_rng_state()
-    torch.set_rng_state(state)
+    before = _generators_now()
+    _set_generators(states)
     try:
         yield
     finally:
-        torch.set_rng_state(before)
+        _set_generators(before)
 
 
-def _autocast_now() -> Callable[[], autocast]:
+def _set_generators(states: list) -> None:
+    for generator, state in states:
+        generator.set_state_bytes(state)
+
+
+def _autocast_now() -> Callable[[], contextlib.ExitStack]:
     """Makes contexts in which autocast is as it is now."""
-    dtype, enabled = get_autocast_dtype("cpu"), is_autocast_enabled("cpu")
+    kinds = ["cpu"] if gpu.cuda.kind is None else ["cpu", "cuda"]
     cache = is_autocast_cache_enabled()
-    return lambda: autocast("cpu", dtype, enabled, cache)
+    found = [(k, get_autocast_dtype(k), is_autocast_enabled(k), cache) for k in kinds]
+
+    def make() -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        for settings in found:
+            stack.enter_context(autocast(*settings))
+        return stack
+
+    return make
 
 
 # ---- use_reentrant=True: a Function whose backward runs the function and its own backward --------
@@ -237,7 +273,7 @@ class CheckpointFunction(Function):
         """Run the function and keep its inputs."""
         check_backward_validity(args)
         ctx.run_function = run_function
-        ctx.rng_state = torch.get_rng_state() if preserve_rng_state else None
+        ctx.rng_state = _generators_now() if preserve_rng_state else None
         ctx.autocast = _autocast_now()
         ctx.tensor_at = [i for i, a in enumerate(args) if isinstance(a, torch.Tensor)]
         ctx.others = [None if isinstance(a, torch.Tensor) else a for a in args]
@@ -259,7 +295,7 @@ class CheckpointFunction(Function):
         inputs = list(ctx.others)
         for i, t in zip(ctx.tensor_at, ctx.saved_tensors, strict=True):
             inputs[i] = _detached(t)
-        with _generator_at(ctx.rng_state), torch.enable_grad(), ctx.autocast():
+        with _generators_at(ctx.rng_state), torch.enable_grad(), ctx.autocast():
             outputs = ctx.run_function(*inputs)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [
@@ -369,7 +405,7 @@ class _Frame:
         args = [a.tensor() if type(a) is _Kept else a for a in self.args]
         with (
             contextlib.suppress(_EnoughError),
-            _generator_at(self.rng_state),
+            _generators_at(self.rng_state),
             self.autocast(),
             self.context,
             contextlib.nullcontext() if self.logs is None else self.logs[1],
@@ -434,7 +470,7 @@ def _checkpoint_by_hooks(
     if debug:
         frame.logs = (noted := Log(), Log())
     if preserve:
-        frame.rng_state = torch.get_rng_state()
+        frame.rng_state = _generators_now()
     with saved_tensors_hooks(frame.pack, frame.unpack), forward_context, noted:
         return function(*args, **kwargs)
 

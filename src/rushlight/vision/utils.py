@@ -112,7 +112,7 @@ def save_image(
     """
     grid = make_grid(tensor, **kwargs)
     pixels = grid.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8)
-    array = pixels.contiguous().numpy()
+    array = pixels.contiguous().cpu().numpy()
     kind = format or (Path(fp).suffix[1:] if isinstance(fp, (str, Path)) else "png")
     if kind.lower() == "png":
         write_png(fp, array)
