@@ -63,11 +63,16 @@ PyObject *new_tensor(PyObject *array);                        // steals the arra
 PyObject *new_node(PyObject *op, PyObject *edges, PyObject *saved, PyObject *array, PyObject *params);  // steals the two
 PyObject *as_array(PyObject *result);                         // steals: an exact ndarray from what a kernel returned
 
+bool usual_float();  // is the default dtype float32?
 PyObject *stand_before(PyObject *python, vectorcallfunc call);  // a front (front.cpp) that answers by `call`
 PyObject *behind(PyObject *front);                              // the Python function, borrowed
 
 bool add_cell(PyObject *module);
 bool add_create(PyObject *module);
+bool add_facts(PyObject *module);
+bool add_grid(PyObject *module);
+bool add_points(PyObject *module);
+bool add_quotients(PyObject *module);
 bool add_front(PyObject *module);
 bool add_engine(PyObject *module);
 

@@ -173,6 +173,8 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
+bool usual_float() { return usual_dtype(); }
+
 bool add_create(PyObject *module) { return PyModule_AddFunctions(module, methods) == 0; }
 
 }  // namespace rushlight

@@ -1,7 +1,7 @@
 // A front stands before a Python entry (_core/entries.py) and does the same for the usual call: plain tensors, arrays of
 // one accepted dtype, no `out`. Whatever else comes, errors too, it hands to the Python entry with the very arguments.
 #include "cell.h"
-
+#include "half.h"
 
 #include <cstddef>
 #include <initializer_list>
@@ -25,6 +25,11 @@ struct Front {
   PyObject *reference;  // reference(numpy, *arrays, *params); or null
   PyObject *finish;     // finish(op, tensors, params, result) where Python makes the result's tensors; or null
   PyObject *names, *defaults, *required;  // of the arguments, tuples
+  PyObject *half_kernel;  // half_kernel(*arrays, *params) for inputs of half precision; or null
+  PyObject *half[2];      // dtypes that are computed by way of float32
+  int halves;
+  PyObject *common;       // common(op, tensors) -> the dtype two inputs of different ones are computed in; or null
+  PyObject *mixed;        // what it answered, by what the inputs are
   PyObject *accept[MOST + 8];
   PyObject *wide[8];    // dtypes next to which a Python float, or int, may stand
   PyObject *whole[8];
@@ -259,10 +264,141 @@ PyObject *finish(Front *f, PyObject *const *inputs, PyObject *const *arrays, PyO
   return t;
 }
 
+// The arrays of inputs of which some are of one half precision, and those that promotion concerns all are; null: not so.
+PyObject *half_arrays(Front *f, PyObject *const *values, PyObject **arrays) {
+  PyObject *half = nullptr;
+  for (int i = 0; i < f->count; i++) {
+    arrays[i] = Py_None;
+    if (values[i] == Py_None && f->optional >> i & 1 && i) continue;
+    PyObject *x = is_plain_tensor(values[i]) ? slot(values[i], cell.data) : nullptr;
+    if (!x || !PyArray_CheckExact(x)) return nullptr;
+    arrays[i] = x;
+    if (!among(f->half, f->halves, dtype_of(x))) {
+      if (f->same >> i & 1 || half_index(type_of(x)) >= 0 || type_of(x) == NPY_FLOAT32) return nullptr;
+    } else if (half && dtype_of(x) != half) {
+      return nullptr;
+    } else {
+      half = dtype_of(x);
+    }
+  }
+  return half;
+}
+
+// float32 results in half precision; steals.
+PyObject *narrowed(PyObject *r, int type) {
+  if (!r || !PyArray_CheckExact(r) || type_of(r) != NPY_FLOAT32) return r;
+  PyObject *narrow = as_type(r, type);
+  Py_DECREF(r);
+  return narrow;
+}
+
+PyObject *by_floats(Front *f, PyObject **arrays, PyObject *half, PyObject *const *params) {
+  PyObject *wide[INPUTS];
+  int type = ((PyArray_Descr *)half)->type_num, n = 0;
+  for (; n < f->count; n++) {
+    bool is_half = arrays[n] != Py_None && dtype_of(arrays[n]) == half;
+    if (!(wide[n] = is_half ? as_type(arrays[n], NPY_FLOAT32) : Py_NewRef(arrays[n]))) break;
+  }
+  PyObject *r = n == f->count ? compute(f, wide, params) : nullptr;
+  drop(wide, n);
+  if (!r || !PyTuple_CheckExact(r)) return f->finish ? narrowed(r, type) : narrowed(as_array(r), type);
+  PyObject *results = PyTuple_New(PyTuple_GET_SIZE(r));
+  for (Py_ssize_t i = 0; results && i < PyTuple_GET_SIZE(r); i++) {
+    PyObject *made = narrowed(Py_NewRef(PyTuple_GET_ITEM(r, i)), type);
+    if (!made) Py_CLEAR(results);
+    else PyTuple_SET_ITEM(results, i, made);
+  }
+  Py_DECREF(r);
+  return results;
+}
+
+// Inputs of half precision: a kernel that takes them as they are, or the usual one by way of float32.
+PyObject *call_half(Front *f, PyObject *const *values) {
+  PyObject *arrays[INPUTS], *half = half_arrays(f, values, arrays), *stack[MOST + 1], *r = nullptr;
+  if (!half) return nullptr;
+  Held held(arrays, f->count);
+  if (f->half_kernel) {
+    for (int i = 0; i < f->total; i++) stack[1 + i] = i < f->count ? arrays[i] : values[i];
+    r = PyObject_Vectorcall(f->half_kernel, stack + 1, (size_t)f->total | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+    if (!r && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) PyErr_Clear();
+    if (!r) return nullptr;
+    if (r == Py_NotImplemented) Py_CLEAR(r);
+  }
+  if (!r) r = by_floats(f, arrays, half, values + f->count);
+  if (!r) return nullptr;
+  if (f->finish && !PyArray_CheckExact(r)) return finish_in_python(f, values, r);
+  return finish(f, values, arrays, values + f->count, r);
+}
+
+// What promotion looks at in an input: its dtype, and whether it has dimensions; -1: not for us.
+long nature(PyObject *t) {
+  if (PyBool_Check(t)) return -1;
+  if (PyFloat_CheckExact(t)) return 1;
+  if (PyLong_CheckExact(t)) return 2;
+  PyObject *x = is_plain_tensor(t) ? slot(t, cell.data) : nullptr;
+  if (!x || !PyArray_CheckExact(x) || half_index(type_of(x)) >= 0 || type_of(x) >= NPY_NTYPES_LEGACY) return -1;
+  return 4 + 2 * type_of(x) + (PyArray_NDIM((PyArrayObject *)x) > 0);
+}
+
+// The dtype two inputs of different ones are computed in (borrowed); null: Python's.
+PyObject *common_dtype(Front *f, PyObject *const *values) {
+  long first = nature(values[0]), second = nature(values[1]);
+  if (first < 0 || second < 0 || (first < 4 && second < 4) || !usual_float()) return nullptr;
+  PyObject *key = PyLong_FromLong(first << 10 | second);
+  PyObject *found = key ? PyDict_GetItemWithError(f->mixed, key) : nullptr;
+  if (key && !found && !PyErr_Occurred()) {
+    PyObject *pair = PyTuple_Pack(2, values[0], values[1]);
+    PyObject *made = pair ? PyObject_CallFunctionObjArgs(f->common, f->op, pair, nullptr) : nullptr;
+    Py_XDECREF(pair);
+    if (made && !PyDict_SetItem(f->mixed, key, made)) found = made;
+    Py_XDECREF(made);  // the dictionary has it
+  }
+  Py_XDECREF(key);
+  return found && found != Py_None && among(f->accept, f->accepted, found) ? found : nullptr;
+}
+
+// An input as an array of this type, or a number next to floats as it is; a new reference. Null: not for us.
+PyObject *converted(PyObject *t, int type, bool floats) {
+  if (is_plain_tensor(t)) {
+    PyObject *x = slot(t, cell.data);
+    return type_of(x) == type ? Py_NewRef(x) : as_type(x, type);
+  }
+  int overflow = 0;
+  long long number = PyLong_CheckExact(t) ? PyLong_AsLongLongAndOverflow(t, &overflow) : 0;
+  if (floats && !overflow) return Py_NewRef(t);
+  PyObject *scalar = overflow ? nullptr : new_array(0, nullptr, NPY_INT64);
+  if (!scalar) return nullptr;
+  *data_of<int64_t>(scalar) = number;
+  PyObject *made = as_type(scalar, type);
+  Py_DECREF(scalar);
+  return made;
+}
+
+// Two inputs of different dtypes, one of which may be a number.
+PyObject *call_mixed(Front *f, PyObject *const *values) {
+  PyObject *d = common_dtype(f, values);
+  if (!d) return nullptr;
+  int type = ((PyArray_Descr *)d)->type_num;
+  PyObject *with[2], *arrays[2];
+  if (!(with[0] = converted(values[0], type, PyTypeNum_ISFLOAT(type)))) return nullptr;
+  if (!(with[1] = converted(values[1], type, PyTypeNum_ISFLOAT(type)))) {
+    Py_DECREF(with[0]);
+    return nullptr;
+  }
+  for (int i = 0; i < 2; i++) arrays[i] = is_plain_tensor(values[i]) ? slot(values[i], cell.data) : values[i];
+  Held held(arrays, 2);
+  PyObject *r = compute(f, with, values + 2);
+  drop(with, 2);
+  return r ? finish(f, values, arrays, values + 2, r) : nullptr;
+}
+
 // Null without an error: Python's entry takes the call.
 PyObject *call_plain(Front *f, PyObject *const *values) {
   PyObject *arrays[INPUTS];
-  if (!arrays_of(f, values, arrays)) return nullptr;
+  if (!arrays_of(f, values, arrays)) {
+    PyObject *r = f->halves ? call_half(f, values) : nullptr;
+    return r || !f->common || PyErr_Occurred() ? r : call_mixed(f, values);
+  }
   Held held(arrays, f->count);
   PyObject *r = compute(f, arrays, values + f->count);
   if (!r) return nullptr;
@@ -275,7 +411,8 @@ PyObject *call_reflected(Front *f, PyObject *const *values) {
   PyObject *swapped[2] = {values[1], values[0]}, *arrays[2];
   if (!is_plain_tensor(values[0])) return nullptr;
   PyObject *y = slot(values[0], cell.data);
-  if (!y || !PyArray_CheckExact(y) || !among(f->wide, f->n_wide, dtype_of(y))) return nullptr;
+  if (!y || !PyArray_CheckExact(y)) return nullptr;
+  if (!among(f->wide, f->n_wide, dtype_of(y))) return f->common ? call_mixed(f, swapped) : nullptr;
   if (!PyFloat_CheckExact(values[1]) && !PyLong_CheckExact(values[1])) return nullptr;
   arrays[0] = values[1];
   arrays[1] = y;
@@ -510,14 +647,16 @@ PyObject *given_or_null(PyObject *x) { return x == Py_None ? nullptr : Py_NewRef
 PyTypeObject *front_type;
 
 // front(python, op, kind, kernel, reference, finish, (names, defaults, required), (count, positional, varargs),
-//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta)
+//       (accept, wide, whole), (same, optional), differentiable, keeps_result, keeps_meta, (half dtypes, half kernel), common)
 PyObject *front(PyObject *, PyObject *args) {
   PyObject *python, *op, *kernel, *reference, *finish, *names, *defaults, *required, *accept, *wide, *whole;
   int kind, count, positional, varargs, differentiable, keeps_result, keeps_meta;
   unsigned same, optional;
-  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi", &python, &op, &kind, &kernel, &reference, &finish,
+  PyObject *half, *half_kernel, *common;
+  if (!PyArg_ParseTuple(args, "OOiOOO(O!O!O!)(iip)(OOO)(II)ppi(OO)O", &python, &op, &kind, &kernel, &reference, &finish,
                         &PyTuple_Type, &names, &PyTuple_Type, &defaults, &PyTuple_Type, &required, &count, &positional,
-                        &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta))
+                        &varargs, &accept, &wide, &whole, &same, &optional, &differentiable, &keeps_result, &keeps_meta, &half,
+                        &half_kernel, &common))
     return nullptr;
   int total = (int)PyTuple_GET_SIZE(names);
   if (count > INPUTS || total > MOST || count < 1) return Py_NewRef(python);
@@ -546,7 +685,11 @@ PyObject *front(PyObject *, PyObject *args) {
   f->accepted = fill(accept, f->accept, MOST + 8);
   f->n_wide = fill(wide, f->wide, 8);
   f->n_whole = fill(whole, f->whole, 8);
-  if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0) Py_CLEAR(f);
+  f->halves = fill(half, f->half, 2);
+  f->half_kernel = given_or_null(half_kernel);
+  f->common = given_or_null(common);
+  f->mixed = common == Py_None ? nullptr : PyDict_New();
+  if (f->accepted < 0 || f->n_wide < 0 || f->n_whole < 0 || f->halves < 0) Py_CLEAR(f);
   return (PyObject *)f;
 }
 
@@ -558,10 +701,42 @@ PyObject *front_like(PyObject *, PyObject *const *args, Py_ssize_t given) {
   constexpr size_t head = offsetof(Front, vectorcall);
   memcpy((char *)f + head, (char *)like + head, sizeof(Front) - head);
   f->python = args[1];
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XINCREF(x);
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel,
+                      f->common, f->mixed})
+    Py_XINCREF(x);
+  for (int i = 0; i < f->halves; i++) Py_INCREF(f->half[i]);
   for (int i = 0; i < f->accepted; i++) Py_INCREF(f->accept[i]);
   for (int i = 0; i < f->n_wide; i++) Py_INCREF(f->wide[i]);
   for (int i = 0; i < f->n_whole; i++) Py_INCREF(f->whole[i]);
+  return (PyObject *)f;
+}
+
+bool among_names(PyObject *names, PyObject *name) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
+    if (PyTuple_GET_ITEM(names, i) == name || !PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name)) return true;
+  return false;
+}
+
+// What a wrapper does when there is nothing to wrap: no mode, where it asks for one, and none of its names.
+PyObject *call_through(PyObject *self, PyObject *const *args, size_t flags, PyObject *keywords) {
+  Front *f = (Front *)self;
+  PyObject *function = f->varargs && special() ? f->python : f->kernel;
+  for (Py_ssize_t i = 0; keywords && i < PyTuple_GET_SIZE(keywords); i++)
+    if (among_names(f->names, PyTuple_GET_ITEM(keywords, i))) function = f->python;
+  return PyObject_Vectorcall(function, args, flags, keywords);
+}
+
+// through(wrapper, function, names, modes) -> a front of the wrapper: it calls the function itself unless one of the names
+// is given or, with `modes`, a mode is active
+PyObject *through(PyObject *, PyObject *args) {
+  PyObject *wrapper, *function, *names;
+  int modes;
+  if (!PyArg_ParseTuple(args, "OOO!p", &wrapper, &function, &PyTuple_Type, &names, &modes)) return nullptr;
+  Front *f = (Front *)stand_before(wrapper, call_through);
+  if (!f) return nullptr;
+  f->kernel = Py_NewRef(function);
+  f->names = Py_NewRef(names);
+  f->varargs = modes;
   return (PyObject *)f;
 }
 
@@ -584,7 +759,10 @@ PyObject *repr(PyObject *self) { return PyObject_Repr(((Front *)self)->python); 
 
 void dealloc(PyObject *self) {
   Front *f = (Front *)self;
-  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required}) Py_XDECREF(x);
+  for (PyObject *x : {f->python, f->op, f->kernel, f->reference, f->finish, f->names, f->defaults, f->required, f->half_kernel,
+                      f->common, f->mixed})
+    Py_XDECREF(x);
+  drop(f->half, f->halves);
   drop(f->accept, f->accepted);
   drop(f->wide, f->n_wide);
   drop(f->whole, f->n_whole);
@@ -610,6 +788,7 @@ PyType_Spec spec = {"rushlight._C.Front", sizeof(Front), 0,
 
 PyMethodDef methods[] = {
     {"front", front, METH_VARARGS, "front(python, op, ...) -> callable\n\nA native front of a Python entry: see entries.front."},
+    {"through", through, METH_VARARGS, "through(wrapper, function, names, modes) -> a front of the wrapper"},
     {"front_like", (PyCFunction)(void (*)(void))front_like, METH_FASTCALL, "front_like(front, python) -> a front of another function"},
     {nullptr},
 };

@@ -47,12 +47,43 @@ template <typename T> bool gather_of(PyObject *x, PyObject *index, PyObject *out
   return good;
 }
 
+// The same for an index that is smaller than x in other dimensions.
+template <typename T> bool gather_part(PyArrayObject *x, PyArrayObject *index, PyObject *out, int at) {
+  int ndim = PyArray_NDIM(x);
+  npy_intp place[NPY_MAXDIMS] = {0}, step[NPY_MAXDIMS], n = PyArray_DIM(x, at), along = 1;
+  for (int d = ndim; d-- > 0; along *= PyArray_DIM(x, d)) step[d] = along;
+  const T *from = (const T *)PyArray_DATA(x);
+  const int64_t *named = (const int64_t *)PyArray_DATA(index);
+  if (!inside(named, size_of((PyObject *)index), (size_t)n)) return false;
+  T *to = data_of<T>(out);
+  npy_intp base = 0;
+  for (size_t i = 0, last = size_of(out); i < last; i++) {
+    to[i] = from[base + named[i] * step[at]];
+    for (int d = ndim; d-- > 0;) {
+      npy_intp s = d == at ? 0 : step[d];
+      base += s;
+      if (++place[d] < PyArray_DIM(index, d)) break;
+      base -= s * place[d];
+      place[d] = 0;
+    }
+  }
+  return true;
+}
+
+bool smaller(PyArrayObject *index, PyArrayObject *x, int at) {
+  if (PyArray_NDIM(x) != PyArray_NDIM(index)) return false;
+  for (int d = 0; d < PyArray_NDIM(x); d++)
+    if (d != at && PyArray_DIM(index, d) > PyArray_DIM(x, d)) return false;
+  return true;
+}
+
 // gather(x, index, dim)
 PyObject *gather(PyObject *, PyObject *const *args, Py_ssize_t given) {
   if (given != 3 || !movable(args[0]) || !movable(args[1])) return not_implemented();
   PyArrayObject *x = (PyArrayObject *)args[0], *i = (PyArrayObject *)args[1];
   int ndim = PyArray_NDIM(x), at = ndim ? wrapped(args[2], ndim) : -1, kind = size_index((size_t)PyArray_ITEMSIZE(x));
-  if (at < 0 || kind < 0 || !same_around(x, i, at)) return not_implemented();
+  if (at < 0 || kind < 0 || !smaller(i, x, at)) return not_implemented();
+  bool whole = same_around(x, i, at);
   Held from(contiguous(args[0])), index(as_indices(args[1]));
   if (!from || !index) return refuse();
   Held out(empty(args[0], ndim, PyArray_DIMS(i)));
@@ -60,6 +91,14 @@ PyObject *gather(PyObject *, PyObject *const *args, Py_ssize_t given) {
   Around a(x, at);
   size_t m = (size_t)PyArray_DIM(i, at);
   PyObject *f = from.get(), *n = index.get(), *t = out.get();
+  if (!whole) {
+    PyArrayObject *all = (PyArrayObject *)f, *named = (PyArrayObject *)n;
+    bool found = kind == 0   ? gather_part<uint8_t>(all, named, t, at)
+                 : kind == 1 ? gather_part<uint16_t>(all, named, t, at)
+                 : kind == 2 ? gather_part<uint32_t>(all, named, t, at)
+                             : gather_part<uint64_t>(all, named, t, at);
+    return found ? out.release() : not_implemented();
+  }
   bool good = kind == 0   ? gather_of<uint8_t>(f, n, t, a, m)
               : kind == 1 ? gather_of<uint16_t>(f, n, t, a, m)
               : kind == 2 ? gather_of<uint32_t>(f, n, t, a, m)

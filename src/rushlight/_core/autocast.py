@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from rushlight._core.extension import C
 from rushlight._core.state import S, thread
 
 
@@ -21,4 +22,4 @@ def casts(function: Callable, policies: dict[str, Any]) -> Callable:
     shown.__name__, shown.__qualname__ = function.__name__, function.__qualname__
     shown.__doc__, shown.__module__ = function.__doc__, function.__module__
     shown.__wrapped__ = getattr(function, "__wrapped__", function)
-    return shown
+    return shown if C is None else C.through(shown, function, (), True)

@@ -16,6 +16,8 @@ import numpy as np
 
 from rushlight._core import device as devices
 from rushlight._core import dispatch, dtypes, return_types, tensor
+from rushlight._core.arguments import in_domain
+from rushlight._core.backend import half_kernels
 from rushlight._core.extension import C
 from rushlight._core.quiet import quiet
 from rushlight._core.record import Record
@@ -38,6 +40,7 @@ if C is not None:
     )
 
     C.set_defaults(vars(dtypes), "_default", dtypes.float32, devices._default, devices.CPU)
+    C.know_facts(dtypes.BY_NUMPY, devices.CPU, devices.strided)
 
 
 def quick(name: str) -> Callable:
@@ -45,6 +48,21 @@ def quick(name: str) -> Callable:
     csrc/create.cpp.
     """
     return (lambda function: function) if C is None else partial(C.front_of, name)
+
+
+def fact(function: Callable) -> Any:
+    """A front before a method that says something of a tensor, of this name in csrc/facts.cpp."""
+    return function if C is None else C.fact(function.__name__, function)
+
+
+def attach(name: str, attribute: property) -> None:
+    """Give Tensor an attribute; csrc/facts.cpp answers where it knows the name."""
+    setattr(tensor.Tensor, name, attribute if C is None else C.attribute(name, attribute))
+
+
+for _name, _attribute in list(vars(tensor.Tensor).items()):
+    if type(_attribute) is property:
+        attach(_name, _attribute)
 
 
 def like(front: Any) -> Callable:
@@ -100,7 +118,38 @@ def stand(
         op.differentiable,
         bool(op.keep_results),
         how[0],
+        halves_of(op, kind),
+        common if mixes(op, kind, same) else None,
     )
+
+
+def mixes(op: Record, kind: str, same: int) -> bool:
+    """May the front compute two inputs of different dtypes in their common one?"""
+    if kind not in ("call", "reflected") or len(op.arguments) != 2 or len(op.tensors) != 2:
+        return False
+    both = (same == 3 or kind == "reflected") and all(op.promotes)
+    return both and op.promote in ("common", "float") and op.check is None and not op.outputs
+
+
+def common(op: Record, pair: tuple) -> Any:
+    """The dtype in which ``dispatch.promote`` has two inputs computed; None if it refuses them."""
+    try:
+        dispatch.check_tensors(op, pair)
+        return dispatch.dtype_of(op, list(pair))
+    except Exception:  # whatever it is, the entry will say it
+        return None
+
+
+def halves_of(op: Record, kind: str) -> tuple:
+    """The dtypes of half precision that the front computes by way of float32, as
+    ``dispatch.compute`` does, and a kernel that takes them as they are.
+    """
+    by_floats = op.half == "widen" or (op.half == "float32" and op.promote in ("common", "float"))
+    otherwise = op.halves is not None or op.name in dispatch.WIDE_NUMBERS
+    if kind != "call" or not by_floats or otherwise or op.check is not None:
+        return (), None
+    found = [d for d in dtypes.HALF if op.domain is None or in_domain(op, dtypes.BY_NUMPY[d])]
+    return tuple(found), half_kernels.get(op.name)
 
 
 def before(op: Any, kind: str = "call", kernel: str = "", **how: Any) -> Callable:

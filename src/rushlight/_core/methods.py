@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from rushlight._core import gpu, storage, typed_storage
+from rushlight._core import fronts, gpu, storage, typed_storage
 from rushlight._core.backend import MetaArray
 from rushlight._core.device import CPU
 from rushlight._core.shape import wrap_dim
@@ -22,13 +22,14 @@ def method(function):
 
 def data_property(name, getter, doc):
     """Attach a read-only attribute."""
-    setattr(Tensor, name, property(getter, doc=doc))
+    fronts.attach(name, property(getter, doc=doc))
 
 
 # ---- sizes and flags -----------------------------------------------------------------------------
 
 
 @method
+@fronts.fact
 def size(self, dim=None):
     """size(dim=None) -> torch.Size or int
 
@@ -41,6 +42,7 @@ def size(self, dim=None):
 
 
 @method
+@fronts.fact
 def dim(self):
     """dim() -> int
 
@@ -53,6 +55,7 @@ def dim(self):
 
 
 @method
+@fronts.fact
 def numel(self):
     """numel() -> int
 
@@ -65,6 +68,7 @@ def numel(self):
 
 
 @method
+@fronts.fact
 def stride(self, dim=None):
     """stride(dim=None) -> tuple or int
 
@@ -100,6 +104,7 @@ def element_strides(x):
 
 
 @method
+@fronts.fact
 def element_size(self):
     """element_size() -> int
 
@@ -112,6 +117,7 @@ def element_size(self):
 
 
 @method
+@fronts.fact
 def data_ptr(self):
     """data_ptr() -> int
 
@@ -130,10 +136,11 @@ def data_ptr(self):
 Tensor.untyped_storage = storage.untyped_storage
 Tensor.storage = typed_storage.typed_storage
 Tensor._typed_storage = typed_storage.quiet_typed_storage
-Tensor.storage_offset = storage.storage_offset
+Tensor.storage_offset = fronts.fact(storage.storage_offset)
 
 
 @method
+@fronts.fact
 def is_floating_point(self):
     """is_floating_point() -> bool
 
@@ -146,6 +153,7 @@ def is_floating_point(self):
 
 
 @method
+@fronts.fact
 def is_complex(self):
     """is_complex() -> bool
 
@@ -263,7 +271,7 @@ for _name, _value in {
 
 def attribute(getter):
     """Attach a read-only attribute under the name of its getter."""
-    setattr(Tensor, getter.__name__, property(getter, doc=getter.__doc__))
+    fronts.attach(getter.__name__, property(getter, doc=getter.__doc__))
 
 
 @attribute

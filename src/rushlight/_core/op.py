@@ -592,7 +592,9 @@ def with_out(function: Callable, renamed: dict[str, str], out: bool | str) -> Ca
     shown: Any = call
     shown.__name__ = shown.__qualname__ = name
     shown.__doc__, shown.__module__, shown.__wrapped__ = function.__doc__, "torch", function
-    return shown
+    if C is None:
+        return shown
+    return C.through(shown, function, (*(("out",) if out else ()), *renamed), False)
 
 
 __all__ = [

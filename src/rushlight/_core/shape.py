@@ -7,8 +7,15 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from rushlight._core import errors
+from rushlight._core.extension import C
 
 
+def _indexed_natively(reference: Any) -> Any:
+    """The class itself, or where there is an extension its twin (csrc/facts.cpp)."""
+    return reference if C is None else C.size_class(reference)
+
+
+@_indexed_natively
 class Size(tuple[int, ...]):
     """Size(iterable=()) -> Size: the shape of a tensor, a tuple of ints.
 

@@ -22,6 +22,9 @@ SAME = (
     "larger_backward", "smaller_backward", "quotient_backward", "addcmul", "addcdiv",
 )  # fmt: skip
 
+# Of csrc/quotients.cpp, which does not take half precision.
+WHOLE = ("remainder", "floor_divide", "fmod", "logaddexp", "xlogy", "sign", "lerp")
+
 
 def celu(x: Any, alpha: Any) -> Any:
     """elu with another slope inside."""
@@ -123,9 +126,14 @@ if C is not None:
     POWERS = {2: lambda x: C.mul(x, x), 3: C.cube, 0.5: ROOT, -0.5: C.rsqrt, -1: INVERSE}
 
 
+def div_rounded(x: Any, y: Any, rounding_mode: str) -> Any:
+    """Rounded down; towards zero it is the reference's."""
+    return C.floor_divide(x, y) if rounding_mode == "floor" else NotImplemented
+
+
 def register() -> None:
     """Enter each kernel under its op's name. Called once, before the records are made."""
-    for name in SAME:
+    for name in SAME + WHOLE:
         kernel(name, getattr(C, name))
     kernel("add_scaled", C.add_scaled_backward)
     for function in (
@@ -140,5 +148,6 @@ def register() -> None:
         sub_scaled,
         pow,
         pow_backward,
+        div_rounded,
     ):
         kernel(function.__name__, function)

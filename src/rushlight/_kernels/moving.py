@@ -19,16 +19,19 @@ ARITHMETIC = frozenset(np.dtype(c) for c in ("f4", "f8", "i4", "i8"))  # what C.
 def one_array(index: tuple) -> int:
     """The dimension of an index's one array, where all before it is whole; -1 for other indices."""
     last = len(index) - 1
-    if type(index[last]) is not np.ndarray or any(
-        i is not WHOLE and i != WHOLE for i in index[:last]
-    ):
+    if type(index[last]) is not np.ndarray:
         return -1
+    for i in index[:last]:
+        if i is not WHOLE and i != WHOLE:
+            return -1
     return last
 
 
 def index(x: np.ndarray, index: tuple) -> Any:
     """``x[index]`` for one array: a mask of the first dimensions, or integers for any."""
-    if any(type(i) is np.ndarray for i in index[:-1]):
+    if len(index) > 1 and type(index[0]) is np.ndarray:
+        return C.pick(x, index)
+    if len(index) > 2 and any(type(i) is np.ndarray for i in index[:-1]):
         return NotImplemented
     at = one_array(index)
     if at < 0:
@@ -160,6 +163,9 @@ def register() -> None:
     ):
         kernel(name, getattr(C, name))
     kernel("reshape", C.reshaped)
+    kernel("gathered", C.gathered)
+    kernel("gathered_backward", C.gathered_backward)
+    kernel("one_hot_rows", C.one_hot)
     kernel("clamp_min_number", C.clamp_numbers)
     kernel("clamp_max_number", C.clamp_numbers)
     kernel("bitwise_not", logical_not)

@@ -261,6 +261,8 @@ def resample_axis(x, index, weight, axis):
 def register() -> None:
     """Enter the kernels under their ops' names."""
     enter("resample_axis", resample_axis)
+    enter("grid_sampler", C.grid_sample)
+    enter("grid_sampler_backward", C.grid_sample_backward)
     for function in (
         max_pool,
         max_pool_with_indices,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu, inplace
+from rushlight._core import dtypes, fronts, gpu, inplace
 from rushlight._core.backend import MetaArray, meta_array
 from rushlight._core.casting import assign, astype
 from rushlight._core.float8 import NARROW
@@ -104,6 +104,7 @@ def _is_dense(input, order):
 
 
 @public("Tensor", out=False)
+@fronts.fact
 def is_contiguous(self, memory_format=devices.contiguous_format):
     """is_contiguous(memory_format=torch.contiguous_format) -> bool
 
@@ -116,6 +117,7 @@ def is_contiguous(self, memory_format=devices.contiguous_format):
 
 
 @public("Tensor", out=False)
+@fronts.fact
 def contiguous(self, memory_format=devices.contiguous_format):
     """contiguous(memory_format=torch.contiguous_format) -> Tensor
 

@@ -2,10 +2,12 @@
 
 import warnings
 
+import numpy as np
+
+from rushlight._core import fronts
 from rushlight._core.dtypes import int64
 from rushlight._core.looking import array_of, asserted, seen
 from rushlight._core.op import Meta, Op, public
-from rushlight._ops.ranges import arange
 from rushlight._ops.sparse import coo
 
 
@@ -358,7 +360,21 @@ def _padding(padding_idx, weight):
     return padding_idx % rows
 
 
+class OneHotRows(Op):
+    """1 at the class that each element names along a new last dimension, 0 elsewhere."""
+
+    tensors = ("tensor",)
+    promote = "keep"
+    public = ()
+    vmap = "fold"
+    differentiable = False  # of integers
+
+    def forward(xp, x, num_classes=-1):
+        return (x[..., None] == xp.arange(num_classes)).astype(np.int64)
+
+
 @public("nn.functional", out=False)
+@fronts.before(OneHotRows, kernel="one_hot", by_name=True)
 def one_hot(tensor, num_classes=-1):
     """one_hot(tensor, num_classes=-1) -> LongTensor
 
@@ -383,7 +399,4 @@ def one_hot(tensor, num_classes=-1):
         num_classes = largest + 1
     elif num_classes < 1 or num_classes <= largest:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    classes = arange(num_classes)  # device= would cost 5 us
-    if classes.device != tensor.device:
-        classes = classes.to(tensor.device)
-    return (tensor.unsqueeze(-1) == classes).long()
+    return OneHotRows.call(tensor, num_classes)

@@ -2,17 +2,24 @@
 
 import warnings
 
+import numpy as np
+
+from rushlight._core import fronts
+from rushlight._core.extension import C
 from rushlight._core.op import Op, grad_enabled, public
+from rushlight._core.state import S
+from rushlight._core.tensor import PLAIN
 from rushlight._ops.grid_kernels import sampled, spread_out
 from rushlight._ops.grid_tensors import gradients, sample
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class GridSampler(Op):
-    """``input`` (N, C, *sizes) at the points of ``grid`` (N, *out, dims): for devices that have a
-    kernel of it."""
+    """``input`` (N, C, *sizes) at the points of ``grid`` (N, *out, dims), where there is a kernel
+    of it."""
 
     tensors = ("input", "grid")
     promote = "keep"
@@ -20,13 +27,13 @@ class GridSampler(Op):
     public = ()
 
     def grad_name(node):
-        return f"GridSampler{node.params[3]}DBackward0"
+        return f"GridSampler{len(node.shape) - 2}DBackward0"
 
-    def forward(xp, x, grid, mode, padding, align_corners, dims):
-        return sampled(xp, x, grid, (mode, padding, align_corners))
+    def forward(xp, x, grid, mode="bilinear", padding_mode="zeros", align_corners=None, dims=None):
+        return sampled(xp, x, grid, (mode, padding_mode, align_corners))
 
-    def vjp(g, input, grid, mode, padding, align_corners, need):
-        how = mode, padding, align_corners
+    def vjp(g, input, grid, mode, padding_mode, align_corners, need):
+        how = mode, padding_mode, align_corners
         if grad_enabled():  # to be differentiated again: by operators
             return gradients(g, input, grid, how)
         return tuple(GridSamplerBackward.call(g, input, grid, *how, *need))
@@ -89,6 +96,7 @@ def _name(t):
 
 
 @public("nn.functional", out=False)
+@fronts.before(GridSampler, kernel="grid_sample", accept=FLOATS, same=3, by_name=True, positional=5)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """grid_sample(input, grid, mode='bilinear', padding_mode='zeros', align_corners=None) -> Tensor
 
@@ -130,8 +138,14 @@ def _sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     return _sample(input, grid, mode, padding, align_corners)
 
 
+def by_kernel(input, grid):
+    """Are they plain tensors of float32 or float64 in memory, and is there the extension?"""
+    plain = type(input) in PLAIN and type(grid) in PLAIN and not S.special
+    return plain and C is not None and input.dtype.numpy in FLOATS and input.is_cpu
+
+
 def _sample(input, grid, mode, padding, align_corners):
-    if input.is_cuda:
+    if input.is_cuda or by_kernel(input, grid):
         return GridSampler.call(input, grid, mode, padding, bool(align_corners), input.dim() - 2)
     return sample(input, grid, mode, padding, align_corners)
 

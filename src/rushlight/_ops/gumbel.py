@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 
+from rushlight._core.extension import C
 from rushlight._core.fused import fma
 from rushlight._core.op import Unary, public
 from rushlight._ops.create import empty_like, zeros_like
@@ -51,6 +52,8 @@ def log_float32(x: np.ndarray) -> np.ndarray:
     """The natural logarithm of float32 numbers as PyTorch rounds it: x = 2^k m, m in [2/3, 4/3),
     Horner without fused multiply-adds; below the normal range, float64's rounded.
     """
+    if C is not None and (found := C.log_float32(x)) is not NotImplemented:
+        return found
     bits = x.view(np.int32) - _TWO_THIRDS
     k = (bits >> 23).astype(F4)
     r = ((bits & 0x7FFFFF) + _TWO_THIRDS).astype(np.int32).view(F4) - F4.type(1)
@@ -66,6 +69,8 @@ def log_float32(x: np.ndarray) -> np.ndarray:
 
 def exp_float32(x: np.ndarray) -> np.ndarray:
     """e to the power of float32 numbers <= 0 as PyTorch rounds it; 0 below -104."""
+    if C is not None and (found := C.exp_float32(x)) is not NotImplemented:
+        return found
     x = np.maximum(x, F4.type(-104.0))
     n = np.rint(x * F4.type(1.44269504088896341))
     r = fma(n, -_LN2[0], x, F4)

@@ -234,7 +234,7 @@ def getitem(self, index):
 
 def plain_item(self, x, parts):
     """``self[parts]`` for parts that NumPy reads as PyTorch does; None for all others."""
-    mask, arrays, numbers, places = None, 0, False, []
+    mask, arrays, numbers, dots, new, places = None, 0, False, False, False, []
     for p in parts:
         kind = type(p)
         if kind is slice:
@@ -252,12 +252,16 @@ def plain_item(self, x, parts):
             elif p.dtype is not I8:
                 return None
             arrays += 1
-        elif p is not None and p is not Ellipsis:
+        elif p is None:
+            new = True
+        elif p is Ellipsis:
+            dots = True
+        else:
             return None
         places.append(p)
     try:
         if not arrays:
-            place = (*places, Ellipsis) if Ellipsis not in places else tuple(places)
+            place = tuple(places) if dots else (*places, Ellipsis)
             op = Select if kind is int else Slice
             return op.call(self, place)
         if len(places) == 1:
@@ -265,7 +269,7 @@ def plain_item(self, x, parts):
                 return IndexRows.call(self, places[0])
             if mask.shape != x.shape[: mask.ndim]:
                 return None
-        elif mask is not None or Ellipsis in parts or None in parts:
+        elif mask is not None or dots or new:
             return None
         return Index.call(self, tuple(places)) if not numbers else mixed(self, places)
     except (IndexError, TypeError, RuntimeError):

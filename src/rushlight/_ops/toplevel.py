@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from rushlight._core import device as devices
-from rushlight._core import dtypes, gpu, legacy
+from rushlight._core import dtypes, fronts, gpu, legacy
 from rushlight._core.cuda_switches import switches
 from rushlight._core.errors import not_a_tensor
 from rushlight._core.extension import C
@@ -38,6 +38,7 @@ def is_storage(obj, /):
 
 
 @public("torch", out=False)
+@fronts.fact
 def is_floating_point(input):
     """is_floating_point(input) -> bool
 
@@ -50,6 +51,7 @@ def is_floating_point(input):
 
 
 @public("torch", out=False)
+@fronts.fact
 def is_complex(input):
     """is_complex(input) -> bool
 
@@ -88,6 +90,7 @@ def is_same_size(input, other):
 
 
 @public("torch", out=False)
+@fronts.fact
 def numel(input):
     """numel(input) -> int
 

@@ -34,6 +34,8 @@ _SYSTEM = {
 class _LegacyTable(StorageTable):
     """Storages under their address, and the source text of the module classes met."""
 
+    usual_ids = False
+
     def __init__(self, module_class: type | None) -> None:
         super().__init__()
         self.module_class = module_class

@@ -17,7 +17,7 @@ from rushlight._core.sparse import SparseTensor
 from rushlight._core.storage import UntypedStorage, untyped_storage
 from rushlight._core.tensor import Parameter, Tensor, wrap
 from rushlight._core.typed_storage import CLASSES, NAMES, TypedStorage
-from rushlight.serialization import names, places, rebuild, rebuild_sparse
+from rushlight.serialization import names, places, rebuild, rebuild_sparse, tensor_opcodes
 from rushlight.serialization.locations import location_tag
 
 _ORDINARY = frozenset({str, int, float, bool, type(None), dict, list, tuple, bytes, OrderedDict})
@@ -26,6 +26,8 @@ _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 
 class StorageTable:
     """The storages met while pickling, each under a key, in order of appearance."""
+
+    usual_ids = True  # persistent ids are what `_noted` makes
 
     def __init__(self) -> None:
         self.storages: dict[str, UntypedStorage] = {}
@@ -45,10 +47,17 @@ class StorageTable:
             dtype, cls, count = obj.dtype, CLASSES[NAMES[obj.dtype]], obj.size()
         else:
             dtype, cls, count = dtypes.uint8, UntypedStorage, storage.nbytes()
-        if (
-            storage.data_ptr()
-            and self._seen_dtypes.setdefault(storage.data_ptr(), dtype) is not dtype
-        ):
+        return self._noted(storage, dtype, cls, count)
+
+    def describe_as(self, storage: UntypedStorage, dtype: dtypes.dtype) -> tuple:
+        """The persistent id of a storage of elements of ``dtype``."""
+        return self._noted(
+            storage, dtype, CLASSES[NAMES[dtype]], storage.nbytes() // dtype.itemsize
+        )
+
+    def _noted(self, storage: UntypedStorage, dtype: dtypes.dtype, cls: type, count: int) -> tuple:
+        address = storage.data_ptr()
+        if address and self._seen_dtypes.setdefault(address, dtype) is not dtype:
             raise RuntimeError(
                 "Cannot save multiple tensors or storages that view the same data as different "
                 "types"
@@ -80,7 +89,8 @@ class _TorchPickler:
         if kind in _ORDINARY:
             return NotImplemented
         if isinstance(obj, Tensor):
-            return _reduce_tensor(obj)
+            usual = tensor_opcodes.served(self, obj)  # then by `dispatch`
+            return NotImplemented if usual else _reduce_tensor(obj)
         if kind is Size:
             return Size, (tuple(obj),)
         if kind is dtypes.dtype:
@@ -176,7 +186,8 @@ def pickler_class(pickle_module: types.ModuleType) -> type:
             f"torch.save cannot use the Pickler of {pickle_module.__name__}, which is not written "
             "in Python; use pickle or dill"
         )
-    return type("Pickler", (_TorchPickler, base), {})
+    known = {**base.dispatch, Tensor: tensor_opcodes.save_tensor}
+    return type("Pickler", (_TorchPickler, base), {"dispatch": known})
 
 
 def pickle_object(obj: object, table: StorageTable, pickle_module: Any, protocol: int) -> bytes:
