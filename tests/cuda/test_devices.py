@@ -343,3 +343,10 @@ def test_hooks_of_saved_tensors():
     y.sum().backward()
     assert len(packed) == 2
     assert x.grad.tolist() == [4.0] * 3
+
+
+def test_memory_of_the_device_is_shared_as_it_is():
+    x = torch.ones(2, device="cuda")
+    assert x.share_memory_() is x
+    assert x.is_shared()
+    assert x.set_().is_cuda

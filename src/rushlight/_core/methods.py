@@ -433,9 +433,11 @@ def share_memory_(self):
     """share_memory_() -> Tensor
 
     Move the elements to memory that other processes can share; so do all tensors that look at it.
+    A tensor of a CUDA device stays as it is.
 
     >>> torch.ones(2).share_memory_().is_shared()
     True
     """
-    self.untyped_storage()._share(self)
+    if not self.is_cuda:
+        self.untyped_storage()._share(self)
     return self

@@ -396,12 +396,13 @@ class UntypedStorage:
             self._here().reshape(-1, item)[:] = self._here().reshape(-1, item)[:, ::-1].copy()
 
     def is_shared(self) -> bool:
-        """Whether the memory is shared between processes (or mapped from a file).
+        """Whether the memory is shared between processes (or mapped from a file); PyTorch says so of
+        all memory of a GPU.
 
         >>> torch.ones(2).untyped_storage().share_memory_().is_shared()
         True
         """
-        if self._file is not None:
+        if self._file is not None or self.is_cuda:
             return True
         return self._root is not None and shared.mapping_of(self._root) is not None
 

@@ -35,7 +35,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         else:
             data = source._data
     elif source is None:
-        data = zeros(0, dtype=self.dtype)._data
+        data = zeros(0, dtype=self.dtype, device=self.device)._data
     else:
         storage = source.untyped() if isinstance(source, TypedStorage) else source
         if not isinstance(storage, UntypedStorage):
