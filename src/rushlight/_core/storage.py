@@ -396,8 +396,8 @@ class UntypedStorage:
             self._here().reshape(-1, item)[:] = self._here().reshape(-1, item)[:, ::-1].copy()
 
     def is_shared(self) -> bool:
-        """Whether the memory is shared between processes (or mapped from a file); PyTorch says so of
-        all memory of a GPU.
+        """Whether the memory is shared between processes, or mapped from a file, or a GPU's, which
+        PyTorch says to be.
 
         >>> torch.ones(2).untyped_storage().share_memory_().is_shared()
         True
