@@ -25,12 +25,12 @@ def test_level_1_says_why_a_call_left_its_entry():
 
     def program():
         for _ in range(3):
-            x + torch.ones(2, dtype=torch.int64)
+            x + torch.ones(2, dtype=torch.bfloat16)
         torch.add(x, x, out=torch.empty(2))
         x + x
 
     text = said(1, program)
-    assert "add: dtypes differ: torch.float32, torch.int64 (test_debug.py:" in text
+    assert "add: dtypes differ: torch.float32, torch.bfloat16 (test_debug.py:" in text
     assert "add: out= is given" in text
     assert "3x  add: dtypes differ" in text
     assert text.count("add: ") == 3

@@ -57,6 +57,8 @@ def fact(function: Callable) -> Any:
 
 def attach(name: str, attribute: property) -> None:
     """Give Tensor an attribute; csrc/facts.cpp answers where it knows the name."""
+    if attribute.fget is not None and attribute.fget.__doc__ is None:
+        attribute.fget.__doc__ = attribute.__doc__  # where C++'s property looks for it
     setattr(tensor.Tensor, name, attribute if C is None else C.attribute(name, attribute))
 
 
