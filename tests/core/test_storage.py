@@ -1,6 +1,7 @@
 """The memory under tensors."""
 
 import copy
+import gc
 import warnings
 
 import numpy as np
@@ -127,3 +128,14 @@ def test_deep_copies_of_parameters_have_no_gradient():
     t = torch.ones(2, requires_grad=True)
     t.sum().backward()
     assert copy.deepcopy(t).grad.tolist() == [1, 1]
+
+
+def test_frozen_tensors_move_to_shared_memory_too():
+    x = torch.zeros(4)
+    y = x[1:]
+    gc.freeze()  # as servers do before they fork
+    x.share_memory_()
+    assert gc.get_freeze_count()
+    x[1] = 5
+    assert y[0] == 5
+    assert y.is_shared()

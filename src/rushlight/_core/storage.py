@@ -510,6 +510,11 @@ _ALONE = _holders(UntypedStorage(8))
 
 
 def _lookers(root):
-    """All tensors that look at the memory of `root`."""
-    found = (t for t in gc.get_objects() if issubclass(type(t), Tensor))
+    """All tensors that look at the memory of `root`, those that gc.freeze() put away among them."""
+    frozen = gc.get_freeze_count()
+    if frozen:
+        gc.unfreeze()
+    found = [t for t in gc.get_objects() if issubclass(type(t), Tensor)]
+    if frozen:
+        gc.freeze()
     return [t for t in found if type(t._data) is np.ndarray and root_of(t._data) is root]
