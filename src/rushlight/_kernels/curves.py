@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core.backend import kernel
+from rushlight._core.casting import astype
 from rushlight._core.dtypes import HALF
 from rushlight._core.extension import C
 
@@ -42,7 +43,7 @@ def glu(x: Any, dim: Any) -> Any:
     if not 0 <= at < x.ndim or x.shape[at] % 2:
         return NotImplemented
     if x.dtype in HALF:
-        made = glu(C.cast(x, FLOATS[0]), at)
+        made = glu(astype(x, FLOATS[0]), at)
         return made if made is NotImplemented else C.cast(made, x.dtype)
     if x.dtype not in FLOATS:
         return NotImplemented

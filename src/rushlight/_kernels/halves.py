@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight._core.backend import direct_halves, half_kernels, half_numbers, kernel_for
+from rushlight._core.casting import astype
 from rushlight._core.extension import C
 from rushlight._core.memory import empty
 from rushlight._kernels import conv_bfloat16, curves, pooling
@@ -34,7 +35,7 @@ def steps(samples: int, *arrays: np.ndarray) -> range:
 
 def wide(x: Any) -> Any:
     """An array, or None, in float32."""
-    return None if x is None else C.cast(x, F4)
+    return None if x is None else astype(x, F4)
 
 
 def of_one_half(*arrays: Any) -> bool:
