@@ -304,7 +304,8 @@ PyObject *by_floats(Front *f, PyObject **arrays, PyObject *half, PyObject *const
   if (!r || !PyTuple_CheckExact(r)) return f->finish ? narrowed(r, type) : narrowed(as_array(r), type);
   PyObject *results = PyTuple_New(PyTuple_GET_SIZE(r));
   for (Py_ssize_t i = 0; results && i < PyTuple_GET_SIZE(r); i++) {
-    PyObject *made = narrowed(Py_NewRef(PyTuple_GET_ITEM(r, i)), type);
+    PyObject *item = Py_NewRef(PyTuple_GET_ITEM(r, i));
+    PyObject *made = item == Py_None ? item : narrowed(as_array(item), type);  // NumPy's scalars too
     if (!made) Py_CLEAR(results);
     else PyTuple_SET_ITEM(results, i, made);
   }

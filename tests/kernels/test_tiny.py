@@ -200,3 +200,11 @@ def test_saved_bytes_are_the_picklers(monkeypatch):
     native = saved()
     monkeypatch.setattr("rushlight.serialization.tensor_opcodes.PROTOCOLS", ())
     assert saved() == native
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_without_dimensions_stays(dtype):
+    x = torch.tensor(3.0, dtype=dtype)
+    assert torch.frexp(x)[0].dtype == dtype
+    for several in (torch.var_mean, torch.std_mean):
+        assert [r.dtype for r in several(x, unbiased=False)] == [dtype, dtype]
