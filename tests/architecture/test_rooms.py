@@ -44,6 +44,7 @@ SIBLINGS = {
     ("distributions", "special"),
     ("utils", "amp"),
     ("utils", "cuda"),
+    ("utils", "random"),
     ("profiler", "cuda"),
     ("accelerator", "cuda"),
     ("jit", "futures"),

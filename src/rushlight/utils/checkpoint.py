@@ -22,6 +22,7 @@ from rushlight.amp._state import (
 from rushlight.autograd.engine import backward
 from rushlight.autograd.function import Function
 from rushlight.autograd.graph import saved_tensors_hooks
+from rushlight.random import fork_rng
 from rushlight.utils._pytree import tree_leaves
 from rushlight.utils.selective import CheckpointPolicy as CheckpointPolicy
 from rushlight.utils.selective import GraphExecGroup as GraphExecGroup
@@ -211,14 +212,10 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
         _debug[0] = before
 
 
-def _generators() -> list:
-    """The default generators of the CPU and of the CUDA devices in use."""
-    return [torch.default_generator, *map(of_device, range(gpu.cuda.count))]
-
-
 def _generators_now() -> list:
-    """Where the generators stand."""
-    return [(g, g.state_bytes()) for g in _generators()]
+    """The default generators of the CPU and of the CUDA devices in use, and where they stand."""
+    generators = [torch.default_generator, *map(of_device, range(gpu.cuda.count))]
+    return [(g, g.state_bytes()) for g in generators]
 
 
 @contextlib.contextmanager
@@ -227,17 +224,10 @@ def _generators_at(states: list | None) -> Iterator[None]:
     if states is None:
         yield
         return
-    before = _generators_now()
-    _set_generators(states)
-    try:
+    with fork_rng():
+        for generator, state in states:
+            generator.set_state_bytes(state)
         yield
-    finally:
-        _set_generators(before)
-
-
-def _set_generators(states: list) -> None:
-    for generator, state in states:
-        generator.set_state_bytes(state)
 
 
 def _autocast_now() -> Callable[[], contextlib.ExitStack]:
